@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+# The front door; meson.build does the work. `make help` lists what there is.
+
+prefix ?= /usr/local
+jobs := $(shell nproc)
+
+.PHONY: run test bench check-asan check-tsan check-valgrind check-fuzz coverage install clean help
+
+# Build, and serve the job system on http://127.0.0.1:8000 until Ctrl-C.
+run: build/build.ninja
+	meson compile -C build -j $(jobs)
+	build/programs/kettle-jobs/kettle-jobs serve $(ARGS)
+
+build/build.ninja:
+	tools/install-deps build
+	meson setup build -Dprefix=$(prefix) -Dtests=false -Dexamples=false
+
+# Everything with gcc, the core again under ASan and UBSan, and with clang.
+test:
+	tools/install-deps build test
+	tools/run-tests gcc asan clang
+
+# The comparison with other runtimes and servers; prints ratios.
+bench:
+	tools/install-deps build bench
+	bench/run
+
+# All C tests under AddressSanitizer and UBSan, gcc and clang.
+check-asan:
+	tools/install-deps build test
+	tools/run-tests gcc-asan clang-asan
+
+# All C tests under ThreadSanitizer (clang: gcc 12's ends at 8,128 fibers).
+check-tsan:
+	tools/install-deps build test
+	tools/run-tests clang-tsan
+
+# The core under Valgrind.
+check-valgrind:
+	tools/install-deps build test
+	tools/run-tests valgrind
+
+# The fuzzers over their corpus, then on for SECONDS each (60 unless told otherwise).
+check-fuzz:
+	tools/install-deps build test fuzz
+	tools/run-tests fuzz
+
+# Line and branch coverage, in build-coverage/coverage.html.
+coverage:
+	tools/install-deps build test coverage
+	tools/run-tests coverage
+	gcovr --root . build-coverage --filter src/ --html-details build-coverage/coverage.html --txt
+
+# Programs, libraries, headers into $(DESTDIR)$(prefix).
+install: build/build.ninja
+	meson configure build -Dprefix=$(prefix)
+	meson compile -C build -j $(jobs)
+	meson install -C build --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
+
+clean:
+	rm -rf build build-*
+
+help:
+	@awk '/^# / { said = substr($$0, 3) } /^[a-z-]+:/ { split($$1, t, ":"); \
+	    if (said) printf "  make %-16s %s\n", t[1], said; said = "" }' Makefile

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KETTLE_KETTLE_H
+#define KETTLE_KETTLE_H
+
+/* All of libkettle: the runtime and its input and output. HTTP, jobs and the test kit have libraries
+ * and headers of their own (http.h, jobs.h, test.h). */
+
+#include <kettle/base.h>
+#include <kettle/buffer.h>
+#include <kettle/error.h>
+#include <kettle/group.h>
+#include <kettle/loop.h>
+#include <kettle/memory.h>
+#include <kettle/process.h>
+#include <kettle/queue.h>
+#include <kettle/stream.h>
+#include <kettle/sync.h>
+#include <kettle/task.h>
+#include <kettle/thread.h>
+#include <kettle/timeout.h>
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KETTLE_LOOP_H
+#define KETTLE_LOOP_H
+
+/* The loop itself: calls into it from other threads, readiness of foreign descriptors, and what it
+ * runs on. Most programs need only kt_run (task.h). */
+
+#include <kettle/task.h>
+
+KT_BEGIN
+
+/* The loop that runs on this thread, NULL if none. Any thread. Like get_running_loop. */
+KT_API kt_loop *kt_loop_current(void);
+
+/* "epoll", "uring" or "sim". */
+KT_API const char *kt_loop_driver(const kt_loop *loop);
+
+/* Runs fn(arg) on the loop's thread, outside any task, after what is ready already. It must not
+ * suspend. The loop must still be running when this is called; a call that has not begun when the
+ * loop ends is dropped. 0 or -ENOMEM. Any thread, not from a signal handler. Does not suspend.
+ * Like loop.call_soon_threadsafe. */
+KT_API int kt_call_threadsafe(kt_loop *loop, void (*fn)(void *arg), void *arg) KT_CHECKED;
+
+enum {
+    KT_READABLE = 1, /* bytes, a connection, or the end of file can be read */
+    KT_WRITABLE = 4,
+};
+
+/* Waits until descriptor fd is ready and returns what it is ready for (errors and hang-ups count as
+ * both). One waiter a descriptor, which must stay open meanwhile. -EBADF, -EPERM for a regular file,
+ * -EEXIST if somebody waits already, KT_ENOTSIM, or the cancellation's code. Suspends. For
+ * foreign libraries; Kettle's own streams need it not. Like loop.add_reader, see poll(2). */
+KT_API int kt_fd_wait(int fd, int events) KT_CHECKED;
+
+KT_END
+
+#endif

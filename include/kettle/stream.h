@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KETTLE_STREAM_H
+#define KETTLE_STREAM_H
+
+/* Byte streams: TCP and Unix sockets, and the ends of pipes.
+ *
+ *     kt_auto(kt_stream) *s = NULL;
+ *     int rc = kt_stream_connect("127.0.0.1", 7, &s);
+ *     if (rc == 0)
+ *         rc = kt_stream_write(s, "hello\n", 6);
+ *     kt_slice line;
+ *     if (rc == 0)
+ *         rc = kt_stream_read_line(s, 1024, &line);
+ *
+ * A stream has a read buffer; what a failed or cancelled read has received stays there for the next
+ * one. One task may read while another writes; two readers, or two writers, at once are misuse.
+ * Unless said otherwise, errors are the system's (-ECONNRESET, -EPIPE, ...), KT_ENOTSIM
+ * under the simulated driver, and the cancellation's code. Every call with an I/O in it is a
+ * cancellation point, and lets others run now and then even if it never has to wait. */
+
+#include <kettle/task.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+KT_BEGIN
+
+typedef struct kt_stream kt_stream;
+typedef struct kt_listener kt_listener;
+
+/* ---- Connecting ------------------------------------------------------------------------ */
+
+/* Connects over TCP to a host name or address. Names are looked up off the loop; the addresses are
+ * tried in order. The caller owns *ret_stream. KT_ENAME (the detail says why), or the last address's
+ * error. Cancelled: nothing is left open. Suspends. Like asyncio.open_connection. */
+KT_API int kt_stream_connect(const char *host, uint16_t port, kt_stream **ret_stream) KT_CHECKED;
+
+/* Connects to a Unix socket; a path that begins with '@' is in the abstract namespace.
+ * -ENAMETOOLONG over 107 bytes. Suspends. Like asyncio.open_unix_connection, unix(7). */
+KT_API int kt_stream_connect_unix(const char *path, kt_stream **ret_stream) KT_CHECKED;
+
+/* Makes a stream of an open socket or pipe end, which is set non-blocking. The stream owns fd on
+ * success only. -EBADF, -EINVAL for a regular file, -ENOMEM. Does not suspend. */
+KT_API int kt_stream_from_fd(int fd, kt_stream **ret_stream) KT_CHECKED;
+
+/* Two connected streams in one process (socketpair(2)). Does not suspend. */
+KT_API int kt_stream_pair(kt_stream *ret_streams[2]) KT_CHECKED;
+
+/* ---- Listening ------------------------------------------------------------------------- */
+
+typedef struct kt_listen_options {
+    int backlog;       /* 0 = 4096, cut by the system to net.core.somaxconn */
+    bool reuse_port;   /* SO_REUSEPORT: several listeners share the port */
+    mode_t unix_mode;  /* of the socket's file; 0 = 0600 */
+} kt_listen_options;
+
+/* Listens on an address ("127.0.0.1", "::1", a name); port 0 picks one (see kt_listener_port).
+ * NULL options mean the defaults. KT_ENAME, -EADDRINUSE (the detail names the address), ... Suspends
+ * only to look a name up. Like asyncio.start_server. */
+KT_API int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
+                     kt_listener **ret_listener) KT_CHECKED;
+
+/* Listens on a Unix socket. A file left by a dead server is replaced, one that still answers is
+ * -EADDRINUSE; removed at close. */
+KT_API int kt_listen_unix(const char *path, const kt_listen_options *options,
+                          kt_listener **ret_listener) KT_CHECKED;
+
+/* Waits for a connection. TCP_NODELAY is set. Without descriptors (-EMFILE, -ENFILE) it waits and
+ * tries again, so that an accept loop neither spins nor ends. A connection that raced
+ * with a cancellation is returned, and the cancellation shows at the next call. Suspends. */
+KT_API int kt_listener_accept(kt_listener *l, kt_stream **ret_stream) KT_CHECKED;
+
+/* The bound TCP port, 0 for Unix sockets. */
+KT_API uint16_t kt_listener_port(const kt_listener *l);
+
+/* Stops listening and frees it; NULL is allowed. A task that waits in accept gets KT_ECLOSED.
+ * Suspends at most to end that accept; a cancellation is held back. */
+KT_API void kt_listener_close(kt_listener *l);
+
+/* ---- Reading --------------------------------------------------------------------------- */
+
+/* Reads at least one byte and at most size. The number of bytes, 0 at the end of file.
+ * Suspends. Like recv(2), StreamReader.read. */
+KT_API ssize_t kt_stream_read(kt_stream *s, void *buffer, size_t size) KT_CHECKED;
+
+/* Reads exactly size bytes; 0, or KT_EINCOMPLETE if the end of file comes first (what came stays
+ * readable). size may exceed the stream's buffer. Suspends. Like StreamReader.readexactly. */
+KT_API int kt_stream_read_exactly(kt_stream *s, void *buffer, size_t size) KT_CHECKED;
+
+/* Reads up to and including the separator (1 to 16 bytes). *ret_bytes lies in the stream's buffer,
+ * separator included, and is valid until the next read or close. 1, or 0 at a clean end of file (then
+ * *ret_bytes is untouched), KT_EINCOMPLETE when bytes without a separator stand before the end,
+ * KT_ELIMIT when none is found within size_max bytes; in both cases the bytes stay readable.
+ * Suspends. Like StreamReader.readuntil. */
+KT_API int kt_stream_read_until(kt_stream *s, kt_slice separator, size_t size_max,
+                                kt_slice *ret_bytes) KT_CHECKED;
+
+/* Reads a line. *ret_line is without its "\n" or "\r\n"; a last line without an end counts. Otherwise as
+ * kt_stream_read_until. Suspends. Like StreamReader.readline. */
+KT_API int kt_stream_read_line(kt_stream *s, size_t size_max, kt_slice *ret_line) KT_CHECKED;
+
+/* The layer below, for parsers that work in place: waits until the buffer holds more than `have`
+ * bytes (at most size_max) and returns how many; the same number as `have` at the end of file. *ret_bytes is all
+ * that is buffered, valid until the next read. KT_ELIMIT if it already holds size_max.
+ * Suspends. */
+KT_API ssize_t kt_stream_fill(kt_stream *s, size_t have, size_t size_max, kt_slice *ret_bytes) KT_CHECKED;
+
+/* Takes size bytes (at most all) out of the buffer's front. Does not suspend. */
+KT_API void kt_stream_consume(kt_stream *s, size_t size);
+
+/* ---- Writing --------------------------------------------------------------------------- */
+
+/* Writes all bytes, waiting while the peer does not read: that is the back-pressure; nothing is
+ * copied. 0, -EPIPE, -ECONNRESET, ... After a failure or a cancellation an unknown part was written, and
+ * every further write fails with KT_EINVALIDSTATE. Suspends. */
+KT_API int kt_stream_write(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
+/* The same for several pieces, in one system call where they fit. The array is left as it was.
+ * At most 1024 pieces (-EINVAL). */
+KT_API int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count) KT_CHECKED;
+
+/* ---- Ending ---------------------------------------------------------------------------- */
+
+/* Tells the peer that no more bytes come; reading goes on. Does not suspend. Like
+ * StreamWriter.write_eof, shutdown(2). */
+KT_API int kt_stream_shutdown_write(kt_stream *s) KT_CHECKED;
+
+/* Closes and frees; NULL is allowed. A task that still reads or writes on it gets KT_ECLOSED.
+ * Suspends at most to end those operations; a cancellation is held back. */
+KT_API void kt_stream_close(kt_stream *s);
+
+/* ---- Facts ----------------------------------------------------------------------------- */
+
+/* The descriptor, still the stream's. */
+KT_API int kt_stream_fd(const kt_stream *s);
+
+/* The peer's address; 0 or the error of getpeername(2). */
+KT_API int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address,
+                          socklen_t *ret_size) KT_CHECKED;
+
+/* Writes "127.0.0.1:80", "[::1]:80" or "unix:/path" into text (64 bytes are enough for TCP; cut and
+ * terminated). */
+KT_API void kt_address_format(const struct sockaddr *address, socklen_t address_size, char *text,
+                              size_t text_size);
+
+static inline void kt_stream_cleanup(kt_stream **s)
+{
+    kt_stream_close(*s);
+}
+
+static inline void kt_listener_cleanup(kt_listener **l)
+{
+    kt_listener_close(*l);
+}
+
+KT_END
+
+#endif

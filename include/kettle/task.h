@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KETTLE_TASK_H
+#define KETTLE_TASK_H
+
+/* Tasks: plain C functions that wait without blocking anybody else.
+ *
+ *     KT_FN(brew, cup, struct { const char *drink; int seconds; })
+ *     {
+ *         int rc = kt_sleep(KT_S(cup->seconds));   // others run meanwhile
+ *         if (rc < 0)
+ *             return rc;                           // cancelled: nothing to clean up
+ *         printf("%s is ready\n", cup->drink);
+ *         return 0;
+ *     }
+ *
+ *     kt_task *t = NULL;
+ *     int rc = kt_spawn(KT_WITH(brew, .drink = "tea", .seconds = 2), &t);
+ *     if (rc < 0)
+ *         return rc;
+ *     return kt_task_join(t);
+ *
+ * A task is a function with a stack of its own, so any function that it calls may suspend, at
+ * any depth. All tasks of a loop run on the loop's thread, one at a time; a task runs until it
+ * calls something that suspends. Tasks start in the order of their creation.
+ *
+ * Cancellation arrives only as an error return. A request makes every later suspending call of
+ * the task fail (each still lets the others run once) until the task calls kt_cancel_catch(),
+ * which is C's `except CancelledError`. "Suspends" in a comment means: is such a call whenever
+ * it cannot be done at once. The code tells the cause: KT_ECANCELED, KT_ETIMEDOUT, KT_ESIBLING
+ * (see kt_is_cancel).
+ *
+ * Thread rule: unless a comment says otherwise, a function is called from the loop's thread,
+ * in a task where it suspends. */
+
+#include <kettle/base.h>
+#include <kettle/error.h>
+
+KT_BEGIN
+
+/* What a task, job or generator runs. `arg` is its own aligned copy of the argument, or with
+ * size 0 the very pointer that was given. Negative results are failures. */
+typedef int (*kt_fn)(void *arg);
+
+/* The three things that say what to run: function, argument, and how many bytes of it to copy. */
+#define KT__JOB kt_fn fn, const void *arg, size_t size
+
+/* Defines `static int name(void *)` with a typed argument: KT_FN(name, a, struct { int n; }) { ... a->n ... }.
+ * The argument's type is called name_args. */
+#define KT_FN(name, a, ...) \
+    typedef __VA_ARGS__ name##_args; \
+    static int name##_body(name##_args *a); \
+    static int name(void *kt__arg) \
+    { \
+        return name##_body((name##_args *)kt__arg); \
+    } \
+    static int name##_body(name##_args *a)
+
+/* A job of a KT_FN with its argument's fields: kt_spawn(KT_WITH(name, .n = 3), &t). */
+#ifdef __cplusplus
+KT_END
+template <class T> static inline const T *kt__address(const T &value)
+{
+    return &value;
+}
+KT_BEGIN
+#define KT_WITH(name, ...) name, kt__address(name##_args{__VA_ARGS__}), sizeof(name##_args)
+#else
+#define KT_WITH(name, ...) name, &(name##_args){__VA_ARGS__}, sizeof(name##_args)
+#endif
+
+typedef struct kt_task kt_task;
+typedef struct kt_loop kt_loop;
+
+/* ---- Running a loop -------------------------------------------------------------------- */
+
+typedef enum kt_driver {
+    KT_DRIVER_AUTO,  /* the best that this machine allows */
+    KT_DRIVER_EPOLL,
+    KT_DRIVER_URING, /* falls back to epoll where io_uring is forbidden or too old */
+    KT_DRIVER_SIM,   /* virtual time, seeded order, no real descriptors */
+} kt_driver;
+
+/* All zero means the defaults. */
+typedef struct kt_options {
+    kt_driver driver;         /* overruled by KETTLE_DRIVER=uring|epoll|sim, which does not fall back */
+    size_t stack_bytes;       /* usable stack of a task; 0 = 128 KiB */
+    unsigned threads_max;     /* of the loop's pool; 0 = CPUs + 4, at most 32 */
+    uint64_t seed;            /* sim: order of tasks that are ready together; 0 = first in, first out */
+    bool virtual_time;        /* the clock jumps to the next timer whenever nothing real is outstanding */
+    bool no_signals;          /* leave SIGINT and SIGTERM alone */
+    bool no_overflow_report;  /* leave SIGSEGV and SIGBUS alone */
+} kt_options;
+
+/* Makes a loop on this thread, runs fn as its main task, then cancels and joins what is left, in
+ * the order of creation, waits for the pool's threads, and ends the loop.
+ *
+ * Where SIGINT and SIGTERM are at their defaults, the first one cancels the main task and the
+ * second one ends the process; both are given back at the end. A stack overflow is reported with
+ * the task's name (SIGSEGV and SIGBUS are taken on an alternate stack, and other faults passed on).
+ *
+ * Returns the main task's result. -EINTR: it ended by the cancellation that a signal asked for.
+ * -ENOMEM, or a system error, when no loop could be made. Calling it inside a loop is misuse.
+ * Any thread, one loop a thread. Like asyncio.run. */
+KT_API int kt_run(KT__JOB) KT_CHECKED;
+
+/* The same with options; NULL options mean the defaults. Like asyncio.Runner. */
+KT_API int kt_run_with(const kt_options *options, KT__JOB) KT_CHECKED;
+
+/* ---- Tasks ----------------------------------------------------------------------------- */
+
+/* Makes a task that runs fn; it starts when the caller next suspends, after all that are ready
+ * already. `size` bytes of arg are copied; what they point to must outlive the task. The caller
+ * owns *ret_task and must join or detach it (a group owns its children: see group.h).
+ * Returns 0, -ENOMEM, KT_ENOTRUNNING outside a loop. Does not suspend. Like asyncio.create_task. */
+KT_API int kt_spawn(KT__JOB, kt_task **ret_task) KT_CHECKED;
+
+typedef struct kt_spawn_options {
+    const char *name;   /* copied; NULL = "Task-N" */
+    size_t stack_bytes; /* 0 = the loop's */
+} kt_spawn_options;
+
+/* The same with options; NULL options mean the defaults. */
+KT_API int kt_spawn_with(const kt_spawn_options *options, KT__JOB, kt_task **ret_task) KT_CHECKED;
+
+/* Waits for the task's end, frees it, and returns its result (KT_ECANCELED if it was cancelled).
+ * Takes ownership in every case: `t` is gone afterwards. Joining twice, or oneself, is misuse.
+ * Suspends unless the task is done. A cancellation of the caller is passed on to the task, as
+ * asyncio's await does, and the call goes on waiting; what the task makes of it is the result.
+ * Like `await task`. */
+KT_API int kt_task_join(kt_task *t) KT_CHECKED;
+
+/* As kt_task_join, but the caller still owns the task and any number may wait. */
+KT_API int kt_task_await(kt_task *t) KT_CHECKED;
+
+/* Waits for the task's end as kt_task_await, but a cancellation ends only the wait: the task is not
+ * touched and still the caller's. Like asyncio.shield. */
+KT_API int kt_shield(kt_task *t) KT_CHECKED;
+
+/* Gives the task up: it frees itself when it ends; NULL is allowed. A failure that nobody can
+ * read any more goes to the log hook. Does not suspend. */
+KT_API void kt_task_detach(kt_task *t);
+
+/* Asks the task to stop. True if the request was taken, false if the task is done. A task that has
+ * not started never runs. One may cancel oneself. Does not suspend. Like Task.cancel. */
+KT_API bool kt_task_cancel(kt_task *t);
+
+/* Is it over? */
+KT_API bool kt_task_done(const kt_task *t);
+
+/* Did it end by a cancellation? False while it runs. */
+KT_API bool kt_task_cancelled(const kt_task *t);
+
+/* The result of a task that is done, otherwise KT_EINVALIDSTATE. */
+KT_API int kt_task_result(const kt_task *t) KT_CHECKED;
+
+/* The running task, NULL in a callback or outside a loop. Any thread. */
+KT_API kt_task *kt_task_current(void);
+
+/* The task's name; valid for a task without a name of its own until the fourth next call. */
+KT_API const char *kt_task_name(const kt_task *t);
+
+/* Calls fn for each task that is not done, in order of creation, and returns their number. fn must
+ * not suspend nor end tasks; NULL only counts. Like asyncio.all_tasks. */
+KT_API size_t kt_task_each(void (*fn)(kt_task *t, void *arg), void *arg);
+
+/* Writes what every task of this loop waits for, with its C stack, to descriptor `fd`. For
+ * people; the form may change. Does not suspend. */
+KT_API void kt_task_dump(int fd);
+
+/* ---- Cancellation, seen from inside ---------------------------------------------------- */
+
+/* Ends the state in which every suspending call fails, and returns the code that they gave, or 0 if
+ * there was none. C's `except CancelledError`, to be called where clean-up must wait or where the
+ * task means to go on. Timeouts and groups that fired still know it. Does not suspend. */
+KT_API int kt_cancel_catch(void);
+
+/* Holds a cancellation back, for a destructor that must wait: until the matching
+ * kt_cancel_unhold() suspending calls do not see it. Nests. Does not suspend. */
+KT_API void kt_cancel_hold(void);
+KT_API void kt_cancel_unhold(void);
+
+/* Requests not yet taken back, those of fired timeouts and groups included. Like Task.cancelling. */
+KT_API int kt_task_cancelling(const kt_task *t);
+
+/* Takes one request back and returns how many are left. At zero, a request that no call has
+ * returned yet is dropped. Like Task.uncancel (3.13). */
+KT_API int kt_task_uncancel(kt_task *t);
+
+/* ---- Time ------------------------------------------------------------------------------ */
+
+/* Suspends for at least d; 0 or less lets every other ready task run once. Returns 0 or the
+ * cancellation's code. Like asyncio.sleep. */
+KT_API int kt_sleep(kt_time d) KT_CHECKED;
+
+/* The loop's clock: monotonic, virtual under sim; outside a loop CLOCK_MONOTONIC. Any thread. */
+KT_API kt_time kt_now(void);
+
+KT_END
+
+#endif

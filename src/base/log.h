@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KETTLE_BASE_LOG_H
+#define KETTLE_BASE_LOG_H
+
+/* Hands a message to the log hook (kettle/error.h). Async-signal-safe if the hook is. */
+void kt__log(const char *message);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Cancellation. Two sources ask a task to stop: requests from outside, counted in `requests`, and the
+ * scopes that it has open (timeouts, groups), which fire once. Together they are what asyncio counts.
+ *
+ * A source is *active* while it makes suspending calls fail; `code` is the sum of all active ones, kept up
+ * to date, so that a suspending call looks at one word. kt_cancel_catch makes them inactive. A source
+ * is *forwarded* while the task waits for another one that got the request instead. */
+
+#include "core/core.h"
+
+/* The outside outranks scopes; of scopes the outermost, whose end is the furthest away, counts. */
+static void update_code(kt_task *t)
+{
+    int code = 0;
+    if (t->held == 0) {
+        for (const kt__scope *s = t->scopes; s; s = s->outer)
+            if (s->state == KT__SCOPE_ACTIVE)
+                code = s->code;
+        if (t->outside)
+            code = KT_ECANCELED;
+    }
+    t->code = code;
+}
+
+/* The task has become one that is being cancelled: what it waits in is told. */
+static void interrupt(kt_task *t)
+{
+    update_code(t);
+    if (t->code == 0)
+        return;
+    if (t->state == KT__TASK_WAITING) {
+        t->delivered = true;
+        t->wait->cancel(t);
+    } else if (t->state == KT__TASK_READY && t->wait && t->wait->raced && t->wait->raced(t)) {
+        t->delivered = true;
+        t->wake = t->code;
+    }
+}
+
+/* Does the task wait in something that takes a request in its stead? */
+static bool forwards(const kt_task *t)
+{
+    return t->state == KT__TASK_WAITING && t->wait->forward && t->held == 0;
+}
+
+bool kt_task_cancel(kt_task *t)
+{
+    if (t->state == KT__TASK_DONE)
+        return false;
+    t->requests++;
+    if (forwards(t)) {
+        t->outside_forwarded = true;
+        t->wait->forward(t);
+    } else {
+        t->outside = true;
+        interrupt(t);
+    }
+    return true;
+}
+
+void kt__forward_active(kt_task *self)
+{
+    self->outside_forwarded = self->outside;
+    self->outside = false;
+    for (kt__scope *s = self->scopes; s; s = s->outer)
+        if (s->state == KT__SCOPE_ACTIVE)
+            s->state = KT__SCOPE_FORWARDED;
+    update_code(self);
+}
+
+int kt__forwarded_end(kt_task *self, int rc)
+{
+    bool refused = rc == KT_ECANCELED; /* it did not swallow the request: so it is ours */
+    bool any = self->outside_forwarded;
+    if (self->outside_forwarded) {
+        self->outside_forwarded = false;
+        self->outside = self->outside || refused;
+    }
+    for (kt__scope *s = self->scopes; s; s = s->outer) {
+        if (s->state != KT__SCOPE_FORWARDED)
+            continue;
+        any = true;
+        s->state = refused ? KT__SCOPE_ACTIVE : KT__SCOPE_CAUGHT;
+    }
+    if (!any)
+        return rc;
+    update_code(self);
+    self->delivered = refused || self->delivered;
+    return refused && self->code ? self->code : rc;
+}
+
+static const kt__wait wait_yield = {"its turn", NULL, kt__raced_plain, NULL};
+
+intptr_t kt__yield(kt_task *self)
+{
+    kt_loop *l = self->loop;
+    self->wait = &wait_yield;
+    self->wait_object = NULL;
+    self->wake = self->code;
+    self->delivered = self->delivered || self->code;
+    self->state = KT__TASK_READY;
+    kt__ready_push(l, &self->ready);
+    return kt__park(self);
+}
+
+int kt_cancel_catch(void)
+{
+    kt_task *self = kt__self("kt_cancel_catch");
+    int code = self->code;
+    if (self->held > 0)
+        return 0;
+    self->outside = self->delivered = false;
+    for (kt__scope *s = self->scopes; s; s = s->outer)
+        if (s->state == KT__SCOPE_ACTIVE)
+            s->state = KT__SCOPE_CAUGHT;
+    update_code(self);
+    return code;
+}
+
+void kt_cancel_hold(void)
+{
+    kt_task *self = kt__self("kt_cancel_hold");
+    self->held++;
+    self->code = 0;
+}
+
+void kt_cancel_unhold(void)
+{
+    kt_task *self = kt__self("kt_cancel_unhold");
+    if (self->held == 0)
+        kt__misuse("kt_cancel_unhold without kt_cancel_hold");
+    self->held--;
+    update_code(self);
+}
+
+int kt_task_cancelling(const kt_task *t)
+{
+    int fired = 0;
+    for (const kt__scope *s = t->scopes; s; s = s->outer)
+        fired += s->state != KT__SCOPE_QUIET;
+    return t->requests + fired;
+}
+
+int kt_task_uncancel(kt_task *t)
+{
+    if (t->requests > 0)
+        t->requests--;
+    int left = kt_task_cancelling(t);
+    if (left == 0 && !t->delivered) {
+        t->outside = false;
+        update_code(t);
+    }
+    return left;
+}
+
+/* ---- Scopes -------------------------------------------------------------------------------- */
+
+void kt__scope_open(kt__scope *s, kt_task *t, int code)
+{
+    *s = (kt__scope){.outer = t->scopes, .task = t, .code = code, .outside_at_start = t->requests};
+    t->scopes = s;
+}
+
+void kt__scope_fire(kt__scope *s)
+{
+    kt_task *t = s->task;
+    if (s->state != KT__SCOPE_QUIET)
+        return;
+    if (forwards(t)) {
+        s->state = KT__SCOPE_FORWARDED;
+        t->wait->forward(t);
+    } else {
+        s->state = KT__SCOPE_ACTIVE;
+        interrupt(t);
+    }
+}
+
+int kt__scope_close(kt__scope *s, int rc)
+{
+    kt_task *t = s->task;
+    kt__scope **link = &t->scopes;
+    while (*link != s)
+        link = &(*link)->outer;
+    *link = s->outer;
+    s->task = NULL;
+    if (s->state == KT__SCOPE_QUIET)
+        return rc;
+    if (kt_is_cancel(rc) && t->requests > s->outside_at_start)
+        t->outside = true; /* the body ends by both: the outside one goes on */
+    update_code(t);
+    if (!kt_is_cancel(rc))
+        return rc;
+    return t->code ? t->code : s->code;
+}

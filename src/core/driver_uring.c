@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The io_uring driver. One ring a loop, touched by the loop's thread only, so completions are run by
+ * us when we ask (DEFER_TASKRUN, Linux 6.1). Everything that tasks begin between two waits goes to the
+ * kernel with the wait: one system call for all. See io_uring_setup(2). */
+
+#include <errno.h>
+#include <kettle/memory.h>
+#include <liburing.h>
+#include <poll.h>
+#include <string.h>
+
+#include "core/core.h"
+
+#define ENTRIES 512
+#define COMPLETIONS_AT_ONCE 128
+
+typedef struct uring_state {
+    struct io_uring ring;
+    uint64_t bell; /* what is read from the inbox's descriptor */
+    bool deferred; /* DEFER_TASKRUN */
+} uring_state;
+
+/* Completions that belong to no operation: of the bell, and of requests to cancel. */
+static char tag_bell, tag_cancel;
+
+static struct io_uring_sqe *next_sqe(uring_state *u)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    while (!sqe) {
+        io_uring_submit(&u->ring); /* the queue is full: hand it over */
+        sqe = io_uring_get_sqe(&u->ring);
+    }
+    return sqe;
+}
+
+static void listen_for_bell(kt_loop *l)
+{
+    uring_state *u = l->driver_state;
+    struct io_uring_sqe *sqe = next_sqe(u);
+    io_uring_prep_poll_add(sqe, kt__inbox_fd(l->inbox), POLLIN);
+    io_uring_sqe_set_data(sqe, &tag_bell);
+}
+
+static int ring_open(uring_state *u)
+{
+    struct io_uring_params p = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .cq_entries = ENTRIES * 8,
+    };
+    int rc = io_uring_queue_init_params(ENTRIES, &u->ring, &p);
+    u->deferred = rc == 0;
+    if (rc == -EINVAL) { /* before 6.1 */
+        p = (struct io_uring_params){.flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+                                     .cq_entries = ENTRIES * 8};
+        rc = io_uring_queue_init_params(ENTRIES, &u->ring, &p);
+    }
+    if (rc < 0)
+        return rc;
+    const unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_FAST_POLL;
+    if ((p.features & needed) == needed) /* Linux 5.11 */
+        return 0;
+    io_uring_queue_exit(&u->ring);
+    return -ENOSYS;
+}
+
+static int ur_open(kt_loop *l)
+{
+    uring_state *u = kt_calloc(1, sizeof *u);
+    if (!u)
+        return -ENOMEM;
+    int rc = ring_open(u);
+    if (rc < 0) {
+        kt_free(u);
+        return rc;
+    }
+    l->driver_state = u;
+    listen_for_bell(l);
+    return 0;
+}
+
+static void ur_close(kt_loop *l)
+{
+    uring_state *u = l->driver_state;
+    io_uring_queue_exit(&u->ring);
+    kt_free(u);
+}
+
+/* ---- Operations ---------------------------------------------------------------------------- */
+
+static void prepare(struct io_uring_sqe *sqe, kt__op *op)
+{
+    int fd = op->fd->fd;
+    switch (op->kind) {
+    case KT__OP_READ:
+        if (op->fd->is_socket && op->count == 1)
+            io_uring_prep_recv(sqe, fd, op->pieces->iov_base, op->pieces->iov_len, 0);
+        else
+            io_uring_prep_readv(sqe, fd, op->pieces, op->count, (uint64_t)-1);
+        break;
+    case KT__OP_WRITE:
+        op->message = (struct msghdr){.msg_iov = op->pieces, .msg_iovlen = op->count};
+        if (!op->fd->is_socket)
+            io_uring_prep_writev(sqe, fd, op->pieces, op->count, (uint64_t)-1);
+        else if (op->count == 1)
+            io_uring_prep_send(sqe, fd, op->pieces->iov_base, op->pieces->iov_len, MSG_NOSIGNAL);
+        else
+            io_uring_prep_sendmsg(sqe, fd, &op->message, MSG_NOSIGNAL);
+        break;
+    case KT__OP_ACCEPT:
+        io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+        break;
+    case KT__OP_CONNECT:
+        io_uring_prep_connect(sqe, fd, op->address, op->address_size);
+        break;
+    default:
+        io_uring_prep_poll_add(sqe, fd, (unsigned)op->events);
+        break;
+    }
+    io_uring_sqe_set_data(sqe, op);
+}
+
+static int ur_submit(kt_loop *l, kt__op *op)
+{
+    prepare(next_sqe(l->driver_state), op);
+    return 0;
+}
+
+static void ur_cancel(kt_loop *l, kt__op *op)
+{
+    struct io_uring_sqe *sqe = next_sqe(l->driver_state);
+    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_sqe_set_data(sqe, &tag_cancel);
+}
+
+static void ur_forget(kt_loop *l, kt__fd *fd)
+{
+    (void)l;
+    (void)fd;
+}
+
+/* io_uring does not wait on a descriptor that is O_NONBLOCK: then we poll it first. */
+static bool poll_first(kt_loop *l, kt__op *op, int result)
+{
+    if (result != -EAGAIN && !(op->begun && result >= 0))
+        return false;
+    struct io_uring_sqe *sqe = next_sqe(l->driver_state);
+    if (op->begun) { /* polled: ready now */
+        op->begun = false;
+        prepare(sqe, op);
+        return true;
+    }
+    op->begun = true;
+    bool reads = op->kind == KT__OP_READ || op->kind == KT__OP_ACCEPT;
+    io_uring_prep_poll_add(sqe, op->fd->fd, reads ? POLLIN : POLLOUT);
+    io_uring_sqe_set_data(sqe, op);
+    return true;
+}
+
+static ssize_t poll_result(const kt__op *op, int revents)
+{
+    if (revents < 0)
+        return revents;
+    if (revents & (POLLERR | POLLHUP))
+        revents |= op->events;
+    return revents & (POLLIN | POLLOUT);
+}
+
+static void completed(kt_loop *l, void *data, int result)
+{
+    if (data == &tag_cancel)
+        return;
+    if (data == &tag_bell) {
+        uint64_t count;
+        ssize_t n = read(kt__inbox_fd(l->inbox), &count, sizeof count);
+        (void)n; /* EAGAIN: read already */
+        listen_for_bell(l);
+        return;
+    }
+    kt__op *op = data;
+    if (op->kind == KT__OP_POLL)
+        kt__op_done(l, op, poll_result(op, result));
+    else if (result == -EINTR && op->cancelling) /* a worker was interrupted by our request */
+        kt__op_done(l, op, -ECANCELED);
+    else if (op->cancelling || !poll_first(l, op, result))
+        kt__op_done(l, op, op->cancelling && (result == -EAGAIN || op->begun) ? -ECANCELED : result);
+}
+
+static void collect(kt_loop *l)
+{
+    uring_state *u = l->driver_state;
+    struct io_uring_cqe *cqes[COMPLETIONS_AT_ONCE];
+    unsigned n;
+    do {
+        n = io_uring_peek_batch_cqe(&u->ring, cqes, COMPLETIONS_AT_ONCE);
+        for (unsigned i = 0; i < n; i++)
+            completed(l, io_uring_cqe_get_data(cqes[i]), cqes[i]->res);
+        io_uring_cq_advance(&u->ring, n);
+    } while (n == COMPLETIONS_AT_ONCE);
+}
+
+static bool kernel_has_work(const uring_state *u)
+{
+    return !u->deferred || (*u->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+static void ur_wait(kt_loop *l, kt_time deadline)
+{
+    uring_state *u = l->driver_state;
+    kt_time left = deadline;
+    if (deadline != KT_FOREVER)
+        left = deadline > 0 ? deadline - kt__clock_now(l) : 0;
+    if (left > 0 && io_uring_cq_ready(&u->ring) == 0) {
+        struct __kernel_timespec ts = {.tv_sec = left / KT_S(1), .tv_nsec = left % KT_S(1)};
+        struct io_uring_cqe *cqe;
+        /* < 0: ETIME, or EINTR, a signal, which the loop looks at next */
+        io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, left == KT_FOREVER ? NULL : &ts, NULL);
+    } else if (io_uring_sq_ready(&u->ring) > 0 || kernel_has_work(u)) {
+        io_uring_submit_and_get_events(&u->ring);
+    }
+    collect(l);
+}
+
+const kt__driver kt__driver_uring = {
+    .name = "uring",
+    .open = ur_open,
+    .close = ur_close,
+    .submit = ur_submit,
+    .cancel = ur_cancel,
+    .forget = ur_forget,
+    .wait = ur_wait,
+};

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Gather: many jobs, results by position. */
+
+#include <errno.h>
+#include <kettle/memory.h>
+
+#include "core/core.h"
+
+typedef struct gather gather;
+
+typedef struct slot {
+    gather *gather;
+    kt_task *task; /* NULL once it has ended */
+} slot;
+
+/* Lives until the waiter has left and the last child has ended. */
+struct gather {
+    kt_task *waiter; /* NULL once it has left, or will at its next turn */
+    size_t live, count;
+    int rc;   /* the first failure, in time */
+    int *rcs; /* where results go, or NULL */
+    bool cancelled;
+    char *detail; /* of the first failure */
+    slot slots[];
+};
+
+static void release_if_over(gather *g)
+{
+    if (g->waiter || g->live > 0)
+        return;
+    kt_free(g->detail);
+    kt_free(g);
+}
+
+static void wake_waiter(gather *g, int rc)
+{
+    kt_task *waiter = kt_steal(g->waiter);
+    if (rc < 0 && g->detail) {
+        kt_free(waiter->detail);
+        waiter->detail = kt_steal(g->detail);
+    }
+    kt__wake(waiter, rc);
+}
+
+static void child_done(kt_task *t)
+{
+    slot *s = t->owner;
+    gather *g = s->gather;
+    s->task = NULL;
+    g->live--;
+    if (g->waiter && g->rcs)
+        g->rcs[s - g->slots] = t->rc;
+    if (t->rc < 0 && g->rc == 0) {
+        g->rc = t->rc;
+        g->detail = kt_steal(t->detail);
+    }
+    if (g->waiter) {
+        if (g->cancelled && g->live == 0)
+            wake_waiter(g, KT_ECANCELED);
+        else if (!g->cancelled && (g->live == 0 || (g->rc < 0 && !g->rcs)))
+            wake_waiter(g, g->rcs ? 0 : g->rc);
+    }
+    kt__task_free(t);
+    release_if_over(g);
+}
+
+static void cancel_children(gather *g)
+{
+    g->cancelled = true;
+    for (size_t i = 0; i < g->count; i++)
+        if (g->slots[i].task)
+            kt_task_cancel(g->slots[i].task);
+}
+
+static void forward(kt_task *t)
+{
+    cancel_children(t->wait_object);
+}
+
+/* Held back by a destructor, a cancellation does not get here; otherwise it is forwarded. */
+static const kt__wait wait_gather = {"gathered tasks", NULL, kt__raced_plain, forward};
+
+static int spawn_all(kt_task *self, gather *g, const kt_job *jobs)
+{
+    for (; g->count < g->live; g->count++) {
+        slot *s = &g->slots[g->count];
+        const kt_job *job = &jobs[g->count];
+        int rc = kt__task_new(self->loop, NULL, job->fn, job->arg, job->size, &s->task);
+        if (rc < 0)
+            return rc;
+        s->gather = g;
+        s->task->owner = s;
+        s->task->on_done = child_done;
+    }
+    return 0;
+}
+
+int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
+{
+    kt_task *self = kt__self("kt_gather");
+    if (self->code)
+        return (int)kt__yield(self);
+    if (n == 0)
+        return 0;
+    if (n > (SIZE_MAX - sizeof(gather)) / sizeof(slot))
+        return -ENOMEM;
+    gather *g = kt_calloc(1, sizeof *g + n * sizeof(slot));
+    if (!g)
+        return -ENOMEM;
+    g->live = n;
+    int rc = spawn_all(self, g, jobs);
+    if (rc < 0) {
+        g->live = g->count; /* they have not started, and will not */
+        cancel_children(g);
+        release_if_over(g);
+        return rc;
+    }
+    g->waiter = self;
+    g->rcs = ret_rcs;
+    kt__wait_begin(self, &wait_gather, g);
+    return kt__forwarded_end(self, (int)kt__park(self));
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Task groups. */
+
+#include <errno.h>
+#include <kettle/memory.h>
+
+#include "core/core.h"
+
+enum { OPEN, ABORTING, JOINING = 2, JOINING_ABORTING = 3 };
+#define IS_ABORTING(g) ((g)->state & ABORTING)
+#define IS_JOINING(g) ((g)->state & JOINING)
+
+/* ---- Children ------------------------------------------------------------------------------ */
+
+static void children_add(kt_group *g, kt_task *t)
+{
+    t->sibling_prev = g->children_last;
+    if (g->children_last)
+        g->children_last->sibling_next = t;
+    else
+        g->children = t;
+    g->children_last = t;
+    g->live++;
+}
+
+static void children_remove(kt_group *g, kt_task *t)
+{
+    if (t->sibling_prev)
+        t->sibling_prev->sibling_next = t->sibling_next;
+    else
+        g->children = t->sibling_next;
+    if (t->sibling_next)
+        t->sibling_next->sibling_prev = t->sibling_prev;
+    else
+        g->children_last = t->sibling_prev;
+    g->live--;
+}
+
+static void abort_children(kt_group *g)
+{
+    g->state |= ABORTING;
+    for (kt_task *t = g->children; t; t = t->sibling_next)
+        kt_task_cancel(t);
+}
+
+void kt_group_cancel(kt_group *g)
+{
+    if (g->scope.task)
+        abort_children(g);
+}
+
+static void child_failed(kt_group *g, kt_task *t)
+{
+    if (g->failed++ == 0) {
+        g->rc = t->rc;
+        g->detail = kt_steal(t->detail);
+    }
+    if (IS_ABORTING(g))
+        return;
+    abort_children(g);
+    if (!IS_JOINING(g))
+        kt__scope_fire(&g->scope);
+}
+
+static void child_done(kt_task *t)
+{
+    kt_group *g = t->owner;
+    children_remove(g, t);
+    if (t->rc < 0 && t->rc != KT_ECANCELED)
+        child_failed(g, t);
+    if (g->live == 0 && IS_JOINING(g))
+        kt__wake(g->scope.task, 0);
+    kt__task_free(t);
+}
+
+int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
+{
+    kt_loop *l = kt__loop;
+    if (!l || !l->current)
+        kt__misuse("kt_group_spawn may be called in a task only");
+    if (g->scope.task && g->scope.task->loop != l)
+        kt__misuse("kt_group_spawn: the group belongs to another loop");
+    if (g->scope.task && IS_ABORTING(g))
+        return kt_error_set(KT_ESIBLING, "the group is ending");
+    kt_task *t;
+    int rc = kt__task_new(l, options, fn, arg, size, &t);
+    if (rc < 0)
+        return rc;
+    if (!g->scope.task)
+        kt__scope_open(&g->scope, l->current, KT_ESIBLING);
+    t->on_done = child_done;
+    t->owner = g;
+    children_add(g, t);
+    if (ret_task)
+        *ret_task = t;
+    return 0;
+}
+
+int kt_group_spawn(kt_group *g, KT__JOB)
+{
+    return kt_group_spawn_with(g, NULL, fn, arg, size, NULL);
+}
+
+/* ---- Join ---------------------------------------------------------------------------------- */
+
+/* A cancellation while it waits goes to the children; the wait lasts until they have ended. */
+static void join_cancel(kt_task *t)
+{
+    abort_children(t->wait_object);
+}
+
+static const kt__wait wait_group = {"its group's children", join_cancel, NULL, NULL};
+
+static void wait_for_children(kt_task *self, kt_group *g)
+{
+    if (g->live == 0)
+        return;
+    g->state |= JOINING;
+    kt__wait_begin(self, &wait_group, g);
+    kt__park(self);
+    g->state &= (uint8_t)~JOINING;
+}
+
+/* The first child's failure goes to the owner, words included. */
+static int take_failure(kt_task *self, kt_group *g)
+{
+    int rc = g->rc;
+    if (g->failed > 0) {
+        kt_free(self->detail);
+        self->detail = kt_steal(g->detail);
+    }
+    g->rc = 0;
+    g->failed = 0;
+    return rc;
+}
+
+int kt_group_join(kt_group *g, int rc)
+{
+    kt_task *self = kt__self("kt_group_join");
+    if (!g->scope.task)
+        return rc; /* never had a child */
+    if (g->scope.task != self)
+        kt__misuse("kt_group_join: only the task that spawned the first child joins a group");
+    if (rc < 0 || self->code)
+        abort_children(g);
+    wait_for_children(self, g);
+    g->state = OPEN;
+    rc = kt__scope_close(&g->scope, rc);
+    int failure = take_failure(self, g);
+    if (rc < 0 && !kt_is_cancel(rc))
+        return rc;
+    if (failure < 0)
+        return failure;
+    return self->code ? self->code : rc;
+}
+
+void kt_group_cleanup(kt_group *g)
+{
+    if (!g->scope.task)
+        return;
+    kt_cancel_hold();
+    int rc = kt_group_join(g, KT_ECANCELED);
+    (void)rc; /* the scope is being left with an error of its own */
+    kt_cancel_unhold();
+}

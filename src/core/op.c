@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Operations: the wait of one task for one input or output. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/core.h"
+
+/* So many calls in a row that need not wait, and the others get a turn: a peer that never lets us
+ * wait must not stop everybody else. */
+#define STREAK_MAX 64
+
+static bool is_writer(const kt__op *op)
+{
+    return op->kind == KT__OP_WRITE || op->kind == KT__OP_CONNECT ||
+           (op->kind == KT__OP_POLL && op->events == POLLOUT);
+}
+
+static void op_cancel(kt_task *t)
+{
+    kt__op *op = &t->op;
+    if (op->cancelling)
+        return;
+    op->cancelling = true;
+    t->loop->driver->cancel(t->loop, op);
+}
+
+/* No `raced`: what the kernel has done stays done, and the cancellation shows at the next call. */
+static const kt__wait waits[] = {
+    [KT__OP_READ] = {"bytes to read", op_cancel, NULL, NULL},
+    [KT__OP_WRITE] = {"room to write", op_cancel, NULL, NULL},
+    [KT__OP_ACCEPT] = {"a connection", op_cancel, NULL, NULL},
+    [KT__OP_CONNECT] = {"connect", op_cancel, NULL, NULL},
+    [KT__OP_POLL] = {"a descriptor", op_cancel, NULL, NULL},
+};
+
+kt__op *kt__op_init(kt_task *self, int kind, kt__fd *fd)
+{
+    self->op = (kt__op){.kind = (uint8_t)kind, .task = self, .fd = fd};
+    return &self->op;
+}
+
+/* Others run, then the result that is there already is returned, cancelled or not. */
+static ssize_t yield_with(kt_task *self, ssize_t result)
+{
+    kt__wait_begin(self, &waits[self->op.kind], NULL);
+    kt__wake(self, result);
+    return kt__park(self);
+}
+
+ssize_t kt__op_run(kt_task *self)
+{
+    if (self->code)
+        return kt__yield(self);
+    kt_loop *l = self->loop;
+    kt__op *op = &self->op;
+    kt__op **place = is_writer(op) ? &op->fd->writer : &op->fd->reader;
+    if (*place)
+        kt__misuse("descriptor %d: task '%s' %s it already", op->fd->fd, kt_task_name((*place)->task),
+                   is_writer(op) ? "writes to" : "reads from");
+    if (l->driver->submit(l, op)) {
+        if (++l->io_streak < STREAK_MAX)
+            return op->result;
+        return yield_with(self, op->result);
+    }
+    *place = op;
+    l->pending++;
+    kt__wait_begin(self, &waits[op->kind], op);
+    return kt__park(self);
+}
+
+/* The loop's thread blocks SIGPIPE; one of our own making is taken away. */
+static void swallow_sigpipe(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    const struct timespec now = {0, 0};
+    while (sigtimedwait(&set, NULL, &now) < 0 && errno == EINTR)
+        ;
+}
+
+void kt__op_done(kt_loop *l, kt__op *op, ssize_t result)
+{
+    kt_task *t = op->task;
+    l->pending--;
+    if (is_writer(op))
+        op->fd->writer = NULL;
+    else
+        op->fd->reader = NULL;
+    if (result == -EPIPE && op->kind == KT__OP_WRITE && !op->fd->is_socket)
+        swallow_sigpipe(); /* io_uring writes to pipes on this thread too */
+    if (result == -ECANCELED && op->cancelling)
+        result = t->code ? t->code : KT_ECLOSED;
+    kt__wake(t, result);
+}
+
+/* ---- The system calls ---------------------------------------------------------------------- */
+
+static ssize_t attempt_write(const kt__op *op)
+{
+    struct msghdr message = {.msg_iov = op->pieces, .msg_iovlen = op->count};
+    if (op->fd->is_socket)
+        return sendmsg(op->fd->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t n = writev(op->fd->fd, op->pieces, (int)op->count);
+    if (n < 0 && errno == EPIPE) {
+        swallow_sigpipe();
+        errno = EPIPE;
+    }
+    return n;
+}
+
+static ssize_t attempt_connect(kt__op *op)
+{
+    if (!op->begun) {
+        op->begun = true;
+        int rc = connect(op->fd->fd, op->address, op->address_size);
+        if (rc < 0 && errno == EINPROGRESS)
+            errno = EAGAIN;
+        return rc;
+    }
+    struct pollfd writable = {.fd = op->fd->fd, .events = POLLOUT};
+    int rc = poll(&writable, 1, 0);
+    if (rc <= 0) {
+        errno = rc < 0 ? errno : EAGAIN;
+        return -1;
+    }
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(op->fd->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        return -1;
+    errno = error;
+    return error ? -1 : 0;
+}
+
+/* What poll(2) says of errors counts as ready for whatever was asked. */
+static ssize_t ready_for(const kt__op *op, int revents)
+{
+    if (revents & POLLNVAL)
+        return -EBADF;
+    if (revents & (POLLERR | POLLHUP))
+        revents |= op->events;
+    return revents & (POLLIN | POLLOUT);
+}
+
+static ssize_t attempt_poll(const kt__op *op)
+{
+    struct pollfd p = {.fd = op->fd->fd, .events = op->events};
+    int rc = poll(&p, 1, 0);
+    if (rc < 0)
+        return -1;
+    if (rc > 0)
+        return ready_for(op, p.revents);
+    errno = EAGAIN;
+    return -1;
+}
+
+ssize_t kt__op_attempt(kt__op *op)
+{
+    for (;;) {
+        ssize_t n = -1;
+        switch (op->kind) {
+        case KT__OP_READ:
+            n = readv(op->fd->fd, op->pieces, (int)op->count);
+            break;
+        case KT__OP_WRITE:
+            n = attempt_write(op);
+            break;
+        case KT__OP_ACCEPT:
+            n = accept4(op->fd->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+            break;
+        case KT__OP_CONNECT:
+            n = attempt_connect(op);
+            break;
+        default:
+            n = attempt_poll(op);
+            break;
+        }
+        if (n >= 0 || (op->kind == KT__OP_POLL && n != -1))
+            return n;
+        if (errno != EINTR)
+            return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    }
+}
+
+/* ---- Descriptors --------------------------------------------------------------------------- */
+
+int kt__fd_open(kt_loop *l, kt__fd *fd, int number)
+{
+    if (l->driver == &kt__driver_sim)
+        return kt_error_set(KT_ENOTSIM, "descriptor %d", number);
+    int type;
+    socklen_t size = sizeof type;
+    int flags = fcntl(number, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    int wanted = l->driver->nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    if (wanted != flags && fcntl(number, F_SETFL, wanted) < 0)
+        return -errno;
+    *fd = (kt__fd){.fd = number};
+    fd->is_socket = getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+    return 0;
+}
+
+static void end_op(kt__op *op)
+{
+    if (op && !op->cancelling) {
+        op->cancelling = true;
+        op->task->loop->driver->cancel(op->task->loop, op);
+    }
+}
+
+void kt__fd_close(kt__fd *fd)
+{
+    kt_task *self = kt__self("closing a descriptor");
+    kt_cancel_hold();
+    while (fd->reader || fd->writer) {
+        end_op(fd->reader);
+        end_op(fd->writer);
+        if (fd->reader || fd->writer)
+            kt__yield(self);
+    }
+    kt_cancel_unhold();
+    self->loop->driver->forget(self->loop, fd);
+    /* Linux frees the number whatever close says, EINTR included: nothing to repeat (close(2)). */
+    (void)close(fd->fd);
+    fd->fd = -1;
+}
+
+int kt_fd_wait(int fd, int events)
+{
+    kt_task *self = kt__self("kt_fd_wait");
+    kt_loop *l = self->loop;
+    if (l->driver == &kt__driver_sim)
+        return kt_error_set(KT_ENOTSIM, "kt_fd_wait on descriptor %d", fd);
+    self->poll_fd = (kt__fd){.fd = fd};
+    kt__op *op = kt__op_init(self, KT__OP_POLL, &self->poll_fd);
+    op->events = (short)((events & KT_READABLE ? POLLIN : 0) | (events & KT_WRITABLE ? POLLOUT : 0));
+    int rc = (int)kt__op_run(self);
+    l->driver->forget(l, &self->poll_fd);
+    return rc;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+
+/* kt_run: a loop from its birth to its end. */
+
+#include <errno.h>
+#include <kettle/memory.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/core.h"
+
+kt_loop *kt_loop_current(void)
+{
+    return kt__loop;
+}
+
+const char *kt_loop_driver(const kt_loop *loop)
+{
+    return loop->driver->name;
+}
+
+/* ---- The choice of a driver ---------------------------------------------------------------- */
+
+static int open_driver(kt_loop *l, const kt__driver *driver)
+{
+    l->driver = driver;
+    int rc = kt__inbox_open(l);
+    if (rc < 0)
+        return rc;
+    rc = driver->open(l);
+    if (rc < 0)
+        kt__inbox_close(l);
+    return rc;
+}
+
+/* What the user forces must not be replaced by something else in silence. */
+static int open_forced(kt_loop *l, const char *name)
+{
+    const kt__driver *const all[] = {&kt__driver_epoll, &kt__driver_uring, &kt__driver_sim};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(all[i]->name, name) != 0)
+            continue;
+        int rc = open_driver(l, all[i]);
+        return rc < 0 ? kt_error_set(rc, "KETTLE_DRIVER=%s: this machine does not allow it", name) : 0;
+    }
+    return kt_error_set(-EINVAL, "KETTLE_DRIVER=%s: must be epoll, uring or sim", name);
+}
+
+static int choose_driver(kt_loop *l)
+{
+    const char *forced = getenv("KETTLE_DRIVER");
+    if (forced && *forced)
+        return open_forced(l, forced);
+    switch (l->options.driver) {
+    case KT_DRIVER_SIM:
+        return open_driver(l, &kt__driver_sim);
+    case KT_DRIVER_URING:
+        if (open_driver(l, &kt__driver_uring) == 0)
+            return 0;
+        break; /* forbidden, as in many containers, or too old */
+    default:
+        break;
+    }
+    return open_driver(l, &kt__driver_epoll);
+}
+
+/* ---- The loop ------------------------------------------------------------------------------ */
+
+/* The thread's own stack, where the scheduler runs. */
+static void scheduler_bounds(kt_loop *l)
+{
+#if KT__ASAN
+    pthread_attr_t attributes;
+    void *bottom = NULL;
+    size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        pthread_attr_getstack(&attributes, &bottom, &size);
+        pthread_attr_destroy(&attributes);
+    }
+    l->scheduler.stack_bottom = bottom;
+    l->scheduler.stack_size = size;
+#endif
+#if KT__TSAN
+    l->scheduler.fiber = __tsan_get_current_fiber();
+#endif
+    (void)l;
+}
+
+static int loop_open(kt_loop *l, const kt_options *options)
+{
+    const char *debug = getenv("KETTLE_DEBUG");
+    if (options)
+        l->options = *options;
+    l->debug = debug && strcmp(debug, "1") == 0;
+    l->virtual_time = l->options.virtual_time;
+    kt__list_init(&l->now);
+    kt__list_init(&l->next);
+    scheduler_bounds(l);
+    int rc = choose_driver(l);
+    if (rc < 0)
+        return rc;
+    rc = kt__overflow_watch(l);
+    if (rc < 0) {
+        l->driver->close(l);
+        kt__inbox_close(l);
+        return rc;
+    }
+    kt__stacks_open(&l->stacks, l->options.stack_bytes);
+    kt__signals_take(l);
+    return 0;
+}
+
+static void loop_close(kt_loop *l)
+{
+    kt__signals_give_back(l);
+    kt__overflow_unwatch(l);
+    l->driver->close(l);
+    kt__inbox_close(l);
+    kt__stacks_close(&l->stacks);
+}
+
+/* What the main task says of its end becomes what the thread says. */
+static int main_result(kt_loop *l, char *words, size_t size)
+{
+    int rc = l->main->rc;
+    snprintf(words, size, "%s", l->main->detail ? l->main->detail : "");
+    kt__task_free(l->main);
+    return rc == KT_ECANCELED && l->main_signalled ? -EINTR : rc;
+}
+
+static int run_in(kt_loop *l, KT__JOB)
+{
+    const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
+    char words[256] = "";
+    kt__loop = l;
+    int rc = kt__task_new(l, &named, fn, arg, size, &l->main);
+    if (rc == 0) {
+        kt__loop_run(l);
+        kt__pool_close(l);
+        kt__inbox_drain(l);
+        rc = main_result(l, words, sizeof words);
+    }
+    kt__loop = NULL;
+    if (rc < 0)
+        kt_error_set(rc, "%s", words);
+    return rc;
+}
+
+int kt_run_with(const kt_options *options, KT__JOB)
+{
+    if (kt__loop)
+        kt__misuse("kt_run: a loop runs on this thread already");
+    kt_loop *l = kt_calloc(1, sizeof *l);
+    if (!l)
+        return -ENOMEM;
+    int rc = loop_open(l, options);
+    if (rc == 0) {
+        rc = run_in(l, fn, arg, size);
+        loop_close(l);
+    }
+    kt_free(l);
+    return rc;
+}
+
+int kt_run(KT__JOB)
+{
+    return kt_run_with(NULL, fn, arg, size);
+}

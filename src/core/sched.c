@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The scheduler: passes over the ready queue, and the switch from one task to the next. */
+
+#include "core/core.h"
+
+#include <kettle/memory.h>
+
+/* A pass is cheap (some ns a task), asking kernel and clock is not (300 ns): so a loop that is busy with
+ * itself asks every 64 passes, or when 50 us have gone, looking at the clock every 8th. */
+#define PASSES_BETWEEN_POLLS 64u
+#define PASSES_BETWEEN_CLOCKS 8u
+#define TIME_BETWEEN_POLLS KT_US(50)
+
+__thread kt_loop *kt__loop;
+
+uint64_t kt__random(kt_loop *l)
+{
+    uint64_t x = l->random; /* Vigna 2016, xorshift64* */
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    l->random = x;
+    return x * UINT64_C(2685821657736338717);
+}
+
+/* Puts the entries of a list into random order, in place: a radix sort by random keys. */
+static void shuffle(kt_loop *l, kt__ready *list)
+{
+    for (int bit = 0; bit < 16; bit++) {
+        kt__ready halves[2], *r;
+        kt__list_init(&halves[0]);
+        kt__list_init(&halves[1]);
+        while ((r = list->next) != list) {
+            kt__list_remove(r);
+            kt__list_push(&halves[kt__random(l) >> 63], r);
+        }
+        for (int i = 0; i < 2; i++) {
+            while ((r = halves[i].next) != &halves[i]) {
+                kt__list_remove(r);
+                kt__list_push(list, r);
+            }
+        }
+    }
+}
+
+/* Makes what is ready the next pass; the one before is over. */
+static void pass_take(kt_loop *l)
+{
+    if (l->next.next == &l->next)
+        return;
+    l->now = l->next;
+    l->now.next->prev = l->now.prev->next = &l->now;
+    kt__list_init(&l->next);
+    if (KT_UNLIKELY(l->simulated && l->random))
+        shuffle(l, &l->now);
+}
+
+/* The pass is over: begins the next one, unless kernel and clock are to be asked first. */
+static bool pass_begin(kt_loop *l)
+{
+    if (l->next.next == &l->next || l->passes_left == 0)
+        return false;
+    l->passes_left--;
+    if (l->passes_left % PASSES_BETWEEN_CLOCKS == 0 && kt__clock_now(l) - l->polled > TIME_BETWEEN_POLLS)
+        l->passes_left = 0;
+    pass_take(l);
+    return true;
+}
+
+/* The next task to run, out of the queue and with a stack; NULL when it is the scheduler's turn. */
+static kt_task *next_task(kt_loop *l)
+{
+    for (;;) {
+        kt__ready *r = l->now.next;
+        if (KT_UNLIKELY(r == &l->now)) {
+            if (!pass_begin(l))
+                return NULL;
+            continue;
+        }
+        if (r->kind == KT__READY_CALLBACK)
+            return NULL;
+        kt__list_remove(r);
+        if (KT_LIKELY(r->kind == KT__READY_STARTED))
+            return (kt_task *)(void *)r;
+        l->current = NULL; /* what follows is no task's doing */
+        if (r->kind == KT__READY_INLINE)
+            r->run(r);
+        else if (kt__task_prepare((kt_task *)(void *)r))
+            return (kt_task *)(void *)r;
+    }
+}
+
+/* t runs from now on. */
+static inline void enter(kt_loop *l, kt_task *t)
+{
+    l->current = t;
+    l->io_streak = 0;
+    t->state = KT__TASK_RUNNING;
+    t->wait = NULL;
+}
+
+intptr_t kt__park(kt_task *self)
+{
+    kt_loop *l = self->loop;
+    kt_task *t = next_task(l);
+    if (KT_UNLIKELY(!t)) {
+        l->current = NULL;
+        return kt__switch(&self->context, &l->scheduler, 0);
+    }
+    enter(l, t);
+    if (t == self)
+        return self->wake;
+    return kt__switch(&self->context, &t->context, t->wake);
+}
+
+/* ---- The life of a stack ------------------------------------------------------------------- */
+
+/* Runs tasks on one stack, as long as each is followed by one that has not started yet. */
+static void coroutine(kt_task *t)
+{
+    kt_loop *l = t->loop;
+    kt__stack *stack = t->stack;
+    kt__switch_arrived();
+    do {
+        kt__task_finish(t, t->fn(t->arg));
+        l->spare = stack; /* for kt__task_prepare */
+        t = next_task(l);
+        if (t)
+            enter(l, t);
+    } while (t && t->stack == stack);
+    if (l->spare) {
+        kt__stack_give(&l->stacks, stack);
+        l->spare = NULL;
+    }
+    if (t)
+        kt__switch_last(&l->nowhere, &t->context, t->wake);
+    else
+        kt__switch_last(&l->nowhere, &l->scheduler, 0);
+    __builtin_unreachable();
+}
+
+static int stack_for(kt_loop *l, kt_task *t)
+{
+    if (l->spare && (t->stack_bytes == 0 || t->stack_bytes == kt__stack_usable(l->spare))) {
+        t->stack = l->spare;
+        l->spare = NULL;
+        return 0;
+    }
+    return kt__stack_take(&l->stacks, t->stack_bytes, &t->stack);
+}
+
+bool kt__task_prepare(kt_task *t)
+{
+    kt_loop *l = t->loop;
+    int rc = t->code;
+    if (rc == 0)
+        rc = stack_for(l, t);
+    if (rc < 0) {
+        if (rc != t->code) {
+            kt_free(t->detail); /* the words of what failed become the task's */
+            t->detail = kt_strndup(kt_error_detail(), strlen(kt_error_detail()));
+        }
+        kt__task_finish(t, rc);
+        return false;
+    }
+    t->ready.kind = KT__READY_STARTED;
+    t->context = (kt__context){
+        .sp = t->stack->top,
+        .ip = (void *)(uintptr_t)kt__switch_entry,
+        .r12 = t,
+        .r13 = (void *)(uintptr_t)coroutine,
+#if KT__ASAN
+        .stack_bottom = t->stack->limit,
+        .stack_size = kt__stack_usable(t->stack),
+#endif
+#if KT__TSAN
+        .fiber = t->stack->fiber,
+#endif
+    };
+    return true;
+}
+
+/* ---- The scheduler's own turn -------------------------------------------------------------- */
+
+/* The latest moment at which the loop must be awake again. */
+static kt_time wake_time(const kt_loop *l)
+{
+    if (l->next.next != &l->next)
+        return 0;
+    return l->timers.root ? l->timers.root->deadline : KT_FOREVER;
+}
+
+/* Nothing is ready in virtual time: the clock jumps, if nothing real is outstanding. */
+static void virtual_jump(kt_loop *l)
+{
+    if (l->next.next != &l->next || kt__inbox_drain(l))
+        return;
+    if (l->simulated && kt__pool_run_one(l))
+        return;
+    if (l->pending > 0)
+        return;
+    if (!l->timers.root)
+        kt__deadlock(l);
+    if (l->timers.root->deadline > l->virtual_now)
+        l->virtual_now = l->timers.root->deadline;
+}
+
+/* Asks the outside world, in asyncio's order: events first, then the timers that are due. */
+static void poll_world(kt_loop *l)
+{
+    kt__stacks_trim(&l->stacks);
+    if (l->simulated && l->random && kt__random(l) % 4 == 0)
+        kt__pool_run_one(l); /* a job of the pool ends at any moment */
+    if (l->virtual_time)
+        virtual_jump(l);
+    kt_time until = wake_time(l);
+    if (l->virtual_time)
+        until = until > l->virtual_now && l->pending > 0 ? KT_FOREVER : 0;
+    if (until > 0 && !kt__inbox_sleep(l))
+        until = 0;
+    l->driver->wait(l, until);
+    kt__inbox_awake(l);
+    kt__inbox_drain(l);
+    kt__signals_look(l);
+    l->polled = kt__clock_now(l);
+    kt__timers_expire(l, l->polled);
+    l->passes_left = l->simulated ? 0 : PASSES_BETWEEN_POLLS;
+}
+
+static void run_pass(kt_loop *l)
+{
+    for (;;) {
+        kt_task *t = next_task(l);
+        if (t) {
+            enter(l, t);
+            kt__switch(&l->scheduler, &t->context, t->wake);
+            continue;
+        }
+        kt__ready *r = l->now.next;
+        if (r == &l->now)
+            return;
+        kt__list_remove(r); /* a callback, which only the scheduler runs */
+        r->run(r);
+    }
+}
+
+/* Runs until `done(l, arg)`, which is asked between passes. */
+static void run_until(kt_loop *l, bool (*done)(const kt_loop *l, uint64_t arg), uint64_t arg)
+{
+    for (;;) {
+        run_pass(l);
+        if (done(l, arg))
+            return;
+        poll_world(l);
+        pass_take(l);
+    }
+}
+
+static bool main_done(const kt_loop *l, uint64_t unused)
+{
+    (void)unused;
+    return l->main->state == KT__TASK_DONE;
+}
+
+/* Are all tasks up to number `last` done? The list is in order of creation. */
+static bool all_done(const kt_loop *l, uint64_t last)
+{
+    return !l->tasks_first || l->tasks_first->id > last;
+}
+
+/* A turn after the main task's end: the pass at hand is the last (as asyncio's loop.stop). */
+static void main_ended(kt_task *t)
+{
+    t->loop->passes_left = 0;
+}
+
+void kt__loop_run(kt_loop *l)
+{
+    l->main->on_done = main_ended;
+    run_until(l, main_done, 0);
+    while (l->tasks_first) { /* once, unless the clean-up spawns new ones */
+        uint64_t last = l->ids;
+        for (kt_task *t = l->tasks_first; t; t = t->all_next)
+            kt_task_cancel(t);
+        run_until(l, all_done, last);
+    }
+    while (l->next.next != &l->next) { /* the last hops and callbacks */
+        pass_take(l);
+        run_pass(l);
+    }
+}

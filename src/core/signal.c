@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+
+/* SIGINT and SIGTERM: the first cancels the main task of one loop, the second ends the process as though
+ * nobody had handled it, so that a program whose clean-up hangs can still be stopped. Like
+ * asyncio.Runner. And SIGPIPE, which is blocked on a loop's thread: writing says EPIPE. */
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "core/core.h"
+
+static const int taken_signals[] = {SIGINT, SIGTERM};
+#define TAKEN (sizeof taken_signals / sizeof taken_signals[0])
+
+/* At most one loop of the process has them. */
+static atomic_flag in_use = ATOMIC_FLAG_INIT;
+static _Atomic(kt__inbox *) ring_at;
+static atomic_int seen, last_signal;
+
+static void on_signal(int number)
+{
+    int error = errno;
+    if (atomic_fetch_add(&seen, 1) > 0) {
+        signal(number, SIG_DFL);
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, number);
+        raise(number);
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    }
+    atomic_store(&last_signal, number);
+    kt__inbox *inbox = atomic_load(&ring_at);
+    if (inbox)
+        kt__inbox_ring(inbox);
+    errno = error;
+}
+
+static bool is_default(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+           action.sa_handler == SIG_DFL;
+}
+
+static bool has_handler_of_ours(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+           action.sa_handler == on_signal;
+}
+
+void kt__signals_take(kt_loop *l)
+{
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &l->signals_before);
+    if (l->options.no_signals || l->simulated || atomic_flag_test_and_set(&in_use))
+        return;
+    l->has_signals = true;
+    atomic_store(&seen, 0);
+    atomic_store(&last_signal, 0);
+    atomic_store(&ring_at, l->inbox);
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < TAKEN; i++)
+        if (is_default(taken_signals[i]))
+            sigaction(taken_signals[i], &action, NULL);
+}
+
+void kt__signals_give_back(kt_loop *l)
+{
+    if (l->has_signals) {
+        for (size_t i = 0; i < TAKEN; i++)
+            if (has_handler_of_ours(taken_signals[i]))
+                signal(taken_signals[i], SIG_DFL);
+        atomic_store(&ring_at, NULL);
+        atomic_flag_clear(&in_use);
+        l->has_signals = false;
+    }
+    if (!sigismember(&l->signals_before, SIGPIPE))
+        pthread_sigmask(SIG_SETMASK, &l->signals_before, NULL);
+}
+
+void kt__signals_look(kt_loop *l)
+{
+    if (!l->has_signals || atomic_load_explicit(&last_signal, memory_order_relaxed) == 0)
+        return;
+    atomic_store(&last_signal, 0);
+    l->main_signalled = true;
+    kt_task_cancel(l->main);
+}

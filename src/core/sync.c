@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Lock, event, semaphore. Lock and semaphore hand over: a release gives the turn to the first in the
+ * line, so nobody overtakes; who is cancelled with the turn in hand gives it on. */
+
+#include <errno.h>
+#include <kettle/sync.h>
+
+#include "core/core.h"
+
+/* ---- Lock ---------------------------------------------------------------------------------- */
+
+static void hand_over(kt_lock *l)
+{
+    l->holder = kt__line_wake(&l->waiters, 0);
+}
+
+static bool lock_raced(kt_task *t)
+{
+    hand_over(t->wait_object);
+    return true;
+}
+
+static const kt__wait wait_lock = {"a lock", kt__cancel_leave, lock_raced, NULL};
+
+int kt_lock_acquire_nowait(kt_lock *l)
+{
+    kt_task *self = kt__self("kt_lock_acquire_nowait");
+    if (l->holder)
+        return -EBUSY;
+    l->holder = self;
+    return 0;
+}
+
+int kt_lock_acquire(kt_lock *l)
+{
+    kt_task *self = kt__self("kt_lock_acquire");
+    if (!l->holder) {
+        l->holder = self;
+        return 0;
+    }
+    if (l->holder == self)
+        kt__misuse("kt_lock_acquire: the task holds this lock already");
+    if (self->code)
+        return (int)kt__yield(self);
+    return (int)kt__line_up(self, &l->waiters, &wait_lock, l);
+}
+
+void kt_lock_release(kt_lock *l)
+{
+    if (!l->holder || l->holder != kt_task_current())
+        kt__misuse("kt_lock_release: the task does not hold this lock");
+    hand_over(l);
+}
+
+/* One that was handed the lock but has not run since does not hold it yet, as with asyncio. */
+bool kt_lock_locked(const kt_lock *l)
+{
+    return l->holder && !(l->holder->wait == &wait_lock && l->holder->wait_object == l);
+}
+
+/* ---- Event --------------------------------------------------------------------------------- */
+
+static const kt__wait wait_event = {"an event", kt__cancel_leave, kt__raced_plain, NULL};
+
+int kt_event_wait(kt_event *e)
+{
+    kt_task *self = kt__self("kt_event_wait");
+    if (e->is_set)
+        return 0;
+    if (self->code)
+        return (int)kt__yield(self);
+    return (int)kt__line_up(self, &e->waiters, &wait_event, e);
+}
+
+void kt_event_set(kt_event *e)
+{
+    e->is_set = true;
+    while (kt__line_wake(&e->waiters, 0))
+        ;
+}
+
+void kt_event_clear(kt_event *e)
+{
+    e->is_set = false;
+}
+
+bool kt_event_is_set(const kt_event *e)
+{
+    return e->is_set;
+}
+
+/* ---- Semaphore ----------------------------------------------------------------------------- */
+
+void kt_semaphore_release(kt_semaphore *s)
+{
+    if (!kt__line_wake(&s->waiters, 0) && ++s->value == 0)
+        kt__misuse("kt_semaphore_release: more releases than a counter holds");
+}
+
+static bool semaphore_raced(kt_task *t)
+{
+    kt_semaphore_release(t->wait_object);
+    return true;
+}
+
+static const kt__wait wait_semaphore = {"a semaphore", kt__cancel_leave, semaphore_raced, NULL};
+
+/* While somebody stands in the line no permit is free: a release would have given it away. */
+int kt_semaphore_acquire_nowait(kt_semaphore *s)
+{
+    if (s->value == 0)
+        return -EBUSY;
+    s->value--;
+    return 0;
+}
+
+int kt_semaphore_acquire(kt_semaphore *s)
+{
+    kt_task *self = kt__self("kt_semaphore_acquire");
+    if (kt_semaphore_acquire_nowait(s) == 0)
+        return 0;
+    if (self->code)
+        return (int)kt__yield(self);
+    return (int)kt__line_up(self, &s->waiters, &wait_semaphore, s);
+}
+
+bool kt_semaphore_locked(const kt_semaphore *s)
+{
+    return s->value == 0;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* One connection: reads heads, calls the handler, refuses what is not HTTP, and ends. */
+#include <errno.h>
+#include <kettle/timeout.h>
+#include <stdio.h>
+
+#include "http/server.h"
+
+/* A first read takes this much, into the task's stack. */
+#define FIRST_BYTES 2048
+/* How long a client may take to notice that its connection is being closed, and how much it may still
+ * send meanwhile. */
+#define LINGER_TIME KT_S(2)
+#define LINGER_BYTES ((size_t)1024 * 1024)
+#define REFUSAL_BYTES 256
+
+/* ---- Refusing and logging ------------------------------------------------------------------ */
+
+void kt__http_fault(kt_http_exchange *x, int status, const char *reason)
+{
+    if (x->fail_status)
+        return;
+    x->fail_status = status;
+    x->fail_reason = reason;
+}
+
+/* "400 Bad Request: why\n" for whoever reads the answer. Returns its size. */
+static size_t refusal_text(char *text, int status, const char *reason)
+{
+    int n = snprintf(text, REFUSAL_BYTES, "%d %s%s%s\n", status, kt_http_reason(status),
+                     reason ? ": " : "", reason ? reason : "");
+    return n < REFUSAL_BYTES ? (size_t)n : REFUSAL_BYTES - 1;
+}
+
+static void log_record(kt__http_conn *c, kt_http_record *r)
+{
+    const kt_http_options *o = &c->server->o;
+    if (!o->log)
+        return;
+    r->peer = kt_http_peer(&c->work->x);
+    o->log(r, o->log_arg);
+}
+
+/* Answers bytes that are no request, and has the connection closed. */
+static void refuse(kt__http_conn *c, int rc, int status, const char *reason)
+{
+    char text[REFUSAL_BYTES];
+    size_t size = refusal_text(text, status, reason);
+    kt__http_answer a = {
+        .status = status,
+        .content_type = "text/plain",
+        .framing = KT__HTTP_HAS_LENGTH,
+        .length = size,
+        .minor = 1,
+    };
+    kt_http_exchange *x = &c->work->x;
+    *x = (kt_http_exchange){.c = c, .w = c->work};
+    c->linger = true;
+    int sent = kt_lock_acquire(&c->writing);
+    if (sent == 0) {
+        sent = kt__http_compose(c, &a, 0);
+        struct iovec body = {text, size};
+        if (sent == 0)
+            sent = kt__http_send(c, &body, 1);
+        kt_lock_release(&c->writing);
+    }
+    kt_http_record r = {.status = sent < 0 ? 0 : status, .rc = rc, .reason = reason};
+    r.bytes_sent = sent < 0 ? 0 : size;
+    log_record(c, &r);
+}
+
+/* ---- Reading a head ------------------------------------------------------------------------ */
+
+/* A request came and there is no memory to read it into. */
+static void answer_without_memory(kt__http_conn *c)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                 "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, c->server->o.write_timeout);
+    c->write_rc = kt_timeout_end(&limit, kt_stream_write(c->stream, answer, sizeof answer - 1));
+    c->linger = true;
+}
+
+/* Waits for the first bytes of a request, and borrows a work for them. 1, or 0 to close. */
+static int read_first(kt__http_conn *c)
+{
+    char bytes[FIRST_BYTES];
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    if (c->requests == 0)
+        kt_timeout_start_at(&limit, c->head_deadline);
+    else
+        kt_timeout_start(&limit, c->server->o.idle_timeout);
+    c->idle = true;
+    ssize_t n = kt_stream_read(c->stream, bytes, sizeof bytes);
+    c->idle = false;
+    if (kt_timeout_end(&limit, n < 0 ? (int)n : 0) < 0 || n == 0)
+        return 0;
+    c->work = kt__http_work_take(c->server);
+    if (!c->work) {
+        answer_without_memory(c);
+        return 0;
+    }
+    memcpy(c->work->in, bytes, (size_t)n);
+    c->work->end = (size_t)n;
+    return 1;
+}
+
+/* Nothing has been received: sends what was held back, and gives the memory to others. 1, or 0. */
+static int rest(kt__http_conn *c)
+{
+    if (c->work) {
+        if (kt__http_send_out(c) < 0)
+            return 0;
+        kt__http_work_give(c->server, kt_steal(c->work));
+    }
+    if (c->server->stopping)
+        return 0;
+    return read_first(c);
+}
+
+/* Receives more of a head that has begun. 1, or 0 to close. The deadline is absolute, so that a client
+ * cannot stay by sending a byte now and then. */
+static int read_more(kt__http_conn *c)
+{
+    kt__http_work *w = c->work;
+    int rc = kt__http_send_out(c);
+    if (rc < 0)
+        return 0;
+    rc = kt__http_work_room(w, c->server->in_bytes_max);
+    if (rc < 0) {
+        refuse(c, rc, rc == KT_ELIMIT ? 431 : 503, NULL);
+        return 0;
+    }
+    if (c->head_deadline == 0)
+        c->head_deadline = kt_now() + c->server->o.head_timeout;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start_at(&limit, c->head_deadline);
+    ssize_t n = kt_stream_read(c->stream, w->in + w->end, w->in_capacity - w->end);
+    rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
+    if (n > 0)
+        w->end += (size_t)n;
+    if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
+        refuse(c, rc, 408, "the request's head did not arrive in time");
+    return rc == 0 && n > 0;
+}
+
+/* Sets the work's exchange up for a complete head. */
+static void begin(kt__http_conn *c, const kt__http_head *head, size_t head_at)
+{
+    kt__http_work *w = c->work;
+    kt_http_exchange *x = &w->x;
+    w->head_at = head_at;
+    w->body_at = w->at;
+    memset(x, 0, sizeof *x);
+    x->c = c;
+    x->w = w;
+    x->head = *head;
+    x->left = head->framing == KT__HTTP_LENGTH ? head->content_length : 0;
+    x->continued = !head->expect_continue;
+    if (c->server->o.log)
+        x->started = kt_now();
+    c->requests++;
+    c->head_deadline = 0;
+}
+
+/* Reads up to a complete head. 1, or 0 to close. */
+static int next_head(kt__http_conn *c)
+{
+    for (;;) {
+        kt__http_work *w = c->work;
+        if (!w || (w->at == w->end && kt__http_parser_idle(&w->parser))) {
+            if (!rest(c))
+                return 0;
+            w = c->work;
+        }
+        size_t head_at = w->at;
+        kt__http_event e;
+        ssize_t n = kt__http_parser_feed(&w->parser, w->in + w->at, w->end - w->at, &e);
+        if (n < 0) {
+            refuse(c, (int)n, w->parser.error.status, w->parser.error.reason);
+            return 0;
+        }
+        w->at += (size_t)n;
+        if (e.type == KT__HTTP_HEAD) {
+            begin(c, e.head, head_at);
+            return 1;
+        }
+        if (w->at == w->end && kt__http_parser_idle(&w->parser))
+            continue;
+        if (!read_more(c))
+            return 0;
+    }
+}
+
+/* ---- One exchange -------------------------------------------------------------------------- */
+
+/* Is there more input than this request? Then the next one is at least begun, and the client does not
+ * wait for this answer alone. */
+static bool is_pipelined(const kt_http_exchange *x)
+{
+    const kt__http_work *w = x->w;
+    return x->head.framing != KT__HTTP_CHUNKED && w->end - w->at > x->left;
+}
+
+static int prepare(kt_http_exchange *x)
+{
+    kt__http_conn *c = x->c;
+    if (kt_slice_is(x->head.method, "CONNECT")) {
+        kt__http_fault(x, 501, "this is no proxy");
+        return -EOPNOTSUPP;
+    }
+    int rc = 0;
+    if (x->head.framing == KT__HTTP_CHUNKED || x->left > x->w->end - x->w->at)
+        rc = kt__http_work_body_room(x->w, x);
+    if (rc < 0) {
+        kt__http_fault(x, 503, "out of memory");
+        return rc;
+    }
+    x->may_hold = is_pipelined(x) && kt__http_flusher_start(c) == 0;
+    return kt__http_path_decode(x);
+}
+
+/* The handler failed, or the library refused, before an answer was begun. */
+static void answer_failure(kt_http_exchange *x, int rc)
+{
+    char text[REFUSAL_BYTES];
+    int status = x->fail_status;
+    if (!status)
+        status = kt_is_cancel(rc) && x->c->server->stopping ? 503 : 500;
+    size_t size = refusal_text(text, status, x->fail_reason);
+    kt_buffer_clear(&x->w->fields);
+    /* A failure here has marked the connection as broken, or memory is out: it is closed. */
+    if (kt_http_respond(x, status, "text/plain", text, size) < 0)
+        x->keep = false;
+}
+
+/* Completes the answer after the handler. */
+static void conclude(kt_http_exchange *x, int rc)
+{
+    if (x->state == KT__HTTP_NEW)
+        answer_failure(x, rc);
+    else if (rc < 0)
+        x->keep = false; /* a cut answer must not look complete; a complete one is not doubted */
+    else if (x->state == KT__HTTP_STARTED && kt_http_finish(x) < 0)
+        x->keep = false;
+}
+
+/* Runs one request. 1 if the connection goes on. */
+static int exchange(kt__http_conn *c)
+{
+    kt__http_work *w = c->work;
+    kt_http_exchange *x = &w->x;
+    int rc = prepare(x);
+    if (rc == 0)
+        rc = c->server->handler(x, c->server->arg);
+    conclude(x, rc);
+    c->events = false;
+    if (c->server->o.log) {
+        kt_http_record r = {
+            .method = x->head.method,
+            .target = x->head.target,
+            .status = x->status,
+            .bytes_sent = x->bytes_sent,
+            .duration = kt_now() - x->started,
+            .rc = rc < 0 ? rc : 0,
+            .reason = x->fail_reason,
+        };
+        log_record(c, &r);
+    }
+    bool keep = x->keep && c->write_rc == 0 && kt__http_body_skip(x);
+    if (!keep && (x->head.keep_alive || !x->body_done || w->at < w->end))
+        c->linger = true;
+    kt__http_work_clear(w);
+    kt__http_parser_reset(&w->parser);
+    return keep;
+}
+
+/* ---- The end ------------------------------------------------------------------------------- */
+
+/* A close while bytes are unread makes the system send a reset, upon which the client's system
+ * throws the answer away. So: no more bytes from us, then wait for the client's end (RFC 9112
+ * section 9.6). */
+static void linger(kt__http_conn *c)
+{
+    char bytes[FIRST_BYTES];
+    if (c->write_rc < 0 || kt_stream_shutdown_write(c->stream) < 0)
+        return;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, LINGER_TIME);
+    c->idle = true;
+    ssize_t n;
+    size_t total = 0;
+    do {
+        n = kt_stream_read(c->stream, bytes, sizeof bytes);
+        total += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && total < LINGER_BYTES);
+    c->idle = false;
+    (void)!kt_timeout_end(&limit, n < 0 ? (int)n : 0); /* closed in any case */
+}
+
+static void run(kt__http_conn *c)
+{
+    kt_auto(kt_group) group = KT_GROUP_INIT;
+    c->group = &group;
+    c->head_deadline = kt_now() + c->server->o.head_timeout;
+    while (next_head(c) && exchange(c))
+        ;
+    if (c->work)
+        (void)!kt__http_send_out(c); /* a failure is in write_rc */
+    if (c->linger)
+        linger(c);
+    kt_group_cancel(&group);
+    (void)!kt_group_join(&group, 0); /* the flusher returns 0 */
+}
+
+int kt__http_connection(void *arg)
+{
+    kt__http_conn *c = *(kt__http_conn **)arg;
+    run(c);
+    kt__http_conn_end(c);
+    return 0; /* a failure would end the group, and with it the server */
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* What a handler asks about its request. */
+#include <errno.h>
+#include <kettle/memory.h>
+#include <poll.h>
+#include <stdio.h>
+
+#include "http/server.h"
+
+kt_slice kt_http_method(const kt_http_exchange *x)
+{
+    return x->head.method;
+}
+
+bool kt_http_method_is(const kt_http_exchange *x, const char *method)
+{
+    return kt_slice_is(x->head.method, method);
+}
+
+kt_slice kt_http_target(const kt_http_exchange *x)
+{
+    return x->head.target;
+}
+
+kt_slice kt_http_path(const kt_http_exchange *x)
+{
+    return x->path;
+}
+
+kt_slice kt_http_query_raw(const kt_http_exchange *x)
+{
+    return x->head.query;
+}
+
+kt_slice kt_http_host(const kt_http_exchange *x)
+{
+    return x->head.host;
+}
+
+kt_slice kt_http_request_header(const kt_http_exchange *x, const char *name)
+{
+    const kt__http_header *h = kt__http_header_find(x->head.headers, x->head.header_count, name);
+    if (!h)
+        return (kt_slice){NULL, 0};
+    return h->value;
+}
+
+bool kt_http_request_header_at(const kt_http_exchange *x, size_t index, kt_slice *ret_name,
+                               kt_slice *ret_value)
+{
+    if (index >= x->head.header_count)
+        return false;
+    *ret_name = x->head.headers[index].name;
+    *ret_value = x->head.headers[index].value;
+    return true;
+}
+
+/* ---- Query ----------------------------------------------------------------------------------- */
+
+/* Cuts the part before the first `c` off *rest; all of it if there is none. */
+static kt_slice cut_at(kt_slice *rest, char c)
+{
+    const char *found = rest->size ? memchr(rest->data, c, rest->size) : NULL;
+    kt_slice part = {rest->data, found ? (size_t)(found - rest->data) : rest->size};
+    size_t gone = part.size + (found != NULL);
+    *rest = (kt_slice){gone ? rest->data + gone : rest->data, rest->size - gone};
+    return part;
+}
+
+int kt_http_query(kt_http_exchange *x, const char *name, kt_slice *ret_value)
+{
+    kt_slice rest = x->head.query, wanted = kt_slice_from(name);
+    char *decoded = NULL; /* one buffer, as large as any part can be */
+    while (rest.size > 0) {
+        kt_slice value = cut_at(&rest, '&');
+        kt_slice key = cut_at(&value, '=');
+        if (key.size < wanted.size) /* decoding never makes it longer */
+            continue;
+        if (!decoded)
+            decoded = kt_http_alloc(x, x->head.query.size);
+        if (!decoded)
+            return -ENOMEM;
+        ssize_t n = kt__http_unescape(key, KT__HTTP_PLUS, decoded);
+        if (n < 0 || !kt_slice_equal((kt_slice){decoded, (size_t)n}, wanted))
+            continue;
+        n = kt__http_unescape(value, KT__HTTP_PLUS, decoded);
+        if (n < 0)
+            return kt_error_set(-EINVAL, "bad percent escape in query parameter '%s'", name);
+        *ret_value = (kt_slice){decoded, (size_t)n};
+        return 1;
+    }
+    return 0;
+}
+
+/* ---- Surroundings ---------------------------------------------------------------------------- */
+
+const char *kt_http_peer(kt_http_exchange *x)
+{
+    kt__http_conn *c = x->c;
+    if (c->peer[0])
+        return c->peer;
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (kt_stream_peer(c->stream, &address, &size) == 0)
+        kt_address_format((const struct sockaddr *)(const void *)&address, size, c->peer,
+                          sizeof c->peer);
+    if (!c->peer[0])
+        memcpy(c->peer, "?", 2);
+    return c->peer;
+}
+
+bool kt_http_client_closed(const kt_http_exchange *x)
+{
+    struct pollfd p = {.fd = kt_stream_fd(x->c->stream), .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0;
+}
+
+bool kt_http_stopping(const kt_http_exchange *x)
+{
+    return x->c->server->stopping;
+}
+
+void *kt_http_alloc(kt_http_exchange *x, size_t size)
+{
+    kt__http_work *w = x->w;
+    size_t units = size / sizeof(max_align_t) + 1;
+    if (units <= KT__HTTP_ARENA_BYTES / sizeof(max_align_t) - w->arena_used) {
+        void *p = w->arena + w->arena_used;
+        w->arena_used += units;
+        return p;
+    }
+    if (size > SIZE_MAX - sizeof(kt__http_block))
+        return NULL;
+    kt__http_block *b = kt_alloc(sizeof *b + size);
+    if (!b)
+        return NULL;
+    b->next = w->blocks;
+    w->blocks = b;
+    return b->bytes;
+}

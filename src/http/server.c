@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* Accepts connections, gives each a task, and stops in good order. */
+#include "http/server.h"
+
+#include <errno.h>
+#include <kettle/memory.h>
+#include <kettle/timeout.h>
+
+#include "http/parser_internal.h"
+
+/* Keeps the sums of limits far inside 32 bits. */
+#define HEAD_BYTES_LIMIT (UINT32_C(16) * 1024 * 1024)
+/* After an accept that failed for want of memory or the like. */
+#define PAUSE KT_MS(50)
+
+#define OR_DEFAULT(field, value) ((field) = (field) ? (field) : (value))
+
+static int options_fill(kt_http_options *o, const kt_http_options *given)
+{
+    *o = given ? *given : (kt_http_options){0};
+    OR_DEFAULT(o->request_line_bytes_max, 8 * 1024);
+    OR_DEFAULT(o->header_bytes_max, 32 * 1024);
+    OR_DEFAULT(o->headers_max, KT__HTTP_HEADERS_DEFAULT);
+    OR_DEFAULT(o->body_bytes_max, 1024 * 1024);
+    OR_DEFAULT(o->head_timeout, KT_S(10));
+    OR_DEFAULT(o->idle_timeout, KT_S(60));
+    OR_DEFAULT(o->body_timeout, KT_S(30));
+    OR_DEFAULT(o->write_timeout, KT_S(30));
+    OR_DEFAULT(o->grace, KT_S(5));
+    OR_DEFAULT(o->connections_max, 10000);
+    if (o->request_line_bytes_max > HEAD_BYTES_LIMIT || o->header_bytes_max > HEAD_BYTES_LIMIT ||
+        o->headers_max > HEAD_BYTES_LIMIT)
+        return kt_error_set(-EINVAL, "header limits over 16 MiB");
+    for (const char *c = o->server; c && *c; c++)
+        if (!kt__is(*c, KT__C_VALUE))
+            return kt_error_set(-EINVAL, "control character in the server's name");
+    return 0;
+}
+
+static int server_init(kt__http_server *s, const kt_http_options *options, kt_group *group)
+{
+    memset(s, 0, sizeof *s);
+    int rc = options_fill(&s->o, options);
+    if (rc < 0)
+        return rc;
+    s->limits = (kt__http_limits){
+        .start_line_bytes_max = s->o.request_line_bytes_max,
+        .header_bytes_max = s->o.header_bytes_max,
+        .body_bytes_max = s->o.body_bytes_max,
+    };
+    s->in_bytes_max = (size_t)2 + s->o.request_line_bytes_max + s->o.header_bytes_max + 1;
+    if (s->in_bytes_max < KT__HTTP_IN_BYTES)
+        s->in_bytes_max = KT__HTTP_IN_BYTES;
+    s->slots = (kt_semaphore)KT_SEMAPHORE_INIT(s->o.connections_max);
+    s->group = group;
+    kt_event_set(&s->empty);
+    return 0;
+}
+
+/* ---- Connections --------------------------------------------------------------------------- */
+
+void kt__http_conn_end(kt__http_conn *c)
+{
+    kt__http_server *s = c->server;
+    if (c->work)
+        kt__http_work_give(s, c->work);
+    c->work = NULL;
+    kt_stream_close(c->stream);
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    if (!s->conns)
+        kt_event_set(&s->empty);
+    kt_free(c);
+    kt_semaphore_release(&s->slots);
+}
+
+/* Takes the stream and a slot in any case. */
+static int conn_start(kt__http_server *s, kt_stream *stream)
+{
+    kt__http_conn *c = kt_calloc(1, sizeof *c);
+    if (!c) {
+        kt_stream_close(stream);
+        kt_semaphore_release(&s->slots);
+        return -ENOMEM;
+    }
+    c->server = s;
+    c->stream = stream;
+    c->next = s->conns;
+    c->link = &s->conns;
+    if (c->next)
+        c->next->link = &c->next;
+    s->conns = c;
+    kt_event_clear(&s->empty);
+    kt_spawn_options o = {.name = "http", .stack_bytes = s->o.stack_bytes};
+    int rc = kt_group_spawn_with(s->group, &o, kt__http_connection, &c, sizeof c, &c->task);
+    if (rc < 0)
+        kt__http_conn_end(c);
+    return rc;
+}
+
+/* Ends the connections whose tasks are over: those that never ran. */
+static void conns_reap(kt__http_server *s)
+{
+    while (s->conns)
+        kt__http_conn_end(s->conns);
+}
+
+/* ---- Accepting ----------------------------------------------------------------------------- */
+
+/* Does this failure say that the listener is of no more use? */
+static bool is_final(int rc)
+{
+    return kt_is_cancel(rc) || rc == KT_ECLOSED || rc == KT_ENOTSIM || rc == -EBADF ||
+           rc == -EINVAL || rc == -ENOTSOCK || rc == -EOPNOTSUPP;
+}
+
+static int accept_one(kt__http_server *s, kt_listener *l)
+{
+    int rc = kt_semaphore_acquire(&s->slots);
+    if (rc < 0)
+        return rc;
+    kt_stream *stream = NULL;
+    rc = kt_listener_accept(l, &stream);
+    if (rc < 0)
+        kt_semaphore_release(&s->slots);
+    else
+        rc = conn_start(s, stream);
+    return rc;
+}
+
+static int accept_until_final(kt__http_server *s, kt_listener *l)
+{
+    for (;;) {
+        int rc = accept_one(s, l);
+        if (rc >= 0)
+            continue;
+        if (is_final(rc))
+            return rc;
+        rc = kt_sleep(PAUSE); /* connections that end meanwhile give memory back */
+        if (rc < 0)
+            return rc;
+    }
+}
+
+/* Accepts until it is told to stop. A connection's task fails only when there is no stack for it; that
+ * ends the group, but a server that drops its connections and goes on is of more use. */
+static int accept_all(kt__http_server *s, kt_listener *l)
+{
+    int rc;
+    do {
+        rc = accept_until_final(s, l);
+        if (rc != KT_ESIBLING || s->group->failed == 0)
+            return rc;
+        (void)!kt_group_join(s->group, rc);
+        conns_reap(s);
+        rc = kt_sleep(PAUSE);
+    } while (rc >= 0);
+    return rc;
+}
+
+/* ---- Stopping ------------------------------------------------------------------------------ */
+
+static void wait_for_grace(kt__http_server *s)
+{
+    kt_auto(kt_timeout) grace = KT_TIMEOUT_INIT;
+    kt_timeout_start(&grace, s->o.grace);
+    int rc = kt_event_wait(&s->empty);
+    (void)!kt_timeout_end(&grace, rc); /* whatever ends the grace period: next, all are cancelled */
+}
+
+static void stop(kt__http_server *s)
+{
+    s->stopping = true;
+    (void)kt_cancel_catch();
+    for (kt__http_conn *c = s->conns; c; c = c->next)
+        if (c->idle || c->events)
+            kt_task_cancel(c->task);
+    if (s->o.grace > 0)
+        wait_for_grace(s);
+    kt_group_cancel(s->group);
+    (void)kt_cancel_catch();
+    (void)!kt_group_join(s->group, 0); /* children end with 0, or never ran */
+    conns_reap(s);
+    kt__http_works_free(s);
+}
+
+int kt_http_serve(kt_listener *l, const kt_http_options *options, kt_http_handler handler,
+                  void *arg)
+{
+    kt__http_server s;
+    kt_auto(kt_group) group = KT_GROUP_INIT;
+    int rc = server_init(&s, options, &group);
+    if (rc < 0)
+        return rc;
+    s.handler = handler;
+    s.arg = arg;
+    rc = accept_all(&s, l);
+    stop(&s);
+    return rc;
+}

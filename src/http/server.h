@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KT__HTTP_SERVER_H
+#define KT__HTTP_SERVER_H
+
+/* What the server's files share.
+ *
+ *   server.c      accepts, counts, stops
+ *   connection.c  one connection: heads, the handler's call, refusals, the end
+ *   work.c        the memory of a busy connection, pooled
+ *   request.c     what a handler asks about the request; path.c decodes it
+ *   body.c        the request's body
+ *   answer.c      what a handler answers; compose.c writes heads, send.c sends
+ *   events.c, assets.c   on top of the public functions and of answer.c
+ *
+ * While a connection is idle it owns its stream, this file's kt__http_conn, and a task whose stack
+ * serves as read buffer. With the first byte of a request it borrows a kt__http_work. */
+
+#include <kettle/group.h>
+#include <kettle/http.h>
+#include <kettle/sync.h>
+#include <time.h>
+
+#include "http/parser.h"
+
+/* Input buffer of a work; it grows for large heads only. */
+#define KT__HTTP_IN_BYTES ((size_t)16 * 1024)
+/* Room behind the head for a body that comes in pieces: a trailer section that the parser holds back
+ * (its limit and one line end) and some bytes of data. */
+#define KT__HTTP_BODY_ROOM ((size_t)12 * 1024 + 512)
+/* Of a body that the handler left, this much is skipped for the sake of the connection. */
+#define KT__HTTP_SKIP_BYTES ((size_t)64 * 1024)
+/* Small answers are held back for company up to this size. */
+#define KT__HTTP_HOLD_BYTES ((size_t)32 * 1024)
+#define KT__HTTP_PEER_BYTES 128
+#define KT__HTTP_DATE_BYTES 37 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
+#define KT__HTTP_ARENA_BYTES 1024
+
+typedef struct kt__http_conn kt__http_conn;
+typedef struct kt__http_work kt__http_work;
+
+/* The line with the current date, made once a second. */
+typedef struct kt__http_date {
+    time_t second;
+    char line[KT__HTTP_DATE_BYTES + 1];
+} kt__http_date;
+
+/* One kt_http_serve, on its stack. */
+typedef struct kt__http_server {
+    kt_http_options o;    /* with the defaults filled in */
+    kt__http_limits limits;
+    kt_http_handler handler;
+    void *arg;
+    size_t in_bytes_max;  /* an input buffer of this size holds every head within the limits */
+    kt_group *group;      /* of the connections' tasks */
+    kt__http_conn *conns; /* all, also those whose task has not begun */
+    kt_semaphore slots;   /* what is left of connections_max */
+    kt_event empty;       /* set while there is no connection */
+    kt__http_work *spare; /* works that nobody uses */
+    size_t spare_count;
+    kt__http_date date;
+    bool stopping;
+} kt__http_server;
+
+/* One connection; lives until its task ends. */
+struct kt__http_conn {
+    kt__http_server *server;
+    kt__http_conn *next, **link; /* in the server's list */
+    kt_task *task;
+    kt_stream *stream;
+    kt__http_work *work;     /* NULL while idle */
+    kt_group *group;         /* of the flusher, in the task's frame */
+    kt_lock writing;         /* held while `out` is changed or sent */
+    kt_event flush_wanted;   /* wakes the flusher */
+    kt_time head_deadline;   /* of the head being read; 0: not yet set */
+    uint32_t requests;       /* begun */
+    int write_rc;            /* the first failure of a write; nothing is sent after it */
+    bool has_flusher;
+    bool idle;               /* waits where nobody minds being cut off */
+    bool events;             /* runs a stream of events */
+    bool linger;             /* the client may still be sending: see linger() */
+    char peer[KT__HTTP_PEER_BYTES]; /* "" until somebody asks */
+};
+
+enum {
+    KT__HTTP_NEW,     /* no answer yet */
+    KT__HTTP_STARTED, /* between start and finish */
+    KT__HTTP_DONE,
+};
+
+struct kt_http_exchange {
+    kt__http_conn *c;
+    kt__http_work *w;
+    kt__http_head head;  /* the parser's, so that its slices can be moved along with the bytes */
+    kt_slice path;       /* decoded */
+    kt_slice pending;    /* body bytes that the parser has passed and nobody has taken */
+    uint64_t left;       /* of a body with a length: bytes that the parser has not seen */
+    uint64_t bytes_sent;
+    kt_time started;
+    int status;          /* of the answer */
+    int body_rc;         /* why the body can be read no further */
+    int fail_status;     /* what the library refuses this request with; 0 for nothing */
+    const char *fail_reason;
+    uint8_t state;
+    bool body_done;
+    bool continued;      /* 100 was sent, or need not be */
+    bool bodiless;       /* the answer has no content: HEAD, 204, 304 */
+    bool chunked;
+    bool keep;           /* the connection goes on after this answer */
+    bool may_hold;       /* another request has been received: a small answer may wait for its */
+    bool is_events;
+};
+
+/* Memory that exchanges allocate. */
+typedef struct kt__http_block {
+    struct kt__http_block *next;
+    max_align_t bytes[];
+} kt__http_block;
+
+/* What a connection needs between the first byte of a request and the last of its answer.
+ * Input: in[at..end) are bytes that the parser has not consumed; in[head_at..body_at) is the head of
+ * the running exchange, which does not move until it ends. */
+struct kt__http_work {
+    kt__http_work *next;
+    char *in;
+    size_t in_capacity, head_at, body_at, at, end;
+    kt_buffer out;    /* composed and not sent */
+    kt_buffer fields; /* header lines that the handler added */
+    kt_buffer body;   /* read_all's */
+    kt_buffer event;  /* being composed */
+    kt__http_block *blocks;
+    size_t arena_used;
+    kt__http_parser parser;
+    kt_http_exchange x;
+    max_align_t arena[KT__HTTP_ARENA_BYTES / sizeof(max_align_t)];
+    kt__http_header headers[];
+};
+
+/* ---- server.c */
+
+/* Ends a connection: closes what it has and forgets it. Also for one whose task never ran. */
+void kt__http_conn_end(kt__http_conn *c);
+
+/* ---- connection.c: the task of one connection; its argument is a kt__http_conn **. */
+
+int kt__http_connection(void *arg);
+
+/* Notes why a request is at fault; the first one counts. */
+void kt__http_fault(kt_http_exchange *x, int status, const char *reason);
+
+/* ---- work.c */
+
+/* A work with a fresh parser; NULL without memory. */
+kt__http_work *kt__http_work_take(kt__http_server *s);
+void kt__http_work_give(kt__http_server *s, kt__http_work *w);
+void kt__http_works_free(kt__http_server *s);
+/* Forgets one exchange's memory. */
+void kt__http_work_clear(kt__http_work *w);
+/* Makes room behind in[end] for reading more of a head: moves the bytes to the front, or grows.
+ * 0, -ENOMEM, KT_ELIMIT. */
+int kt__http_work_room(kt__http_work *w, size_t bytes_max);
+/* Sees to it that a body can be read piecewise behind x's head; its slices move along. 0, -ENOMEM. */
+int kt__http_work_body_room(kt__http_work *w, kt_http_exchange *x);
+
+/* ---- path.c */
+
+/* Decodes percent escapes of `raw` into `out` (raw.size bytes are enough). Returns the size, or
+ * -EINVAL for a broken escape or %00. */
+enum {
+    KT__HTTP_KEEP_SLASH = 1, /* %2F stays */
+    KT__HTTP_PLUS = 2,       /* "+" is a space */
+};
+ssize_t kt__http_unescape(kt_slice raw, unsigned how, char *out);
+/* Fills x->path. 0; -EINVAL, -ENOMEM with the fault noted. */
+int kt__http_path_decode(kt_http_exchange *x);
+
+/* ---- body.c */
+
+/* Skips what is left of the body. True if the message is complete and another may follow. */
+bool kt__http_body_skip(kt_http_exchange *x);
+/* Might the rest of the body be skipped? Asked before the answer says whether it keeps open. */
+bool kt__http_body_skippable(const kt_http_exchange *x);
+
+/* ---- compose.c */
+
+/* The head of an answer. */
+typedef struct kt__http_answer {
+    int status;
+    const char *content_type; /* or NULL */
+    enum { KT__HTTP_HAS_LENGTH, KT__HTTP_HAS_CHUNKS, KT__HTTP_TO_THE_END, KT__HTTP_EMPTY } framing;
+    uint64_t length;
+    bool keep;
+    int minor; /* of the request */
+} kt__http_answer;
+
+/* Appends the head to the work's `out`, with room for `extra` more bytes. 0, or -ENOMEM and nothing
+ * is appended. The caller holds c->writing. */
+int kt__http_compose(kt__http_conn *c, const kt__http_answer *a, size_t extra);
+/* Writes n in decimal at p and returns the end; 20 bytes at most. */
+char *kt__http_put_decimal(char *p, uint64_t n);
+/* Writes n in hexadecimal; 16 bytes at most. */
+char *kt__http_put_hex(char *p, uint64_t n);
+/* The date line, KT__HTTP_DATE_BYTES long. */
+const char *kt__http_date_line(kt__http_date *d);
+/* Makes the line for a given second. */
+void kt__http_date_make(kt__http_date *d, time_t second);
+
+/* ---- answer.c */
+
+/* Decides what depends on the request (content or none, keep-alive) and appends the head to `out`,
+ * with room for `extra` bytes. 0, or -ENOMEM and nothing has begun. The caller holds c->writing. */
+int kt__http_begin(kt_http_exchange *x, kt__http_answer *a, size_t extra);
+
+/* Appends "name: value\r\n". 0; -EINVAL for what would break the message or is not the caller's to
+ * set; -ENOMEM, KT_ELIMIT. */
+int kt__http_header_put(kt_buffer *b, const char *name, const char *value);
+
+/* ---- send.c */
+
+/* Sends `out`, then the pieces (at most 3). The caller holds c->writing. 0, or the error, which is
+ * kept: nothing can be sent after it. */
+int kt__http_send(kt__http_conn *c, const struct iovec *pieces, size_t count);
+/* Takes the lock and sends what is composed. */
+int kt__http_send_out(kt__http_conn *c);
+/* Sees to it that `out` is sent when the handler waits: answers may be held back afterwards.
+ * 0, or an error. At the connection's own level only, where no scope of a handler is open. */
+int kt__http_flusher_start(kt__http_conn *c);
+
+#endif

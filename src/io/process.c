@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <kettle/loop.h>
+#include <kettle/memory.h>
+#include <kettle/process.h>
+#include <kettle/sync.h>
+#include <kettle/thread.h>
+
+#include "io/proc_scan.h"
+#include "io/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINGER_MS_MAX 2000
+
+struct kt_process {
+    pid_t pid; /* and the group's number; ours until the child is reaped */
+    int pidfd;
+    int announce_fd; /* borrowed; 0 = nobody to tell */
+    kt_stream *pipes[3];
+    bool ended; /* then status is valid; the zombie is still there */
+    bool lost;  /* somebody else reaped it: pid may name a stranger, and is never signalled again */
+    kt_process_status status;
+    unsigned waiting; /* tasks inside await_end; they use pidfd */
+    kt_event idle;    /* set when the last of them leaves */
+};
+
+/* ---- The child's three descriptors ------------------------------------------------------- */
+
+/* Both ends of what becomes 0, 1 and 2. Whatever is opened here is above 2, also when our own
+ * 0, 1 or 2 are closed: kt__spawn's dup2 calls rely on it. */
+typedef struct wires {
+    int child[3]; /* above 2: ours to close after the start */
+    int ours[3];  /* of pipes, otherwise -1 */
+} wires;
+
+#define WIRES_INIT {{-1, -1, -1}, {-1, -1, -1}}
+
+static void close_ends(int ends[3])
+{
+    for (int i = 0; i < 3; i++) {
+        if (ends[i] > 2)
+            close(ends[i]);
+        ends[i] = -1;
+    }
+}
+
+static void wires_cleanup(wires *w)
+{
+    close_ends(w->child);
+    close_ends(w->ours);
+}
+
+/* Moves a fresh descriptor above 2. */
+static int lift(int fd)
+{
+    if (fd < 0)
+        return -errno;
+    if (fd > 2)
+        return fd;
+    int above = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int rc = above < 0 ? -errno : above;
+    close(fd);
+    return rc;
+}
+
+static int open_pipe(wires *w, int index)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    int reader = lift(ends[0]), writer = lift(ends[1]);
+    w->child[index] = index == 0 ? reader : writer;
+    w->ours[index] = index == 0 ? writer : reader;
+    return reader < 0 ? reader : writer < 0 ? writer : 0;
+}
+
+static int open_wire(wires *w, int index, kt_process_io kind)
+{
+    switch (kind) {
+    case KT_PROCESS_NULL:
+        w->child[index] = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
+        return w->child[index] < 0 ? w->child[index] : 0;
+    case KT_PROCESS_PIPE:
+        return open_pipe(w, index);
+    case KT_PROCESS_INHERIT:
+        w->child[index] = index;
+        return 0;
+    case KT_PROCESS_STDOUT:
+        if (index == 2) {
+            w->child[index] = 1;
+            return 0;
+        }
+        break;
+    }
+    return kt_error_set(-EINVAL, "descriptor %d of a program cannot be %d", index, (int)kind);
+}
+
+static int open_wires(wires *w, const kt_process_options *o)
+{
+    const kt_process_io kinds[3] = {o->input, o->output, o->error};
+    for (int i = 0; i < 3; i++) {
+        int rc = open_wire(w, i, kinds[i]);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- Starting ---------------------------------------------------------------------------- */
+
+static const char *const step_texts[] = {
+    [KT__SPAWN_CLONE] = "no process can be made",
+    [KT__SPAWN_GROUP] = "process group",
+    [KT__SPAWN_ANNOUNCE] = "announcing it",
+    [KT__SPAWN_DESCRIPTORS] = "its descriptors",
+    [KT__SPAWN_DIRECTORY] = "entering its directory",
+    [KT__SPAWN_EXEC] = "executing it",
+};
+
+static int find_program(const kt_process_options *o, int directory_fd, char path[PATH_MAX])
+{
+    int rc = kt__spawn_find(o->argv[0], directory_fd, path, PATH_MAX);
+    if (rc == 0)
+        return 0;
+    const char *folders = getenv("PATH");
+    return kt_error_set(rc, rc == -EACCES ? "%s may not be executed where PATH (%s) has it"
+                                          : "no program '%s' in PATH (%s)",
+                        o->argv[0], folders ? folders : "not set");
+}
+
+static int explain_start(int rc, const kt__spawn_plan *plan, kt__spawn_step step)
+{
+    int at = plan->directory_fd < 0 ? AT_FDCWD : plan->directory_fd;
+    if (step == KT__SPAWN_EXEC && rc == -ENOENT && faccessat(at, plan->path, F_OK, 0) == 0)
+        return kt_error_set(rc, "%s is there, but not the interpreter it asks for", plan->path);
+    return kt_error_set(rc, "cannot start %s: %s: %s", plan->path, step_texts[step],
+                        kt_strerror(rc));
+}
+
+/* On success p has the child and our ends of the pipes. What can fail for want of memory or
+ * descriptors comes before the child, so that a child once started is never taken back. */
+static int start(kt_process *p, const kt_process_options *o, int directory_fd)
+{
+    __attribute__((cleanup(wires_cleanup))) wires w = WIRES_INIT;
+    char path[PATH_MAX];
+    int rc = find_program(o, directory_fd, path);
+    if (rc < 0)
+        return rc;
+    rc = open_wires(&w, o);
+    for (int i = 0; rc == 0 && i < 3; i++) {
+        if (w.ours[i] < 0)
+            continue;
+        rc = kt_stream_from_fd(w.ours[i], &p->pipes[i]);
+        if (rc == 0)
+            w.ours[i] = -1;
+    }
+    if (rc < 0)
+        return rc;
+
+    kt__spawn_plan plan = {
+        .path = path,
+        .argv = o->argv,
+        .env = o->env ? o->env : (const char *const *)environ,
+        .directory_fd = directory_fd,
+        .fds = {w.child[0], w.child[1], w.child[2]},
+        .announce_fd = o->announce_fd,
+    };
+    kt__spawn_step step;
+    rc = kt__spawn(&plan, &p->pid, &p->pidfd, &step);
+    return rc < 0 ? explain_start(rc, &plan, step) : 0;
+}
+
+static int start_in(kt_process *p, const kt_process_options *o)
+{
+    if (!o->directory)
+        return start(p, o, -1);
+    int directory_fd = lift(open(o->directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (directory_fd < 0)
+        return kt_error_set(directory_fd, "cannot start %s in %s: %s", o->argv[0], o->directory,
+                            kt_strerror(directory_fd));
+    int rc = start(p, o, directory_fd);
+    close(directory_fd);
+    return rc;
+}
+
+static void close_pipes(kt_process *p)
+{
+    for (int i = 0; i < 3; i++)
+        kt_stream_close(kt_steal(p->pipes[i]));
+}
+
+int kt_process_spawn(const kt_process_options *options, kt_process **ret_process)
+{
+    if (!options->argv || !options->argv[0])
+        return kt_error_set(-EINVAL, "no program named: argv is empty");
+    if (options->announce_fd < 0 || (options->announce_fd > 0 && options->announce_fd <= 2))
+        return kt_error_set(-EINVAL, "announce_fd %d is not above 2", options->announce_fd);
+    if (!kt_loop_current())
+        return KT_ENOTRUNNING;
+    if (strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0)
+        return kt_error_set(KT_ENOTSIM, "no processes under the simulated driver: %s",
+                            options->argv[0]);
+    kt_process *p = kt_calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->announce_fd = options->announce_fd;
+    int rc = start_in(p, options);
+    if (rc < 0) {
+        close_pipes(p);
+        kt_free(p);
+        return rc;
+    }
+    *ret_process = p;
+    return 0;
+}
+
+/* ---- Looking at it ----------------------------------------------------------------------- */
+
+pid_t kt_process_pid(const kt_process *p)
+{
+    return p->pid;
+}
+
+kt_stream *kt_process_stdin(kt_process *p)
+{
+    return p->pipes[0];
+}
+
+kt_stream *kt_process_stdout(kt_process *p)
+{
+    return p->pipes[1];
+}
+
+kt_stream *kt_process_stderr(kt_process *p)
+{
+    return p->pipes[2];
+}
+
+void kt_process_close_stdin(kt_process *p)
+{
+    kt_stream_close(kt_steal(p->pipes[0]));
+}
+
+/* ---- Waiting ----------------------------------------------------------------------------- */
+
+/* Looks whether the child has ended, and leaves the zombie. `wait` is WNOHANG or 0. 1, 0 if it
+ * runs, or -ECHILD. */
+static int look(kt_process *p, int wait)
+{
+    if (p->ended)
+        return 1;
+    if (p->lost)
+        return -ECHILD;
+    siginfo_t info;
+    memset(&info, 0, sizeof(info)); /* si_pid stays 0 while the child runs */
+    while (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT | wait) < 0) {
+        if (errno == EINTR)
+            continue;
+        p->lost = true;
+        return kt_error_set(-ECHILD, "child %d was reaped by somebody else, or SIGCHLD is ignored",
+                            (int)p->pid);
+    }
+    if (info.si_pid == 0)
+        return 0;
+    bool exited = info.si_code == CLD_EXITED;
+    p->status.exit_code = exited ? info.si_status : -1;
+    p->status.signal = exited ? 0 : info.si_status;
+    p->ended = true;
+    return 1;
+}
+
+/* A descriptor has one waiter; a second one waits on a copy. */
+static int wait_readable(kt_process *p)
+{
+    int rc = kt_fd_wait(p->pidfd, KT_READABLE);
+    if (rc != -EEXIST)
+        return rc;
+    int copy = fcntl(p->pidfd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0)
+        return -errno;
+    rc = kt_fd_wait(copy, KT_READABLE);
+    close(copy);
+    return rc;
+}
+
+static int await_end(kt_process *p)
+{
+    int rc;
+    p->waiting++;
+    kt_event_clear(&p->idle);
+    while ((rc = look(p, WNOHANG)) == 0) {
+        rc = wait_readable(p);
+        if (rc < 0)
+            break;
+    }
+    if (--p->waiting == 0)
+        kt_event_set(&p->idle);
+    return rc < 0 ? rc : 0;
+}
+
+int kt_process_wait(kt_process *p, kt_process_status *ret_status)
+{
+    int rc = await_end(p);
+    if (rc == 0 && ret_status)
+        *ret_status = p->status;
+    return rc;
+}
+
+/* ---- Ending it --------------------------------------------------------------------------- */
+
+int kt_process_signal(kt_process *p, int signal)
+{
+    if (look(p, WNOHANG) < 0)
+        return -ESRCH;
+    return kill(-p->pid, signal) < 0 ? -errno : 0;
+}
+
+/* Tells the listener that the number is about to be free. A broken pipe (nobody listens any more)
+ * must not end the program: the signal is for this thread and for this write, so it can be taken
+ * back. */
+static void announce_end(int fd, pid_t pid)
+{
+    sigset_t broken, before, pending;
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    sigpending(&pending);
+    int message = -pid;
+    ssize_t size;
+    do
+        size = write(fd, &message, sizeof(message));
+    while (size < 0 && errno == EINTR);
+    if (size < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&broken, NULL, &(struct timespec){0, 0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static bool is_group(pid_t group, void *arg)
+{
+    return group == *(const pid_t *)arg;
+}
+
+/* Waits until nothing of a killed group runs. The kill itself is atomic against fork(2), so nothing
+ * can escape it, but a process may still be inside a system call, whose effect would come after our
+ * caller believes it over. Bounded, for such a call can hang (a dead file server). Returns 1. */
+static int outlast(void *arg)
+{
+    pid_t group = *(pid_t *)arg;
+    int pause_ms = 1;
+    for (int waited_ms = 0; waited_ms < LINGER_MS_MAX; waited_ms += pause_ms) {
+        if (kill(-group, 0) < 0 && errno == ESRCH)
+            return 1;
+        if (waited_ms >= 3 && kt__proc_scan(is_group, &group) == 0)
+            return 1;
+        if (waited_ms > 0 && pause_ms < 32)
+            pause_ms *= 2;
+        nanosleep(&(struct timespec){0, pause_ms * 1000000L}, NULL);
+    }
+    return 1;
+}
+
+/* After the leader is reaped: a group with nobody left, the usual case, costs one system call. */
+static void await_group(pid_t group, bool in_task)
+{
+    if (kill(-group, 0) < 0 && errno == ESRCH)
+        return;
+    if (!in_task || kt_thread_run(outlast, &group, 0) != 1)
+        outlast(&group);
+}
+
+static void end_child(kt_process *p, bool in_task)
+{
+    if (look(p, WNOHANG) >= 0)
+        kill(-p->pid, SIGKILL);
+    if (!in_task || await_end(p) < 0)
+        (void)look(p, 0); /* blocks, but not for long after SIGKILL */
+    while (in_task && p->waiting > 0 && kt_event_wait(&p->idle) == 0)
+        continue;
+    if (p->lost)
+        return;
+    if (p->announce_fd > 0)
+        announce_end(p->announce_fd, p->pid);
+    while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    await_group(p->pid, in_task);
+}
+
+void kt_process_close(kt_process *p)
+{
+    if (!p)
+        return;
+    bool in_task = kt_task_current() != NULL;
+    if (in_task)
+        kt_cancel_hold();
+    end_child(p, in_task);
+    close(p->pidfd);
+    close_pipes(p);
+    if (in_task)
+        kt_cancel_unhold();
+    kt_free(p);
+}

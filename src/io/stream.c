@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Streams: their life and their reading. */
+
+#include "io/stream_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <kettle/memory.h>
+#include <netinet/in.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/core.h"
+
+#define CAPACITY_MIN 4096
+#define SEPARATOR_MAX 16
+
+int kt__socket_flags(void)
+{
+    return SOCK_CLOEXEC | (kt__loop->driver->nonblocking ? SOCK_NONBLOCK : 0);
+}
+
+/* ---- Life ---------------------------------------------------------------------------------- */
+
+int kt__stream_new(int fd, kt_stream **ret_stream)
+{
+    kt_stream *s = kt_calloc(1, sizeof *s);
+    if (!s) {
+        close(fd);
+        return -ENOMEM;
+    }
+    s->fd = (kt__fd){.fd = fd, .is_socket = true};
+    *ret_stream = s;
+    return 0;
+}
+
+int kt_stream_from_fd(int fd, kt_stream **ret_stream)
+{
+    kt_task *self = kt__self("kt_stream_from_fd");
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
+        return kt_error_set(-EINVAL, "descriptor %d is a file or folder, not a stream", fd);
+    kt_stream *s = kt_calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    int rc = kt__fd_open(self->loop, &s->fd, fd);
+    if (rc < 0) {
+        kt_free(s);
+        return rc;
+    }
+    *ret_stream = s;
+    return 0;
+}
+
+int kt_stream_pair(kt_stream *ret_streams[2])
+{
+    kt_task *self = kt__self("kt_stream_pair");
+    if (self->loop->simulated)
+        return kt_error_set(KT_ENOTSIM, "kt_stream_pair");
+    int fds[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | kt__socket_flags(), 0, fds) < 0)
+        return -errno;
+    kt_stream *first = NULL;
+    int rc = kt__stream_new(fds[0], &first);
+    if (rc < 0) {
+        close(fds[1]);
+        return rc;
+    }
+    rc = kt__stream_new(fds[1], &ret_streams[1]);
+    if (rc < 0)
+        kt_stream_close(first);
+    else
+        ret_streams[0] = first;
+    return rc;
+}
+
+void kt_stream_close(kt_stream *s)
+{
+    if (!s)
+        return;
+    kt__fd_close(&s->fd);
+    kt_free(s->buffer);
+    kt_free(s);
+}
+
+int kt_stream_fd(const kt_stream *s)
+{
+    return s->fd.fd;
+}
+
+int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address, socklen_t *ret_size)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (getpeername(s->fd.fd, (struct sockaddr *)&address, &size) < 0)
+        return -errno;
+    *ret_address = address;
+    *ret_size = size;
+    return 0;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+/* A read may end with KT_ECLOSED because another task has closed the stream: then s is gone, so a failed
+ * read is passed on without another look at it. */
+static ssize_t read_some(kt_stream *s, void *bytes, size_t size)
+{
+    kt_task *self = kt__self("reading from a stream");
+    struct iovec piece = {.iov_base = bytes, .iov_len = size};
+    kt__op *op = kt__op_init(self, KT__OP_READ, &s->fd);
+    op->pieces = &piece;
+    op->count = 1;
+    ssize_t n = kt__op_run(self);
+    if (n == 0)
+        s->at_end = true;
+    return n;
+}
+
+static size_t buffered(const kt_stream *s)
+{
+    return s->end - s->start;
+}
+
+/* Room for at least one byte more behind `end`. */
+static int make_room(kt_stream *s)
+{
+    size_t have = buffered(s);
+    if (have == 0)
+        s->start = s->end = 0;
+    if (s->end < s->capacity)
+        return 0;
+    if (s->start > 0) {
+        memmove(s->buffer, s->buffer + s->start, have);
+        s->start = 0;
+        s->end = have;
+        return 0;
+    }
+    size_t capacity = s->capacity ? s->capacity * 2 : CAPACITY_MIN;
+    char *buffer = kt_realloc(s->buffer, capacity);
+    if (!buffer)
+        return -ENOMEM;
+    s->buffer = buffer;
+    s->capacity = capacity;
+    return 0;
+}
+
+ssize_t kt_stream_fill(kt_stream *s, size_t have, size_t size_max, kt_slice *ret_bytes)
+{
+    while (buffered(s) <= have && !s->at_end) {
+        if (buffered(s) >= size_max)
+            return KT_ELIMIT;
+        int rc = make_room(s);
+        if (rc < 0)
+            return rc;
+        size_t room = s->capacity - s->end;
+        size_t wanted = size_max - buffered(s);
+        ssize_t n = read_some(s, s->buffer + s->end, room < wanted ? room : wanted);
+        if (n < 0)
+            return n;
+        s->end += (size_t)n;
+    }
+    *ret_bytes = (kt_slice){s->buffer ? s->buffer + s->start : "", buffered(s)};
+    return (ssize_t)buffered(s);
+}
+
+void kt_stream_consume(kt_stream *s, size_t size)
+{
+    s->start += size < buffered(s) ? size : buffered(s);
+}
+
+/* Moves bytes out of the buffer. */
+static size_t take(kt_stream *s, void *bytes, size_t size)
+{
+    if (size > buffered(s))
+        size = buffered(s);
+    if (size > 0)
+        memcpy(bytes, s->buffer + s->start, size);
+    s->start += size;
+    return size;
+}
+
+ssize_t kt_stream_read(kt_stream *s, void *buffer, size_t size)
+{
+    if (size == 0)
+        return -EINVAL; /* 0 would look like the end of file */
+    if (buffered(s) > 0)
+        return (ssize_t)take(s, buffer, size);
+    return s->at_end ? 0 : read_some(s, buffer, size);
+}
+
+int kt_stream_read_exactly(kt_stream *s, void *buffer, size_t size)
+{
+    kt_slice bytes;
+    for (size_t have = buffered(s); have < size;) {
+        ssize_t n = kt_stream_fill(s, have, size, &bytes);
+        if (n < 0)
+            return (int)n;
+        if ((size_t)n == have)
+            return kt_error_set(KT_EINCOMPLETE, "end of file after %zu of %zu bytes", have, size);
+        have = (size_t)n;
+    }
+    take(s, buffer, size);
+    return 0;
+}
+
+/* 1: found, and how many bytes that is; 0: the end of file, with what is left. */
+static int find(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret_bytes)
+{
+    size_t have = 0;
+    kt_slice bytes = {s->buffer ? s->buffer + s->start : "", buffered(s)};
+    for (;;) {
+        size_t from = have >= separator.size ? have - separator.size + 1 : 0;
+        size_t until = bytes.size < size_max ? bytes.size : size_max;
+        const char *hit = until > from ? memmem(bytes.data + from, until - from, separator.data,
+                                                separator.size)
+                                       : NULL;
+        if (hit) {
+            *ret_bytes = (kt_slice){bytes.data, (size_t)(hit - bytes.data) + separator.size};
+            return 1;
+        }
+        if (bytes.size >= size_max)
+            return kt_error_set(KT_ELIMIT, "no separator within %zu bytes", size_max);
+        have = bytes.size;
+        ssize_t n = kt_stream_fill(s, have, size_max, &bytes);
+        if (n < 0)
+            return (int)n;
+        if ((size_t)n == have) {
+            *ret_bytes = bytes;
+            return 0;
+        }
+    }
+}
+
+int kt_stream_read_until(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret_bytes)
+{
+    if (separator.size == 0 || separator.size > SEPARATOR_MAX)
+        return -EINVAL;
+    kt_slice bytes;
+    int rc = find(s, separator, size_max, &bytes);
+    if (rc < 0)
+        return rc;
+    if (rc == 0)
+        return bytes.size == 0 ? 0 : kt_error_set(KT_EINCOMPLETE, "end of file before the separator");
+    s->start += bytes.size;
+    *ret_bytes = bytes;
+    return 1;
+}
+
+int kt_stream_read_line(kt_stream *s, size_t size_max, kt_slice *ret_line)
+{
+    kt_slice line;
+    int rc = find(s, (kt_slice){"\n", 1}, size_max, &line);
+    if (rc < 0 || (rc == 0 && line.size == 0))
+        return rc;
+    s->start += line.size;
+    if (rc == 1)
+        line.size--;
+    if (rc == 1 && line.size > 0 && line.data[line.size - 1] == '\r')
+        line.size--;
+    *ret_line = line;
+    return 1;
+}

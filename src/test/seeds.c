@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include "test/kit.h"
+
+#include <kettle/loop.h>
+
+#include <stdlib.h>
+
+typedef struct seeded {
+    kt_fn fn;
+    void *arg;
+} seeded;
+
+/* Its name is where a printed call chain ends; see symbols.c. */
+static int kt__test_in_seed(void *arg)
+{
+    const seeded *s = arg;
+    int rc = s->fn(s->arg);
+    if (rc >= 0)
+        kt__test_check_tasks();
+    return rc;
+}
+
+static void run_seed(seeded *s, uint64_t seed)
+{
+    kt_options options = {0};
+    options.driver = KT_DRIVER_SIM;
+    options.virtual_time = true;
+    options.seed = seed;
+    size_t live = kt__test_memory_live();
+    int rc = kt_run_with(&options, kt__test_in_seed, s, 0);
+    if (rc < 0)
+        kt_test_fail("ended with %d (%s): %s", rc, kt_error_name(rc), kt_error_detail());
+    if (kt__test_memory_live() <= live)
+        return;
+    kt__test_fail_begin();
+    kt__test_say_failure("left memory of kt_alloc:\n");
+    kt__test_memory_report();
+    kt__test_fail_end();
+}
+
+void kt_test_seeds(unsigned count, kt_fn fn, void *arg)
+{
+    seeded s = {fn, arg};
+    if (kt_loop_current())
+        kt_test_fail("kt_test_seeds runs loops of its own; use KT_TEST_NO_LOOP");
+    if (count == 0)
+        kt_test_fail("kt_test_seeds without a seed shows nothing");
+    const char *driver = getenv("KETTLE_DRIVER");
+    char *kept = NULL;
+    if (driver) {
+        size_t size = strlen(driver) + 1;
+        kept = memcpy(kt__test_own(NULL, size), driver, size);
+    }
+    setenv("KETTLE_DRIVER", "sim", 1);
+    for (unsigned seed = 1; seed <= count; seed++) {
+        atomic_store(&kt__test_status->seed, seed);
+        atomic_fetch_add(&kt__test_status->checks, 1);
+        run_seed(&s, seed);
+    }
+    atomic_store(&kt__test_status->seed, 0);
+    unsetenv("KETTLE_DRIVER");
+    if (kept)
+        setenv("KETTLE_DRIVER", kept, 1);
+    kt__test_disown(kept);
+}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""The layers of Kettle: what may use what, whose each public header is, and in which library.
+
+A new public header must be entered in HEADERS; tools/tidy refuses one that is not.
+"""
+
+# layer -> the layers whose headers it may include (itself always)
+USES = {
+    'base': set(),
+    'core': {'base'},
+    'io': {'base', 'core'},
+    'http': {'base', 'core', 'io'},
+    'db': {'base', 'core', 'io'},
+    'jobs': {'base', 'core', 'io', 'http', 'db'},
+    'web': {'base', 'core', 'io', 'http', 'db'},
+    'test': {'base', 'core', 'io', 'http', 'db'},
+}
+USES['programs'] = set(USES) - {'test'}
+
+# The folders below use Kettle from outside: by public headers only.
+OUTSIDE = {'examples'}
+
+# include/kettle/<name> -> its layer
+HEADERS = {
+    'base.h': 'base',
+    'buffer.h': 'base',
+    'error.h': 'base',
+    'memory.h': 'base',
+    'group.h': 'core',
+    'loop.h': 'core',
+    'queue.h': 'core',
+    'sync.h': 'core',
+    'task.h': 'core',
+    'thread.h': 'core',
+    'timeout.h': 'core',
+    'kettle.h': 'io',
+    'process.h': 'io',
+    'stream.h': 'io',
+    'http.h': 'http',
+    'jobs.h': 'jobs',
+    'test.h': 'test',
+}
+
+# layer -> the library that exports its public functions
+LIBRARIES = {
+    'base': 'libkettle',
+    'core': 'libkettle',
+    'io': 'libkettle',
+    'http': 'libkettle-net',
+    'jobs': 'libkettle-jobs',
+    'test': 'libkettle-test',
+}
