@@ -29,10 +29,11 @@ typedef struct kt_group {
     int rc;                 /* the first failure */
     uint8_t state;
     char *detail;           /* the first failure in words */
-    uintptr_t reserved[2];
+    kt_task *ended;         /* children to which there are handles */
+    uintptr_t reserved[1];
 } kt_group;
 
-#define KT_GROUP_INIT {{NULL, NULL, 0, 0, 0}, NULL, NULL, 0, 0, 0, 0, NULL, {0, 0}}
+#define KT_GROUP_INIT {{NULL, NULL, 0, 0, 0}, NULL, NULL, 0, 0, 0, 0, NULL, NULL, {0}}
 
 /* Spawns a child (see kt_spawn for the argument). Returns 0, -ENOMEM, or KT_ESIBLING when the group
  * is ending. By the owner or a child. Does not suspend. Like TaskGroup.create_task. */
@@ -69,9 +70,9 @@ typedef struct kt_job {
 
 /* Runs n jobs as tasks and waits. With ret_rcs: waits for all and stores every result by position;
  * returns 0. Without: returns the first failure at once, while the others go on, detached (a group
- * would cancel them), else 0. A cancellation is passed on to all and returned after their
- * end. -ENOMEM: none was started. Suspends. Like asyncio.gather, with and without
- * return_exceptions. */
+ * would cancel them), else 0. A cancellation is passed on to all and returned after the end of
+ * all with ret_rcs, of the first without. -ENOMEM: none was started. Suspends. Like asyncio.gather,
+ * with and without return_exceptions. */
 KT_API int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[]) KT_CHECKED;
 
 KT_END

@@ -86,6 +86,7 @@ KT_API extern const kt_jobs_type kt_jobs_sleep;
 
 /* ---- Inside a job ------------------------------------------------------------------------ */
 
+/* The job's id, as submit gave it. Does not suspend. */
 KT_API int64_t kt_jobs_id(const kt_jobs_attempt *job);
 
 /* 1 for the first attempt; attempts that a crash cut off are not counted. */
@@ -117,7 +118,7 @@ KT_API int kt_jobs_arg_each(const kt_jobs_args *a, const char *name,
 KT_API const char *kt_jobs_arg_unknown(const kt_jobs_args *a, const char *const *names, size_t count);
 
 /* Sets the attempt's result, a JSON text, which is copied and kept with the job; the last call counts.
- * KT_EVALIDATION if it is not JSON, KT_ELIMIT over 256 KiB, -ENOMEM. Does not suspend. */
+ * KT_EVALIDATION if it is not JSON, KT_ELIMIT over 1 MiB, -ENOMEM. Does not suspend. */
 KT_API int kt_jobs_result_set(kt_jobs_attempt *job, kt_slice json) KT_CHECKED;
 
 /* The descriptor to give kt_process_options.announce_fd, so that a program does not outlive a server

@@ -110,7 +110,8 @@ KT_API int kt_run_with(const kt_options *options, KT__JOB) KT_CHECKED;
 
 /* Makes a task that runs fn; it starts when the caller next suspends, after all that are ready
  * already. `size` bytes of arg are copied; what they point to must outlive the task. The caller
- * owns *ret_task and must join or detach it (a group owns its children: see group.h).
+ * owns *ret_task and must join or detach it (a group owns its children: see group.h); debug mode
+ * reports one that was neither, which is gone with the loop.
  * Returns 0, -ENOMEM, KT_ENOTRUNNING outside a loop. Does not suspend. Like asyncio.create_task. */
 KT_API int kt_spawn(KT__JOB, kt_task **ret_task) KT_CHECKED;
 
@@ -136,8 +137,8 @@ KT_API int kt_task_await(kt_task *t) KT_CHECKED;
  * touched and still the caller's. Like asyncio.shield. */
 KT_API int kt_shield(kt_task *t) KT_CHECKED;
 
-/* Gives the task up: it frees itself when it ends; NULL is allowed. A failure that nobody can
- * read any more goes to the log hook. Does not suspend. */
+/* Gives the task up: it frees itself when it ends; NULL is allowed. In debug mode a failure that
+ * nobody can read any more goes to the log hook. Does not suspend. */
 KT_API void kt_task_detach(kt_task *t);
 
 /* Asks the task to stop. True if the request was taken, false if the task is done. A task that has

@@ -14,21 +14,22 @@
  *         CHECK_EQ(kt_now() - start, KT_S(3));      // virtual: no time passes
  *     }
  *
- * Each test is the main task of a loop of its own, in a process of its own, in virtual time unless it
- * asks otherwise. After its body: no other task alive, no descriptor open that was not, no memory of
- * kt_alloc's not freed, no operation pending; what is left is named, and the test fails. So does one
- * that makes no check, and one that never ends: in virtual time when nothing can ever run
- * again (every task's stack is printed), in real time after 60 s. What a test prints
- * is shown when it fails.
+ * Each test is the main task of a loop of its own, in a process of its own, in virtual time unless
+ * it asks otherwise. After its body: no other task alive, and with the tasks no operation pending;
+ * no descriptor open that was not; no memory of kt_alloc's not freed. What is left is named, and
+ * the test fails. So does one that makes no check, and one that never ends: in virtual time when
+ * nothing can ever run again (every task's stack is printed), in real time after 60 s. What a test
+ * prints is shown when it fails.
  *
- * The driver is sim for virtual time and the default one for real time. KETTLE_DRIVER overrules; sim
- * then skips what needs the real world, and uring where the machine forbids it skips every loop.
+ * The driver is sim for virtual time and the default one for real time. KETTLE_DRIVER overrules;
+ * sim then skips what needs the real world, and uring where the machine forbids it skips every
+ * loop.
  *
- * The program's arguments: `--list`, `--no-fork` (for a debugger: all in this process, no time limit,
- * a failure aborts, a skip ends the run), or names of tests, in which `*` stands for anything.
- * Environment: KETTLE_DRIVER, and KETTLE_TEST_TIMEOUT, the seconds that a test may take.
- * The last line of output is "N passed, N failed, N skipped"; exit status 0, 1, or 77 when all were
- * skipped. */
+ * The program's arguments: `--list`, `--no-fork` (for a debugger: all in this process, no time
+ * limit, a failure aborts, a skip ends the run), or names of tests, in which `*` stands for
+ * anything. Environment: KETTLE_DRIVER, and KETTLE_TEST_TIMEOUT, the seconds that a test may take.
+ * The last line of output is "N passed, N failed, N skipped"; exit status 0, 1, or 77 when all
+ * were skipped. */
 
 #include <kettle/task.h>
 
@@ -38,7 +39,7 @@ KT_BEGIN
 enum {
     KT_TEST_REAL_TIME = 1, /* the real clock, and a driver with real descriptors */
     KT_TEST_NO_LOOP = 2,   /* the body runs outside any loop */
-    KT_TEST_REAL_IO = 4,   /* virtual clock, but a driver with real descriptors (skipped under sim) */
+    KT_TEST_REAL_IO = 4,   /* virtual clock, but a driver with real descriptors */
 };
 
 /* Private: a test registers itself before main. */
@@ -134,16 +135,16 @@ KT_API void kt_test_fail(const char *reason, ...) KT_PRINTF(1, 2) KT_NORETURN;
 
 /* ---- Faults and seeds ------------------------------------------------------------------- */
 
-/* Makes the nth allocation of kt_alloc and its kin from now on fail (1 = the next), once, on whatever
- * thread; 0 switches it off. */
+/* Makes the nth allocation of kt_alloc and its kin from now on fail (1 = the next), once, on
+ * whatever thread; 0 switches it off. */
 KT_API void kt_test_fail_allocation(uint64_t nth);
 
 /* Has the failure that was armed last happened? */
 KT_API bool kt_test_allocation_failed(void);
 
-/* Runs fn(arg) as the main task of a fresh simulated loop for each of the seeds 1 to count, whatever
- * KETTLE_DRIVER says (needs KT_TEST_NO_LOOP). fn must not return a failure, nor leave tasks or memory
- * behind. A failure names its seed. */
+/* Runs fn(arg) as the main task of a fresh simulated loop for each of the seeds 1 to count,
+ * whatever KETTLE_DRIVER says (needs KT_TEST_NO_LOOP). fn must not return a failure, nor leave
+ * tasks or memory behind. A failure names its seed. */
 KT_API void kt_test_seeds(unsigned count, kt_fn fn, void *arg);
 
 /* ---- A trace: lines that a test collects and compares ---------------------------------------- */

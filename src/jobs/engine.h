@@ -94,7 +94,8 @@ struct kt_jobs {
     uint64_t version;       /* grows with every change that the page shows */
     kt_event changed;       /* pulsed then */
 
-    struct kt__snapshot *snapshot; /* of the page's events; api_events.c */
+    struct kt__snapshot *snapshot; /* what the page's events say; api_events.c */
+    kt_lock snapshot_lock;         /* held while it is made */
 };
 
 const kt_jobs_type *kt__jobs_type_find(const kt_jobs *j, kt_slice name);

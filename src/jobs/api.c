@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The HTTP API: who may ask, and what is asked. */
+
+#include "jobs/api.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <kettle/memory.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define LIST_LIMIT_DEFAULT 50
+#define LIST_LIMIT_MAX 1000
+
+/* ---- Answers ------------------------------------------------------------------------------- */
+
+int kt__api_json(kt_http_exchange *x, int status, json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (!text)
+        return -ENOMEM;
+    int rc = kt_http_header(x, "Cache-Control", "no-store");
+    if (rc == 0)
+        rc = kt_http_respond(x, status, "application/json", text, strlen(text));
+    free(text); /* jansson's */
+    return rc;
+}
+
+int kt__api_error(kt_http_exchange *x, int status, const char *code, const char *field,
+                  const char *format, ...)
+{
+    char message[384];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    json_t *error = json_pack("{s:s, s:o}", "code", code, "message",
+                              kt__api_text(kt_slice_from(message), sizeof message));
+    if (error && field && *field)
+        json_object_set_new(error, "field", kt__api_text(kt_slice_from(field), 128));
+    return kt__api_json(x, status, json_pack("{s:o}", "error", error));
+}
+
+int kt__api_failure(kt_http_exchange *x, int rc)
+{
+    const char *detail = *kt_error_detail() ? kt_error_detail() : kt_strerror(rc);
+    switch (rc) {
+    case KT_ENOTFOUND:
+        return kt__api_error(x, 404, "not_found", NULL, "%s", detail);
+    case KT_ECONFLICT:
+        return kt__api_error(x, 409, "conflict", NULL, "%s", detail);
+    case KT_EVALIDATION:
+        return kt__api_error(x, 422, "validation", NULL, "%s", detail);
+    case KT_ELIMIT:
+        return kt__api_error(x, 413, "too_large", NULL, "%s", detail);
+    case KT_ESHUTDOWN:
+    case KT_ESTORE:
+    case -EAGAIN:
+        rc = kt_http_header(x, "Retry-After", "1");
+        return rc < 0 ? rc : kt__api_error(x, 503, "unavailable", NULL, "%s", detail);
+    default:
+        return rc; /* the server makes 500 of it, or closes for a client that is gone */
+    }
+}
+
+/* ---- Who may ask --------------------------------------------------------------------------- */
+
+/* Without the port, and without the brackets of an IPv6 address. */
+static kt_slice host_name(kt_slice host)
+{
+    if (host.size > 0 && host.data[0] == '[') {
+        const char *end = memchr(host.data, ']', host.size);
+        return end ? (kt_slice){host.data + 1, (size_t)(end - host.data) - 1} : (kt_slice){NULL, 0};
+    }
+    const char *colon = host.size > 0 ? memchr(host.data, ':', host.size) : NULL;
+    return colon ? (kt_slice){host.data, (size_t)(colon - host.data)} : host;
+}
+
+static bool same_name(kt_slice name, const char *other)
+{
+    return name.size == strlen(other) && strncasecmp(name.data, other, name.size) == 0;
+}
+
+/* DNS rebinding makes a stranger's name point at us; so names are believed only if they are ours. An
+ * address in the Host header cannot be rebound. */
+static bool host_is_ours(const kt_jobs *j, kt_slice host)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[sizeof(struct in6_addr)];
+    kt_slice name = host_name(host);
+    if (name.size == 0)
+        return false;
+    if (same_name(name, "localhost"))
+        return true;
+    for (const char *const *h = j->options.hosts; h && *h; h++)
+        if (same_name(name, *h))
+            return true;
+    if (name.size >= sizeof text)
+        return false;
+    memcpy(text, name.data, name.size);
+    text[name.size] = '\0';
+    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+}
+
+/* A browser says where a request comes from; other clients say nothing. */
+static bool origin_is_ours(const kt_http_exchange *x)
+{
+    kt_slice origin = kt_http_request_header(x, "Origin");
+    kt_slice site = kt_http_request_header(x, "Sec-Fetch-Site");
+    kt_slice host = kt_http_host(x);
+    if (site.data && !kt_slice_is(site, "same-origin") && !kt_slice_is(site, "none"))
+        return false;
+    if (!origin.data)
+        return true;
+    const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t length = strlen(schemes[i]);
+        if (origin.size == length + host.size && memcmp(origin.data, schemes[i], length) == 0 &&
+            memcmp(origin.data + length, host.data, host.size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The media type, whatever its parameters. A form cannot send this one without asking first (CORS). */
+static bool is_json(const kt_http_exchange *x)
+{
+    static const char json[] = "application/json";
+    kt_slice type = kt_http_request_header(x, "Content-Type");
+    size_t size = sizeof json - 1;
+    return type.size >= size && strncasecmp(type.data, json, size) == 0 &&
+           (type.size == size || type.data[size] == ';' || type.data[size] == ' ');
+}
+
+/* 0: go on; 1: refused and answered; < 0 as kt_http_respond. */
+static int refuse_strangers(kt_http_exchange *x, const kt_jobs *j)
+{
+    int rc = 0;
+    kt_slice host = kt_http_host(x);
+    bool changes = !kt_http_method_is(x, "GET") && !kt_http_method_is(x, "HEAD");
+    if (!host_is_ours(j, host))
+        rc = kt__api_error(x, 421, "host", NULL,
+                           "this server does not answer for '%.*s'; name it with --allow-host",
+                           (int)(host.size < 128 ? host.size : 128), host.data ? host.data : "");
+    else if (changes && !origin_is_ours(x))
+        rc = kt__api_error(x, 403, "origin", NULL, "requests from other sites' pages are refused");
+    else if (changes && !is_json(x))
+        rc = kt__api_error(x, 415, "content_type", NULL, "send Content-Type: application/json");
+    else
+        return 0;
+    return rc < 0 ? rc : 1;
+}
+
+/* ---- Requests ------------------------------------------------------------------------------ */
+
+static int not_allowed(kt_http_exchange *x, const char *allow)
+{
+    int rc = kt_http_header(x, "Allow", allow);
+    return rc < 0 ? rc : kt__api_error(x, 405, "method", NULL, "allowed here: %s", allow);
+}
+
+static bool reads(const kt_http_exchange *x)
+{
+    return kt_http_method_is(x, "GET") || kt_http_method_is(x, "HEAD");
+}
+
+/* A number of the query: 1, or 0 if it is not there; KT_EVALIDATION. */
+static int query_number(kt_http_exchange *x, const char *name, int64_t min, int64_t max, int64_t *ret_n)
+{
+    kt_slice text;
+    char digits[24], *end;
+    int rc = kt_http_query(x, name, &text);
+    if (rc <= 0)
+        return rc;
+    if (text.size == 0 || text.size >= sizeof digits || text.data[0] < '0' || text.data[0] > '9')
+        return KT_EVALIDATION;
+    memcpy(digits, text.data, text.size);
+    digits[text.size] = '\0';
+    errno = 0;
+    long long n = strtoll(digits, &end, 10);
+    if (errno || *end || n < min || n > max)
+        return KT_EVALIDATION;
+    *ret_n = n;
+    return 1;
+}
+
+/* 0, or 1 when the fault was answered. */
+static int read_filter(kt_http_exchange *x, kt__store_filter *f)
+{
+    kt_slice state = {NULL, 0};
+    kt__job_state parsed;
+    int64_t limit = LIST_LIMIT_DEFAULT, after = 0;
+    *f = (kt__store_filter){.state = -1};
+    int rc = kt_http_query(x, "state", &state);
+    if (rc == 1 && state.size > 0) {
+        if (kt__job_state_parse(state, &parsed) < 0)
+            return kt__api_error(x, 422, "validation", "state",
+                                 "must be scheduled, ready, running, succeeded, dead or cancelled") < 0 ? -EIO : 1;
+        f->state = (int)parsed;
+    }
+    if (rc >= 0)
+        rc = kt_http_query(x, "type", &f->type);
+    if (rc >= 0)
+        rc = kt_http_query(x, "queue", &f->queue);
+    if (rc < 0)
+        return rc;
+    const char *field = "limit";
+    rc = query_number(x, field, 1, LIST_LIMIT_MAX, &limit);
+    if (rc >= 0) {
+        field = "after";
+        rc = query_number(x, field, 0, INT64_MAX, &after);
+    }
+    if (rc == KT_EVALIDATION) {
+        rc = kt__api_error(x, 422, "validation", field, "must be a whole number%s",
+                           *field == 'l' ? " between 1 and 1000" : "");
+        return rc < 0 ? rc : 1;
+    }
+    f->limit = (size_t)limit;
+    f->after = after;
+    return rc < 0 ? rc : 0;
+}
+
+static int list_jobs(kt_http_exchange *x, kt_jobs *j)
+{
+    kt__store_filter filter;
+    kt__store_list list;
+    int rc = read_filter(x, &filter);
+    if (rc == -EINVAL)
+        return kt__api_error(x, 400, "query", NULL, "the query holds a broken escape");
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = kt__engine_list(j, &filter, &list);
+    if (rc < 0)
+        return kt__api_failure(x, rc);
+    json_t *jobs = json_array();
+    for (size_t i = 0; i < list.count; i++)
+        json_array_append_new(jobs, kt__api_job(j, &list.items[i], NULL));
+    json_t *next = list.next ? json_integer(list.next) : json_null();
+    kt__store_list_release(&list);
+    return kt__api_json(x, 200, json_pack("{s:o, s:o}", "jobs", jobs, "next", next));
+}
+
+static int show_job(kt_http_exchange *x, kt_jobs *j, int64_t id)
+{
+    kt__store_job job;
+    kt__store_attempts attempts;
+    int rc = kt__engine_get(j, id, &job, &attempts);
+    if (rc < 0)
+        return kt__api_failure(x, rc);
+    json_t *json = kt__api_job(j, &job, &attempts);
+    kt__store_job_release(&job);
+    kt__store_attempts_release(&attempts);
+    return kt__api_json(x, 200, json);
+}
+
+static int cancel_job(kt_http_exchange *x, kt_jobs *j, int64_t id)
+{
+    int rc = kt_jobs_cancel(j, id);
+    return rc < 0 ? kt__api_failure(x, rc) : show_job(x, j, id);
+}
+
+/* "/v1/jobs/17" or "/v1/jobs/17/cancel". */
+static int one_job(kt_http_exchange *x, kt_jobs *j, kt_slice rest)
+{
+    int64_t id = 0;
+    size_t i = 0;
+    for (; i < rest.size && rest.data[i] >= '0' && rest.data[i] <= '9' && i < 18; i++)
+        id = id * 10 + (rest.data[i] - '0');
+    kt_slice action = {rest.data + i, rest.size - i};
+    if (i == 0 || (action.size > 0 && !kt_slice_is(action, "/cancel")))
+        return kt__api_error(x, 404, "not_found", NULL, "no such path");
+    if (action.size == 0)
+        return reads(x) ? show_job(x, j, id) : not_allowed(x, "GET, HEAD");
+    return kt_http_method_is(x, "POST") ? cancel_job(x, j, id) : not_allowed(x, "POST");
+}
+
+/* What the types are, and how long their jobs took since the server started. */
+static int list_types(kt_http_exchange *x, kt_jobs *j)
+{
+    json_t *types = json_array();
+    for (size_t i = 0; i < j->types_count; i++) {
+        const kt__measure *m = &j->measures[i];
+        uint64_t ended = m->succeeded + m->failed + m->timed_out + m->cancelled;
+        json_t *type = json_pack("{s:s}", "type", j->options.types[i]->name);
+        if (j->options.types[i]->measure)
+            json_object_set_new(
+                type, "measured",
+                json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "succeeded", (json_int_t)m->succeeded,
+                          "failed", (json_int_t)m->failed, "timed_out", (json_int_t)m->timed_out,
+                          "cancelled", (json_int_t)m->cancelled, "mean_seconds",
+                          ended ? (double)m->total / 1e9 / (double)ended : 0.0, "shortest_seconds",
+                          (double)m->shortest / 1e9, "longest_seconds", (double)m->longest / 1e9));
+        json_array_append_new(types, type);
+    }
+    return kt__api_json(x, 200, json_pack("{s:o}", "types", types));
+}
+
+static int healthz(kt_http_exchange *x, const kt_jobs *j)
+{
+    bool well = j->at_work && !j->stopping;
+    return kt__api_json(x, well ? 200 : 503, json_pack("{s:s}", "status", well ? "ok" : "stopping"));
+}
+
+/* ---- Routes -------------------------------------------------------------------------------- */
+
+static int route_api(kt_http_exchange *x, kt_jobs *j, kt_slice path)
+{
+    static const char one[] = "/v1/jobs/";
+    if (kt_slice_is(path, "/v1/jobs")) {
+        if (kt_http_method_is(x, "POST"))
+            return kt__api_submit(x, j);
+        return reads(x) ? list_jobs(x, j) : not_allowed(x, "GET, HEAD, POST");
+    }
+    if (path.size > sizeof one - 1 && memcmp(path.data, one, sizeof one - 1) == 0)
+        return one_job(x, j, (kt_slice){path.data + sizeof one - 1, path.size - (sizeof one - 1)});
+    if (kt_slice_is(path, "/v1/events"))
+        return kt_http_method_is(x, "GET") ? kt__api_events(x, j) : not_allowed(x, "GET");
+    if (kt_slice_is(path, "/v1/types"))
+        return reads(x) ? list_types(x, j) : not_allowed(x, "GET, HEAD");
+    if (kt_slice_is(path, "/healthz"))
+        return reads(x) ? healthz(x, j) : not_allowed(x, "GET, HEAD");
+    return kt__api_error(x, 404, "not_found", NULL, "no such path");
+}
+
+/* Nothing of the page comes from elsewhere, and nobody may frame it. */
+static int guard_page(kt_http_exchange *x)
+{
+    int rc = kt_http_header(x, "Content-Security-Policy",
+                            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                            "connect-src 'self'; form-action 'self'; base-uri 'none'; "
+                            "frame-ancestors 'none'");
+    if (rc == 0)
+        rc = kt_http_header(x, "Referrer-Policy", "no-referrer");
+    if (rc == 0)
+        rc = kt_http_header(x, "Cross-Origin-Resource-Policy", "same-origin");
+    return rc;
+}
+
+int kt_jobs_http(kt_http_exchange *x, void *jobs)
+{
+    kt_jobs *j = jobs;
+    int rc = refuse_strangers(x, j);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = guard_page(x);
+    if (rc == 0)
+        rc = kt_http_serve_assets(x, j->options.assets, j->options.assets_count);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    return route_api(x, j, kt_http_path(x));
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+
+/* JSON from strangers, and a job's arguments and result. */
+
+#include <errno.h>
+#include <kettle/memory.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "jobs/engine.h"
+#include "jobs/type.h"
+
+/* jansson recurses once a level, and at its own limit of 2048 that is 169 KB of stack. */
+#define DEPTH_MAX 64
+#define RESULT_BYTES_MAX ((size_t)1 << 20)
+
+/* How deep brackets nest, at most; strings are skipped. What is no JSON at all is jansson's concern. */
+static int depth_of(kt_slice text)
+{
+    int depth = 0, deepest = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']'))
+            depth--;
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest;
+}
+
+int kt__json_parse(kt_slice text, json_t **ret_json)
+{
+    json_error_t error;
+    if (depth_of(text) > DEPTH_MAX)
+        return kt_error_set(KT_EVALIDATION, "JSON is nested deeper than %d levels", DEPTH_MAX);
+    json_t *json = json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, &error);
+    if (!json && json_error_code(&error) == json_error_out_of_memory)
+        return -ENOMEM;
+    if (!json)
+        return kt_error_set(KT_EVALIDATION, "not valid JSON: line %d, column %d: %s", error.line,
+                            error.column, error.text);
+    *ret_json = json;
+    return 0;
+}
+
+/* ---- Arguments ----------------------------------------------------------------------------- */
+
+static int wrong_kind(const char *name, const char *kind)
+{
+    return kt_error_set(KT_EVALIDATION, "args.%s must be %s", name, kind);
+}
+
+static kt_slice string_of(const json_t *value)
+{
+    return (kt_slice){json_string_value(value), json_string_length(value)};
+}
+
+int kt_jobs_arg_string(const kt_jobs_args *a, const char *name, kt_slice *ret_value)
+{
+    const json_t *value = json_object_get(a->json, name);
+    if (!value)
+        return 0;
+    if (!json_is_string(value))
+        return wrong_kind(name, "a string");
+    *ret_value = string_of(value);
+    return 1;
+}
+
+int kt_jobs_arg_integer(const kt_jobs_args *a, const char *name, int64_t *ret_value)
+{
+    const json_t *value = json_object_get(a->json, name);
+    if (!value)
+        return 0;
+    if (!json_is_integer(value))
+        return wrong_kind(name, "a whole number");
+    *ret_value = json_integer_value(value);
+    return 1;
+}
+
+int kt_jobs_arg_number(const kt_jobs_args *a, const char *name, double *ret_value)
+{
+    const json_t *value = json_object_get(a->json, name);
+    if (!value)
+        return 0;
+    if (!json_is_number(value))
+        return wrong_kind(name, "a number");
+    *ret_value = json_number_value(value);
+    return 1;
+}
+
+int kt_jobs_arg_bool(const kt_jobs_args *a, const char *name, bool *ret_value)
+{
+    const json_t *value = json_object_get(a->json, name);
+    if (!value)
+        return 0;
+    if (!json_is_boolean(value))
+        return wrong_kind(name, "true or false");
+    *ret_value = json_is_true(value);
+    return 1;
+}
+
+ssize_t kt_jobs_arg_strings(const kt_jobs_args *a, const char *name)
+{
+    const json_t *list = json_object_get(a->json, name);
+    if (!list)
+        return 0;
+    if (!json_is_array(list))
+        return wrong_kind(name, "a list of strings");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!json_is_string(json_array_get(list, i)))
+            return kt_error_set(KT_EVALIDATION, "args.%s[%zu] must be a string", name, i);
+    return (ssize_t)json_array_size(list);
+}
+
+kt_slice kt_jobs_arg_strings_at(const kt_jobs_args *a, const char *name, size_t index)
+{
+    return string_of(json_array_get(json_object_get(a->json, name), index));
+}
+
+int kt_jobs_arg_each(const kt_jobs_args *a, const char *name,
+                     int (*fn)(kt_slice key, kt_slice value, void *arg), void *arg)
+{
+    json_t *object = json_object_get(a->json, name);
+    const char *key;
+    json_t *value;
+    if (object && !json_is_object(object))
+        return wrong_kind(name, "an object");
+    json_object_foreach (object, key, value) {
+        int rc = fn(kt_slice_from(key), string_of(value), arg);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+const char *kt_jobs_arg_unknown(const kt_jobs_args *a, const char *const *names, size_t count)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach (a->json, key, value) {
+        size_t i = 0;
+        while (i < count && strcmp(key, names[i]) != 0)
+            i++;
+        if (i == count)
+            return key;
+    }
+    return NULL;
+}
+
+int kt__type_fault(kt_jobs_fault *fault, const char *field, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(fault->message, sizeof fault->message, format, args);
+    va_end(args);
+    snprintf(fault->field, sizeof fault->field, "%s", field);
+    return KT_EVALIDATION;
+}
+
+/* ---- The attempt --------------------------------------------------------------------------- */
+
+int64_t kt_jobs_id(const kt_jobs_attempt *job)
+{
+    return job->job.id;
+}
+
+int kt_jobs_attempt_number(const kt_jobs_attempt *job)
+{
+    return job->job.attempts + 1;
+}
+
+const kt_jobs_args *kt_jobs_args_of(const kt_jobs_attempt *job)
+{
+    return &job->args;
+}
+
+int kt_jobs_result_set(kt_jobs_attempt *job, kt_slice json)
+{
+    json_t *parsed;
+    if (json.size > RESULT_BYTES_MAX)
+        return kt_error_set(KT_ELIMIT, "a result has at most %zu bytes", RESULT_BYTES_MAX);
+    json_error_t error;
+    if (depth_of(json) > DEPTH_MAX)
+        return kt_error_set(KT_EVALIDATION, "a result is nested at most %d levels deep", DEPTH_MAX);
+    parsed = json_loadb(json.data, json.size, JSON_DECODE_ANY, &error);
+    if (!parsed)
+        return kt_error_set(KT_EVALIDATION, "result: not valid JSON: %s", error.text);
+    json_decref(parsed);
+    kt_buffer_clear(&job->result);
+    return kt_buffer_append(&job->result, json.data, json.size);
+}
+
+int kt_jobs_announce_fd(const kt_jobs_attempt *job)
+{
+    return kt__reaper_fd(job->jobs->reaper);
+}
