@@ -23,7 +23,7 @@ test:
 # The comparison with other runtimes and servers; prints ratios.
 bench:
 	tools/install-deps build bench
-	bench/run
+	tools/bench
 
 # All C tests under AddressSanitizer and UBSan, gcc and clang.
 check-asan:
@@ -40,10 +40,10 @@ check-valgrind:
 	tools/install-deps build test
 	tools/run-tests valgrind
 
-# The fuzzers over their corpus, then on for SECONDS each (60 unless told otherwise).
+# The fuzzers: corpus, planted bug, then SECONDS (60) of fuzzing each.
 check-fuzz:
 	tools/install-deps build test fuzz
-	tools/run-tests fuzz
+	KT_FUZZ_SECONDS=$(or $(SECONDS),60) tools/run-tests fuzz
 
 # Line and branch coverage, in build-coverage/coverage.html.
 coverage:

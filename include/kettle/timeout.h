@@ -11,8 +11,8 @@
  *
  * From start to end the scope belongs to the task that started it. When its time is over, every
  * suspending call of that task fails with KT_ETIMEDOUT until the scope ends; leaving the C scope
- * by return, break or goto ends it too. Scopes nest; they end in reverse order, which
- * misuse is told. A cancellation from outside outranks a timeout and passes through. */
+ * by return, break or goto ends it too. Scopes and groups may be open at the same time and end in
+ * any order. A cancellation from outside outranks a timeout and passes through. */
 
 #include <kettle/task.h>
 

@@ -23,25 +23,35 @@ static void update_code(kt_task *t)
     t->code = code;
 }
 
+/* A wait that a cancellation has ended, or a turn given to others: nothing is left to take back. */
+static const kt__wait wait_yield = {"its turn", NULL, kt__raced_plain, NULL};
+
 /* The task has become one that is being cancelled: what it waits in is told. */
 static void interrupt(kt_task *t)
 {
     update_code(t);
     if (t->code == 0)
         return;
-    if (t->state == KT__TASK_WAITING) {
-        t->delivered = true;
+    if (t->state == KT__TASK_WAITING)
         t->wait->cancel(t);
-    } else if (t->state == KT__TASK_READY && t->wait && t->wait->raced && t->wait->raced(t)) {
-        t->delivered = true;
+    else if (t->state == KT__TASK_READY && t->wait && t->wait->raced && t->wait->raced(t))
         t->wake = t->code;
+    if (t->state == KT__TASK_READY && t->wake == t->code) {
+        t->delivered = true;
+        t->wait = &wait_yield; /* a second request must not take the result back again */
     }
 }
 
-/* Does the task wait in something that takes a request in its stead? */
-static bool forwards(const kt_task *t)
+/* Passes a request on, if the task waits in something that takes it in its stead. A request that comes
+ * back to a task which is passing it on (tasks that wait for each other) stays with it. */
+static bool pass_on(kt_task *t)
 {
-    return t->state == KT__TASK_WAITING && t->wait->forward && t->held == 0;
+    if (t->state != KT__TASK_WAITING || !t->wait->forward || t->held > 0 || t->passing_on)
+        return false;
+    t->passing_on = true;
+    t->wait->forward(t);
+    t->passing_on = false;
+    return true;
 }
 
 bool kt_task_cancel(kt_task *t)
@@ -49,9 +59,8 @@ bool kt_task_cancel(kt_task *t)
     if (t->state == KT__TASK_DONE)
         return false;
     t->requests++;
-    if (forwards(t)) {
+    if (pass_on(t)) {
         t->outside_forwarded = true;
-        t->wait->forward(t);
     } else {
         t->outside = true;
         interrupt(t);
@@ -89,8 +98,6 @@ int kt__forwarded_end(kt_task *self, int rc)
     self->delivered = refused || self->delivered;
     return refused && self->code ? self->code : rc;
 }
-
-static const kt__wait wait_yield = {"its turn", NULL, kt__raced_plain, NULL};
 
 intptr_t kt__yield(kt_task *self)
 {
@@ -167,9 +174,8 @@ void kt__scope_fire(kt__scope *s)
     kt_task *t = s->task;
     if (s->state != KT__SCOPE_QUIET)
         return;
-    if (forwards(t)) {
+    if (pass_on(t)) {
         s->state = KT__SCOPE_FORWARDED;
-        t->wait->forward(t);
     } else {
         s->state = KT__SCOPE_ACTIVE;
         interrupt(t);

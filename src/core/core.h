@@ -76,8 +76,10 @@ struct kt_task {
 
     uint8_t state;
     bool detached;
+    bool unclaimed;         /* done, and in the loop's list of such */
     bool outside;           /* a request from outside makes calls fail */
     bool outside_forwarded; /* one was passed on to what the task waits for */
+    bool passing_on;        /* a request is on its way through this task */
     bool delivered;         /* a call has returned it */
     unsigned held;          /* destructors at work that hold cancellations back */
     int requests;           /* from outside, not taken back */
@@ -99,6 +101,7 @@ struct kt_task {
      * on the task is theirs to free. */
     void (*on_done)(kt_task *t);
     void *owner;
+    bool owner_keeps; /* the group frees it at its join, not before */
     kt_task *sibling_next, *sibling_prev;
 
     kt__timer timer; /* of kt_sleep */
@@ -133,8 +136,10 @@ struct kt_loop {
 
     kt__stacks stacks;
     kt_task *tasks_first, *tasks_last; /* not done, in order of creation */
+    kt_task *unclaimed; /* done, and neither joined nor detached so far */
     size_t tasks;
     kt_task *main;
+    bool main_over; /* and the pass that followed its end */
     uint64_t ids;
     char names[4][32]; /* of unnamed tasks, made on demand */
     unsigned names_next;
@@ -209,8 +214,17 @@ static inline void kt__wake(kt_task *t, intptr_t value)
  * suspending call does first when self->code is set. */
 intptr_t kt__yield(kt_task *self);
 
+/* Suspending outside a task is misuse. */
+void kt__no_task(const char *what) KT_NORETURN __attribute__((cold));
+
 /* The running task; a call outside any task is misuse of `what`. */
-kt_task *kt__self(const char *what);
+static inline kt_task *kt__self(const char *what)
+{
+    const kt_loop *l = kt__loop;
+    if (KT_UNLIKELY(!l || !l->current))
+        kt__no_task(what);
+    return l->current;
+}
 
 /* Runs the loop until the main task is done and has been followed by what was left. */
 void kt__loop_run(kt_loop *l);
@@ -239,6 +253,9 @@ bool kt__task_prepare(kt_task *t);
 /* The running task ends with rc. */
 void kt__task_finish(kt_task *t, int rc);
 void kt__task_free(kt_task *t);
+
+/* At the loop's end: nobody can join these any more. */
+void kt__tasks_free_unclaimed(kt_loop *l);
 
 /* ---- Cancellation (cancel.c) --------------------------------------------------------------- */
 

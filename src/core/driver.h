@@ -24,7 +24,9 @@ typedef struct kt__fd {
     bool is_socket;
     bool registered; /* epoll: is in the set */
     bool drained;    /* epoll: a read came back short, and no event since: it would find nothing */
-    struct kt__op *reader, *writer; /* in flight */
+    bool ending;     /* epoll: an end or an error was announced, which stands behind the bytes */
+    bool closing;    /* by another task; operations fail with KT_ECLOSED */
+    struct kt__op *reader, *writer; /* not over */
 } kt__fd;
 
 enum kt__op_kind {
@@ -38,6 +40,7 @@ enum kt__op_kind {
 typedef struct kt__op {
     uint8_t kind;
     bool cancelling;
+    bool done;    /* but its task has not run since, and may still look at `fd` */
     bool begun;   /* connect: the system was asked; uring: waits for readiness */
     short events;
     struct kt_task *task;

@@ -68,7 +68,7 @@ static ssize_t attempt(kt__op *op)
 {
     ssize_t n = kt__op_attempt(op);
     if (op->kind == KT__OP_READ && n > 0 && op->fd->registered && op->fd->is_socket)
-        op->fd->drained = (size_t)n < room(op);
+        op->fd->drained = !op->fd->ending && (size_t)n < room(op);
     return n;
 }
 
@@ -103,6 +103,8 @@ static void ep_forget(kt_loop *l, kt__fd *fd)
 
 static void try_again(kt_loop *l, kt__op *op)
 {
+    if (op->done)
+        return;
     ssize_t n = attempt(op);
     if (n != -EAGAIN)
         kt__op_done(l, op, n);
@@ -118,6 +120,8 @@ static void happened(kt_loop *l, const struct epoll_event *event)
         return;
     }
     const uint32_t broken = EPOLLERR | EPOLLHUP;
+    if (event->events & (EPOLLRDHUP | broken))
+        fd->ending = true; /* a short read leaves it to be read, and no event will say so again */
     if (fd->reader && fd->reader->kind == KT__OP_POLL) { /* it may wait for both directions */
         try_again(l, fd->reader);
     } else if (event->events & (EPOLLIN | EPOLLRDHUP | broken)) {

@@ -55,12 +55,10 @@ static void child_done(kt_task *t)
         g->rc = t->rc;
         g->detail = kt_steal(t->detail);
     }
-    if (g->waiter) {
-        if (g->cancelled && g->live == 0)
-            wake_waiter(g, KT_ECANCELED);
-        else if (!g->cancelled && (g->live == 0 || (g->rc < 0 && !g->rcs)))
-            wake_waiter(g, g->rcs ? 0 : g->rc);
-    }
+    if (g->waiter && g->rc < 0 && !g->rcs)
+        wake_waiter(g, g->rc);
+    else if (g->waiter && g->live == 0)
+        wake_waiter(g, g->cancelled ? KT_ECANCELED : 0);
     kt__task_free(t);
     release_if_over(g);
 }
@@ -78,8 +76,15 @@ static void forward(kt_task *t)
     cancel_children(t->wait_object);
 }
 
-/* Held back by a destructor, a cancellation does not get here; otherwise it is forwarded. */
-static const kt__wait wait_gather = {"gathered tasks", NULL, kt__raced_plain, forward};
+/* Only for a request that comes back, from a child that waits for its own gatherer. */
+static void leave(kt_task *t)
+{
+    gather *g = t->wait_object;
+    g->waiter = NULL;
+    kt__wake(t, t->code);
+}
+
+static const kt__wait wait_gather = {"gathered tasks", leave, kt__raced_plain, forward};
 
 static int spawn_all(kt_task *self, gather *g, const kt_job *jobs)
 {

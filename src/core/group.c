@@ -37,8 +37,11 @@ static void children_remove(kt_group *g, kt_task *t)
     g->live--;
 }
 
+/* Once: children that clean up after the first request must not be disturbed by another. */
 static void abort_children(kt_group *g)
 {
+    if (IS_ABORTING(g))
+        return;
     g->state |= ABORTING;
     for (kt_task *t = g->children; t; t = t->sibling_next)
         kt_task_cancel(t);
@@ -56,10 +59,9 @@ static void child_failed(kt_group *g, kt_task *t)
         g->rc = t->rc;
         g->detail = kt_steal(t->detail);
     }
-    if (IS_ABORTING(g))
-        return;
+    bool first = !IS_ABORTING(g);
     abort_children(g);
-    if (!IS_JOINING(g))
+    if (first && !IS_JOINING(g))
         kt__scope_fire(&g->scope);
 }
 
@@ -71,7 +73,12 @@ static void child_done(kt_task *t)
         child_failed(g, t);
     if (g->live == 0 && IS_JOINING(g))
         kt__wake(g->scope.task, 0);
-    kt__task_free(t);
+    if (t->owner_keeps) { /* somebody has a handle, which is good until the join */
+        t->sibling_next = g->ended;
+        g->ended = t;
+    } else {
+        kt__task_free(t);
+    }
 }
 
 int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
@@ -92,8 +99,10 @@ int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, k
     t->on_done = child_done;
     t->owner = g;
     children_add(g, t);
-    if (ret_task)
+    if (ret_task) {
+        t->owner_keeps = true;
         *ret_task = t;
+    }
     return 0;
 }
 
@@ -122,6 +131,15 @@ static void wait_for_children(kt_task *self, kt_group *g)
     g->state &= (uint8_t)~JOINING;
 }
 
+static void free_ended(kt_group *g)
+{
+    while (g->ended) {
+        kt_task *t = g->ended;
+        g->ended = t->sibling_next;
+        kt__task_free(t);
+    }
+}
+
 /* The first child's failure goes to the owner, words included. */
 static int take_failure(kt_task *self, kt_group *g)
 {
@@ -145,6 +163,7 @@ int kt_group_join(kt_group *g, int rc)
     if (rc < 0 || self->code)
         abort_children(g);
     wait_for_children(self, g);
+    free_ended(g);
     g->state = OPEN;
     rc = kt__scope_close(&g->scope, rc);
     int failure = take_failure(self, g);
@@ -152,6 +171,7 @@ int kt_group_join(kt_group *g, int rc)
         return rc;
     if (failure < 0)
         return failure;
+    self->delivered = self->delivered || self->code;
     return self->code ? self->code : rc;
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <kettle/memory.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 
 struct kt__inbox {
     _Atomic(kt__message *) newest;
+    atomic_uint posting; /* threads inside kt__inbox_post: their message may end the loop already */
     atomic_bool asleep;
     int bell; /* eventfd; -1 under sim, where nobody sleeps */
 };
@@ -50,6 +52,8 @@ static kt__message *take_all(kt__inbox *inbox)
 void kt__inbox_close(kt_loop *l)
 {
     kt__inbox *inbox = l->inbox;
+    while (atomic_load(&inbox->posting) > 0)
+        sched_yield();
     for (kt__message *m = take_all(inbox), *next; m; m = next) {
         next = m->next;
         m->drop(m);
@@ -75,11 +79,13 @@ void kt__inbox_ring(kt__inbox *inbox)
 
 void kt__inbox_post(kt__inbox *inbox, kt__message *m)
 {
+    atomic_fetch_add(&inbox->posting, 1);
     m->next = atomic_load(&inbox->newest);
     while (!atomic_compare_exchange_weak(&inbox->newest, &m->next, m))
         ;
     if (atomic_load(&inbox->asleep) && atomic_exchange(&inbox->asleep, false))
         kt__inbox_ring(inbox);
+    atomic_fetch_sub(&inbox->posting, 1);
 }
 
 bool kt__inbox_drain(kt_loop *l)

@@ -53,25 +53,37 @@ static ssize_t yield_with(kt_task *self, ssize_t result)
     return kt__park(self);
 }
 
-ssize_t kt__op_run(kt_task *self)
+/* An operation that others may come between: until this returns, so also after it is done, the
+ * descriptor knows of it, and whoever closes the descriptor waits. */
+static ssize_t run_in_place(kt_task *self, kt__op *op)
 {
-    if (self->code)
-        return kt__yield(self);
     kt_loop *l = self->loop;
-    kt__op *op = &self->op;
-    kt__op **place = is_writer(op) ? &op->fd->writer : &op->fd->reader;
-    if (*place)
-        kt__misuse("descriptor %d: task '%s' %s it already", op->fd->fd, kt_task_name((*place)->task),
-                   is_writer(op) ? "writes to" : "reads from");
-    if (l->driver->submit(l, op)) {
-        if (++l->io_streak < STREAK_MAX)
-            return op->result;
-        return yield_with(self, op->result);
+    if (self->code) {
+        op->done = true;
+        return kt__yield(self);
     }
-    *place = op;
+    if (l->driver->submit(l, op)) {
+        op->done = true;
+        return ++l->io_streak < STREAK_MAX ? op->result : yield_with(self, op->result);
+    }
     l->pending++;
     kt__wait_begin(self, &waits[op->kind], op);
     return kt__park(self);
+}
+
+ssize_t kt__op_run(kt_task *self)
+{
+    kt__op *op = &self->op;
+    kt__op **place = is_writer(op) ? &op->fd->writer : &op->fd->reader;
+    if (op->fd->closing)
+        return KT_ECLOSED;
+    if (*place)
+        kt__misuse("descriptor %d: task '%s' %s it already", op->fd->fd, kt_task_name((*place)->task),
+                   is_writer(op) ? "writes to" : "reads from");
+    *place = op;
+    ssize_t n = run_in_place(self, op);
+    *place = NULL;
+    return n;
 }
 
 /* The loop's thread blocks SIGPIPE; one of our own making is taken away. */
@@ -89,14 +101,13 @@ void kt__op_done(kt_loop *l, kt__op *op, ssize_t result)
 {
     kt_task *t = op->task;
     l->pending--;
-    if (is_writer(op))
-        op->fd->writer = NULL;
-    else
-        op->fd->reader = NULL;
+    op->done = true;
     if (result == -EPIPE && op->kind == KT__OP_WRITE && !op->fd->is_socket)
         swallow_sigpipe(); /* io_uring writes to pipes on this thread too */
-    if (result == -ECANCELED && op->cancelling)
+    if (result == -ECANCELED && op->cancelling) {
         result = t->code ? t->code : KT_ECLOSED;
+        t->delivered = t->delivered || t->code;
+    }
     kt__wake(t, result);
 }
 
@@ -209,7 +220,7 @@ int kt__fd_open(kt_loop *l, kt__fd *fd, int number)
 
 static void end_op(kt__op *op)
 {
-    if (op && !op->cancelling) {
+    if (op && !op->done && !op->cancelling) {
         op->cancelling = true;
         op->task->loop->driver->cancel(op->task->loop, op);
     }
@@ -218,6 +229,7 @@ static void end_op(kt__op *op)
 void kt__fd_close(kt__fd *fd)
 {
     kt_task *self = kt__self("closing a descriptor");
+    fd->closing = true;
     kt_cancel_hold();
     while (fd->reader || fd->writer) {
         end_op(fd->reader);

@@ -33,7 +33,8 @@ struct kt__pool {
     pthread_mutex_t mutex;
     pthread_cond_t work;
     job *first, *last; /* not begun */
-    unsigned idle, count, max;
+    unsigned queued;           /* from first to last */
+    unsigned idle, count, max; /* idle: also those that a signal is on its way to */
     bool closing;
     pthread_t threads[];
 };
@@ -47,6 +48,7 @@ static void enqueue(kt__pool *p, job *j)
     else
         p->first = j;
     p->last = j;
+    p->queued++;
     j->queued = true;
 }
 
@@ -60,6 +62,7 @@ static void dequeue(kt__pool *p, job *j)
         j->next->prev = j->prev;
     else
         p->last = j->prev;
+    p->queued--;
     j->queued = false;
 }
 
@@ -140,7 +143,7 @@ static int submit(kt_loop *l, job *j)
         return rc;
     kt__pool *p = l->pool;
     pthread_mutex_lock(&p->mutex);
-    if (!l->simulated && p->idle == 0 && p->count < p->max)
+    if (!l->simulated && p->idle <= p->queued && p->count < p->max)
         rc = thread_add(p);
     if (rc == 0 || p->count > 0) {
         rc = 0;

@@ -138,8 +138,8 @@ static int run_in(kt_loop *l, KT__JOB)
     if (rc == 0) {
         kt__loop_run(l);
         kt__pool_close(l);
-        kt__inbox_drain(l);
         rc = main_result(l, words, sizeof words);
+        kt__tasks_free_unclaimed(l);
     }
     kt__loop = NULL;
     if (rc < 0)

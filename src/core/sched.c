@@ -73,7 +73,7 @@ static kt_task *next_task(kt_loop *l)
 {
     for (;;) {
         kt__ready *r = l->now.next;
-        if (KT_UNLIKELY(r == &l->now)) {
+        if (r == &l->now) {
             if (!pass_begin(l))
                 return NULL;
             continue;
@@ -81,7 +81,7 @@ static kt_task *next_task(kt_loop *l)
         if (r->kind == KT__READY_CALLBACK)
             return NULL;
         kt__list_remove(r);
-        if (KT_LIKELY(r->kind == KT__READY_STARTED))
+        if (r->kind == KT__READY_STARTED)
             return (kt_task *)(void *)r;
         l->current = NULL; /* what follows is no task's doing */
         if (r->kind == KT__READY_INLINE)
@@ -100,17 +100,30 @@ static inline void enter(kt_loop *l, kt_task *t)
     t->wait = NULL;
 }
 
-intptr_t kt__park(kt_task *self)
+static __attribute__((noinline)) intptr_t park_slow(kt_task *self)
 {
     kt_loop *l = self->loop;
     kt_task *t = next_task(l);
-    if (KT_UNLIKELY(!t)) {
+    if (!t) {
         l->current = NULL;
         return kt__switch(&self->context, &l->scheduler, 0);
     }
     enter(l, t);
     if (t == self)
         return self->wake;
+    return kt__switch(&self->context, &t->context, t->wake);
+}
+
+/* The common case by itself: a parked task is next. (It cannot be self, which this pass has run.) */
+intptr_t kt__park(kt_task *self)
+{
+    kt_loop *l = self->loop;
+    kt__ready *r = l->now.next;
+    if (KT_UNLIKELY(r == &l->now || r->kind != KT__READY_STARTED))
+        return park_slow(self);
+    kt__list_remove(r);
+    kt_task *t = (kt_task *)(void *)r;
+    enter(l, t);
     return kt__switch(&self->context, &t->context, t->wake);
 }
 
@@ -142,7 +155,8 @@ static void coroutine(kt_task *t)
 
 static int stack_for(kt_loop *l, kt_task *t)
 {
-    if (l->spare && (t->stack_bytes == 0 || t->stack_bytes == kt__stack_usable(l->spare))) {
+    size_t wanted = t->stack_bytes ? t->stack_bytes : l->stacks.standard.usable;
+    if (l->spare && kt__stack_usable(l->spare) == wanted) {
         t->stack = l->spare;
         l->spare = NULL;
         return 0;
@@ -260,7 +274,7 @@ static void run_until(kt_loop *l, bool (*done)(const kt_loop *l, uint64_t arg), 
 static bool main_done(const kt_loop *l, uint64_t unused)
 {
     (void)unused;
-    return l->main->state == KT__TASK_DONE;
+    return l->main_over;
 }
 
 /* Are all tasks up to number `last` done? The list is in order of creation. */
@@ -272,6 +286,7 @@ static bool all_done(const kt_loop *l, uint64_t last)
 /* A turn after the main task's end: the pass at hand is the last (as asyncio's loop.stop). */
 static void main_ended(kt_task *t)
 {
+    t->loop->main_over = true;
     t->loop->passes_left = 0;
 }
 

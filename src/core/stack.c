@@ -23,6 +23,7 @@
 
 #define USABLE_DEFAULT ((size_t)128 << 10)
 #define USABLE_MIN ((size_t)16 << 10)
+#define USABLE_MAX ((size_t)16 << 30) /* more would overflow the size of a slab */
 /* Compilers step over one page: libc has frames of 33 KB. */
 #define GUARD ((size_t)64 << 10)
 #define SLAB_SLOTS_MIN 16u
@@ -44,6 +45,8 @@ struct kt__slab {
 /* Whole pages, as guards must be, and not too few. */
 static size_t round_usable(size_t usable)
 {
+    if (usable > USABLE_MAX)
+        return USABLE_MAX;
     return usable < USABLE_MIN ? USABLE_MIN : (usable + 4095) & ~(size_t)4095;
 }
 

@@ -10,12 +10,9 @@
 
 #include "base/log.h"
 
-kt_task *kt__self(const char *what)
+void kt__no_task(const char *what)
 {
-    kt_loop *l = kt__loop;
-    if (KT_UNLIKELY(!l || !l->current))
-        kt__misuse("%s suspends, so it may be called in a task only", what);
-    return l->current;
+    kt__misuse("%s suspends, so it may be called in a task only", what);
 }
 
 /* ---- Making -------------------------------------------------------------------------------- */
@@ -89,8 +86,33 @@ int kt_spawn(KT__JOB, kt_task **ret_task)
 
 /* ---- Ending -------------------------------------------------------------------------------- */
 
+/* Tasks that have ended and that somebody may still join: what is left of them goes with the loop. */
+static void unclaimed_add(kt_task *t)
+{
+    kt_loop *l = t->loop;
+    t->unclaimed = true;
+    t->all_prev = NULL;
+    t->all_next = l->unclaimed;
+    if (l->unclaimed)
+        l->unclaimed->all_prev = t;
+    l->unclaimed = t;
+}
+
+static void unclaimed_remove(kt_task *t)
+{
+    if (t->all_prev)
+        t->all_prev->all_next = t->all_next;
+    else
+        t->loop->unclaimed = t->all_next;
+    if (t->all_next)
+        t->all_next->all_prev = t->all_prev;
+    t->unclaimed = false;
+}
+
 void kt__task_free(kt_task *t)
 {
+    if (t->unclaimed)
+        unclaimed_remove(t);
     kt_free(t->name);
     kt_free(t->detail);
     kt_free(t);
@@ -103,6 +125,32 @@ static void report_lost(const kt_task *t)
              kt_task_name(t), kt_error_name(t->rc), t->detail ? ": " : "",
              t->detail ? t->detail : "");
     kt__log(text);
+}
+
+void kt__tasks_free_unclaimed(kt_loop *l)
+{
+    char text[256];
+    while (l->unclaimed) {
+        kt_task *t = l->unclaimed;
+        if (l->debug) {
+            snprintf(text, sizeof text, "kettle: task '%s' was neither joined nor detached",
+                     kt_task_name(t));
+            kt__log(text);
+        }
+        kt__task_free(t);
+    }
+}
+
+/* The words of a failed task become those of the task that waits for it. */
+static void copy_detail(kt_task *self, const kt_task *t)
+{
+    if (t->rc >= 0 || !t->detail)
+        return;
+    char *detail = kt_strndup(t->detail, strlen(t->detail));
+    if (detail) {
+        kt_free(self->detail);
+        self->detail = detail;
+    }
 }
 
 /* The task has ended and nobody will ask. */
@@ -126,6 +174,8 @@ void kt__task_finish(kt_task *t, int rc)
         kt__misuse("a task must not end inside an open timeout or group: declare it with kt_auto");
     if (t->held)
         kt__misuse("a task must not end between kt_cancel_hold and kt_cancel_unhold");
+    if (rc >= 0 && t->outside && !t->delivered)
+        rc = KT_ECANCELED; /* it never learned of the request, as Task.__step has it */
     t->rc = rc;
     t->state = KT__TASK_DONE;
     list_remove(l, t);
@@ -134,10 +184,13 @@ void kt__task_finish(kt_task *t, int rc)
         t->ready.run = run_on_done;
         kt__ready_push(l, &t->ready);
     }
-    while (kt__line_wake(&t->awaiters, rc))
-        ;
+    kt_task *awaiter; /* gets all that it needs now: t may be gone when it runs */
+    while ((awaiter = kt__line_wake(&t->awaiters, rc)))
+        copy_detail(awaiter, t);
     if (t->detached && !t->on_done)
         drop(t);
+    else if (!t->owner && !t->on_done)
+        unclaimed_add(t);
 }
 
 /* ---- Waiting for it ------------------------------------------------------------------------ */
@@ -151,18 +204,6 @@ static const kt__wait wait_task = {"task", kt__cancel_leave, kt__raced_plain, fo
 /* Joining frees the task, so a result cannot stay in it: it wins over a late cancellation. */
 static const kt__wait wait_join = {"task", kt__cancel_leave, NULL, forward_to_task};
 static const kt__wait wait_shield = {"shielded task", kt__cancel_leave, kt__raced_plain, NULL};
-
-/* The words of a failed task become those of the task that looks at it. */
-static void copy_detail(kt_task *self, const kt_task *t)
-{
-    if (t->rc >= 0 || !t->detail)
-        return;
-    char *detail = kt_strndup(t->detail, strlen(t->detail));
-    if (detail) {
-        kt_free(self->detail);
-        self->detail = detail;
-    }
-}
 
 static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
 {
@@ -183,10 +224,7 @@ static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
         kt_task_cancel(t);
     }
     int rc = (int)kt__line_up(self, &t->awaiters, wait, t);
-    rc = kt__forwarded_end(self, rc);
-    if (t->state == KT__TASK_DONE)
-        copy_detail(self, t);
-    return rc;
+    return kt__forwarded_end(self, rc);
 }
 
 int kt_task_await(kt_task *t)
@@ -204,7 +242,7 @@ static void check_owned(const kt_task *t, const char *what)
     if (t->detached)
         kt__misuse("%s: task '%s' was joined or detached before", what, kt_task_name(t));
     if (t->owner)
-        kt__misuse("%s: task '%s' belongs to a group or gather", what, kt_task_name(t));
+        kt__misuse("%s: task '%s' is being joined already, or belongs to a group", what, kt_task_name(t));
 }
 
 int kt_task_join(kt_task *t)
@@ -213,7 +251,10 @@ int kt_task_join(kt_task *t)
     check_owned(t, "kt_task_join");
     t->owner = self; /* a second join is misuse */
     int rc = wait_for_end(self, t, &wait_join);
-    kt__task_free(t);
+    if (t->state == KT__TASK_DONE)
+        kt__task_free(t);
+    else
+        t->detached = true; /* they wait for each other, and a cancellation ended that here */
     return rc;
 }
 

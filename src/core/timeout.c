@@ -45,13 +45,21 @@ void kt_timeout_start_at(kt_timeout *t, kt_time when)
     start(t, when, kt_now(), "kt_timeout_start_at");
 }
 
+static int end(kt_timeout *t, int rc)
+{
+    kt__timer_stop(t->scope.task->loop, &t->timer);
+    return kt__scope_close(&t->scope, rc);
+}
+
 int kt_timeout_end(kt_timeout *t, int rc)
 {
     kt_task *self = kt__self("kt_timeout_end");
     if (t->scope.task != self)
         kt__misuse("kt_timeout_end: the running task has not started this timeout");
-    kt__timer_stop(self->loop, &t->timer);
-    return kt__scope_close(&t->scope, rc);
+    for (const kt__scope *s = self->scopes; s != &t->scope; s = s->outer)
+        if (s->code == KT_ETIMEDOUT)
+            kt__misuse("kt_timeout_end: a timeout that was started later has not ended");
+    return end(t, rc);
 }
 
 void kt_timeout_reschedule(kt_timeout *t, kt_time when)
@@ -75,12 +83,11 @@ bool kt_timeout_expired(const kt_timeout *t)
     return t->scope.state != KT__SCOPE_QUIET;
 }
 
+/* In whatever order: an early return cleans up by declaration, not by start. */
 void kt_timeout_cleanup(kt_timeout *t)
 {
-    if (!t->scope.task)
-        return;
-    int rc = kt_timeout_end(t, 0);
-    (void)rc; /* 0 in, 0 out */
+    if (t->scope.task)
+        (void)end(t, 0); /* 0 in, 0 out */
 }
 
 int kt_wait_for(kt_time after, KT__JOB)

@@ -8,7 +8,8 @@
 
 enum { IDLE, ARMED, DUE };
 
-static kt_time monotonic(void)
+/* Not inlined: a caller with a timespec on its stack could not leave by a jump (see kt__switch_raw). */
+static __attribute__((noinline)) kt_time monotonic(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail: the clock exists */
@@ -90,13 +91,19 @@ static void sleep_cancel(kt_task *t)
 
 static const kt__wait wait_sleep = {"sleep", sleep_cancel, kt__raced_plain, NULL};
 
+/* Apart from kt_sleep, so that the mere yield saves no registers. */
+static __attribute__((noinline)) int sleep_for(kt_task *self, kt_time d)
+{
+    kt_loop *l = self->loop;
+    kt__timer_start(l, &self->timer, kt__deadline(kt__clock_now(l), d), sleep_over);
+    kt__wait_begin(self, &wait_sleep, NULL);
+    return (int)kt__park(self);
+}
+
 int kt_sleep(kt_time d)
 {
     kt_task *self = kt__self("kt_sleep");
     if (d <= 0 || self->code)
         return (int)kt__yield(self);
-    kt_loop *l = self->loop;
-    kt__timer_start(l, &self->timer, kt__deadline(kt__clock_now(l), d), sleep_over);
-    kt__wait_begin(self, &wait_sleep, NULL);
-    return (int)kt__park(self);
+    return sleep_for(self, d);
 }

@@ -183,7 +183,7 @@ int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
 
 bool kt__http_body_skippable(const kt_http_exchange *x)
 {
-    if (x->body_done || x->head.framing == KT__HTTP_NO_BODY)
+    if (x->body_done || (x->head.framing != KT__HTTP_CHUNKED && x->left == 0))
         return true;
     /* A client that got its answer in place of 100 may or may not send the body. */
     return x->body_rc == 0 && x->continued && x->left <= KT__HTTP_SKIP_BYTES;

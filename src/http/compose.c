@@ -109,27 +109,38 @@ static char *put_two(char *p, int n)
     return p;
 }
 
+/* gmtime_r would take a lock and read the time zone's file; strftime would ask the locale. The
+ * calendar of days since 1970 is Hinnant's civil_from_days: years begin in March, so that the leap day
+ * is the last of its year, and repeat after 400. */
 void kt__http_date_make(kt__http_date *d, time_t second)
 {
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm t;
-    gmtime_r(&second, &t); /* names by table: the locale must not matter */
+    static const char weekdays[] = "ThuFriSatSunMonTueWed";
+    static const char months[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
+    int64_t days = second / 86400;
+    int clock = (int)(second % 86400);
+    int64_t from_march = days + 719468; /* since 1 March of the year 0 */
+    int day_of_era = (int)(from_march % 146097);
+    int year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int month = (5 * day_of_year + 2) / 153; /* 0 is March */
+    int year = year_of_era + (int)(from_march / 146097) * 400 + (month >= 10);
+
     char *p = put_string(d->line, "Date: ");
-    p = put(p, days + 3 * t.tm_wday, 3);
+    p = put(p, weekdays + 3 * (days % 7), 3);
     p = put_string(p, ", ");
-    p = put_two(p, t.tm_mday);
+    p = put_two(p, day_of_year - (153 * month + 2) / 5 + 1);
     *p++ = ' ';
-    p = put(p, months + 3 * t.tm_mon, 3);
+    p = put(p, months + 3 * month, 3);
     *p++ = ' ';
-    p = put_two(p, (t.tm_year + 1900) / 100);
-    p = put_two(p, t.tm_year + 1900);
+    p = put_two(p, year / 100);
+    p = put_two(p, year);
     *p++ = ' ';
-    p = put_two(p, t.tm_hour);
+    p = put_two(p, clock / 3600);
     *p++ = ':';
-    p = put_two(p, t.tm_min);
+    p = put_two(p, clock / 60 % 60);
     *p++ = ':';
-    p = put_two(p, t.tm_sec);
+    p = put_two(p, clock % 60);
     p = put_string(p, " GMT\r\n");
     *p = '\0';
     d->second = second;

@@ -2,6 +2,8 @@
 /* One connection: reads heads, calls the handler, refuses what is not HTTP, and ends. */
 #include <errno.h>
 #include <kettle/timeout.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 
 #include "http/server.h"
@@ -13,6 +15,7 @@
 #define LINGER_TIME KT_S(2)
 #define LINGER_BYTES ((size_t)1024 * 1024)
 #define REFUSAL_BYTES 256
+#define UNSENT_BYTES (128 * 1024)
 
 /* ---- Refusing and logging ------------------------------------------------------------------ */
 
@@ -203,6 +206,12 @@ static bool is_pipelined(const kt_http_exchange *x)
     return x->head.framing != KT__HTTP_CHUNKED && w->end - w->at > x->left;
 }
 
+/* May the client still be sending this request? */
+static bool is_unread(const kt_http_exchange *x)
+{
+    return x->head.framing == KT__HTTP_CHUNKED ? !x->body_done : x->left > 0;
+}
+
 static int prepare(kt_http_exchange *x)
 {
     kt__http_conn *c = x->c;
@@ -269,7 +278,7 @@ static int exchange(kt__http_conn *c)
         log_record(c, &r);
     }
     bool keep = x->keep && c->write_rc == 0 && kt__http_body_skip(x);
-    if (!keep && (x->head.keep_alive || !x->body_done || w->at < w->end))
+    if (!keep && (x->head.keep_alive || is_unread(x) || is_pipelined(x)))
         c->linger = true;
     kt__http_work_clear(w);
     kt__http_parser_reset(&w->parser);
@@ -299,9 +308,18 @@ static void linger(kt__http_conn *c)
     (void)!kt_timeout_end(&limit, n < 0 ? (int)n : 0); /* closed in any case */
 }
 
+/* Keeps the system from collecting megabytes for a client that reads slowly: so memory stays bounded,
+ * and a write that makes no progress is a client that takes nothing. Other sockets than TCP refuse. */
+static void bound_unsent(const kt__http_conn *c)
+{
+    int bytes = UNSENT_BYTES;
+    (void)setsockopt(kt_stream_fd(c->stream), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
 static void run(kt__http_conn *c)
 {
     kt_auto(kt_group) group = KT_GROUP_INIT;
+    bound_unsent(c);
     c->group = &group;
     c->head_deadline = kt_now() + c->server->o.head_timeout;
     while (next_head(c) && exchange(c))

@@ -13,13 +13,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "core/core.h"
 #include "io/stream_private.h"
 
 #define NAME_MAX_BYTES 255 /* RFC 1035, 2.3.4 */
 
-/* Shared by the asker, the job and the message between them. */
+/* Shared by the asker, the job and the message between them, which needs no memory of its own: a job
+ * that could not send it would leave its asker waiting. */
 typedef struct lookup {
     atomic_int references;
+    kt__message message;
     kt_loop *loop;
     kt_event done;
     struct addrinfo hints;
@@ -39,11 +42,17 @@ static void unref(void *arg)
     kt_free(l);
 }
 
-static void announce(void *arg)
+static void announce(kt__message *m)
 {
-    lookup *l = arg;
+    lookup *l = KT__OWNER(m, lookup, message);
     kt_event_set(&l->done);
     unref(l);
+}
+
+/* The loop has ended. */
+static void nobody_asks(kt__message *m)
+{
+    unref(KT__OWNER(m, lookup, message));
 }
 
 static int look_up(void *arg)
@@ -51,10 +60,9 @@ static int look_up(void *arg)
     lookup *l = arg;
     l->error = getaddrinfo(l->host, l->port, &l->hints, &l->answer);
     atomic_fetch_add(&l->references, 1);
-    int rc = kt_call_threadsafe(l->loop, announce, l);
-    if (rc < 0)
-        unref(l);
-    return rc;
+    l->message = (kt__message){.run = announce, .drop = nobody_asks};
+    kt__inbox_post(l->loop->inbox, &l->message);
+    return 0;
 }
 
 static int copy_answer(const struct addrinfo *answer, kt__address **ret_addresses, size_t *ret_count)

@@ -44,8 +44,8 @@
 #define CLONE_PIDFD 0x00001000
 #endif
 
-/* clone(2) by libc's other name for it: TSan interposes `clone`, takes this for a fork, and lets the
- * child mend tables that are not its own. */
+/* clone(2) by libc's other name for it: TSan interposes `clone`, takes this for a fork, and lets
+ * the child mend tables that are not its own. */
 extern int __clone(int (*fn)(void *arg), void *stack_end, int flags, void *arg, ...);
 
 typedef uint64_t kernel_mask;

@@ -35,8 +35,9 @@ typedef struct kt__spawn_plan {
 int kt__spawn_find(const char *name, int directory_fd, char *ret_path, size_t path_size) KT_CHECKED;
 
 /* Starts the program as leader of a process group of its own. On failure *ret_step says where, and
- * nothing is left of the child. Blocks the thread until the child has exec'd. The child dies with
- * the calling thread. */
+ * nothing is left of the child. Blocks the thread until the child has exec'd; what is closed on
+ * exec may stay open in it a moment longer, since the kernel lets us go on first. The child dies
+ * with the calling thread. */
 int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd, kt__spawn_step *ret_step)
     KT_CHECKED;
 

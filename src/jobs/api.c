@@ -26,7 +26,7 @@ int kt__api_json(kt_http_exchange *x, int status, json_t *json)
     int rc = kt_http_header(x, "Cache-Control", "no-store");
     if (rc == 0)
         rc = kt_http_respond(x, status, "application/json", text, strlen(text));
-    free(text); /* jansson's */
+    free(text); /* tidy: free: jansson's */
     return rc;
 }
 

@@ -27,7 +27,7 @@ void kt__snapshot_release(struct kt__snapshot *s)
 {
     if (!s || --s->references > 0)
         return;
-    free(s->text);
+    free(s->text); /* tidy: free: jansson's */
     kt_free(s);
 }
 

@@ -34,7 +34,7 @@ typedef struct batch {
 static void batch_cleanup(batch *b)
 {
     for (size_t i = 0; b->drafts && i < b->n; i++)
-        free(b->drafts[i].args);
+        free(b->drafts[i].args); /* tidy: free: jansson's */
     kt_free(b->drafts);
     kt_free(b->news);
     kt_free(b->ids);

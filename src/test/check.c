@@ -41,8 +41,7 @@ void kt__check_true(bool ok, const char *text, const char *file, int line)
 static void say_int(const char *side, int64_t value)
 {
     kt__test_say_failure("    %s %" PRId64, side, value);
-    if (value < -KT__ERROR_BASE && value > -2 * KT__ERROR_BASE &&
-        *kt_error_name((int)value) != '?')
+    if (value < -KT__ERROR_BASE && value > -2 * KT__ERROR_BASE && *kt_error_name((int)value) != '?')
         kt__test_say_failure(" (%s)", kt_error_name((int)value));
     kt__test_say_bytes("\n", 1);
 }

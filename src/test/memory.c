@@ -15,8 +15,8 @@
 
 enum {
     SITE_DEPTH = 8,
-    SITES_MAX = 100000, /* allocations of a test whose call sites are kept: a backtrace costs 2 us */
-    FILL_MAX = 4096,    /* bytes at the front of a block that are spoilt; the rest stays uncommitted */
+    SITES_MAX = 100000, /* allocations of a test whose call sites are kept: each costs 3 us */
+    FILL_MAX = 4096,    /* bytes of a block that are spoilt; the rest may stay uncommitted */
     SHOWN_MAX = 5,
 };
 
@@ -30,7 +30,7 @@ typedef struct block {
     uint64_t sequence; /* which allocation of the test it was, from 1 */
     void *site[SITE_DEPTH];
     uint64_t depth; /* of site */
-    uint64_t mark;  /* `alive`, next to the block's first byte: spoilt by one that writes before it */
+    uint64_t mark;  /* `alive`; next to the first byte, so a write before that spoils it */
 } block;
 
 _Static_assert(sizeof(block) % 16 == 0, "blocks must be aligned as malloc's");
@@ -96,7 +96,8 @@ static block *header_of(void *bytes)
     kt__test_fail_begin();
     kt__test_say_failure("kt_free or kt_realloc of %p: %s\n", bytes,
                          b->mark == dead ? "freed already"
-                                         : "not a block of kt_alloc, or written to before its start");
+                                         : "not a block of kt_alloc, or written to before its "
+                                           "start");
     void *site[SITE_DEPTH];
     int depth = backtrace(site, SITE_DEPTH);
     kt__test_symbols_report(site, (size_t)depth);

@@ -17,16 +17,16 @@
 #include <unistd.h>
 
 enum {
-    LIMIT_S = 60,           /* KETTLE_TEST_TIMEOUT overrules */
-    GRACE_MS = 2000,        /* for a report of what a test that is over time waits for */
-    TICK_MS = 20,           /* between looks at the child while it is silent */
+    LIMIT_S = 60,             /* KETTLE_TEST_TIMEOUT overrules */
+    GRACE_MS = 2000,          /* for a report of what a test that is over time waits for */
+    TICK_MS = 20,             /* between looks at the child while it is silent */
     OUTPUT_MAX = 1024 * 1024, /* kept of a test's output */
 };
 
 /* ---- The child ------------------------------------------------------------------------- */
 
-/* SIGQUIT: the time is over. The process is lost, so what is not async-signal-safe is worth the try;
- * the runner kills it if this hangs. */
+/* SIGQUIT: the time is over. The process is lost, so what is not async-signal-safe is worth the
+ * try; the runner kills it if this hangs. */
 static void on_quit(int signal)
 {
     (void)signal;

@@ -62,7 +62,7 @@ static inline void say(kt_stream *c, const char *text)
 
 /* What has been heard on one connection, terminated. */
 typedef struct heard {
-    char text[64 * 1024];
+    char text[16 * 1024];
     size_t size;
     bool ended; /* end of file, or a reset */
 } heard;

@@ -401,13 +401,13 @@ WITH_SERVER(a_body_over_the_handlers_own_limit_gives_413)
     site s;
     site_open(&s, NULL, at_most_ten, NULL);
     converse(&s, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world",
-             "HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nContent-Length: 58\r\n"
+             "HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nContent-Length: 56\r\n"
              "Connection: close\r\n\r\n"
              "413 Content Too Large: body too large for this resource\n");
     converse(&s,
              "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
              "b\r\nhello world\r\n0\r\n\r\n",
-             "HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nContent-Length: 58\r\n"
+             "HTTP/1.1 413 Content Too Large\r\nContent-Type: text/plain\r\nContent-Length: 56\r\n"
              "Connection: close\r\n\r\n"
              "413 Content Too Large: body too large for this resource\n");
     site_close(&s);

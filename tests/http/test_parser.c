@@ -245,6 +245,9 @@ TEST(unlimited_body_is_counted_in_64_bits)
                        &e), 0);
     CHECK_EQ(e.head->content_length, INT64_MAX);
     CHECK_EQ(feed_text(&p, "abc", &e), 3);
+    /* More than a gigabyte is taken in several calls; content is not looked at. */
+    CHECK_EQ(kt__http_parser_feed(&p, "", (size_t)3 << 30, &e), (size_t)1 << 30);
+    CHECK_EQ(e.body.size, (size_t)1 << 30);
     kt__http_parser_reset(&p);
     CHECK_GT(feed_text(&p, "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", &e), 0);
     CHECK_EQ(feed_text(&p, "7fffffffffffffff\r\nabc", &e), 21);

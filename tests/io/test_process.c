@@ -297,6 +297,26 @@ TEST_WITH(a_program_starts_while_our_own_standard_descriptors_are_closed, KT_TES
     CHECK_SLICE(kt_buffer_slice(&err), "error\n");
 }
 
+/* Our end of the pipe for stderr would be number 1 here, and be inherited as stdout. */
+TEST_WITH(a_descriptor_that_we_have_closed_is_closed_in_the_program, KT_TEST_REAL_TIME)
+{
+    int kept = fcntl(1, F_DUPFD_CLOEXEC, 3);
+    kt_auto(kt_buffer) err = KT_BUFFER_INIT;
+    kt_process *p = NULL;
+    kt_process_options o = {.argv = ARGV("sh", "-c", "[ -e /proc/self/fd/1 ] || echo closed >&2"),
+                            .output = KT_PROCESS_INHERIT,
+                            .error = KT_PROCESS_PIPE};
+    close(1);
+    int rc = kt_process_spawn(&o, &p);
+    if (rc == 0)
+        rc = kt_process_communicate(p, (kt_slice){NULL, 0}, 100, NULL, &err);
+    kt_process_close(p);
+    dup2(kept, 1);
+    close(kept);
+    CHECK_OK(rc);
+    CHECK_SLICE(kt_buffer_slice(&err), "closed\n");
+}
+
 TEST_WITH(inherited_output_goes_where_ours_goes, KT_TEST_REAL_TIME)
 {
     int ends[2], kept = fcntl(1, F_DUPFD_CLOEXEC, 3);

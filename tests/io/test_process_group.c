@@ -340,7 +340,8 @@ TEST_WITH(nothing_starts_when_nobody_listens, KT_TEST_REAL_TIME)
 {
     int ends[2];
     CHECK_OK(pipe2(ends, O_CLOEXEC));
-    kt_process *running = spawn_script("exec sleep 1000", ends[1]);
+    kt_process *running = spawn_script("echo $$; exec sleep 1000", ends[1]);
+    CHECK_EQ(read_pid(running), kt_process_pid(running)); /* so it has let go of ends[0] */
     close(ends[0]);
     kt_process *p = NULL;
     kt_process_options o = {.argv = ARGV("true"), .announce_fd = ends[1]};

@@ -4,7 +4,7 @@
 
 #include "test_store.h"
 
-STORE_TEST(submitted_job_is_ready_and_reads_back_as_given)
+TEST_WITH(submitted_job_is_ready_and_reads_back_as_given, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -40,7 +40,7 @@ STORE_TEST(submitted_job_is_ready_and_reads_back_as_given)
     store_end(s, &p);
 }
 
-STORE_TEST(ids_only_grow_even_when_the_newest_job_is_purged)
+TEST_WITH(ids_only_grow_even_when_the_newest_job_is_purged, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -61,7 +61,7 @@ static void check_refused(kt__store *s, const kt__store_new_job *job, int code, 
     CHECK(strncmp(kt_error_detail(), field, strlen(field)) == 0);
 }
 
-STORE_TEST(fields_out_of_range_are_refused_by_name)
+TEST_WITH(fields_out_of_range_are_refused_by_name, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -94,7 +94,7 @@ STORE_TEST(fields_out_of_range_are_refused_by_name)
     store_end(s, &p);
 }
 
-STORE_TEST(ten_thousand_jobs_go_into_one_transaction)
+TEST_WITH(ten_thousand_jobs_go_into_one_transaction, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -110,7 +110,7 @@ STORE_TEST(ten_thousand_jobs_go_into_one_transaction)
     store_end(s, &p);
 }
 
-STORE_TEST(smallest_priority_goes_first_and_equals_in_order_of_arrival)
+TEST_WITH(smallest_priority_goes_first_and_equals_in_order_of_arrival, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -126,7 +126,7 @@ STORE_TEST(smallest_priority_goes_first_and_equals_in_order_of_arrival)
     store_end(s, &p);
 }
 
-STORE_TEST(equals_of_one_instant_go_in_order_of_submission)
+TEST_WITH(equals_of_one_instant_go_in_order_of_submission, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -138,7 +138,7 @@ STORE_TEST(equals_of_one_instant_go_in_order_of_submission)
 }
 
 /* A worker that takes a job a second, and a client that submits an urgent one a second. */
-STORE_TEST(stream_of_urgent_jobs_does_not_starve_a_patient_one)
+TEST_WITH(stream_of_urgent_jobs_does_not_starve_a_patient_one, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -154,7 +154,7 @@ STORE_TEST(stream_of_urgent_jobs_does_not_starve_a_patient_one)
     store_end(s, &p);
 }
 
-STORE_TEST(ageing_step_is_an_option)
+TEST_WITH(ageing_step_is_an_option, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s;
@@ -169,7 +169,7 @@ STORE_TEST(ageing_step_is_an_option)
     store_end(s, &p);
 }
 
-STORE_TEST(clock_that_steps_back_does_not_let_later_jobs_overtake)
+TEST_WITH(clock_that_steps_back_does_not_let_later_jobs_overtake, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -180,7 +180,7 @@ STORE_TEST(clock_that_steps_back_does_not_let_later_jobs_overtake)
     store_end(s, &p);
 }
 
-STORE_TEST(claim_gives_the_whole_job_and_hides_it_from_others)
+TEST_WITH(claim_gives_the_whole_job_and_hides_it_from_others, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -212,7 +212,7 @@ static int64_t claim_from(kt__store *s, const char *a, const char *b)
     return id;
 }
 
-STORE_TEST(claim_with_queues_takes_these_only_and_merges_their_order)
+TEST_WITH(claim_with_queues_takes_these_only_and_merges_their_order, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -234,7 +234,7 @@ STORE_TEST(claim_with_queues_takes_these_only_and_merges_their_order)
     store_end(s, &p);
 }
 
-STORE_TEST(job_with_a_later_run_at_waits_for_its_promotion)
+TEST_WITH(job_with_a_later_run_at_waits_for_its_promotion, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -253,7 +253,7 @@ STORE_TEST(job_with_a_later_run_at_waits_for_its_promotion)
     store_end(s, &p);
 }
 
-STORE_TEST(run_at_in_the_past_means_now)
+TEST_WITH(run_at_in_the_past_means_now, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -266,7 +266,7 @@ STORE_TEST(run_at_in_the_past_means_now)
     store_end(s, &p);
 }
 
-STORE_TEST(promotion_goes_by_run_at_and_stops_at_its_limit)
+TEST_WITH(promotion_goes_by_run_at_and_stops_at_its_limit, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -286,7 +286,7 @@ STORE_TEST(promotion_goes_by_run_at_and_stops_at_its_limit)
     store_end(s, &p);
 }
 
-STORE_TEST(scheduled_job_takes_its_place_as_of_its_run_at_however_late_it_is_promoted)
+TEST_WITH(scheduled_job_takes_its_place_as_of_its_run_at_not_of_its_promotion, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -303,7 +303,7 @@ STORE_TEST(scheduled_job_takes_its_place_as_of_its_run_at_however_late_it_is_pro
     store_end(s, &p);
 }
 
-STORE_TEST(claim_without_memory_changes_nothing)
+TEST_WITH(claim_without_memory_changes_nothing, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);

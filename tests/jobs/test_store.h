@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define T0 KT_S(1700000000)
-#define STORE_TEST(name) TEST_WITH(name, KT_TEST_NO_LOOP)
 
 typedef struct place {
     char folder[256];

@@ -4,7 +4,7 @@
 
 #include "test_store.h"
 
-STORE_TEST(success_is_terminal_and_leaves_result_and_history)
+TEST_WITH(success_is_terminal_and_leaves_result_and_history, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -54,7 +54,7 @@ static kt_time fail_once(kt__store *s, int64_t id, kt_time now, uint64_t random)
     return wait;
 }
 
-STORE_TEST(failures_wait_1_f_f2_seconds_up_to_the_cap_and_then_the_job_is_dead)
+TEST_WITH(failures_wait_1_f_f2_seconds_up_to_the_cap_and_then_the_job_is_dead, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -83,7 +83,7 @@ STORE_TEST(failures_wait_1_f_f2_seconds_up_to_the_cap_and_then_the_job_is_dead)
     store_end(s, &p);
 }
 
-STORE_TEST(single_attempt_that_times_out_is_dead_at_once)
+TEST_WITH(single_attempt_that_times_out_is_dead_at_once, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -100,7 +100,7 @@ STORE_TEST(single_attempt_that_times_out_is_dead_at_once)
     store_end(s, &p);
 }
 
-STORE_TEST(backoff_of_a_thousand_attempts_stays_at_its_cap)
+TEST_WITH(backoff_of_a_thousand_attempts_stays_at_its_cap, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -114,7 +114,7 @@ STORE_TEST(backoff_of_a_thousand_attempts_stays_at_its_cap)
     store_end(s, &p);
 }
 
-STORE_TEST(factor_zero_retries_at_once)
+TEST_WITH(factor_zero_retries_at_once, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -128,7 +128,7 @@ STORE_TEST(factor_zero_retries_at_once)
     store_end(s, &p);
 }
 
-STORE_TEST(jitter_draws_the_wait_from_its_upper_half)
+TEST_WITH(jitter_draws_the_wait_from_its_upper_half, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -145,7 +145,7 @@ STORE_TEST(jitter_draws_the_wait_from_its_upper_half)
     store_end(s, &p);
 }
 
-STORE_TEST(retry_queues_behind_what_arrived_before_its_run_at)
+TEST_WITH(retry_queues_behind_what_arrived_before_its_run_at, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -159,7 +159,7 @@ STORE_TEST(retry_queues_behind_what_arrived_before_its_run_at)
     store_end(s, &p);
 }
 
-STORE_TEST(success_after_a_failure_clears_the_error_and_keeps_the_history)
+TEST_WITH(success_after_a_failure_clears_the_error_and_keeps_the_history, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -178,7 +178,7 @@ STORE_TEST(success_after_a_failure_clears_the_error_and_keeps_the_history)
     store_end(s, &p);
 }
 
-STORE_TEST(result_without_data_leaves_the_last_one_and_an_empty_one_replaces_it)
+TEST_WITH(result_without_data_leaves_the_last_one_and_an_empty_one_replaces_it, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -204,7 +204,7 @@ STORE_TEST(result_without_data_leaves_the_last_one_and_an_empty_one_replaces_it)
     store_end(s, &p);
 }
 
-STORE_TEST(stale_token_changes_nothing)
+TEST_WITH(stale_token_changes_nothing, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -232,7 +232,7 @@ STORE_TEST(stale_token_changes_nothing)
     store_end(s, &p);
 }
 
-STORE_TEST(job_that_is_not_there_is_not_found)
+TEST_WITH(job_that_is_not_there_is_not_found, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -251,7 +251,7 @@ STORE_TEST(job_that_is_not_there_is_not_found)
     store_end(s, &p);
 }
 
-STORE_TEST(completion_that_no_worker_may_report_is_refused)
+TEST_WITH(completion_that_no_worker_may_report_is_refused, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -266,7 +266,7 @@ STORE_TEST(completion_that_no_worker_may_report_is_refused)
     store_end(s, &p);
 }
 
-STORE_TEST(cancel_ends_waiting_jobs_at_once)
+TEST_WITH(cancel_ends_waiting_jobs_at_once, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -306,7 +306,7 @@ static int64_t cancel_asked(kt__store *s)
     return id;
 }
 
-STORE_TEST(cancel_of_a_running_job_waits_for_its_worker)
+TEST_WITH(cancel_of_a_running_job_waits_for_its_worker, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -317,7 +317,7 @@ STORE_TEST(cancel_of_a_running_job_waits_for_its_worker)
     store_end(s, &p);
 }
 
-STORE_TEST(failure_of_a_job_being_cancelled_is_not_retried)
+TEST_WITH(failure_of_a_job_being_cancelled_is_not_retried, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -327,7 +327,7 @@ STORE_TEST(failure_of_a_job_being_cancelled_is_not_retried)
     store_end(s, &p);
 }
 
-STORE_TEST(success_of_a_job_being_cancelled_counts)
+TEST_WITH(success_of_a_job_being_cancelled_counts, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -336,7 +336,7 @@ STORE_TEST(success_of_a_job_being_cancelled_counts)
     store_end(s, &p);
 }
 
-STORE_TEST(release_gives_the_job_back_with_its_attempts_and_its_place)
+TEST_WITH(release_gives_the_job_back_with_its_attempts_and_its_place, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -355,7 +355,7 @@ STORE_TEST(release_gives_the_job_back_with_its_attempts_and_its_place)
     store_end(s, &p);
 }
 
-STORE_TEST(release_of_a_job_being_cancelled_cancels_it)
+TEST_WITH(release_of_a_job_being_cancelled_cancels_it, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -370,7 +370,7 @@ STORE_TEST(release_of_a_job_being_cancelled_cancels_it)
     store_end(s, &p);
 }
 
-STORE_TEST(recovery_requeues_running_jobs_without_using_up_an_attempt)
+TEST_WITH(recovery_requeues_running_jobs_without_using_up_an_attempt, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -402,7 +402,7 @@ STORE_TEST(recovery_requeues_running_jobs_without_using_up_an_attempt)
     store_end(s, &p);
 }
 
-STORE_TEST(job_that_takes_the_server_down_too_often_is_dead_and_says_so)
+TEST_WITH(job_that_takes_the_server_down_too_often_is_dead_and_says_so, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -429,7 +429,7 @@ STORE_TEST(job_that_takes_the_server_down_too_often_is_dead_and_says_so)
     store_end(s, &p);
 }
 
-STORE_TEST(recovery_cancels_what_was_being_cancelled)
+TEST_WITH(recovery_cancels_what_was_being_cancelled, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);

@@ -43,7 +43,7 @@ static void check_estore(int rc, const char *text)
         CHECK_STR(kt_error_detail(), text); /* shows both */
 }
 
-STORE_TEST(store_opened_again_has_its_jobs_and_counts)
+TEST_WITH(store_opened_again_has_its_jobs_and_counts, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -61,7 +61,7 @@ STORE_TEST(store_opened_again_has_its_jobs_and_counts)
     store_end(s, &p);
 }
 
-STORE_TEST(store_is_readable_by_its_owner_only)
+TEST_WITH(store_is_readable_by_its_owner_only, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -78,7 +78,7 @@ STORE_TEST(store_is_readable_by_its_owner_only)
     store_end(s, &p);
 }
 
-STORE_TEST(commits_are_synced_in_wal_mode)
+TEST_WITH(commits_are_synced_in_wal_mode, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -90,7 +90,7 @@ STORE_TEST(commits_are_synced_in_wal_mode)
     store_end(s, &p);
 }
 
-STORE_TEST(second_opener_is_refused_and_told_who_holds_the_store)
+TEST_WITH(second_opener_is_refused_and_told_who_holds_the_store, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -106,7 +106,7 @@ STORE_TEST(second_opener_is_refused_and_told_who_holds_the_store)
     place_remove(&p);
 }
 
-STORE_TEST(lock_outlives_the_store_in_whoever_inherited_it)
+TEST_WITH(lock_outlives_the_store_in_whoever_inherited_it, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -120,7 +120,7 @@ STORE_TEST(lock_outlives_the_store_in_whoever_inherited_it)
     place_remove(&p);
 }
 
-STORE_TEST(opener_may_wait_for_the_lock)
+TEST_WITH(opener_may_wait_for_the_lock, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -144,7 +144,7 @@ STORE_TEST(opener_may_wait_for_the_lock)
     store_end(s, &p);
 }
 
-STORE_TEST(file_that_is_no_database_is_refused_and_left_alone)
+TEST_WITH(file_that_is_no_database_is_refused_and_left_alone, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     const char text[] = "my diary, not a database; long enough to hold a header of a hundred "
@@ -161,7 +161,7 @@ STORE_TEST(file_that_is_no_database_is_refused_and_left_alone)
     CHECK_EQ(place_remove(&p), 1); /* no lock file, no WAL beside it */
 }
 
-STORE_TEST(database_of_another_program_is_refused_and_left_alone)
+TEST_WITH(database_of_another_program_is_refused_and_left_alone, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     run_sql(p.path, "CREATE TABLE job (id INTEGER PRIMARY KEY); PRAGMA user_version = 1");
@@ -170,7 +170,7 @@ STORE_TEST(database_of_another_program_is_refused_and_left_alone)
     CHECK_EQ(place_remove(&p), 1);
 }
 
-STORE_TEST(what_is_no_file_is_refused)
+TEST_WITH(what_is_no_file_is_refused, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     CHECK_OK(mkfifo(p.path, 0600));
@@ -182,7 +182,7 @@ STORE_TEST(what_is_no_file_is_refused)
     CHECK_EQ(place_remove(&p), 0);
 }
 
-STORE_TEST(missing_folder_and_empty_path_are_refused)
+TEST_WITH(missing_folder_and_empty_path_are_refused, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     char path[400];
@@ -193,7 +193,7 @@ STORE_TEST(missing_folder_and_empty_path_are_refused)
     place_remove(&p);
 }
 
-STORE_TEST(damaged_store_is_reported)
+TEST_WITH(damaged_store_is_reported, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     CHECK_OK(open_at(p.path));
@@ -206,7 +206,7 @@ STORE_TEST(damaged_store_is_reported)
     place_remove(&p);
 }
 
-STORE_TEST(newer_schema_is_refused)
+TEST_WITH(newer_schema_is_refused, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     CHECK_OK(open_at(p.path));
@@ -233,7 +233,7 @@ static const kt__store_migration steps[] = {
     {3, "INSERT INTO t (a) VALUES (3); SELECT no_such_column FROM t"},
 };
 
-STORE_TEST(migrations_run_in_order_and_once)
+TEST_WITH(migrations_run_in_order_and_once, KT_TEST_NO_LOOP)
 {
     sqlite3 *db;
     CHECK_EQ(sqlite3_open(":memory:", &db), SQLITE_OK);
@@ -248,7 +248,7 @@ STORE_TEST(migrations_run_in_order_and_once)
     sqlite3_close(db);
 }
 
-STORE_TEST(failed_migration_leaves_the_version_before)
+TEST_WITH(failed_migration_leaves_the_version_before, KT_TEST_NO_LOOP)
 {
     sqlite3 *db;
     CHECK_EQ(sqlite3_open(":memory:", &db), SQLITE_OK);
@@ -259,7 +259,7 @@ STORE_TEST(failed_migration_leaves_the_version_before)
     sqlite3_close(db);
 }
 
-STORE_TEST(operations_outside_a_transaction_are_refused)
+TEST_WITH(operations_outside_a_transaction_are_refused, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s;
@@ -279,7 +279,7 @@ STORE_TEST(operations_outside_a_transaction_are_refused)
     store_end(s, &p);
 }
 
-STORE_TEST(rollback_undoes_jobs_and_counts)
+TEST_WITH(rollback_undoes_jobs_and_counts, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -310,7 +310,7 @@ static int submit_big(kt__store *s)
     return rc;
 }
 
-STORE_TEST(full_database_loses_the_transaction_and_nothing_else)
+TEST_WITH(full_database_loses_the_transaction_and_nothing_else, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -331,7 +331,7 @@ STORE_TEST(full_database_loses_the_transaction_and_nothing_else)
     store_end(s, &p);
 }
 
-STORE_TEST(commit_that_cannot_be_written_loses_the_transaction_and_nothing_else)
+TEST_WITH(commit_that_cannot_be_written_loses_the_transaction_and_nothing_else, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -356,7 +356,7 @@ STORE_TEST(commit_that_cannot_be_written_loses_the_transaction_and_nothing_else)
     store_end(s, &p);
 }
 
-STORE_TEST(store_that_may_not_be_written_says_so)
+TEST_WITH(store_that_may_not_be_written_says_so, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s;
@@ -371,7 +371,7 @@ STORE_TEST(store_that_may_not_be_written_says_so)
     store_end(s, &p);
 }
 
-STORE_TEST(another_writer_makes_begin_fail_with_a_remedy)
+TEST_WITH(another_writer_makes_begin_fail_with_a_remedy, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s;
@@ -386,7 +386,7 @@ STORE_TEST(another_writer_makes_begin_fail_with_a_remedy)
     store_end(s, &p);
 }
 
-STORE_TEST(counts_notice_what_another_program_wrote)
+TEST_WITH(counts_notice_what_another_program_wrote, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     kt__store *s = store_begun(&p);
@@ -400,7 +400,7 @@ STORE_TEST(counts_notice_what_another_program_wrote)
     store_end(s, &p);
 }
 
-STORE_TEST(kill_keeps_what_was_committed_and_only_that)
+TEST_WITH(kill_keeps_what_was_committed_and_only_that, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     pid_t child = fork();
@@ -429,7 +429,7 @@ STORE_TEST(kill_keeps_what_was_committed_and_only_that)
     store_end(s, &p);
 }
 
-STORE_TEST(open_without_memory_leaves_nothing_open)
+TEST_WITH(open_without_memory_leaves_nothing_open, KT_TEST_NO_LOOP)
 {
     place p = place_make();
     int failures = 0;

@@ -5,8 +5,11 @@
 usage: test_bad_kit.py BAD-KIT
 """
 
+import ctypes
+import errno
 import os
 import re
+import struct
 import subprocess
 import sys
 import unittest
@@ -18,12 +21,28 @@ PROGRAM = None
 FIRST = r'bad_kit\.c:\d+'
 
 
-def run(*arguments, **environment):
+def forbid_uring():
+    """From now on io_uring_setup(2) fails with EPERM in this process and its children."""
+    io_uring_setup = 425
+    load_number, equal, answer = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
+    refuse, allow = 0x00050000 | errno.EPERM, 0x7fff0000
+    steps = [(load_number, 0, 0, 0), (equal, 0, 1, io_uring_setup), (answer, 0, 0, refuse),
+             (answer, 0, 0, allow)]
+    code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *s) for s in steps))
+    program = ctypes.create_string_buffer(struct.pack('HP', len(steps), ctypes.addressof(code)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    set_no_new_privs, set_seccomp, mode_filter = 38, 22, 2
+    if libc.prctl(set_no_new_privs, 1, 0, 0, 0) or libc.prctl(set_seccomp, mode_filter, program):
+        raise OSError(ctypes.get_errno(), 'prctl')
+
+
+def run(*arguments, before=None, **environment):
     """Exit status and output of the program."""
     env = {k: v for k, v in os.environ.items() if not k.startswith('KETTLE_')}
     result = subprocess.run([PROGRAM, *arguments], env={**env, **environment}, text=True,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, timeout=100, errors='replace')
+                            preexec_fn=before, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=100,
+                            errors='replace')
     return result.returncode, result.stdout
 
 
@@ -33,7 +52,8 @@ SAYS = {
     'leaves_a_descriptor': [r'left 1 descriptor open:\n *\d+: /dev/zero\n'],
     'leaves_another_descriptor_under_an_old_number':
         [r'left 1 descriptor open:\n *0: /dev/zero\n'],
-    'leaves_blocks': [r'left memory of kt_alloc', r'10 blocks, 4720 bytes', r'4711 bytes, allocation',
+    'leaves_blocks': [r'left memory of kt_alloc', r'10 blocks, 4720 bytes',
+                      r'4711 bytes, allocation',
                       r'\n *forget_memory\b.*\n *kt__test_leaves_blocks\b', r'and 5 more'],
     'leaves_a_block_without_a_loop': [r'1 block, 4711 bytes', r'4711 bytes, allocation 1\n',
                                       r'forget_memory', r'kt__test_leaves_a_block_without_a_loop'],
@@ -61,8 +81,9 @@ SAYS = {
     'wrong_on_a_pool_thread': [r'cups == 5\n *left:  3\n'],
     'wrong_in_a_callback': [r'cups == 5\n *left:  3\n'],
     'wrong_in_a_child_process': [r'cups == 5\n *left:  3\n'],
-    'waits_for_nothing': [r'was ended by SIGABRT .* before its end', r'deadlock', r'waits for an event',
-                          r'#1 +kt__test_waits_for_nothing at bad_kit\.c:\d+\n'],
+    'waits_for_nothing': [r'was ended by SIGABRT .* before its end', r'deadlock',
+                          r'waits for an event',
+                          r'#\d +kt__test_waits_for_nothing at bad_kit\.c:\d+\n'],
     'crashes': [r'was ended by SIGSEGV .* before its end', r'about to crash'],
     'exits_in_the_middle': [r'exited with status 0 before its end'],
     'fails_in_its_exit_handlers': [r'exited with status 5 after its end'],
@@ -159,6 +180,13 @@ class BadKit(unittest.TestCase):
         self.assertEqual(status, 77)
         self.assertRegex(output, r'(?m)^skip hangs_in_a_task: needs real time')
         self.assertEqual(output.splitlines()[-1], '0 passed, 0 failed, 1 skipped')
+
+    def test_a_forced_uring_is_skipped_where_it_is_forbidden(self):
+        status, output = run('wrong_value', before=forbid_uring, KETTLE_DRIVER='uring')
+        self.assertEqual(status, 77, output)
+        self.assertRegex(output, r'(?m)^skip wrong_value: this machine forbids io_uring \(EPERM\)')
+        status, output = run('wrong_value', before=forbid_uring)
+        self.assertEqual(status, 1, output)
 
 
 if __name__ == '__main__':
