@@ -7,7 +7,11 @@
 
 #include <kettle/base.h>
 #include <kettle/buffer.h>
+#include <kettle/callback.h>
+#include <kettle/context.h>
+#include <kettle/coroutine.h>
 #include <kettle/error.h>
+#include <kettle/future.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
 #include <kettle/memory.h>
@@ -18,5 +22,6 @@
 #include <kettle/task.h>
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
+#include <kettle/wait.h>
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef KETTLE_QUEUE_H
 #define KETTLE_QUEUE_H
 
-/* A first-in, first-out queue of values between the tasks of one loop (asyncio.Queue).
+/* Queues of values between the tasks of one loop (asyncio.Queue, LifoQueue, PriorityQueue).
  *
  *     kt_auto(kt_queue) orders = KT_QUEUE_INIT(int, 10);    // at most ten wait
  *     int rc = kt_queue_put(&orders, &(int){7});            // copies the value
@@ -18,19 +18,35 @@
 
 KT_BEGIN
 
+/* Which of two items goes first: < 0 the first, > 0 the second, 0 the one that was put earlier. */
+typedef int (*kt_compare)(const void *a, const void *b);
+
 typedef struct kt_queue {
     size_t item_bytes;
     size_t max;
-    char *items;          /* a ring of `capacity` items */
+    char *items;          /* `capacity` of them: a ring, a stack, or a heap */
     size_t capacity, head, count;
     size_t unfinished;    /* put, and not yet reported done */
     bool shut;
+    bool lifo;
+    kt_compare compare;   /* of a priority queue */
+    uint64_t sequence;    /* of the last put into one */
     kt__waiters getters, putters, joiners;
     uintptr_t reserved[2];
 } kt_queue;
 
-#define KT_QUEUE_INIT(T, max) \
-    {sizeof(T), (max), NULL, 0, 0, 0, 0, false, {NULL, NULL}, {NULL, NULL}, {NULL, NULL}, {0, 0}}
+#define KT__QUEUE_INIT(T, max, lifo, compare) \
+    {sizeof(T), (max), NULL, 0, 0, 0, 0, false, (lifo), (compare), 0, \
+     {NULL, NULL}, {NULL, NULL}, {NULL, NULL}, {0, 0}}
+
+/* First in, first out. */
+#define KT_QUEUE_INIT(T, max) KT__QUEUE_INIT(T, max, false, NULL)
+
+/* Last in, first out. */
+#define KT_LIFO_QUEUE_INIT(T, max) KT__QUEUE_INIT(T, max, true, NULL)
+
+/* The smallest first by a kt_compare, equals in the order in which they were put. */
+#define KT_PRIORITY_QUEUE_INIT(T, max, compare) KT__QUEUE_INIT(T, max, false, compare)
 
 /* Copies one item in, waiting while the queue is full. 0, -ENOMEM, KT_ESHUTDOWN, or the
  * cancellation's code (then nothing was put). Suspends. */

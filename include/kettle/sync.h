@@ -2,7 +2,7 @@
 #ifndef KETTLE_SYNC_H
 #define KETTLE_SYNC_H
 
-/* Locks, events and semaphores for the tasks of one loop. They live in the caller's storage, all
+/* Locks, events, semaphores, conditions and barriers for the tasks of one loop. They live in the caller's storage, all
  * zero or by their initialiser, need no release, and never allocate.
  *
  *     static kt_lock door = KT_LOCK_INIT;
@@ -70,11 +70,16 @@ KT_API bool kt_event_is_set(const kt_event *e);
 
 typedef struct kt_semaphore {
     unsigned value;
+    unsigned bound; /* 0: none */
     kt__waiters waiters;
     uintptr_t reserved[1];
 } kt_semaphore;
 
-#define KT_SEMAPHORE_INIT(permits) {(permits), {NULL, NULL}, {0}}
+#define KT_SEMAPHORE_INIT(permits) {(permits), 0, {NULL, NULL}, {0}}
+
+/* One that is never released more often than it was acquired: that is misuse. Like
+ * asyncio.BoundedSemaphore. */
+#define KT_BOUNDED_SEMAPHORE_INIT(permits) {(permits), (permits), {NULL, NULL}, {0}}
 
 /* Takes a permit, waiting for one. 0, or the cancellation's code (then none is taken). Suspends. */
 KT_API int kt_semaphore_acquire(kt_semaphore *s) KT_CHECKED;
@@ -87,6 +92,69 @@ KT_API void kt_semaphore_release(kt_semaphore *s);
 
 /* Would an acquire wait? */
 KT_API bool kt_semaphore_locked(const kt_semaphore *s);
+
+/* ---- Condition (asyncio.Condition) ----------------------------------------------------- */
+
+/* A lock, and a place to wait until what the lock guards has changed.
+ *
+ *     rc = kt_condition_acquire(&c);
+ *     while (rc == 0 && n == 0)
+ *         rc = kt_condition_wait(&c);         // gives the lock up meanwhile
+ *     ... the lock is the caller's, whatever rc is, once the acquire succeeded ... */
+typedef struct kt_condition {
+    kt_lock lock;
+    kt__waiters waiters;
+    uintptr_t reserved[1];
+} kt_condition;
+
+#define KT_CONDITION_INIT {KT_LOCK_INIT, {NULL, NULL}, {0}}
+
+/* The condition's lock; see kt_lock. */
+KT_API int kt_condition_acquire(kt_condition *c) KT_CHECKED;
+KT_API void kt_condition_release(kt_condition *c);
+KT_API bool kt_condition_locked(const kt_condition *c);
+
+/* Gives the lock up, waits for a notification, and takes the lock again, which no cancellation
+ * prevents. 0, or the cancellation's code; then a notification that may have been meant for this task
+ * goes to another. Wake-ups without cause are possible: wait in a loop. Misuse without the lock.
+ * Suspends. */
+KT_API int kt_condition_wait(kt_condition *c) KT_CHECKED;
+
+/* Waits until holds(arg) is not 0, and returns that, or a cancellation's code. `holds` is called with the
+ * lock held. Like Condition.wait_for. */
+KT_API int kt_condition_wait_for(kt_condition *c, int (*holds)(void *arg), void *arg) KT_CHECKED;
+
+/* Wakes the first n waiters, or all. Misuse without the lock. */
+KT_API void kt_condition_notify(kt_condition *c, size_t n);
+KT_API void kt_condition_notify_all(kt_condition *c);
+
+/* ---- Barrier (asyncio.Barrier) --------------------------------------------------------- */
+
+/* Lets tasks go on when `parties` of them have arrived; then it is ready for the next round. */
+typedef struct kt_barrier {
+    unsigned parties;
+    bool broken;
+    kt__waiters waiters;
+    unsigned waiting;
+    uintptr_t reserved[1];
+} kt_barrier;
+
+#define KT_BARRIER_INIT(parties) {(parties), false, {NULL, NULL}, 0, {0}}
+
+/* Waits for the others. The caller's number in order of arrival, 0 to parties - 1; the last to arrive does
+ * not wait. KT_EBROKEN when the barrier is broken or reset meanwhile, or the cancellation's code: then
+ * one more is needed. Suspends. */
+KT_API int kt_barrier_wait(kt_barrier *b) KT_CHECKED;
+
+/* Sends all who wait away with KT_EBROKEN, and begins anew, mended if it was broken. */
+KT_API void kt_barrier_reset(kt_barrier *b);
+
+/* The same, and nobody can wait any more until a reset. */
+KT_API void kt_barrier_abort(kt_barrier *b);
+
+/* Tasks that wait now. */
+KT_API unsigned kt_barrier_waiting(const kt_barrier *b);
+KT_API bool kt_barrier_broken(const kt_barrier *b);
 
 KT_END
 

@@ -83,7 +83,7 @@ typedef enum kt_driver {
 /* All zero means the defaults. */
 typedef struct kt_options {
     kt_driver driver;         /* overruled by KETTLE_DRIVER=uring|epoll|sim, which does not fall back */
-    size_t stack_bytes;       /* usable stack of a task; 0 = 128 KiB */
+    size_t stack_bytes;       /* usable stack of a task, 16 KiB to 1 GiB; 0 = 128 KiB */
     unsigned threads_max;     /* of the loop's pool; 0 = CPUs + 4, at most 32 */
     uint64_t seed;            /* sim: order of tasks that are ready together; 0 = first in, first out */
     bool virtual_time;        /* the clock jumps to the next timer whenever nothing real is outstanding */
@@ -117,7 +117,8 @@ KT_API int kt_spawn(KT__JOB, kt_task **ret_task) KT_CHECKED;
 
 typedef struct kt_spawn_options {
     const char *name;   /* copied; NULL = "Task-N" */
-    size_t stack_bytes; /* 0 = the loop's */
+    size_t stack_bytes; /* 0 = the loop's; otherwise 16 KiB to 1 GiB, which it is rounded to */
+    bool eager;         /* runs within the call until it first suspends; it may be done then */
 } kt_spawn_options;
 
 /* The same with options; NULL options mean the defaults. */

@@ -99,7 +99,7 @@ int kt__forwarded_end(kt_task *self, int rc)
     return refused && self->code ? self->code : rc;
 }
 
-intptr_t kt__yield(kt_task *self)
+int kt__yield(kt_task *self)
 {
     kt_loop *l = self->loop;
     self->wait = &wait_yield;

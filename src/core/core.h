@@ -11,6 +11,7 @@
  * Every suspended task is in exactly one wait, described by a `kt__wait`; whoever ends the wait
  * calls kt__wake with what the suspended call is to return. */
 
+#include <kettle/callback.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
 #include <kettle/sync.h>
@@ -47,6 +48,9 @@ enum kt__task_state {
     KT__TASK_DONE,
 };
 
+/* One value in a context; context.c. */
+typedef struct kt__setting kt__setting;
+
 /* A kind of waiting. */
 typedef struct kt__wait {
     const char *what; /* for people: "sleep", "queue get" */
@@ -67,7 +71,7 @@ typedef struct kt__wait {
 struct kt_task {
     kt__ready ready; /* first: the entry is the task */
     kt__context context;
-    intptr_t wake; /* what the suspended call returns */
+    int wake; /* what the suspended call returns; the kernel reads and writes less than 2 GiB at once */
     kt_loop *loop;
     const kt__wait *wait; /* what it waits in; stays set after the wake, until it runs */
     void *wait_object;
@@ -96,6 +100,9 @@ struct kt_task {
     uint64_t id;
     kt_task *all_next, *all_prev; /* tasks of the loop that are not done */
     kt__waiters awaiters;
+    kt__callbacks callbacks;     /* for its end */
+    kt__setting *context_values; /* newest first */
+    struct kt_coroutine *coroutine; /* that runs in it, innermost */
 
     /* If not NULL, called one turn of the queue after the end, for whom the task belongs to; from then
      * on the task is theirs to free. */
@@ -191,8 +198,9 @@ static inline void kt__ready_push(kt_loop *l, kt__ready *r)
 /* ---- Suspending and waking (sched.c) ------------------------------------------------------- */
 
 /* Suspends the running task, which is in a wait or in the ready queue already, until it is woken.
- * Returns what it was woken with. To be called last: return kt__park(self). */
-intptr_t kt__park(kt_task *self);
+ * Returns what it was woken with. To be called last, its result not even converted, so that the
+ * compiler makes it a jump: return kt__park(self). */
+int kt__park(kt_task *self);
 
 /* The running task begins to wait: kt__park must follow. */
 static inline void kt__wait_begin(kt_task *self, const kt__wait *wait, void *object)
@@ -203,7 +211,7 @@ static inline void kt__wait_begin(kt_task *self, const kt__wait *wait, void *obj
 }
 
 /* Ends t's wait: it will run in the next pass, its call returning `value`. */
-static inline void kt__wake(kt_task *t, intptr_t value)
+static inline void kt__wake(kt_task *t, int value)
 {
     t->wake = value;
     t->state = KT__TASK_READY;
@@ -212,7 +220,7 @@ static inline void kt__wake(kt_task *t, intptr_t value)
 
 /* Lets others run once, then returns 0, or self->code if the task is being cancelled. What every
  * suspending call does first when self->code is set. */
-intptr_t kt__yield(kt_task *self);
+int kt__yield(kt_task *self);
 
 /* Suspending outside a task is misuse. */
 void kt__no_task(const char *what) KT_NORETURN __attribute__((cold));
@@ -229,10 +237,15 @@ static inline kt_task *kt__self(const char *what)
 /* Runs the loop until the main task is done and has been followed by what was left. */
 void kt__loop_run(kt_loop *l);
 
+/* Runs the fresh task t at once, on behalf of the running task, which goes on as soon as t first
+ * suspends or ends. */
+void kt__run_now(kt_task *self, kt_task *t);
+
 /* ---- Waiting in line (waiters.c) ----------------------------------------------------------- */
 
-/* Puts the running task at the end of the line and suspends it. */
-intptr_t kt__line_up(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
+/* Puts the running task at the end of the line and suspends it; the first half alone. */
+int kt__line_up(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
+void kt__line_up_begin(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
 void kt__line_remove(kt_task *t);
 
 /* For kt__wait.cancel and .raced: leave the line and wake with the code; and: nothing to undo. */
@@ -240,7 +253,7 @@ void kt__cancel_leave(kt_task *t);
 bool kt__raced_plain(kt_task *t);
 
 /* Takes the first out of the line and wakes it; NULL if nobody waits. */
-kt_task *kt__line_wake(kt__waiters *line, intptr_t value);
+kt_task *kt__line_wake(kt__waiters *line, int value);
 
 /* ---- Tasks (task.c) ------------------------------------------------------------------------ */
 
@@ -279,6 +292,24 @@ void kt__forward_active(kt_task *self);
 
 /* A wait that passed a cancellation on has ended with rc: what does the task see? */
 int kt__forwarded_end(kt_task *self, int rc);
+
+/* ---- Callbacks and contexts (callback.c, context.c) ---------------------------------------- */
+
+/* Adds a callback to the list of a thing; takes it out; lets the loop call all of them. */
+void kt__callbacks_add(kt__callbacks *list, kt_callback *c, void (*fn)(void *arg), void *arg,
+                       const char *what);
+void kt__callbacks_remove(kt_callback *c);
+void kt__callbacks_due(kt__callbacks *list);
+
+/* The context of code that runs outside tasks: callbacks, jobs on pool threads. */
+extern __thread kt__setting *kt__context_outside;
+
+/* The context of whoever asks; not a reference of its own. */
+kt__setting *kt__context_here(void);
+
+/* Only on the loop's thread: contexts are counted without locks. */
+kt__setting *kt__context_ref(kt__setting *s);
+void kt__context_unref(kt__setting *s);
 
 /* ---- Timers (timer.c) ---------------------------------------------------------------------- */
 

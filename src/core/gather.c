@@ -105,7 +105,7 @@ int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
 {
     kt_task *self = kt__self("kt_gather");
     if (self->code)
-        return (int)kt__yield(self);
+        return kt__yield(self);
     if (n == 0)
         return 0;
     if (n > (SIZE_MAX - sizeof(gather)) / sizeof(slot))
@@ -124,5 +124,5 @@ int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
     g->waiter = self;
     g->rcs = ret_rcs;
     kt__wait_begin(self, &wait_gather, g);
-    return kt__forwarded_end(self, (int)kt__park(self));
+    return kt__forwarded_end(self, kt__park(self));
 }

@@ -49,7 +49,7 @@ kt__op *kt__op_init(kt_task *self, int kind, kt__fd *fd)
 static ssize_t yield_with(kt_task *self, ssize_t result)
 {
     kt__wait_begin(self, &waits[self->op.kind], NULL);
-    kt__wake(self, result);
+    kt__wake(self, (int)result);
     return kt__park(self);
 }
 
@@ -108,7 +108,7 @@ void kt__op_done(kt_loop *l, kt__op *op, ssize_t result)
         result = t->code ? t->code : KT_ECLOSED;
         t->delivered = t->delivered || t->code;
     }
-    kt__wake(t, result);
+    kt__wake(t, (int)result);
 }
 
 /* ---- The system calls ---------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ typedef struct job {
     kt_task *waiter; /* NULL: abandoned */
     void (*drop)(void *arg);
     bool queued;
+    kt__setting *context; /* which the job sees */
     int rc;
     char *detail; /* of a failure, in words */
     _Alignas(max_align_t) char arg_copy[];
@@ -69,7 +70,9 @@ static void dequeue(kt__pool *p, job *j)
 /* Runs a job, on whatever thread, and sends it home. */
 static void perform(job *j)
 {
+    kt__context_outside = j->context;
     j->rc = j->fn(j->arg);
+    kt__context_outside = NULL;
     if (j->rc < 0 && j->waiter)
         j->detail = kt_strndup(kt_error_detail(), strlen(kt_error_detail()));
     if (j->drop)
@@ -167,13 +170,20 @@ bool kt__pool_run_one(kt_loop *l)
     return true;
 }
 
+/* An abandoned job is over. On the loop's thread, since contexts are counted without locks. */
+static void job_free(job *j)
+{
+    j->loop->pending--;
+    kt__context_unref(j->context);
+    kt_free(j);
+}
+
 static void drop_unbegun(kt_loop *l, job *j)
 {
     dequeue(l->pool, j);
-    l->pending--;
     if (j->drop)
         j->drop(j->arg);
-    kt_free(j);
+    job_free(j);
 }
 
 void kt__pool_close(kt_loop *l)
@@ -231,28 +241,27 @@ int kt_thread_run(KT__JOB)
     (void)size; /* the caller waits, so nothing need be copied */
     kt_task *self = kt__self("kt_thread_run");
     if (self->code)
-        return (int)kt__yield(self);
+        return kt__yield(self);
     job j = {
         .message = {.run = run_ended, .drop = run_ended},
         .loop = self->loop,
         .fn = fn,
         .arg = (void *)(uintptr_t)arg,
         .waiter = self,
+        .context = self->context_values, /* which stays as it is while self waits */
     };
     int rc = submit(self->loop, &j);
     if (rc < 0)
         return kt_error_set(rc, "no thread for a job");
     kt__wait_begin(self, &wait_thread, &j);
-    return (int)kt__park(self); /* j's address is out, so no compiler makes this a tail call */
+    return kt__park(self); /* j's address is out, so no compiler makes this a tail call */
 }
 
 /* ---- kt_thread_abandon --------------------------------------------------------------------- */
 
 static void abandoned_ended(kt__message *m)
 {
-    job *j = KT__OWNER(m, job, message);
-    j->loop->pending--;
-    kt_free(j);
+    job_free(KT__OWNER(m, job, message));
 }
 
 int kt_thread_abandon(KT__JOB, void (*drop)(void *arg))
@@ -271,11 +280,13 @@ int kt_thread_abandon(KT__JOB, void (*drop)(void *arg))
         .fn = fn,
         .arg = (void *)(uintptr_t)arg,
         .drop = drop,
+        .context = kt__context_ref(kt__context_here()),
     };
     if (size > 0)
         j->arg = memcpy(j->arg_copy, arg, size);
     int rc = submit(l, j);
     if (rc < 0) {
+        kt__context_unref(j->context);
         kt_free(j);
         return kt_error_set(rc, "no thread for a job");
     }

@@ -36,9 +36,16 @@ static const kt__wait wait_get = {"queue get", kt__cancel_leave, getter_raced, N
 static const kt__wait wait_put = {"queue put", kt__cancel_leave, putter_raced, NULL};
 static const kt__wait wait_join = {"queue join", kt__cancel_leave, kt__raced_plain, NULL};
 
+/* An item of a priority queue is followed by the number of its put, which breaks ties. */
+static size_t slot_bytes(const kt_queue *q)
+{
+    return q->item_bytes + (q->compare ? sizeof q->sequence : 0);
+}
+
 static char *item_at(const kt_queue *q, size_t i)
 {
-    return q->items + (q->head + i) % q->capacity * q->item_bytes;
+    i += q->head;
+    return q->items + (i < q->capacity ? i : i - q->capacity) * slot_bytes(q);
 }
 
 /* Room for one more. The ring is straightened out as it moves. */
@@ -48,21 +55,91 @@ static int grow(kt_queue *q)
     if (q->max > 0 && capacity > q->max)
         capacity = q->max;
     size_t bytes;
-    if (__builtin_mul_overflow(capacity, q->item_bytes, &bytes))
+    if (__builtin_mul_overflow(capacity, slot_bytes(q), &bytes))
         return -ENOMEM;
     char *items = kt_alloc(bytes);
     if (!items)
         return -ENOMEM;
     size_t first = q->capacity - q->head < q->count ? q->capacity - q->head : q->count;
     if (q->count > 0) {
-        memcpy(items, item_at(q, 0), first * q->item_bytes);
-        memcpy(items + first * q->item_bytes, q->items, (q->count - first) * q->item_bytes);
+        memcpy(items, item_at(q, 0), first * slot_bytes(q));
+        memcpy(items + first * slot_bytes(q), q->items, (q->count - first) * slot_bytes(q));
     }
     kt_free(q->items);
     q->items = items;
     q->capacity = capacity;
     q->head = 0;
     return 0;
+}
+
+/* ---- The heap of a priority queue: the parent of slot i is slot (i - 1) / 2 ------------------- */
+
+static bool goes_first(const kt_queue *q, size_t i, size_t j)
+{
+    uint64_t a, b;
+    int order = q->compare(item_at(q, i), item_at(q, j));
+    if (order != 0)
+        return order < 0;
+    memcpy(&a, item_at(q, i) + q->item_bytes, sizeof a);
+    memcpy(&b, item_at(q, j) + q->item_bytes, sizeof b);
+    return a < b;
+}
+
+static void exchange(const kt_queue *q, size_t i, size_t j)
+{
+    char *a = item_at(q, i), *b = item_at(q, j);
+    for (size_t left = slot_bytes(q); left > 0; left--, a++, b++) {
+        char byte = *a;
+        *a = *b;
+        *b = byte;
+    }
+}
+
+static void sift_up(const kt_queue *q, size_t i)
+{
+    for (; i > 0 && goes_first(q, i, (i - 1) / 2); i = (i - 1) / 2)
+        exchange(q, i, (i - 1) / 2);
+}
+
+static void sift_down(const kt_queue *q)
+{
+    for (size_t i = 0, child; (child = 2 * i + 1) < q->count; i = child) {
+        if (child + 1 < q->count && goes_first(q, child + 1, child))
+            child++;
+        if (!goes_first(q, child, i))
+            return;
+        exchange(q, i, child);
+    }
+}
+
+/* ---- In and out ------------------------------------------------------------------------------ */
+
+static void store(kt_queue *q, const void *item)
+{
+    char *slot = item_at(q, q->count);
+    memcpy(slot, item, q->item_bytes);
+    if (q->compare) {
+        q->sequence++;
+        memcpy(slot + q->item_bytes, &q->sequence, sizeof q->sequence);
+        sift_up(q, q->count);
+    }
+    q->count++;
+}
+
+static void fetch(kt_queue *q, void *ret_item)
+{
+    q->count--;
+    if (q->lifo) {
+        memcpy(ret_item, item_at(q, q->count), q->item_bytes);
+        return;
+    }
+    memcpy(ret_item, item_at(q, 0), q->item_bytes);
+    if (q->compare) {
+        exchange(q, 0, q->count);
+        sift_down(q);
+    } else {
+        q->head = q->head + 1 < q->capacity ? q->head + 1 : 0;
+    }
 }
 
 int kt_queue_put_nowait(kt_queue *q, const void *item)
@@ -74,8 +151,7 @@ int kt_queue_put_nowait(kt_queue *q, const void *item)
     int rc = q->count == q->capacity ? grow(q) : 0;
     if (rc < 0)
         return rc;
-    memcpy(item_at(q, q->count), item, q->item_bytes);
-    q->count++;
+    store(q, item);
     q->unfinished++;
     kt__line_wake(&q->getters, 0);
     return 0;
@@ -85,9 +161,7 @@ int kt_queue_get_nowait(kt_queue *q, void *ret_item)
 {
     if (q->count == 0)
         return q->shut ? KT_ESHUTDOWN : KT_EEMPTY;
-    memcpy(ret_item, item_at(q, 0), q->item_bytes);
-    q->head = (q->head + 1) % q->capacity;
-    q->count--;
+    fetch(q, ret_item);
     kt__line_wake(&q->putters, 0);
     return 0;
 }
@@ -98,8 +172,8 @@ int kt_queue_put(kt_queue *q, const void *item)
     int rc;
     while ((rc = kt_queue_put_nowait(q, item)) == KT_EFULL) {
         if (self->code)
-            return (int)kt__yield(self);
-        rc = (int)kt__line_up(self, &q->putters, &wait_put, q);
+            return kt__yield(self);
+        rc = kt__line_up(self, &q->putters, &wait_put, q);
         if (rc < 0)
             return rc;
     }
@@ -114,8 +188,8 @@ int kt_queue_get(kt_queue *q, void *ret_item)
     int rc;
     while ((rc = kt_queue_get_nowait(q, ret_item)) == KT_EEMPTY) {
         if (self->code)
-            return (int)kt__yield(self);
-        rc = (int)kt__line_up(self, &q->getters, &wait_get, q);
+            return kt__yield(self);
+        rc = kt__line_up(self, &q->getters, &wait_get, q);
         if (rc < 0)
             return rc;
     }
@@ -148,8 +222,8 @@ int kt_queue_join(kt_queue *q)
     if (q->unfinished == 0)
         return 0;
     if (self->code)
-        return (int)kt__yield(self);
-    return (int)kt__line_up(self, &q->joiners, &wait_join, q);
+        return kt__yield(self);
+    return kt__line_up(self, &q->joiners, &wait_join, q);
 }
 
 void kt_queue_shutdown(kt_queue *q, bool immediate)

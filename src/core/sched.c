@@ -25,7 +25,7 @@ uint64_t kt__random(kt_loop *l)
 }
 
 /* Puts the entries of a list into random order, in place: a radix sort by random keys. */
-static void shuffle(kt_loop *l, kt__ready *list)
+static __attribute__((noinline, cold)) void shuffle(kt_loop *l, kt__ready *list)
 {
     for (int bit = 0; bit < 16; bit++) {
         kt__ready halves[2], *r;
@@ -47,10 +47,15 @@ static void shuffle(kt_loop *l, kt__ready *list)
 /* Makes what is ready the next pass; the one before is over. */
 static void pass_take(kt_loop *l)
 {
-    if (l->next.next == &l->next)
+    kt__ready *first = l->next.next, *last = l->next.prev;
+    if (first == &l->next)
         return;
-    l->now = l->next;
-    l->now.next->prev = l->now.prev->next = &l->now;
+    /* Word by word: a copy of the whole head loads two words at once, and would wait until the
+     * stores of each have left the store buffer. */
+    l->now.next = first;
+    first->prev = &l->now;
+    l->now.prev = last;
+    last->next = &l->now;
     kt__list_init(&l->next);
     if (KT_UNLIKELY(l->simulated && l->random))
         shuffle(l, &l->now);
@@ -100,7 +105,7 @@ static inline void enter(kt_loop *l, kt_task *t)
     t->wait = NULL;
 }
 
-static __attribute__((noinline)) intptr_t park_slow(kt_task *self)
+static __attribute__((noinline)) int park_slow(kt_task *self)
 {
     kt_loop *l = self->loop;
     kt_task *t = next_task(l);
@@ -115,7 +120,7 @@ static __attribute__((noinline)) intptr_t park_slow(kt_task *self)
 }
 
 /* The common case by itself: a parked task is next. (It cannot be self, which this pass has run.) */
-intptr_t kt__park(kt_task *self)
+int kt__park(kt_task *self)
 {
     kt_loop *l = self->loop;
     kt__ready *r = l->now.next;
@@ -125,6 +130,19 @@ intptr_t kt__park(kt_task *self)
     kt_task *t = (kt_task *)(void *)r;
     enter(l, t);
     return kt__switch(&self->context, &t->context, t->wake);
+}
+
+void kt__run_now(kt_task *self, kt_task *t)
+{
+    kt_loop *l = self->loop;
+    kt__list_remove(&t->ready);
+    if (!kt__task_prepare(t))
+        return;
+    self->state = KT__TASK_READY;
+    self->wake = 0;
+    kt__list_push(l->now.next, &self->ready); /* in front: self goes on as soon as t lets go */
+    enter(l, t);
+    kt__switch(&self->context, &t->context, t->wake);
 }
 
 /* ---- The life of a stack ------------------------------------------------------------------- */
@@ -148,8 +166,8 @@ static void coroutine(kt_task *t)
     }
     if (t)
         kt__switch_last(&l->nowhere, &t->context, t->wake);
-    else
-        kt__switch_last(&l->nowhere, &l->scheduler, 0);
+    l->current = NULL;
+    kt__switch_last(&l->nowhere, &l->scheduler, 0);
     __builtin_unreachable();
 }
 

@@ -23,7 +23,7 @@
 
 #define USABLE_DEFAULT ((size_t)128 << 10)
 #define USABLE_MIN ((size_t)16 << 10)
-#define USABLE_MAX ((size_t)16 << 30) /* more would overflow the size of a slab */
+#define USABLE_MAX ((size_t)1 << 30) /* more would overflow the size of a slab */
 /* Compilers step over one page: libc has frames of 33 KB. */
 #define GUARD ((size_t)64 << 10)
 #define SLAB_SLOTS_MIN 16u

@@ -50,7 +50,7 @@ typedef struct kt__context {
  * It pops its return address and leaves by a jump, so that a function which ends in
  * `return kt__switch(...)` costs its caller one predicted return: a switch that ends in `ret` is
  * mispredicted each time, which costs more than all the saving of registers. */
-intptr_t kt__switch_raw(kt__context *from, const kt__context *to, intptr_t value);
+int kt__switch_raw(kt__context *from, const kt__context *to, int value);
 
 /* The first instruction of every coroutine: calls r13(r12) at the end of a call chain. */
 void kt__switch_entry(void);
@@ -59,7 +59,7 @@ void kt__switch_entry(void);
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 
-static inline intptr_t kt__switch(kt__context *from, const kt__context *to, intptr_t value)
+static inline int kt__switch(kt__context *from, const kt__context *to, int value)
 {
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack_bottom, to->stack_size);
     value = kt__switch_raw(from, to, value);
@@ -68,7 +68,7 @@ static inline intptr_t kt__switch(kt__context *from, const kt__context *to, intp
 }
 
 /* The same from a coroutine that ends: its stack may be used again at once. */
-static inline void kt__switch_last(kt__context *from, const kt__context *to, intptr_t value)
+static inline void kt__switch_last(kt__context *from, const kt__context *to, int value)
 {
     __sanitizer_start_switch_fiber(NULL, to->stack_bottom, to->stack_size);
     kt__switch_raw(from, to, value);
@@ -83,13 +83,13 @@ static inline void kt__switch_arrived(void)
 #elif KT__TSAN
 #include <sanitizer/tsan_interface.h>
 
-static inline intptr_t kt__switch(kt__context *from, const kt__context *to, intptr_t value)
+static inline int kt__switch(kt__context *from, const kt__context *to, int value)
 {
     __tsan_switch_to_fiber(to->fiber, 0);
     return kt__switch_raw(from, to, value);
 }
 
-static inline void kt__switch_last(kt__context *from, const kt__context *to, intptr_t value)
+static inline void kt__switch_last(kt__context *from, const kt__context *to, int value)
 {
     kt__switch(from, to, value);
 }
@@ -102,7 +102,7 @@ static inline void kt__switch_arrived(void)
 
 #define kt__switch kt__switch_raw
 
-static inline void kt__switch_last(kt__context *from, const kt__context *to, intptr_t value)
+static inline void kt__switch_last(kt__context *from, const kt__context *to, int value)
 {
     kt__switch_raw(from, to, value);
 }

@@ -2,8 +2,8 @@
 
 /* The context switch for x86-64, System V ABI.
  *
- *     intptr_t kt__switch_raw(kt__context *from, const kt__context *to, intptr_t value)
- *                             rdi                rsi                    rdx
+ *     int kt__switch_raw(kt__context *from, const kt__context *to, int value)
+ *                        rdi                rsi                    edx
  *
  * The unwind information is right at every instruction: before the stack pointer changes it
  * describes the frame that is left, after it the frame that is entered, whose saved registers it finds
@@ -40,7 +40,7 @@ kt__switch_raw:
     movq %r14, R14(%rdi)
     movq %r15, R15(%rdi)
     movq IP(%rsi), %r8
-    movq %rdx, %rax
+    movl %edx, %eax
     movq SP(%rsi), %rsp
     .cfi_register rip, r8
     SAVED_IN_TO(3, BX)

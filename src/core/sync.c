@@ -42,8 +42,8 @@ int kt_lock_acquire(kt_lock *l)
     if (l->holder == self)
         kt__misuse("kt_lock_acquire: the task holds this lock already");
     if (self->code)
-        return (int)kt__yield(self);
-    return (int)kt__line_up(self, &l->waiters, &wait_lock, l);
+        return kt__yield(self);
+    return kt__line_up(self, &l->waiters, &wait_lock, l);
 }
 
 void kt_lock_release(kt_lock *l)
@@ -69,8 +69,8 @@ int kt_event_wait(kt_event *e)
     if (e->is_set)
         return 0;
     if (self->code)
-        return (int)kt__yield(self);
-    return (int)kt__line_up(self, &e->waiters, &wait_event, e);
+        return kt__yield(self);
+    return kt__line_up(self, &e->waiters, &wait_event, e);
 }
 
 void kt_event_set(kt_event *e)
@@ -94,7 +94,11 @@ bool kt_event_is_set(const kt_event *e)
 
 void kt_semaphore_release(kt_semaphore *s)
 {
-    if (!kt__line_wake(&s->waiters, 0) && ++s->value == 0)
+    if (kt__line_wake(&s->waiters, 0))
+        return;
+    if (s->bound > 0 && s->value == s->bound)
+        kt__misuse("kt_semaphore_release: a bounded semaphore was released too often");
+    if (++s->value == 0)
         kt__misuse("kt_semaphore_release: more releases than a counter holds");
 }
 
@@ -121,8 +125,8 @@ int kt_semaphore_acquire(kt_semaphore *s)
     if (kt_semaphore_acquire_nowait(s) == 0)
         return 0;
     if (self->code)
-        return (int)kt__yield(self);
-    return (int)kt__line_up(self, &s->waiters, &wait_semaphore, s);
+        return kt__yield(self);
+    return kt__line_up(self, &s->waiters, &wait_semaphore, s);
 }
 
 bool kt_semaphore_locked(const kt_semaphore *s)

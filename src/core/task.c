@@ -48,7 +48,7 @@ int kt__task_new(kt_loop *l, const kt_spawn_options *options, KT__JOB, kt_task *
     kt_task *t = kt_alloc(sizeof *t + size);
     if (!t)
         return -ENOMEM;
-    memset(t, 0, sizeof *t);
+    memset(t, 0, sizeof *t + size); /* a size known to the compiler becomes a slow `rep stos` */
     if (options && options->name) {
         t->name = kt_strndup(options->name, strlen(options->name));
         if (!t->name) {
@@ -65,6 +65,7 @@ int kt__task_new(kt_loop *l, const kt_spawn_options *options, KT__JOB, kt_task *
     if (size > 0)
         t->arg = memcpy(t->arg_copy, arg, size);
     t->id = ++l->ids;
+    t->context_values = kt__context_ref(kt__context_here());
     list_add(l, t);
     kt__ready_push(l, &t->ready);
     *ret_task = t;
@@ -76,7 +77,10 @@ int kt_spawn_with(const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
     kt_loop *l = kt__loop;
     if (!l)
         return kt_error_set(KT_ENOTRUNNING, "kt_spawn outside kt_run");
-    return kt__task_new(l, options, fn, arg, size, ret_task);
+    int rc = kt__task_new(l, options, fn, arg, size, ret_task);
+    if (rc == 0 && options && options->eager && l->current)
+        kt__run_now(l->current, *ret_task);
+    return rc;
 }
 
 int kt_spawn(KT__JOB, kt_task **ret_task)
@@ -115,6 +119,7 @@ void kt__task_free(kt_task *t)
         unclaimed_remove(t);
     kt_free(t->name);
     kt_free(t->detail);
+    kt__context_unref(t->context_values);
     kt_free(t);
 }
 
@@ -184,6 +189,7 @@ void kt__task_finish(kt_task *t, int rc)
         t->ready.run = run_on_done;
         kt__ready_push(l, &t->ready);
     }
+    kt__callbacks_due(&t->callbacks);
     kt_task *awaiter; /* gets all that it needs now: t may be gone when it runs */
     while ((awaiter = kt__line_wake(&t->awaiters, rc)))
         copy_detail(awaiter, t);
@@ -216,14 +222,14 @@ static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
         return t->rc;
     }
     if (self->code && wait == &wait_shield)
-        return (int)kt__yield(self);
+        return kt__yield(self);
     if (self->code && wait == &wait_task && self->delivered)
-        return (int)kt__yield(self);
+        return kt__yield(self);
     if (self->code) {
         kt__forward_active(self);
         kt_task_cancel(t);
     }
-    int rc = (int)kt__line_up(self, &t->awaiters, wait, t);
+    int rc = kt__line_up(self, &t->awaiters, wait, t);
     return kt__forwarded_end(self, rc);
 }
 

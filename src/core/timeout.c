@@ -94,7 +94,7 @@ int kt_wait_for(kt_time after, KT__JOB)
 {
     (void)size; /* the caller waits, so nothing need be copied */
     if (after <= 0) {
-        int rc = (int)kt__yield(kt__self("kt_wait_for"));
+        int rc = kt__yield(kt__self("kt_wait_for"));
         return rc < 0 ? rc : KT_ETIMEDOUT;
     }
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;

@@ -97,13 +97,13 @@ static __attribute__((noinline)) int sleep_for(kt_task *self, kt_time d)
     kt_loop *l = self->loop;
     kt__timer_start(l, &self->timer, kt__deadline(kt__clock_now(l), d), sleep_over);
     kt__wait_begin(self, &wait_sleep, NULL);
-    return (int)kt__park(self);
+    return kt__park(self);
 }
 
 int kt_sleep(kt_time d)
 {
     kt_task *self = kt__self("kt_sleep");
     if (d <= 0 || self->code)
-        return (int)kt__yield(self);
+        return kt__yield(self);
     return sleep_for(self, d);
 }

@@ -4,7 +4,7 @@
 
 #include "core/core.h"
 
-intptr_t kt__line_up(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object)
+void kt__line_up_begin(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object)
 {
     self->wait_list = line;
     self->wait_next = NULL;
@@ -15,6 +15,11 @@ intptr_t kt__line_up(kt_task *self, kt__waiters *line, const kt__wait *wait, voi
         line->first = self;
     line->last = self;
     kt__wait_begin(self, wait, object);
+}
+
+int kt__line_up(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object)
+{
+    kt__line_up_begin(self, line, wait, object);
     return kt__park(self);
 }
 
@@ -32,7 +37,7 @@ void kt__line_remove(kt_task *t)
     t->wait_list = NULL;
 }
 
-kt_task *kt__line_wake(kt__waiters *line, intptr_t value)
+kt_task *kt__line_wake(kt__waiters *line, int value)
 {
     kt_task *t = line->first;
     if (t) {

@@ -33,8 +33,10 @@ static kt_process *spawn_script(const char *script, int announce_fd)
 static pid_t read_pid(kt_process *p)
 {
     kt_slice line;
-    CHECK_EQ(kt_stream_read_line(kt_process_stdout(p), 100, &line), 1);
-    return (pid_t)strtol(line.data, NULL, 10);
+    char digits[24] = "";
+    CHECK_EQ(kt_stream_read_line(kt_process_stdout(p), sizeof(digits) - 1, &line), 1);
+    memcpy(digits, line.data, line.size);
+    return (pid_t)strtol(digits, NULL, 10);
 }
 
 /* Neither gone nor a zombie that its new parent has not reaped yet. */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Callbacks of the user's: soon, later, and when something is done. */
+
+#include <kettle/callback.h>
+
+#include "core/core.h"
+
+static void run(kt__ready *r)
+{
+    kt__timer *timer = KT__OWNER(r, kt__timer, ready);
+    kt_callback *c = KT__OWNER(timer, kt_callback, timer);
+    kt__timer_ran(timer);
+    c->loop = NULL; /* free again, also for its own function */
+    kt__setting *context = kt_steal(c->context);
+    kt__context_outside = context;
+    c->fn(c->arg);
+    kt__context_outside = NULL;
+    kt__context_unref(context);
+}
+
+static kt_loop *begin(kt_callback *c, void (*fn)(void *arg), void *arg, const char *what)
+{
+    kt_loop *l = kt__loop;
+    if (!l)
+        kt__misuse("%s outside a loop", what);
+    if (c->loop)
+        kt__misuse("%s: this callback is pending already", what);
+    c->loop = l;
+    c->fn = fn;
+    c->arg = arg;
+    c->context = kt__context_ref(kt__context_here());
+    return l;
+}
+
+static void make_due(kt_callback *c)
+{
+    kt__timer_start_due(c->loop, &c->timer, run);
+    c->timer.ready.kind = KT__READY_CALLBACK;
+}
+
+void kt_call_soon(kt_callback *c, void (*fn)(void *arg), void *arg)
+{
+    begin(c, fn, arg, "kt_call_soon");
+    make_due(c);
+}
+
+static void call_at(kt_callback *c, kt_time when)
+{
+    kt__timer_start(c->loop, &c->timer, when, run);
+    c->timer.ready.kind = KT__READY_CALLBACK;
+}
+
+void kt_call_later(kt_callback *c, kt_time d, void (*fn)(void *arg), void *arg)
+{
+    kt_loop *l = begin(c, fn, arg, "kt_call_later");
+    call_at(c, kt__deadline(kt__clock_now(l), d));
+}
+
+void kt_call_at(kt_callback *c, kt_time when, void (*fn)(void *arg), void *arg)
+{
+    begin(c, fn, arg, "kt_call_at");
+    call_at(c, when);
+}
+
+bool kt_callback_pending(const kt_callback *c)
+{
+    return c->loop != NULL;
+}
+
+bool kt_callback_cancel(kt_callback *c)
+{
+    if (!c->loop)
+        return false;
+    if (c->list)
+        kt__callbacks_remove(c);
+    else
+        kt__timer_stop(c->loop, &c->timer);
+    c->loop = NULL;
+    kt__context_unref(kt_steal(c->context));
+    return true;
+}
+
+/* ---- When something is done ---------------------------------------------------------------- */
+
+void kt__callbacks_add(kt__callbacks *list, kt_callback *c, void (*fn)(void *arg), void *arg,
+                       const char *what)
+{
+    begin(c, fn, arg, what);
+    c->list = list;
+    c->next = NULL;
+    c->prev = list->last;
+    if (list->last)
+        list->last->next = c;
+    else
+        list->first = c;
+    list->last = c;
+}
+
+void kt__callbacks_remove(kt_callback *c)
+{
+    kt__callbacks *list = c->list;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        list->first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    else
+        list->last = c->prev;
+    c->list = NULL;
+}
+
+void kt__callbacks_due(kt__callbacks *list)
+{
+    kt_callback *c;
+    while ((c = list->first)) {
+        kt__callbacks_remove(c);
+        make_due(c);
+    }
+}
+
+void kt_task_on_done(kt_task *t, kt_callback *c, void (*fn)(void *arg), void *arg)
+{
+    if (t->state == KT__TASK_DONE)
+        kt_call_soon(c, fn, arg);
+    else
+        kt__callbacks_add(&t->callbacks, c, fn, arg, "kt_task_on_done");
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+#include "sure.h"
+
+/* ---- Until it is caught ------------------------------------------------------------------ */
+
+static int counts_turns(void *arg)
+{
+    for (int *turns = arg; ++*turns < 100;)
+        sure(kt_sleep(0));
+    return 0;
+}
+
+static int ignores_three_times(void *arg)
+{
+    int turns = 0, *seen = arg;
+    kt_task *other = spawn(counts_turns, &turns, 0);
+    for (int i = 0; i < 3; i++) {
+        int before = turns;
+        CHECK_ERR(kt_sleep(KT_S(60)), KT_ECANCELED);
+        CHECK_GT(turns, before); /* a failed call still gives others their turn */
+        ++*seen;
+    }
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_EQ(kt_cancel_catch(), 0);
+    CHECK_EQ(kt_sleep(KT_S(1)), 0);
+    return kt_task_join(other);
+}
+
+TEST(every_call_fails_until_the_cancellation_is_caught)
+{
+    int seen = 0;
+    kt_task *t = spawn(ignores_three_times, &seen, 0);
+    yield_times(1);
+    kt_task_cancel(t);
+    CHECK_EQ(kt_task_await(t), 0);
+    CHECK_EQ(seen, 3);
+    CHECK(!kt_task_cancelled(t));
+    CHECK_EQ(kt_task_join(t), 0);
+}
+
+TEST(catch_without_a_cancellation_gives_0)
+{
+    CHECK_EQ(kt_cancel_catch(), 0);
+    CHECK_EQ(kt_sleep(KT_S(1)), 0);
+}
+
+/* What need not wait succeeds, as in asyncio. */
+TEST(calls_that_need_not_wait_succeed_in_a_cancelled_task)
+{
+    kt_lock lock = KT_LOCK_INIT;
+    kt_event event = KT_EVENT_INIT;
+    kt_semaphore permits = KT_SEMAPHORE_INIT(1);
+    kt_auto(kt_queue) q = KT_QUEUE_INIT(int, 0);
+    int item = 5;
+    kt_event_set(&event);
+    kt_task_cancel(kt_task_current());
+    CHECK_OK(kt_lock_acquire(&lock));
+    CHECK_OK(kt_event_wait(&event));
+    CHECK_OK(kt_semaphore_acquire(&permits));
+    CHECK_OK(kt_queue_put(&q, &item));
+    CHECK_OK(kt_queue_get(&q, &item));
+    kt_queue_task_done(&q);
+    CHECK_OK(kt_queue_join(&q));
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    kt_lock_release(&lock);
+}
+
+TEST(a_done_task_takes_no_request)
+{
+    int seconds = 0;
+    kt_task *t = spawn(sleep_seconds, &seconds, sizeof seconds);
+    yield_times(2);
+    CHECK(kt_task_done(t));
+    CHECK(!kt_task_cancel(t));
+    CHECK_EQ(kt_task_join(t), 0);
+}
+
+/* ---- Holding back ------------------------------------------------------------------------ */
+
+static int holds(void *arg)
+{
+    (void)arg;
+    kt_cancel_hold();
+    kt_cancel_hold();
+    CHECK_EQ(kt_sleep(KT_S(10)), 0);
+    CHECK_EQ(kt_cancel_catch(), 0);
+    kt_cancel_unhold();
+    CHECK_EQ(kt_sleep(KT_S(10)), 0);
+    kt_cancel_unhold();
+    return kt_sleep(KT_S(10));
+}
+
+TEST(a_held_cancellation_comes_after_the_last_unhold)
+{
+    kt_time start = kt_now();
+    kt_task *t = spawn(holds, NULL, 0);
+    sure(kt_sleep(KT_S(5)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(kt_now() - start, KT_S(20));
+}
+
+/* ---- Races with what was waited for ------------------------------------------------------ */
+
+KT_FN(takes_lock, a, struct {
+    kt_lock *lock;
+    int *inside;
+})
+{
+    int rc = kt_lock_acquire(a->lock);
+    if (rc < 0)
+        return rc;
+    CHECK_EQ(++*a->inside, 1);
+    rc = kt_sleep(KT_S(1));
+    --*a->inside;
+    kt_lock_release(a->lock);
+    return rc;
+}
+
+TEST(a_lock_handed_to_a_cancelled_task_goes_to_the_next)
+{
+    kt_lock lock = KT_LOCK_INIT;
+    int inside = 0;
+    sure(kt_lock_acquire(&lock));
+    kt_task *t = spawn(KT_WITH(takes_lock, &lock, &inside));
+    kt_task *next = spawn(KT_WITH(takes_lock, &lock, &inside));
+    yield_times(1);
+    kt_lock_release(&lock); /* to t */
+    kt_task_cancel(t);      /* before it ran */
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(kt_task_join(next), 0);
+}
+
+TEST(two_requests_do_not_give_a_lock_to_two_tasks)
+{
+    kt_lock lock = KT_LOCK_INIT;
+    int inside = 0;
+    kt_task *tasks[4];
+    sure(kt_lock_acquire(&lock));
+    for (int i = 0; i < 4; i++)
+        tasks[i] = spawn(KT_WITH(takes_lock, &lock, &inside));
+    yield_times(1);
+    kt_lock_release(&lock);
+    for (int i = 0; i < 3; i++)
+        kt_task_cancel(tasks[0]);
+    CHECK_ERR(kt_task_join(tasks[0]), KT_ECANCELED);
+    for (int i = 1; i < 4; i++)
+        CHECK_EQ(kt_task_join(tasks[i]), 0);
+    CHECK(!kt_lock_locked(&lock));
+}
+
+TEST(two_requests_for_a_waiter_do_not_take_the_lock_from_its_holder)
+{
+    kt_lock lock = KT_LOCK_INIT;
+    int inside = 0;
+    kt_task *holder = spawn(KT_WITH(takes_lock, &lock, &inside));
+    kt_task *waiter = spawn(KT_WITH(takes_lock, &lock, &inside));
+    kt_task *next = spawn(KT_WITH(takes_lock, &lock, &inside));
+    yield_times(1);
+    kt_task_cancel(waiter);
+    kt_task_cancel(waiter);
+    CHECK_ERR(kt_task_join(waiter), KT_ECANCELED);
+    CHECK_EQ(kt_task_join(holder), 0);
+    CHECK_EQ(kt_task_join(next), 0);
+}
+
+static int takes_permit(void *arg)
+{
+    return kt_semaphore_acquire(arg);
+}
+
+TEST(two_requests_do_not_make_permits)
+{
+    kt_semaphore permits = KT_SEMAPHORE_INIT(0);
+    kt_task *t = spawn(takes_permit, &permits, 0);
+    yield_times(1);
+    kt_task_cancel(t);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_ERR(kt_semaphore_acquire_nowait(&permits), -EBUSY);
+    t = spawn(takes_permit, &permits, 0);
+    yield_times(1);
+    kt_semaphore_release(&permits);
+    kt_task_cancel(t);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_OK(kt_semaphore_acquire_nowait(&permits));
+    CHECK_ERR(kt_semaphore_acquire_nowait(&permits), -EBUSY);
+}
+
+KT_FN(takes, a, struct {
+    kt_queue *q;
+    int *item;
+})
+{
+    return kt_queue_get(a->q, a->item);
+}
+
+TEST(an_item_that_woke_a_cancelled_getter_wakes_the_next)
+{
+    kt_auto(kt_queue) q = KT_QUEUE_INIT(int, 0);
+    int first = 0, second = 0;
+    kt_task *t = spawn(KT_WITH(takes, &q, &first)), *next = spawn(KT_WITH(takes, &q, &second));
+    yield_times(1);
+    sure(kt_queue_put(&q, &(int){5}));
+    kt_task_cancel(t);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(kt_task_join(next), 0);
+    CHECK_EQ(first, 0);
+    CHECK_EQ(second, 5);
+}
+
+KT_FN(puts_in, a, struct {
+    kt_queue *q;
+    int item;
+})
+{
+    return kt_queue_put(a->q, &a->item);
+}
+
+TEST(room_that_woke_a_cancelled_putter_wakes_the_next)
+{
+    kt_auto(kt_queue) q = KT_QUEUE_INIT(int, 1);
+    int item = 1;
+    sure(kt_queue_put(&q, &item));
+    kt_task *t = spawn(KT_WITH(puts_in, &q, 2)), *next = spawn(KT_WITH(puts_in, &q, 3));
+    yield_times(1);
+    sure(kt_queue_get_nowait(&q, &item));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(kt_task_join(next), 0);
+    sure(kt_queue_get_nowait(&q, &item));
+    CHECK_EQ(item, 3);
+}
+
+/* ---- Who asked --------------------------------------------------------------------------- */
+
+static int in_a_timeout(void *arg)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(1));
+    int rc = kt_timeout_end(&limit, kt_sleep(KT_S(60)));
+    *(bool *)arg = kt_timeout_expired(&limit);
+    return rc;
+}
+
+TEST(the_outside_outranks_a_timeout_that_fired_too)
+{
+    bool expired = false;
+    kt_task *t = spawn(in_a_timeout, &expired, 0);
+    CHECK_OK(kt_sleep(KT_S(1))); /* wakes in the pass in which the timeout fires */
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK(expired);
+}
+
+static int takes_requests_back(void *arg)
+{
+    kt_task *me = kt_task_current();
+    (void)arg;
+    kt_task_cancel(me);
+    CHECK_EQ(kt_task_cancelling(me), 1);
+    CHECK_EQ(kt_task_uncancel(me), 0);
+    return kt_sleep(KT_S(1));
+}
+
+TEST(a_request_taken_back_before_a_call_saw_it_is_dropped)
+{
+    CHECK_EQ(kt_task_join(spawn(takes_requests_back, NULL, 0)), 0);
+}
+
+/* ---- Passing on -------------------------------------------------------------------------- */
+
+static int joins(void *arg)
+{
+    return kt_task_join(arg);
+}
+
+static int awaits(void *arg)
+{
+    return kt_task_await(arg);
+}
+
+static int swallows(void *arg)
+{
+    (void)arg;
+    CHECK_ERR(kt_sleep(KT_S(60)), KT_ECANCELED);
+    kt_cancel_catch();
+    return 7;
+}
+
+TEST(a_joiners_cancellation_goes_to_the_joined)
+{
+    kt_task *t = spawn(joins, spawn_sleeper(60), 0);
+    kt_time start = kt_now();
+    yield_times(2);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(kt_now(), start);
+}
+
+TEST(what_the_joined_swallows_the_joiner_does_not_see)
+{
+    kt_task *t = spawn(joins, spawn(swallows, NULL, 0), 0);
+    yield_times(2);
+    kt_task_cancel(t);
+    CHECK_EQ(kt_task_join(t), 7);
+}
+
+TEST(a_timeouts_cancellation_goes_to_the_awaited_and_comes_back_as_a_timeout)
+{
+    kt_task *t = spawn_sleeper(60);
+    CHECK_ERR(kt_wait_for(KT_S(1), awaits, t, 0), KT_ETIMEDOUT);
+    CHECK(kt_task_cancelled(t));
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    t = spawn(swallows, NULL, 0);
+    CHECK_EQ(kt_wait_for(KT_S(1), awaits, t, 0), 7);
+    CHECK_EQ(kt_task_join(t), 7);
+}
+
+TEST(a_request_runs_through_a_chain_of_joins)
+{
+    kt_task *t = spawn_sleeper(60);
+    for (int i = 0; i < 300; i++)
+        t = spawn(joins, t, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(kt_now(), KT_S(1));
+}
+
+KT_FN(waits_for_the_other, a, struct {
+    kt_task **other;
+    bool by_join;
+})
+{
+    return a->by_join ? kt_task_join(*a->other) : kt_task_await(*a->other);
+}
+
+TEST(tasks_that_await_each_other_can_be_cancelled)
+{
+    kt_task *a = NULL, *b = NULL;
+    a = spawn(KT_WITH(waits_for_the_other, &b, false));
+    b = spawn(KT_WITH(waits_for_the_other, &a, false));
+    CHECK_ERR(kt_wait_for(KT_S(5), awaits, a, 0), KT_ETIMEDOUT);
+    CHECK_EQ(kt_now(), KT_S(5));
+    CHECK_ERR(kt_task_join(a), KT_ECANCELED);
+    CHECK_ERR(kt_task_join(b), KT_ECANCELED);
+}
+
+TEST(tasks_that_join_each_other_can_be_cancelled)
+{
+    kt_task *a = NULL, *b = NULL;
+    a = spawn(KT_WITH(waits_for_the_other, &b, true));
+    b = spawn(KT_WITH(waits_for_the_other, &a, true));
+    yield_times(2);
+    kt_task_cancel(a);
+    yield_times(4);
+    CHECK_EQ(kt_task_each(NULL, NULL), 1);
+}
+
+KT_FN(gathers_one, a, struct { kt_task **gatherer; })
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(waits_for_the_other, a->gatherer, false))};
+    return kt_gather(jobs, 1, NULL);
+}
+
+TEST(a_task_and_what_it_gathers_may_wait_for_each_other_and_be_cancelled)
+{
+    kt_task *t = NULL;
+    t = spawn(KT_WITH(gathers_one, &t));
+    yield_times(3);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    yield_times(2);
+}

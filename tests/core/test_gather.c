@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "sure.h"
+
+KT_FN(ends, a, struct {
+    int seconds;
+    int rc;
+})
+{
+    int rc = kt_sleep(KT_S(a->seconds));
+    if (rc < 0)
+        return rc;
+    return a->rc < 0 ? kt_error_set(a->rc, "at %d", a->seconds) : a->rc;
+}
+
+TEST(nothing_to_gather_is_done_at_once)
+{
+    kt_task *other = spawn_sleeper(0);
+    CHECK_EQ(kt_gather(NULL, 0, NULL), 0);
+    CHECK(!kt_task_done(other));
+    CHECK_EQ(kt_task_join(other), 0);
+}
+
+TEST(results_stand_at_their_positions_failures_too)
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(ends, 3, 30)), KT_JOB_OF(KT_WITH(ends, 1, -EIO)),
+                           KT_JOB_OF(KT_WITH(ends, 2, 20)), KT_JOB_OF(KT_WITH(ends, 2, 0))};
+    int rcs[4] = {1, 1, 1, 1};
+    CHECK_EQ(kt_gather(jobs, 4, rcs), 0);
+    CHECK_EQ(rcs[0], 30);
+    CHECK_ERR(rcs[1], -EIO);
+    CHECK_EQ(rcs[2], 20);
+    CHECK_EQ(rcs[3], 0);
+    CHECK_EQ(kt_now(), KT_S(3));
+}
+
+TEST(without_results_the_first_failure_counts_and_brings_its_words)
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(ends, 3, -3)), KT_JOB_OF(KT_WITH(ends, 1, -1)),
+                           KT_JOB_OF(KT_WITH(ends, 2, -2))};
+    CHECK_ERR(kt_gather(jobs, 3, NULL), -1);
+    CHECK_STR(kt_error_detail(), "at 1");
+    CHECK_EQ(kt_task_each(NULL, NULL), 3); /* two go on */
+    sure(kt_sleep(KT_S(5)));
+    CHECK_EQ(kt_task_each(NULL, NULL), 1);
+}
+
+TEST(without_results_success_is_0)
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(ends, 1, 7)), KT_JOB_OF(KT_WITH(ends, 2, 8))};
+    CHECK_EQ(kt_gather(jobs, 2, NULL), 0);
+    CHECK_EQ(kt_now(), KT_S(2));
+}
+
+static int swallows(void *arg)
+{
+    CHECK_ERR(kt_sleep(KT_S(60)), KT_ECANCELED);
+    kt_cancel_catch();
+    return *(int *)arg;
+}
+
+static int gathers_swallowers(void *arg)
+{
+    int n = 5;
+    const kt_job jobs[] = {{swallows, &n, sizeof n}, {swallows, &n, sizeof n}};
+    return kt_gather(jobs, 2, arg);
+}
+
+TEST(a_cancelled_gather_is_cancelled_although_its_children_swallow)
+{
+    int rcs[2] = {0, 0};
+    kt_task *t = spawn(gathers_swallowers, rcs, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(rcs[0], 5);
+    CHECK_EQ(rcs[1], 5);
+}
+
+static int gathers_two_sleepers(void *arg)
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(ends, 60, 0)), KT_JOB_OF(KT_WITH(ends, 60, 0))};
+    return kt_gather(jobs, 2, arg);
+}
+
+TEST(a_timeout_reaches_the_gathered)
+{
+    int rcs[2] = {0, 0};
+    CHECK_ERR(kt_wait_for(KT_S(1), gathers_two_sleepers, rcs, 0), KT_ETIMEDOUT);
+    CHECK_ERR(rcs[0], KT_ECANCELED);
+    CHECK_ERR(rcs[1], KT_ECANCELED);
+    CHECK_EQ(kt_now(), KT_S(1));
+}
+
+TEST(a_gather_while_cancellations_are_held_waits_for_all)
+{
+    int rcs[2] = {1, 1};
+    kt_task *self = kt_task_current();
+    kt_cancel_hold();
+    kt_task_cancel(self);
+    CHECK_EQ(gathers_two_sleepers(rcs), 0);
+    CHECK_EQ(rcs[0], 0);
+    kt_cancel_unhold();
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+}
+
+TEST(a_cancelled_task_gathers_nothing)
+{
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(gathers_two_sleepers(NULL), KT_ECANCELED);
+    CHECK_EQ(kt_task_each(NULL, NULL), 1);
+    kt_cancel_catch();
+}
+
+TEST(ten_thousand_jobs_are_gathered)
+{
+    enum { MANY = 10000 };
+    static kt_job jobs[MANY];
+    static ends_args args[MANY];
+    static int rcs[MANY];
+    for (int i = 0; i < MANY; i++) {
+        args[i] = (ends_args){i % 7, i};
+        jobs[i] = (kt_job){ends, &args[i], sizeof args[i]};
+    }
+    CHECK_EQ(kt_gather(jobs, MANY, rcs), 0);
+    for (int i = 0; i < MANY; i++)
+        CHECK_EQ(rcs[i], i);
+    CHECK_EQ(kt_now(), KT_S(6));
+}

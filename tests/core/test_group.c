@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "sure.h"
+
+KT_FN(fails_after, a, struct {
+    int seconds;
+    int rc;
+})
+{
+    int rc = kt_sleep(KT_S(a->seconds));
+    return rc < 0 ? rc : kt_error_set(a->rc, "after %d s", a->seconds);
+}
+
+/* Needs two seconds after a cancellation, and counts that it had them. */
+static int slow_to_stop(void *arg)
+{
+    int rc = kt_sleep(KT_S(60));
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_EQ(kt_sleep(KT_S(2)), 0);
+    ++*(int *)arg;
+    return rc;
+}
+
+/* ---- Ways out of the scope --------------------------------------------------------------- */
+
+static int returns_early(int *stopped)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, slow_to_stop, stopped, 0));
+    sure(kt_group_spawn(&g, slow_to_stop, stopped, 0));
+    sure(kt_sleep(KT_S(1)));
+    return -EIO;
+}
+
+TEST(an_early_return_cancels_and_joins)
+{
+    int stopped = 0;
+    CHECK_ERR(returns_early(&stopped), -EIO);
+    CHECK_EQ(stopped, 2);
+    CHECK_EQ(kt_now(), KT_S(3));
+}
+
+TEST(break_and_goto_join_too)
+{
+    int stopped = 0, rounds = 0;
+again:
+    for (;;) {
+        kt_auto(kt_group) g = KT_GROUP_INIT;
+        sure(kt_group_spawn(&g, slow_to_stop, &stopped, 0));
+        sure(kt_sleep(0));
+        sure(kt_sleep(0));
+        if (++rounds < 3)
+            goto again;
+        break;
+    }
+    CHECK_EQ(stopped, 3);
+}
+
+static int cancelled_with_a_group(void *arg)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, slow_to_stop, arg, 0));
+    return kt_sleep(KT_S(60));
+}
+
+TEST(clean_up_waits_for_children_although_the_owner_is_cancelled)
+{
+    int stopped = 0;
+    kt_task *t = spawn(cancelled_with_a_group, &stopped, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    sure(kt_sleep(KT_S(1)));
+    CHECK(!kt_task_done(t));
+    kt_task_cancel(t); /* still waits, and the child is not disturbed */
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(stopped, 1);
+    CHECK_EQ(kt_now(), KT_S(3));
+}
+
+TEST(a_group_that_never_had_a_child_joins_at_once)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    CHECK_EQ(kt_group_join(&g, 5), 5);
+    CHECK_ERR(kt_group_join(&g, -EIO), -EIO);
+    kt_group_cancel(&g);
+}
+
+/* ---- One request a child ----------------------------------------------------------------- */
+
+TEST(a_body_that_fails_after_its_child_does_not_disturb_the_clean_up_of_others)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    int stopped = 0;
+    sure(kt_group_spawn(&g, slow_to_stop, &stopped, 0));
+    sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
+    int rc = kt_sleep(KT_S(60));
+    CHECK_ERR(rc, KT_ESIBLING);
+    CHECK_ERR(kt_group_join(&g, rc), -EIO);
+    CHECK_EQ(stopped, 1);
+    CHECK_EQ(kt_now(), KT_S(3));
+}
+
+static int joins_a_slow_child(void *arg)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, slow_to_stop, arg, 0));
+    return kt_group_join(&g, 0);
+}
+
+TEST(two_cancellations_of_a_joining_owner_are_one_for_its_children)
+{
+    int stopped = 0;
+    kt_task *t = spawn(joins_a_slow_child, &stopped, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(stopped, 1);
+}
+
+/* ---- Results ----------------------------------------------------------------------------- */
+
+TEST(the_bodys_own_failure_outranks_a_childs)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
+    CHECK_ERR(kt_sleep(KT_S(5)), KT_ESIBLING);
+    CHECK_ERR(kt_group_join(&g, -ENOENT), -ENOENT);
+}
+
+TEST(the_first_failure_counts_and_brings_its_words)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    for (int i = 5; i > 0; i--)
+        sure(kt_group_spawn(&g, KT_WITH(fails_after, i, -i)));
+    CHECK_ERR(kt_group_join(&g, 0), -1);
+    CHECK_STR(kt_error_detail(), "after 1 s");
+    CHECK_EQ(kt_now(), KT_S(1));
+}
+
+TEST(a_cancelled_child_is_no_failure)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_task *child;
+    sure(kt_group_spawn_with(&g, NULL, sleep_seconds, &(int){60}, sizeof(int), &child));
+    sure(kt_group_spawn(&g, sleep_seconds, &(int){5}, sizeof(int)));
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(child);
+    CHECK_EQ(kt_group_join(&g, 4), 4);
+    CHECK_EQ(kt_now(), KT_S(5));
+}
+
+TEST(a_group_may_be_used_again_after_a_failure)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    for (int i = 0; i < 3; i++) {
+        sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
+        CHECK_ERR(kt_group_join(&g, 0), -EIO);
+        sure(kt_group_spawn(&g, sleep_seconds, &(int){1}, sizeof(int)));
+        CHECK_EQ(kt_group_join(&g, 0), 0);
+    }
+    CHECK_EQ(kt_task_cancelling(kt_task_current()), 0);
+}
+
+TEST(nobody_joins_a_group_that_is_ending)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
+    CHECK_ERR(kt_sleep(KT_S(5)), KT_ESIBLING);
+    CHECK_ERR(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)), KT_ESIBLING);
+    CHECK_ERR(kt_group_join(&g, 0), -EIO);
+    sure(kt_group_spawn(&g, sleep_seconds, &(int){1}, sizeof(int)));
+    CHECK_EQ(kt_group_join(&g, 0), 0);
+}
+
+TEST(group_cancel_stops_all_without_an_error)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    int stopped = 0;
+    for (int i = 0; i < 3; i++)
+        sure(kt_group_spawn(&g, slow_to_stop, &stopped, 0));
+    sure(kt_sleep(KT_S(1)));
+    kt_group_cancel(&g);
+    CHECK_EQ(kt_group_join(&g, 0), 0);
+    CHECK_EQ(stopped, 3);
+}
+
+/* ---- Handles ----------------------------------------------------------------------------- */
+
+TEST(a_handle_is_good_until_the_join)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_task *child;
+    sure(kt_group_spawn_with(&g, NULL, KT_WITH(fails_after, 0, 3), &child));
+    sure(kt_sleep(KT_S(1)));
+    CHECK(kt_task_done(child));
+    CHECK_EQ(kt_task_result(child), 3);
+    CHECK(!kt_task_cancel(child));
+    CHECK_EQ(kt_task_await(child), 3);
+    CHECK_EQ(kt_group_join(&g, 0), 0);
+}
+
+TEST(a_child_may_be_awaited_through_its_handle)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    const kt_spawn_options named = {.name = "child"};
+    kt_task *child;
+    sure(kt_group_spawn_with(&g, &named, KT_WITH(fails_after, 2, 3), &child));
+    CHECK_STR(kt_task_name(child), "child");
+    CHECK_EQ(kt_task_await(child), 3);
+    CHECK_EQ(kt_task_result(child), 3);
+    CHECK_EQ(kt_group_join(&g, 0), 0);
+}
+
+/* ---- With timeouts, and inside each other ------------------------------------------------ */
+
+TEST(a_timeout_around_a_group_stops_its_children)
+{
+    int stopped = 0;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_timeout_start(&limit, KT_S(1));
+    sure(kt_group_spawn(&g, slow_to_stop, &stopped, 0));
+    int rc = kt_group_join(&g, 0);
+    CHECK_ERR(rc, KT_ETIMEDOUT);
+    CHECK_ERR(kt_timeout_end(&limit, rc), KT_ETIMEDOUT);
+    CHECK_EQ(stopped, 1);
+    CHECK_EQ(kt_sleep(KT_S(1)), 0);
+}
+
+TEST(a_timeout_may_cover_the_join_alone)
+{
+    int stopped = 0;
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    sure(kt_group_spawn(&g, slow_to_stop, &stopped, 0));
+    kt_timeout_start(&limit, KT_S(1));
+    int rc = kt_group_join(&g, 0);
+    CHECK_ERR(kt_timeout_end(&limit, rc), KT_ETIMEDOUT);
+    CHECK_EQ(stopped, 1);
+    CHECK_EQ(kt_now(), KT_S(3));
+}
+
+static int nests(void *arg)
+{
+    int depth = *(int *)arg - 1;
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    if (depth == 0)
+        return kt_error_set(-EIO, "at the bottom");
+    sure(kt_group_spawn(&g, nests, &depth, sizeof depth));
+    sure(kt_group_spawn(&g, sleep_seconds, &(int){60}, sizeof(int)));
+    return kt_group_join(&g, kt_sleep(KT_S(60)));
+}
+
+TEST(a_failure_rises_through_nested_groups)
+{
+    int depth = 50;
+    CHECK_ERR(kt_task_join(spawn(nests, &depth, sizeof depth)), -EIO);
+    CHECK_STR(kt_error_detail(), "at the bottom");
+    CHECK_EQ(kt_now(), 0);
+}
+
+KT_FN(spawns_more, a, struct {
+    kt_group *g;
+    int depth;
+    int *ran;
+})
+{
+    ++*a->ran;
+    for (int i = 0; a->depth > 0 && i < 3; i++)
+        sure(kt_group_spawn(a->g, KT_WITH(spawns_more, a->g, a->depth - 1, a->ran)));
+    return kt_sleep(KT_S(1));
+}
+
+TEST(children_add_children_while_the_owner_joins)
+{
+    int ran = 0;
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, KT_WITH(spawns_more, &g, 7, &ran)));
+    CHECK_EQ(kt_group_join(&g, 0), 0);
+    CHECK_EQ(ran, 3280);
+}
+
+TEST(ten_thousand_children_end_with_one_failure)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    for (int i = 0; i < 10000; i++)
+        sure(kt_group_spawn(&g, sleep_seconds, &(int){60}, sizeof(int)));
+    sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
+    CHECK_ERR(kt_group_join(&g, 0), -EIO);
+    CHECK_EQ(kt_now(), KT_S(1));
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "sure.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Each test runs a loop in a process of its own, since a signal concerns all of one. The child says when
+ * it is ready by a byte in a pipe. */
+static int ready_fd;
+static volatile sig_atomic_t seen;
+
+static void needs_real_driver(void)
+{
+    const char *driver = getenv("KETTLE_DRIVER");
+    if (driver && strcmp(driver, "sim") == 0)
+        kt_test_skip("the simulated driver takes no signals");
+}
+
+static pid_t start(int (*body)(void))
+{
+    int fds[2];
+    char byte;
+    needs_real_driver();
+    CHECK_EQ(pipe(fds), 0);
+    pid_t pid = fork();
+    CHECK_GE(pid, 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ready_fd = fds[1];
+        _exit(body());
+    }
+    close(fds[1]);
+    CHECK_EQ(read(fds[0], &byte, 1), 1);
+    close(fds[0]);
+    return pid;
+}
+
+static void say_ready(void)
+{
+    CHECK_EQ(write(ready_fd, "r", 1), 1);
+}
+
+static int status_of(pid_t pid)
+{
+    int status = 0;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+/* ---- The first one ----------------------------------------------------------------------- */
+
+static int sleeps_long(void *arg)
+{
+    (void)arg;
+    say_ready();
+    int rc = kt_sleep(KT_S(600));
+    kt_cancel_catch();
+    sure(kt_sleep(KT_MS(1))); /* clean-up may wait */
+    return rc;
+}
+
+static bool is_default(int number)
+{
+    struct sigaction action;
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_DFL;
+}
+
+static int runs_and_looks(void)
+{
+    int rc = kt_run(sleeps_long, NULL, 0);
+    return rc == -EINTR && is_default(SIGINT) && is_default(SIGTERM) && is_default(SIGSEGV) ? 42 : 1;
+}
+
+TEST_WITH(sigint_cancels_main_and_handlers_are_given_back, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(runs_and_looks);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    int status = status_of(pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 42);
+}
+
+TEST_WITH(sigterm_cancels_main_too, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(runs_and_looks);
+    CHECK_EQ(kill(pid, SIGTERM), 0);
+    int status = status_of(pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 42);
+}
+
+static int ends_well_all_the_same(void *arg)
+{
+    (void)arg;
+    say_ready();
+    int rc = kt_sleep(KT_S(600));
+    return rc == KT_ECANCELED && kt_cancel_catch() == KT_ECANCELED ? 17 : 1;
+}
+
+static int runs_and_tells(void)
+{
+    return kt_run(ends_well_all_the_same, NULL, 0);
+}
+
+TEST_WITH(a_main_that_catches_the_signal_has_its_own_result, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(runs_and_tells);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    CHECK_EQ(WEXITSTATUS(status_of(pid)), 17);
+}
+
+static int is_busy(void *arg)
+{
+    (void)arg;
+    say_ready();
+    int rc;
+    while ((rc = kt_sleep(0)) == 0)
+        ;
+    return rc;
+}
+
+static int runs_busily(void)
+{
+    return kt_run(is_busy, NULL, 0) == -EINTR ? 42 : 1;
+}
+
+TEST_WITH(a_loop_that_never_idles_sees_the_signal, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(runs_busily);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    CHECK_EQ(WEXITSTATUS(status_of(pid)), 42);
+}
+
+/* ---- The second one ---------------------------------------------------------------------- */
+
+static int hangs_in_clean_up(void *arg)
+{
+    (void)arg;
+    say_ready();
+    int rc = kt_sleep(KT_S(600));
+    kt_cancel_catch();
+    say_ready();
+    sure(kt_sleep(KT_S(600)));
+    return rc;
+}
+
+static int runs_and_hangs(void)
+{
+    return kt_run(hangs_in_clean_up, NULL, 0) == -EINTR ? 42 : 1;
+}
+
+TEST_WITH(a_second_signal_ends_the_process, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(runs_and_hangs);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    usleep(20000);
+    CHECK_EQ(kill(pid, SIGTERM), 0);
+    int status = status_of(pid);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGTERM);
+}
+
+static int never_yields(void *arg)
+{
+    (void)arg;
+    say_ready();
+    while (!seen)
+        pause();
+    return 0;
+}
+
+static int runs_and_blocks(void)
+{
+    return kt_run(never_yields, NULL, 0) < 0;
+}
+
+TEST_WITH(a_second_signal_ends_a_loop_that_is_blocked, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(runs_and_blocks);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    usleep(20000);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    int status = status_of(pid);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGINT);
+}
+
+/* ---- Others' signals --------------------------------------------------------------------- */
+
+static void on_signal(int number)
+{
+    seen = number;
+}
+
+static int waits_until_seen(void *arg)
+{
+    (void)arg;
+    say_ready();
+    while (!seen)
+        sure(kt_sleep(KT_MS(1)));
+    return seen;
+}
+
+static int runs_with_a_handler(void)
+{
+    signal(SIGINT, on_signal);
+    int rc = kt_run(waits_until_seen, NULL, 0);
+    struct sigaction action;
+    sigaction(SIGINT, NULL, &action);
+    return rc == SIGINT && action.sa_handler == on_signal ? 42 : 1;
+}
+
+TEST_WITH(a_program_with_a_handler_of_its_own_keeps_it, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(runs_with_a_handler);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    CHECK_EQ(WEXITSTATUS(status_of(pid)), 42);
+}
+
+static int runs_without_signals(void)
+{
+    const kt_options none = {.no_signals = true};
+    return kt_run_with(&none, sleeps_long, NULL, 0) < 0;
+}
+
+TEST_WITH(a_loop_may_leave_signals_alone, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(runs_without_signals);
+    CHECK_EQ(kill(pid, SIGTERM), 0);
+    int status = status_of(pid);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGTERM);
+}
+
+static int looks_at_mask(void *arg)
+{
+    sigset_t *set = arg;
+    return pthread_sigmask(SIG_BLOCK, NULL, set) == 0 ? sigismember(set, SIGPIPE) : -EINVAL;
+}
+
+TEST_WITH(sigpipe_is_blocked_in_the_loop_and_given_back, KT_TEST_NO_LOOP)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    CHECK_EQ(kt_run(looks_at_mask, &set, 0), 1);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+    CHECK(!sigismember(&set, SIGPIPE));
+}
+
+static int segv_default(void *arg)
+{
+    (void)arg;
+    return is_default(SIGSEGV);
+}
+
+TEST_WITH(faults_may_be_left_alone, KT_TEST_NO_LOOP)
+{
+    const kt_options none = {.no_overflow_report = true};
+    struct sigaction before, action = {.sa_handler = SIG_DFL};
+    CHECK_EQ(sigaction(SIGSEGV, &action, &before), 0);
+    CHECK_EQ(kt_run_with(&none, segv_default, NULL, 0), 1);
+    CHECK_EQ(kt_run(segv_default, NULL, 0), 0);
+    CHECK(is_default(SIGSEGV));
+    sigaction(SIGSEGV, &before, NULL);
+}

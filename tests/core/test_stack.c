@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* How many tasks can wait at once, each with a guard below its stack. */
+#include "sure.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/switch.h"
+
+#ifdef KT_VALGRIND
+#include <valgrind/valgrind.h>
+#define RUNNING_SLOWLY (KT__ASAN || KT__TSAN || RUNNING_ON_VALGRIND)
+#else
+#define RUNNING_SLOWLY (KT__ASAN || KT__TSAN)
+#endif
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/* A parked task: the page of its stack, its kt_task, a share of the page tables. Measured below. */
+#define BYTES_PER_TASK 5200ul
+
+static bool has_guard_install(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    char *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(page != MAP_FAILED);
+    bool works = madvise(page, size, MADV_GUARD_INSTALL) == 0;
+    munmap(page, size);
+    return works;
+}
+
+/* A figure of a file like /proc/meminfo, by its first word; 0 if there is none. */
+static unsigned long figure(const char *path, const char *name)
+{
+    char line[256];
+    unsigned long value = 0;
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL);
+    while (fgets(line, sizeof line, file))
+        if (strncmp(line, name, strlen(name)) == 0)
+            value = strtoul(line + strlen(name), NULL, 10);
+    fclose(file);
+    return value;
+}
+
+static unsigned long maps_max(void)
+{
+    return figure("/proc/sys/vm/max_map_count", "");
+}
+
+static size_t maps_now(void)
+{
+    size_t count = 0;
+    FILE *file = fopen("/proc/self/maps", "r");
+    CHECK(file != NULL);
+    for (int c; (c = getc(file)) != EOF;)
+        count += c == '\n';
+    fclose(file);
+    return count;
+}
+
+typedef struct crowd {
+    size_t wanted, parked;
+    kt_event go;
+    int failure; /* of the first that could not be parked */
+} crowd;
+
+static int parks(void *arg)
+{
+    crowd *c = arg;
+    c->parked++;
+    return kt_event_wait(&c->go);
+}
+
+static int assembles(void *arg)
+{
+    crowd *c = arg;
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    int rc = 0;
+    for (size_t i = 0; i < c->wanted && rc == 0; i++)
+        rc = kt_group_spawn(&g, parks, c, 0);
+    for (size_t before = c->parked + 1; rc == 0 && before != c->parked;) {
+        before = c->parked;
+        rc = kt_sleep(0);
+    }
+    if (rc == 0 && c->parked == c->wanted) {
+        printf("%zu parked: %lu KiB resident, %lu KiB of page tables, %zu of %lu maps\n", c->parked,
+               figure("/proc/self/status", "VmRSS:"), figure("/proc/self/status", "VmPTE:"),
+               maps_now(), maps_max());
+        CHECK_LT(maps_now(), maps_max());
+    }
+    kt_event_set(&c->go);
+    return c->failure = kt_group_join(&g, rc);
+}
+
+static int run_crowd(crowd *c)
+{
+    const kt_options sim = {.driver = KT_DRIVER_SIM};
+    setenv("KETTLE_DRIVER", "sim", 1);
+    kt_allocator_set(NULL); /* the kit's own book-keeping would cost as much again */
+    return kt_run_with(&sim, assembles, c, 0);
+}
+
+TEST_WITH(a_million_tasks_wait_each_with_its_guard, KT_TEST_NO_LOOP)
+{
+    crowd c = {.wanted = 1000000, .go = KT_EVENT_INIT};
+    unsigned long available = figure("/proc/meminfo", "MemAvailable:") * 1024;
+    if (!has_guard_install())
+        kt_test_skip("this kernel has no MADV_GUARD_INSTALL (Linux 6.13)");
+    if (available < c.wanted * BYTES_PER_TASK + (512ul << 20))
+        kt_test_skip("a million stacks need %lu MiB, %lu are available",
+                     (c.wanted * BYTES_PER_TASK + (512ul << 20)) >> 20, available >> 20);
+    if (RUNNING_SLOWLY)
+        kt_test_skip("not under sanitizers or Valgrind, which keep books on every stack");
+    CHECK_OK(run_crowd(&c));
+    CHECK_EQ(c.parked, c.wanted);
+}
+
+TEST_WITH(thirty_thousand_tasks_wait_with_guards_by_map, KT_TEST_NO_LOOP)
+{
+    crowd c = {.wanted = 30000, .go = KT_EVENT_INIT};
+    if (maps_max() < 65530)
+        kt_test_skip("vm.max_map_count is %lu, below the system's default", maps_max());
+    if (RUNNING_SLOWLY)
+        kt_test_skip("not under sanitizers or Valgrind, which use maps of their own");
+    setenv("KETTLE_GUARD", "map", 1);
+    CHECK_OK(run_crowd(&c));
+    CHECK_EQ(c.parked, c.wanted);
+}
+
+TEST_WITH(beyond_the_limit_of_maps_the_error_names_it, KT_TEST_NO_LOOP)
+{
+    crowd c = {.wanted = maps_max() / 2 + 2000, .go = KT_EVENT_INIT};
+    if (maps_max() > 70000)
+        kt_test_skip("vm.max_map_count is %lu: too many tasks to reach it", maps_max());
+    if (RUNNING_SLOWLY)
+        kt_test_skip("not under sanitizers or Valgrind, which use maps of their own");
+    setenv("KETTLE_GUARD", "map", 1);
+    CHECK_ERR(run_crowd(&c), KT_ENOSTACK);
+    CHECK(strstr(kt_error_detail(), "raise vm.max_map_count"));
+    CHECK_LT(c.parked, c.wanted);
+    CHECK_GT(c.parked, maps_max() / 2 - 2000);
+}
