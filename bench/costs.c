@@ -44,8 +44,8 @@ static void report_each(const char *name, kt_time spent, long count)
 
 /* ---- Switches ------------------------------------------------------------------------------ */
 
-/* All tasks of a measure run in step, each round being a pass over the ready queue. The clock starts
- * when the first one has warmed up and stops when the last one is through, so that neither
+/* All tasks of a measure run in step, each round being a pass over the ready queue. The clock
+ * starts when the first one has warmed up and stops when the last one is through, so that neither
  * spawning nor the first touch of a stack is counted. */
 typedef struct race {
     long rounds;
@@ -223,8 +223,21 @@ static int sleep_long(void *arg)
     return kt_is_cancel(rc) ? KT_ECANCELED : rc;
 }
 
+/* What every timer begins with. */
+static void clock_reads(void)
+{
+    const long rounds = 2000000 / scale;
+    kt_time last = 0;
+    kt_time from = cpu_now();
+    for (long i = 0; i < rounds; i++)
+        last = kt_now();
+    if (last > 0)
+        report_each("clock read", cpu_now() - from, rounds);
+}
+
 static int timers(void)
 {
+    clock_reads();
     int rc = timers_alone("timer arm + cancel");
     kt_auto(kt_group) sleepers = KT_GROUP_INIT;
     for (int i = 0; i < 10 * BATCH && rc == 0; i++)

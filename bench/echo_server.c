@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The echo server as one writes it with Kettle: a task a connection. KETTLE_DRIVER picks the driver.
+/* The echo server as one writes it with Kettle: a task a connection. KETTLE_DRIVER picks the
+ * driver.
  *
  * usage: echo_server PORT */
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
-/* How often a second this machine makes 4 KiB durable: each writer overwrites its own file, which has
- * its full size already, and calls fdatasync after each block. What no durable store without
- * group commit can beat.
+/* How often a second this machine makes 4 KiB durable: each writer has its own file and calls
+ * fdatasync after each block. What no durable store without group commit can beat.
  *
- * usage: fdatasync FOLDER WRITERS SECONDS */
+ * usage: fdatasync FOLDER WRITERS overwrite|append SECONDS
+ *
+ * overwrite: within a file that has its full size already; append: at its end. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #define BLOCKS 256
 
 static atomic_bool stop;
+static bool append;
 
 typedef struct writer {
     pthread_t thread;
@@ -46,7 +48,7 @@ static int file_make(const char *folder)
     if (fd < 0)
         die(path);
     unlink(path);
-    for (int i = 0; i < BLOCKS; i++)
+    for (int i = 0; i < BLOCKS && !append; i++)
         if (pwrite(fd, block, sizeof block, (off_t)i * BLOCK) != BLOCK)
             die("pwrite");
     if (fsync(fd) < 0)
@@ -60,7 +62,8 @@ static void *write_on(void *arg)
     char block[BLOCK];
     memset(block, 'k', sizeof block);
     while (!atomic_load(&stop)) {
-        if (pwrite(w->fd, block, sizeof block, w->syncs % BLOCKS * BLOCK) != BLOCK)
+        long place = append ? w->syncs : w->syncs % BLOCKS;
+        if (pwrite(w->fd, block, sizeof block, (off_t)place * BLOCK) != BLOCK)
             die("pwrite");
         if (fdatasync(w->fd) < 0)
             die("fdatasync");
@@ -79,18 +82,19 @@ static double now_s(void)
 int main(int argc, char **argv)
 {
     static writer writers[WRITERS_MAX];
-    long count = argc == 4 ? strtol(argv[2], NULL, 10) : 0, syncs = 0;
+    long count = argc == 5 ? strtol(argv[2], NULL, 10) : 0, syncs = 0;
     if (count < 1 || count > WRITERS_MAX) {
-        fprintf(stderr, "usage: fdatasync FOLDER WRITERS SECONDS\n");
+        fprintf(stderr, "usage: fdatasync FOLDER WRITERS overwrite|append SECONDS\n");
         return 2;
     }
+    append = strcmp(argv[3], "append") == 0;
     for (long i = 0; i < count; i++)
         writers[i].fd = file_make(argv[1]);
     double from = now_s();
     for (long i = 0; i < count; i++)
         if ((errno = pthread_create(&writers[i].thread, NULL, write_on, &writers[i])) != 0)
             die("pthread_create");
-    usleep((useconds_t)(strtod(argv[3], NULL) * 1e6));
+    usleep((useconds_t)(strtod(argv[4], NULL) * 1e6));
     atomic_store(&stop, true);
     for (long i = 0; i < count; i++) {
         pthread_join(writers[i].thread, NULL);

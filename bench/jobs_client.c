@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Submits jobs to jobs_server over HTTP on many connections, each waiting for every answer, or opens the
- * gate and waits until they are worked off.
+/* Submits jobs to jobs_server over HTTP on many connections, each waiting for every answer, or
+ * opens the gate and waits until they are worked off.
  *
  * usage: jobs_client PORT CONNECTIONS submit SECONDS
  *        jobs_client PORT JOBS drain SECONDS
  *
- * submit goes on for that long; drain until the store holds all as succeeded, at most that long. Prints one
- * JSON object with the number of jobs and jobs per second. */
+ * submit goes on for that long; drain until the store holds all as succeeded, at most that long.
+ * Prints one JSON object with the number of jobs and jobs per second. */
 
 #include <errno.h>
 #include <kettle/http.h>
@@ -73,7 +73,8 @@ static int submit_all(long connections, long *ret_jobs)
 
 static int ask(const char *method, const char *target, kt_http_reply *ret_reply)
 {
-    const kt_http_call call = {.host = "127.0.0.1", .port = port, .method = method, .target = target};
+    const kt_http_call call = {
+        .host = "127.0.0.1", .port = port, .method = method, .target = target};
     int rc = kt_http_fetch(&call, ret_reply);
     if (rc == 0 && ret_reply->status != 200)
         rc = kt_error_set(KT_EPROTOCOL, "%s %s: status %d", method, target, ret_reply->status);
@@ -150,7 +151,8 @@ int main(int argc, char **argv)
     long jobs = 0;
     port = (uint16_t)strtoul(argv[1], NULL, 10);
     end = from + (kt_time)(strtod(argv[4], NULL) * 1e9);
-    int rc = kt_run(KT_WITH(client, .what = argv[3], .count = strtol(argv[2], NULL, 10), .jobs = &jobs));
+    int rc = kt_run(KT_WITH(client, .what = argv[3], .count = strtol(argv[2], NULL, 10),
+                            .jobs = &jobs));
     if (rc < 0) {
         fprintf(stderr, "jobs_client: %s (%s)\n", kt_strerror(rc), kt_error_detail());
         return 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A job server whose jobs do nothing, behind a gate: jobs that hold all workers until the gate is opened
- * let a client measure taking in and working off one after the other.
+/* A job server whose jobs do nothing, behind a gate: jobs that hold all workers until the gate is
+ * opened let a client measure taking in and working off one after the other.
  *
  * usage: jobs_server PORT STORE CONCURRENCY
  *

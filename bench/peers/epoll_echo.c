@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The lower bound of an echo server in C: one epoll loop, level-triggered, nothing between it and the
- * system calls. It waits for nobody and buffers nothing: an answer that does not fit into the
+/* The lower bound of an echo server in C: one epoll loop, level-triggered, nothing between it and
+ * the system calls. It waits for nobody and buffers nothing: an answer that does not fit into the
  * socket ends its connection.
  *
  * usage: epoll_echo PORT */

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: MIT
+"""What is measured. Each part is a function of the settings that returns its Samples; peers take
+turns within a repetition, so that a busy moment of the machine hits all alike."""
+
+import collections
+import json
+import os
+import re
+import tempfile
+
+import kit
+
+CONNECTIONS = 50
+BYTES = 64
+
+# build: folder of the bench's programs; scratch: on the file system that is measured;
+# say: shows progress
+Settings = collections.namedtuple('Settings', 'build scratch repetitions seconds scale say')
+
+
+def turns(settings, names, measure):
+    """Calls measure(name, samples) for each name in turn, as often as is to be repeated."""
+    samples = kit.Samples()
+    for repetition in range(settings.repetitions):
+        for name in names:
+            settings.say(f'{name} ({repetition + 1} of {settings.repetitions})')
+            measure(name, samples)
+    return samples
+
+
+def loaded(command, port, env, load, seconds):
+    """Runs load() against a server on its own core; (what load returns, server's CPU seconds)."""
+    with kit.server(command, port, kit.cores()[0], env) as process:
+        before = kit.cpu_seconds(process.pid)
+        result = load(seconds)
+        return result, kit.cpu_seconds(process.pid) - before
+
+
+# ---- costs ----------------------------------------------------------------------------------
+
+def costs(settings):
+    program = os.path.join(settings.build, 'costs')
+
+    def measure(part, samples):
+        core = kit.cores()[1] if part == 'cpu' else None
+        for line in kit.run([program, part, str(settings.scale)], core).splitlines():
+            name, unit, value = line.split('\t')
+            samples.add(name, unit, float(value))
+
+    return turns(settings, ['cpu', 'threads', 'memory'], measure)
+
+
+# ---- echo -----------------------------------------------------------------------------------
+
+def echo(settings):
+    peers = {
+        'plain epoll loop': ('epoll_echo', {}),
+        'Kettle, epoll': ('echo_server', {'KETTLE_DRIVER': 'epoll'}),
+        'Kettle, uring': ('echo_server', {'KETTLE_DRIVER': 'uring'}),
+        'libuv': ('uv_echo', {}),
+    }
+    peers = {name: peer for name, peer in peers.items()
+             if os.path.exists(os.path.join(settings.build, peer[0]))}
+
+    def measure(name, samples):
+        program, env = peers[name]
+        port = kit.free_port()
+
+        def load(seconds):
+            return json.loads(kit.run([os.path.join(settings.build, 'echo_load'), str(port),
+                                       str(CONNECTIONS), str(BYTES), str(seconds)],
+                                      kit.cores()[1]))
+
+        result, cpu = loaded([os.path.join(settings.build, program), str(port)], port, env, load,
+                             settings.seconds)
+        samples.add(name, 'requests/s', result['rate'])
+        samples.add(name, 'CPU us/request', cpu / result['messages'] * 1e6)
+        samples.add(name, 'p50 us', result['p50_us'])
+        samples.add(name, 'p99 us', result['p99_us'])
+
+    return turns(settings, list(peers), measure)
+
+
+# ---- http -----------------------------------------------------------------------------------
+
+NGINX = '''
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr;
+{user}
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    default_type text/plain;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{ return 200 "Hello, world!\\n"; }}
+    }}
+}}
+'''
+
+
+def nginx_command(folder, port):
+    """nginx as an operator would set it up for speed, one worker."""
+    path = os.path.join(folder, 'nginx.conf')
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(NGINX.format(folder=folder, port=port,
+                             user='user root;' if os.geteuid() == 0 else ''))
+    return [kit.find('nginx'), '-p', folder, '-c', path, '-e', 'stderr']
+
+
+MICROSECONDS = {'us': 1, 'ms': 1e3, 's': 1e6, 'm': 60e6}
+
+
+def parse_wrk(text):
+    """(requests, requests/s, p50 us, p99 us) from what wrk --latency prints."""
+    if re.search(r'Socket errors|Non-2xx', text):
+        raise kit.Failed('wrk saw errors:\n' + text)
+    requests = int(re.search(r'(\d+) requests in', text).group(1))
+    rate = float(re.search(r'Requests/sec:\s*([\d.]+)', text).group(1))
+    latencies = [float(value) * MICROSECONDS[unit] for value, unit in
+                 (re.search(rf'{part}%\s+([\d.]+)(us|ms|s|m)\b', text).groups()
+                  for part in (50, 99))]
+    return requests, rate, *latencies
+
+
+def http(settings):
+    names = ['Kettle, epoll', 'Kettle, uring'] + (['nginx'] if kit.find('nginx') else [])
+    if not kit.find('wrk'):
+        raise kit.Failed('wrk is not installed')
+
+    def measure(name, samples):
+        port = kit.free_port()
+        with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
+            command, env = [os.path.join(settings.build, 'http_server'), str(port)], {}
+            if name == 'nginx':
+                command = nginx_command(folder, port)
+            else:
+                env = {'KETTLE_DRIVER': name.split()[-1]}
+
+            def load(seconds):
+                return parse_wrk(kit.run(['wrk', '-t1', f'-c{CONNECTIONS}', f'-d{seconds}s',
+                                          '--latency', f'http://127.0.0.1:{port}/'],
+                                         kit.cores()[1]))
+
+            (requests, rate, p50, p99), cpu = loaded(command, port, env, load, settings.seconds)
+        samples.add(name, 'requests/s', rate)
+        samples.add(name, 'CPU us/request', cpu / requests * 1e6)
+        samples.add(name, 'p50 us', p50)
+        samples.add(name, 'p99 us', p99)
+
+    return turns(settings, names, measure)
+
+
+# ---- jobs -----------------------------------------------------------------------------------
+
+DRAIN_SECONDS_MAX = 30
+
+
+def jobs_kettle(settings, folder, port):
+    command = [os.path.join(settings.build, 'jobs_server'), str(port),
+               os.path.join(folder, 'jobs.db'), str(CONNECTIONS)]
+    client = [os.path.join(settings.build, 'jobs_client'), str(port)]
+    return (command, client + [str(CONNECTIONS), 'submit', str(settings.seconds)],
+            lambda count: client + [str(count), 'drain', str(DRAIN_SECONDS_MAX)])
+
+
+def jobs_beanstalkd(settings, folder, port, fsync):
+    command = [kit.find('beanstalkd'), '-l', '127.0.0.1', '-p', str(port), '-b', folder, fsync]
+    client = [os.path.join(settings.build, 'beanstalk_client'), str(port), str(CONNECTIONS)]
+    return (command, client + ['put', str(settings.seconds)],
+            lambda count: client + ['drain', str(DRAIN_SECONDS_MAX)])
+
+
+def jobs(settings):
+    names = ['kettle-jobs']
+    if kit.find('beanstalkd'):
+        names += ['beanstalkd -f0', 'beanstalkd -f50']
+
+    def measure(name, samples):
+        server_core, load_core = kit.cores()
+        port = kit.free_port()
+        with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
+            if name == 'kettle-jobs':
+                command, put, drain = jobs_kettle(settings, folder, port)
+            else:
+                command, put, drain = jobs_beanstalkd(settings, folder, port, name.split()[1])
+            with kit.server(command, port, server_core) as process:
+                before = kit.cpu_seconds(process.pid)
+                taken = json.loads(kit.run(put, load_core))
+                worked = json.loads(kit.run(drain(taken['jobs']), load_core))
+                cpu = kit.cpu_seconds(process.pid) - before
+        if worked['jobs'] != taken['jobs']:
+            raise kit.Failed(f'{name}: {taken["jobs"]} jobs in, {worked["jobs"]} out')
+        samples.add(name, 'enqueued/s', taken['rate'])
+        samples.add(name, 'drained/s', worked['rate'])
+        samples.add(name, 'CPU us/job', cpu / taken['jobs'] * 1e6)
+
+    return turns(settings, names, measure)
+
+
+def disk(settings):
+    ways = {f'{count}, {how}': [count.split()[0], how] for count in ('1 writer', '10 writers')
+            for how in ('overwrite', 'append')}
+
+    def measure(name, samples):
+        result = json.loads(kit.run([os.path.join(settings.build, 'fdatasync'), settings.scratch,
+                                     *ways[name], str(settings.seconds)]))
+        samples.add(name, 'fdatasync/s', result['rate'])
+
+    return turns(settings, list(ways), measure)

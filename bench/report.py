@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""Figures as tables that people read, which are also Markdown, and as JSON."""
+
+import collections
+import os
+import platform
+import re
+import subprocess
+
+import kit
+
+# key: of the part; columns: (quantity, heading, format, and where it is to be compared the
+# heading of its ratio); base: the subject that ratios are against
+Table = collections.namedtuple('Table', 'key title columns base note')
+
+REQUESTS = [('requests/s', 'requests/s', '{:,.0f}', 'rate'),
+            ('CPU us/request', 'server CPU a request', '{:.2f} us', 'CPU'),
+            ('p50 us', 'p50', '{:,.0f} us', None), ('p99 us', 'p99', '{:,.0f} us', None)]
+
+TABLES = [
+    Table('costs', 'Costs of the runtime', [], None,
+          'CPU time of the loop\'s thread; `kt_thread_run` and `kt_call_threadsafe` in real time, '
+          'with both cores.'),
+    Table('echo', 'Echo: 64 bytes, 50 connections', REQUESTS, 'plain epoll loop',
+          'Server on one core, load on the other. The plain loop is the least that two system '
+          'calls a message allow.'),
+    Table('http', 'HTTP: hello, world, 50 connections', REQUESTS, 'nginx',
+          '`wrk -t1 -c50`; nginx with one worker, `return 200`, no access log. Server on one '
+          'core, wrk on the other.'),
+    Table('jobs', 'Durable jobs that do nothing, 50 connections',
+          [('enqueued/s', 'enqueued/s', '{:,.0f}', 'enqueue'),
+           ('drained/s', 'drained/s', '{:,.0f}', 'drain'),
+           ('CPU us/job', 'server CPU a job', '{:.1f} us', 'CPU')], 'beanstalkd -f0',
+          'Each connection waits for every answer. kettle-jobs over HTTP, 50 workers inside the '
+          'server; beanstalkd over its protocol, `put`, then `reserve` and `delete`. kettle-jobs '
+          'and `-f0` answer when the job is on the disk; `-f50` answers before, and a crash of '
+          'the machine loses up to 50 ms.'),
+    Table('disk', 'What the disk allows', [('fdatasync/s', 'fdatasync/s', '{:,.0f}', None)], None,
+          '4 KiB written, then fdatasync, each writer in a file of its own: over blocks that are '
+          'there, or at the end, so that the file system must note the new size too.'),
+]
+
+
+def grid(rows):
+    """Rows of texts as a Markdown table; all columns but the first to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+
+    def line(row):
+        cells = [row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]
+        return '| ' + ' | '.join(cells) + ' |'
+
+    rule = '|' + '|'.join(['-' * (widths[0] + 2)] + ['-' * (w + 1) + ':' for w in widths[1:]]) + '|'
+    return '\n'.join([line(rows[0]), rule] + [line(row) for row in rows[1:]])
+
+
+# Beyond this a median says little about the machine at rest, and a ratio of two nothing.
+SPREAD_MAX = 0.25
+
+
+def figure(samples, subject, quantity, form):
+    if not samples.has(subject, quantity):
+        return ''
+    text, spread = form.format(samples.median(subject, quantity)), samples.spread(subject, quantity)
+    if spread <= SPREAD_MAX:
+        return f'{text} ±{spread * 100:.0f} %'
+    number = form.split('}')[0] + '}'
+    low, high = samples.bounds(subject, quantity)
+    return f'{text} ({number.format(low)} to {number.format(high)})'
+
+
+def ratio(samples, subject, base, quantity, quiet):
+    """Rates of candidates that others slow down unequally (who waits alone for the disk loses most)
+    say nothing together, however alike the repetitions are; CPU time suffers less."""
+    if quantity.endswith('/s') and not quiet:
+        return 'noisy'
+    if max(samples.spread(s, quantity) for s in (subject, base)) > SPREAD_MAX:
+        return 'noisy'
+    below = samples.median(base, quantity)
+    return f'{samples.median(subject, quantity) / below:.2f}' if below else ''
+
+
+def cost_rows(samples):
+    rows = [['', 'median']]
+    for subject in samples.subjects():
+        for unit in samples.values[subject]:
+            if unit != 'tasks':
+                form = '{:,.0f} ' + unit if unit == 'bytes' else '{:,.1f} ' + unit
+                rows.append([subject, figure(samples, subject, unit, form)])
+    return rows
+
+
+def rows_of(table, samples, quiet):
+    if not table.columns:
+        return cost_rows(samples)
+    compared = [c for c in table.columns if c[3] and table.base in samples.values]
+    rows = [[''] + [c[1] for c in table.columns] + [f'{c[3]}, ratio' for c in compared]]
+    for subject in samples.subjects():
+        row = [subject] + [figure(samples, subject, c[0], c[2]) for c in table.columns]
+        row += [ratio(samples, subject, table.base, c[0], quiet) for c in compared]
+        rows.append(row)
+    return rows
+
+
+def tables(results, quiet):
+    """All tables as one text. `results` is {part: Samples}; quiet: nobody else used the machine."""
+    parts = []
+    for table in TABLES:
+        if table.key in results:
+            grown = grid(rows_of(table, results[table.key], quiet))
+            against = f' Ratios are to {table.base}.' if 'ratio' in grown else ''
+            parts.append(f'### {table.title}\n\n{grown}\n\n{table.note}{against}')
+    return '\n\n'.join(parts)
+
+
+# ---- The machine ----------------------------------------------------------------------------
+
+def said_by(command, pattern):
+    """What a program says of itself, as far as it matches; None if it is not there."""
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10,
+                                stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(pattern, result.stdout + result.stderr)
+    return match.group(1) if match else None
+
+
+def line_of(path, pattern):
+    with open(path, encoding='utf-8', errors='replace') as f:
+        match = re.search(pattern, f.read(), re.M)
+    return match.group(1).strip() if match else 'unknown'
+
+
+def machine(scratch):
+    """What the figures depend on, by name."""
+    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
+    virtual = ' hypervisor ' in line_of('/proc/cpuinfo', r'^flags\s*:( .*)') + ' '
+    facts = {
+        'processor': (line_of('/proc/cpuinfo', r'^model name\s*: (.*)')
+                      + (' (virtual machine)' if virtual else '')),
+        'cores': str(len(os.sched_getaffinity(0))),
+        'memory': f'{memory:.0f} GiB',
+        'kernel': platform.release(),
+        'file system': said_by(['df', '--output=fstype', scratch], r'\n(\S+)') or 'unknown',
+        'compiler': said_by(['cc', '--version'], r'(.*)') or 'unknown',
+    }
+    peers = {
+        'libuv': (['pkg-config', '--modversion', 'libuv'], r'([\d.]+)'),
+        'nginx': ([kit.find('nginx') or 'nginx', '-v'], r'nginx/([\d.]+)'),
+        'beanstalkd': ([kit.find('beanstalkd') or 'beanstalkd', '-v'], r'beanstalkd ([\d.]+)'),
+        'wrk': (['wrk', '-v'], r'wrk (?:debian/)?([\d.]+)'),
+    }
+    for name, (command, pattern) in peers.items():
+        facts[name] = said_by(command, pattern) or 'not there'
+    return facts
+
+
+def as_json(results, facts, settings, elsewhere):
+    return {
+        'machine': facts,
+        'cpu_used_elsewhere': elsewhere,
+        'repetitions': settings.repetitions,
+        'seconds': settings.seconds,
+        'parts': {part: {subject: {quantity: {'median': samples.median(subject, quantity),
+                                              'values': values}
+                                   for quantity, values in quantities.items()}
+                         for subject, quantities in samples.values.items()}
+                  for part, samples in results.items()},
+    }
