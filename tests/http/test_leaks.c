@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory: none per request in a steady state, none left behind, and none is no catastrophe. */
 
+#include <sys/resource.h>
+
 #include "serve.h"
 
 #define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
@@ -124,4 +126,38 @@ WITH_SERVER(a_server_outlives_every_failed_allocation)
         site_close(&s);
     } while (failed);
     CHECK_GT(nth, 5);
+}
+
+#if defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+WITH_SERVER(connections_without_a_stack_are_dropped_and_the_server_goes_on)
+{
+    if (SANITIZED)
+        kt_test_skip("a sanitizer needs more address space than any limit leaves");
+    site s;
+    kt_http_options o = {.stack_bytes = (size_t)1 << 30};
+    struct rlimit before, small = {(rlim_t)1 << 30, RLIM_INFINITY};
+    CHECK_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    small.rlim_max = before.rlim_max;
+    site_open(&s, &o, hello, NULL);
+    CHECK_OK(kt_sleep(0));
+    CHECK_EQ(setrlimit(RLIMIT_AS, &small), 0);
+    for (int i = 0; i < 3; i++) {
+        kt_stream *c = dial(&s);
+        heard h = {.size = 0};
+        CHECK_STR(hear(c, &h, NULL), "");
+        kt_stream_close(c);
+    }
+    CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    kt_stream *c = dial(&s);
+    ask(c, GET, "hello\n");
+    kt_stream_close(c);
+    site_close(&s);
+    CHECK_ERR(s.rc, KT_ECANCELED);
 }
