@@ -102,9 +102,6 @@ int client_ask_quietly(const client_options *o, const char *target, const json_t
 /* Added to the number in "jobs[N]" where an answer names a field: for batches that go in pieces. */
 extern int64_t client_batch_offset;
 
-/* Waits; EXIT_DONE, or EXIT_INTERRUPTED by Ctrl-C. */
-int client_pause(kt_time span);
-
 /* ---- batch.c, wait.c, show.c ------------------------------------------------------------------ */
 
 /* Reads jobs from a file ("-": standard input): JSON lines, or one array. NULL after saying what is wrong. */

@@ -13,6 +13,8 @@
 #define KEEP_ALIVE KT_S(15)
 #define RUNNING_MAX 50
 #define FAILURES_MAX 20
+/* So many are read for that: one job may have failed often. */
+#define FAILURES_READ (5 * FAILURES_MAX)
 #define RECENT_MAX 20
 #define ERROR_BYTES_MAX 4096
 
@@ -49,11 +51,22 @@ static json_t *running_json(const kt_jobs *j)
     return list;
 }
 
+static bool failed_later(const kt__store_failures *failures, size_t i)
+{
+    for (size_t newer = 0; newer < i; newer++)
+        if (failures->items[newer].job.id == failures->items[i].job.id)
+            return true;
+    return false;
+}
+
+/* The newest failure of each job: a job that fails again and again must not hide the others. */
 static json_t *failures_json(kt_jobs *j, const kt__store_failures *failures)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < failures->count; i++) {
+    for (size_t i = 0; i < failures->count && json_array_size(list) < FAILURES_MAX; i++) {
         const kt__store_failure *f = &failures->items[i];
+        if (failed_later(failures, i))
+            continue;
         json_array_append_new(
             list, json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:i, s:i}", "id", (json_int_t)f->job.id,
                             "type", kt__api_text(f->job.type, KT__STORE_NAME_MAX), "label",
@@ -101,7 +114,7 @@ static int make_snapshot(kt_jobs *j)
         return -ENOMEM;
     s->references = 1;
     s->version = j->version; /* what changes while the store is asked comes with the next one */
-    int rc = kt__engine_overview(j, FAILURES_MAX, RECENT_MAX, &overview);
+    int rc = kt__engine_overview(j, FAILURES_READ, RECENT_MAX, &overview);
     if (rc == 0) {
         json_t *json = overview_json(j, &overview);
         s->text = json ? json_dumps(json, JSON_COMPACT) : NULL;

@@ -28,9 +28,7 @@ json_t *kt__api_text(kt_slice text, size_t bytes_max)
     size_t size = text.size < bytes_max ? text.size : bytes_max;
     while (size > 0 && size < text.size && ((unsigned char)text.data[size] & 0xc0) == 0x80)
         size--; /* not in the middle of a character */
-    json_t *json = json_stringn(text.data, size);
-    /* Not UTF-8: an error made of bytes that a program wrote, cut at some place. */
-    return json ? json : json_string("(not UTF-8)");
+    return kt__json_text((kt_slice){text.data, size});
 }
 
 /* What was stored as JSON; null for nothing. */

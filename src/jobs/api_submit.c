@@ -199,6 +199,19 @@ static int read_batch(batch *b, kt_jobs_fault *f)
     return 0;
 }
 
+/* A list of one is a list, too: its faults are named as the others'. */
+static int submit_batch(kt_jobs *j, const batch *b, kt_jobs_fault *f)
+{
+    kt_jobs_fault inner = {"", ""};
+    int rc = kt_jobs_submit(j, b->news, b->n, b->ids, &inner);
+    if (rc != KT_EVALIDATION)
+        return rc;
+    *f = inner;
+    if (json_is_array(b->json) && b->n == 1)
+        snprintf(f->field, sizeof f->field, "jobs[0].%.55s", inner.field);
+    return rc;
+}
+
 static json_t *answer_json(const batch *b)
 {
     if (!json_is_array(b->json))
@@ -224,7 +237,7 @@ int kt__api_submit(kt_http_exchange *x, kt_jobs *j)
     if (rc == 0)
         rc = read_batch(&b, &fault);
     if (rc == 0)
-        rc = kt_jobs_submit(j, b.news, b.n, b.ids, &fault);
+        rc = submit_batch(j, &b, &fault);
     if (rc == KT_EVALIDATION)
         return kt__api_error(x, 422, "validation", fault.field, "%s", fault.message);
     return rc < 0 ? kt__api_failure(x, rc) : kt__api_json(x, 201, answer_json(&b));

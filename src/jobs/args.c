@@ -49,6 +49,29 @@ int kt__json_parse(kt_slice text, json_t **ret_json)
     return 0;
 }
 
+/* Programs write what they like; JSON holds UTF-8 (RFC 8259, 8.1), and jansson keeps no NUL. */
+json_t *kt__json_text(kt_slice bytes)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    for (size_t i = 0; i < bytes.size;) {
+        unsigned char first = (unsigned char)bytes.data[i];
+        size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, run = 0;
+        while (i + run < bytes.size && bytes.data[i + run] && (unsigned char)bytes.data[i + run] < 0x80)
+            run++;
+        if (run == 0 && first && i + size <= bytes.size) {
+            json_t *valid = json_stringn(bytes.data + i, size);
+            run = valid ? size : 0;
+            json_decref(valid);
+        }
+        int rc = run > 0 ? kt_buffer_append(&text, bytes.data + i, run)
+                         : kt_buffer_append_string(&text, "\xef\xbf\xbd");
+        if (rc < 0)
+            return NULL;
+        i += run > 0 ? run : 1;
+    }
+    return json_stringn(text.data ? text.data : "", text.size);
+}
+
 /* ---- Arguments ----------------------------------------------------------------------------- */
 
 static int wrong_kind(const char *name, const char *kind)

@@ -14,7 +14,8 @@
 /* Of each output. As JSON a byte takes six at the worst, so that both fit into a result. */
 #define OUTPUT_BYTES_MAX ((size_t)64 << 10)
 #define ARGV_MAX 4096
-#define LAST_LINE_BYTES 120
+/* Together with what judge() puts before it, it fits into an error of 256 bytes. */
+#define LAST_LINE_BYTES 200
 
 /* ---- Arguments ----------------------------------------------------------------------------- */
 
@@ -178,40 +179,12 @@ static int make_env(const kt_jobs_args *args, strings *ret_env)
 
 /* ---- What it leaves ------------------------------------------------------------------------ */
 
-/* Programs write what they like; JSON holds UTF-8 (RFC 8259, 8.1). Bytes that are none become U+FFFD,
- * NUL too, which jansson does not keep. */
-static json_t *text_of(const kt_buffer *output)
-{
-    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
-    for (size_t i = 0; i < output->size;) {
-        unsigned char first = (unsigned char)output->data[i];
-        if (first && first < 0x80) {
-            size_t run = 1;
-            while (i + run < output->size && output->data[i + run] > 0)
-                run++;
-            if (kt_buffer_append(&text, output->data + i, run) < 0)
-                return NULL;
-            i += run;
-            continue;
-        }
-        size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-        json_t *valid = first && i + size <= output->size ? json_stringn(output->data + i, size) : NULL;
-        int rc = valid ? kt_buffer_append(&text, output->data + i, size)
-                       : kt_buffer_append_string(&text, "\xef\xbf\xbd");
-        json_decref(valid);
-        if (rc < 0)
-            return NULL;
-        i += valid ? size : 1;
-    }
-    return json_stringn(text.data ? text.data : "", text.size);
-}
-
 static int keep_result(kt_jobs_attempt *job, const kt_process_status *status, const kt_buffer *out,
                        const kt_buffer *err, int dropped)
 {
     json_t *json = json_pack("{s:i, s:i, s:o, s:o, s:i}", "exit_code", status->exit_code, "signal",
-                             status->signal, "stdout", text_of(out), "stderr", text_of(err),
-                             "dropped_bytes", dropped);
+                             status->signal, "stdout", kt__json_text(kt_buffer_slice(out)), "stderr",
+                             kt__json_text(kt_buffer_slice(err)), "dropped_bytes", dropped);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (!text)
@@ -231,6 +204,8 @@ static kt_slice last_line(const kt_buffer *output)
     while (start > 0 && output->data[start - 1] != '\n')
         start--;
     size_t size = end - start < LAST_LINE_BYTES ? end - start : LAST_LINE_BYTES;
+    while (size > 0 && size < end - start && ((unsigned char)output->data[start + size] & 0xc0) == 0x80)
+        size--; /* not in the middle of a character */
     return (kt_slice){output->data ? output->data + start : "", size};
 }
 

@@ -118,6 +118,9 @@ int kt__worker_run(void *jobs);
  * *ret_json, to be json_decref'ed; KT_EVALIDATION with the position in kt_error_detail; -ENOMEM. */
 int kt__json_parse(kt_slice text, json_t **ret_json) KT_CHECKED;
 
+/* A string of what a program wrote: bytes that are no UTF-8, and NUL, become U+FFFD. NULL: no memory. */
+json_t *kt__json_text(kt_slice bytes);
+
 /* ---- For the API ----------------------------------------------------------------------------- */
 
 int kt__engine_get(kt_jobs *j, int64_t id, kt__store_job *ret_job, kt__store_attempts *ret_attempts) KT_CHECKED;

@@ -127,6 +127,7 @@ static int run_body(void *arg)
     if (a->job.timeout > 0)
         rc = kt_timeout_end(&limit, rc);
     b->end->rc = rc;
+    b->end->error[0] = '\0';
     b->end->by_timeout = rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
     if (b->end->by_timeout)
         snprintf(b->end->error, sizeof b->end->error, "timed out after %.3g s",

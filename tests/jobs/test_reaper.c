@@ -264,11 +264,12 @@ static int serve(void *arg)
     kt_slice line;
     if (rc == 0)
         rc = kt_stream_read_line(kt_process_stdout(job), 100, &line);
-    if (rc < 0)
-        return rc;
-    char *rest;
+    if (rc <= 0)
+        return -EIO;
+    char numbers[128] = "", *rest;
+    memcpy(numbers, line.data, line.size);
     news n = {.reaper = kt__reaper_pid(s->reaper), .leader = kt_process_pid(job)};
-    n.great_grandchild = (pid_t)strtol(line.data, &rest, 10);
+    n.great_grandchild = (pid_t)strtol(numbers, &rest, 10);
     n.grandchild = (pid_t)strtol(rest, NULL, 10);
     if (write(s->news_fd, &n, sizeof(n)) != sizeof(n))
         return -EIO;

@@ -22,7 +22,9 @@ const SHRINK_TICKS = 5;
 const LONG_ERROR = 160;
 
 const $ = (id) => document.getElementById(id);
-const count = (n) => Number(n || 0).toLocaleString('en');
+const count = (n, form) => Number(n || 0).toLocaleString('en', form);
+/* On a phone seven digits would not fit. */
+const brief = (n) => count(n, n < 1e6 ? {} : { notation: 'compact', maximumFractionDigits: 2 });
 
 let stats = null;
 
@@ -171,9 +173,11 @@ const rate = {
         this.done.delete(s);
     const { known, sum } = this.last(RATE_SECONDS, end);
     const { peak } = this.last(GRAPH_SECONDS, end);
+    const minute = this.last(60, end);
     const mean = sum / known;
     const text = !known ? '–' : !sum || mean >= 10 ? count(Math.round(mean)) : mean.toFixed(1);
-    const more = count(this.last(60, end).sum) + ' in the last minute, peak ' + count(peak);
+    const more = `${count(minute.sum)} in the last ${minute.known < 60 ? minute.known + ' s'
+      : 'minute'}, peak ${count(peak)}`;
     put($('rate'), text);
     put($('rate-more'), more);
     $('spark').ariaLabel = 'Finished a second: ' + text + ' now, ' + more;
@@ -244,12 +248,13 @@ class Row {
     const state = STATES.includes(job.state) ? job.state : 'ready';
     if (this.shown !== state) {
       this.shown = state;
-      const retry = this.list === failures && state === 'scheduled';
+      const retry = this.list === failures && (state === 'scheduled' || state === 'ready');
       this.state.className = 'state s-' + state;
       this.state.replaceChildren(stateIcon(state), retry ? 'retry' : state);
     }
-    const meta = [job.attempt && 'attempt ' + job.attempt + '/' + job.attempts_max,
-      job.type, job.queue].filter(Boolean).join(' · ');
+    /* Attempts that crashes of the server ended are numbered, but use up none. */
+    const of = job.attempt > job.attempts_max ? '' : '/' + job.attempts_max;
+    const meta = [job.attempt && 'attempt ' + job.attempt + of, job.type, job.queue].filter(Boolean).join(' · ');
     put(this.label, visible(job.label || job.type));
     put(this.meta, visible(meta));
     this.label.title = this.label.textContent;
@@ -362,15 +367,21 @@ class Row {
 
 const pre = (text, name) => el('pre', { tabindex: '0', class: name || '' }, visible(text));
 
+const facts = (pairs) => el('dl', {}, ...pairs.map(([name, value]) =>
+  el('div', {}, el('dt', {}, visible(name)), el('dd', {}, visible(value)))));
+
 /* An object is shown entry by entry, so that captured output keeps its lines. */
 function blocks(title, value) {
   if (value === null || value === undefined || value === '')
     return [];
-  if (typeof value === 'object' && !Array.isArray(value))
-    return Object.entries(value).flatMap(([name, part]) =>
-      blocks(title + ': ' + visible(name), part));
-  return [el('div', {}, el('h3', {}, title),
-    pre(typeof value === 'string' ? value : JSON.stringify(value)))];
+  if (typeof value !== 'object' || Array.isArray(value))
+    return [el('div', {}, el('h3', {}, title),
+      pre(typeof value === 'string' ? value : JSON.stringify(value)))];
+  const small = ([, part]) => ['number', 'boolean'].includes(typeof part);
+  const parts = Object.entries(value);
+  return [...parts.some(small) ? [el('h3', {}, title), facts(parts.filter(small))] : [],
+    ...parts.filter((part) => !small(part)).flatMap(([name, part]) =>
+      blocks(title + ': ' + visible(name), part))];
 }
 
 function attemptItem(attempt) {
@@ -383,9 +394,9 @@ function attemptItem(attempt) {
 
 function fillPanel(panel, job) {
   const attempts = job.attempts || [];
-  const facts = [
+  const known = [
     ['State', job.state], ['Queue', job.queue], ['Priority', job.priority],
-    ['Attempts', attempts.length + ' of ' + job.attempts_max],
+    ['Attempts', (job.attempts_made ?? attempts.length) + ' of ' + job.attempts_max],
     ['Timeout', job.timeout && job.timeout + ' s'],
     ['Created', clock(job.created_at)],
     ['Due', job.state === 'scheduled' && clock(job.run_at)],
@@ -393,10 +404,7 @@ function fillPanel(panel, job) {
     ['Finished', job.finished_at && clock(job.finished_at)],
     ['Server crashes', job.crashes],
   ].filter(([name, value]) => value || name === 'Priority');
-  panel.replaceChildren(
-    el('dl', {}, ...facts.map(([name, value]) =>
-      el('div', {}, el('dt', {}, name), el('dd', {}, visible(value))))),
-    ...blocks('Arguments', job.args));
+  panel.replaceChildren(facts(known), ...blocks('Arguments', job.args));
   if (attempts.length > 0)
     panel.append(el('h3', {}, 'Attempts'), el('ol', {}, ...attempts.map(attemptItem)));
   if (job.error !== attempts.at(-1)?.error)
@@ -701,7 +709,7 @@ let drawing = false;
 function draw() {
   drawing = false;
   for (const state of STATES)
-    put($('count-' + state), count(stats.counts[state]));
+    put($('count-' + state), brief(stats.counts[state]));
   put($('running-note'), stats.running_total + ' of ' + stats.concurrency + ' workers busy');
   running.set(stats.running.map((job) => ({ ...job, state: 'running' })));
   failures.set(stats.failures);
