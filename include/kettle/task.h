@@ -106,6 +106,21 @@ KT_API int kt_run(KT__JOB) KT_CHECKED;
 /* The same with options; NULL options mean the defaults. Like asyncio.Runner. */
 KT_API int kt_run_with(const kt_options *options, KT__JOB) KT_CHECKED;
 
+/* Several main tasks on one loop, one after the other. Tasks that are left over stand still between two
+ * runs and go on in the next; kt_runner_close cancels and joins them. kt_run is the three in a row.
+ * All on one thread. Like asyncio.Runner. */
+typedef struct kt_runner kt_runner;
+
+/* Makes a loop; options as for kt_run_with. The caller owns *ret_runner. Errors as kt_run. */
+KT_API int kt_runner_open(const kt_options *options, kt_runner **ret_runner) KT_CHECKED;
+
+/* Runs fn as the main task, until it has ended. Returns its result; errors as kt_run. Inside a loop it is
+ * misuse. */
+KT_API int kt_runner_run(kt_runner *r, KT__JOB) KT_CHECKED;
+
+/* Cancels and joins what is left, and ends the loop; NULL is allowed. Inside a loop it is misuse. */
+KT_API void kt_runner_close(kt_runner *r);
+
 /* ---- Tasks ----------------------------------------------------------------------------- */
 
 /* Makes a task that runs fn; it starts when the caller next suspends, after all that are ready

@@ -234,8 +234,11 @@ static inline kt_task *kt__self(const char *what)
     return l->current;
 }
 
-/* Runs the loop until the main task is done and has been followed by what was left. */
+/* Runs the loop until the main task is done. */
 void kt__loop_run(kt_loop *l);
+
+/* Cancels and runs what is left, ends the pool, and lets the last callbacks run. */
+void kt__loop_finish(kt_loop *l);
 
 /* Runs the fresh task t at once, on behalf of the running task, which goes on as soon as t first
  * suspends or ends. */
@@ -370,6 +373,8 @@ bool kt__pool_run_one(kt_loop *l);
 
 /* ---- Signals and faults (signal.c, overflow.c) ----------------------------------------------- */
 
+void kt__sigpipe_block(kt_loop *l);
+void kt__sigpipe_restore(const kt_loop *l);
 void kt__signals_take(kt_loop *l);
 void kt__signals_give_back(kt_loop *l);
 void kt__signals_look(kt_loop *l);

@@ -107,60 +107,106 @@ static int loop_open(kt_loop *l, const kt_options *options)
         return rc;
     }
     kt__stacks_open(&l->stacks, l->options.stack_bytes);
-    kt__signals_take(l);
     return 0;
 }
 
 static void loop_close(kt_loop *l)
 {
-    kt__signals_give_back(l);
     kt__overflow_unwatch(l);
     l->driver->close(l);
     kt__inbox_close(l);
     kt__stacks_close(&l->stacks);
 }
 
+/* ---- The runner ---------------------------------------------------------------------------- */
+
+struct kt_runner {
+    kt_loop loop;
+};
+
 /* What the main task says of its end becomes what the thread says. */
 static int main_result(kt_loop *l, char *words, size_t size)
 {
     int rc = l->main->rc;
     snprintf(words, size, "%s", l->main->detail ? l->main->detail : "");
-    kt__task_free(l->main);
+    kt__task_free(kt_steal(l->main));
     return rc == KT_ECANCELED && l->main_signalled ? -EINTR : rc;
 }
 
-static int run_in(kt_loop *l, KT__JOB)
+int kt_runner_open(const kt_options *options, kt_runner **ret_runner)
 {
+    kt_runner *r = kt_calloc(1, sizeof *r);
+    if (!r)
+        return -ENOMEM;
+    int rc = loop_open(&r->loop, options);
+    if (rc < 0) {
+        kt_free(r);
+        return rc;
+    }
+    *ret_runner = r;
+    return 0;
+}
+
+/* From here to leave() this thread is the loop's. */
+static void enter(kt_loop *l, const char *what)
+{
+    if (kt__loop)
+        kt__misuse("%s: a loop runs on this thread already", what);
+    kt__loop = l;
+    kt__sigpipe_block(l);
+}
+
+static void leave(const kt_loop *l)
+{
+    kt__sigpipe_restore(l);
+    kt__loop = NULL;
+}
+
+int kt_runner_run(kt_runner *r, KT__JOB)
+{
+    kt_loop *l = &r->loop;
     const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
     char words[256] = "";
-    kt__loop = l;
+    enter(l, "kt_runner_run");
+    kt__signals_take(l);
     int rc = kt__task_new(l, &named, fn, arg, size, &l->main);
     if (rc == 0) {
         kt__loop_run(l);
-        kt__pool_close(l);
         rc = main_result(l, words, sizeof words);
-        kt__tasks_free_unclaimed(l);
     }
-    kt__loop = NULL;
+    kt__signals_give_back(l);
+    leave(l);
     if (rc < 0)
         kt_error_set(rc, "%s", words);
     return rc;
 }
 
+void kt_runner_close(kt_runner *r)
+{
+    if (!r)
+        return;
+    kt_loop *l = &r->loop;
+    enter(l, "kt_runner_close");
+    kt__loop_finish(l);
+    kt__tasks_free_unclaimed(l);
+    leave(l);
+    loop_close(l);
+    kt_free(r);
+}
+
 int kt_run_with(const kt_options *options, KT__JOB)
 {
+    char words[256];
+    kt_runner *r;
     if (kt__loop)
         kt__misuse("kt_run: a loop runs on this thread already");
-    kt_loop *l = kt_calloc(1, sizeof *l);
-    if (!l)
-        return -ENOMEM;
-    int rc = loop_open(l, options);
-    if (rc == 0) {
-        rc = run_in(l, fn, arg, size);
-        loop_close(l);
-    }
-    kt_free(l);
-    return rc;
+    int rc = kt_runner_open(options, &r);
+    if (rc < 0)
+        return rc;
+    rc = kt_runner_run(r, fn, arg, size);
+    snprintf(words, sizeof words, "%s", kt_error_detail());
+    kt_runner_close(r);
+    return rc < 0 ? kt_error_set(rc, "%s", words) : rc;
 }
 
 int kt_run(KT__JOB)

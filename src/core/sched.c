@@ -310,16 +310,31 @@ static void main_ended(kt_task *t)
 
 void kt__loop_run(kt_loop *l)
 {
+    l->main_over = false;
     l->main->on_done = main_ended;
     run_until(l, main_done, 0);
+}
+
+/* The last hops and callbacks, and what other threads have posted. */
+static void drain(kt_loop *l)
+{
+    do {
+        while (l->now.next != &l->now || l->next.next != &l->next) {
+            pass_take(l);
+            run_pass(l);
+        }
+    } while (kt__inbox_drain(l));
+}
+
+void kt__loop_finish(kt_loop *l)
+{
     while (l->tasks_first) { /* once, unless the clean-up spawns new ones */
         uint64_t last = l->ids;
         for (kt_task *t = l->tasks_first; t; t = t->all_next)
             kt_task_cancel(t);
         run_until(l, all_done, last);
     }
-    while (l->next.next != &l->next) { /* the last hops and callbacks */
-        pass_take(l);
-        run_pass(l);
-    }
+    drain(l);
+    kt__pool_close(l);
+    drain(l);
 }

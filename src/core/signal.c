@@ -51,12 +51,22 @@ static bool has_handler_of_ours(int number)
            action.sa_handler == on_signal;
 }
 
-void kt__signals_take(kt_loop *l)
+void kt__sigpipe_block(kt_loop *l)
 {
     sigset_t pipe;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, &l->signals_before);
+}
+
+void kt__sigpipe_restore(const kt_loop *l)
+{
+    if (!sigismember(&l->signals_before, SIGPIPE))
+        pthread_sigmask(SIG_SETMASK, &l->signals_before, NULL);
+}
+
+void kt__signals_take(kt_loop *l)
+{
     if (l->options.no_signals || l->simulated || atomic_flag_test_and_set(&in_use))
         return;
     l->has_signals = true;
@@ -80,8 +90,6 @@ void kt__signals_give_back(kt_loop *l)
         atomic_flag_clear(&in_use);
         l->has_signals = false;
     }
-    if (!sigismember(&l->signals_before, SIGPIPE))
-        pthread_sigmask(SIG_SETMASK, &l->signals_before, NULL);
 }
 
 void kt__signals_look(kt_loop *l)

@@ -283,24 +283,31 @@ static void touch(void *arg)
     ++*(int *)arg;
 }
 
+static gate home;
+
 KT_FN(calls_home_late, a, struct {
     kt_loop *loop;
     int *called;
 })
 {
+    sem_post(&home.begun);
     nap(10);
     return kt_call_threadsafe(a->loop, touch, a->called);
 }
 
 static int abandons_a_caller(void *arg)
 {
-    return kt_thread_abandon(KT_WITH(calls_home_late, kt_loop_current(), arg), NULL);
+    int rc = kt_thread_abandon(KT_WITH(calls_home_late, kt_loop_current(), arg), NULL);
+    if (rc == 0 && !simulated())
+        sem_wait(&home.begun);
+    return rc;
 }
 
 /* The call is dropped or made, and leaves no memory either way. */
 TEST_WITH(a_job_that_outlasts_main_may_still_call_the_loop, KT_TEST_NO_LOOP)
 {
     int called = 0;
+    gate_open(&home);
     CHECK_OK(kt_run(abandons_a_caller, &called, 0));
     CHECK_LE(called, 1);
 }

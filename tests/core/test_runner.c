@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+
+/* One loop, several main tasks. */
+
+#include <kettle/loop.h>
+#include <kettle/test.h>
+
+static int seven(void *arg)
+{
+    (void)arg;
+    return 7;
+}
+
+static int count_each_second(void *arg)
+{
+    int *count = arg;
+    for (;;) {
+        int rc = kt_sleep(KT_S(1));
+        if (rc < 0) {
+            *count = -*count;
+            return rc;
+        }
+        ++*count;
+    }
+}
+
+static int leave_a_task(void *arg)
+{
+    kt_task *t;
+    int rc = kt_spawn(count_each_second, arg, 0, &t);
+    if (rc == 0)
+        kt_task_detach(t);
+    return rc;
+}
+
+static int sleep_for(void *arg)
+{
+    return kt_sleep(*(kt_time *)arg);
+}
+
+static kt_runner *virtual_runner(void)
+{
+    kt_runner *r = NULL;
+    CHECK_OK(kt_runner_open(&(kt_options){.virtual_time = true}, &r));
+    return r;
+}
+
+TEST_WITH(a_runner_runs_several_main_tasks, KT_TEST_NO_LOOP)
+{
+    kt_runner *r = virtual_runner();
+    CHECK_EQ(kt_runner_run(r, seven, NULL, 0), 7);
+    CHECK_EQ(kt_runner_run(r, seven, NULL, 0), 7);
+    kt_runner_close(r);
+    kt_runner_close(NULL);
+}
+
+TEST_WITH(what_is_left_stands_still_between_runs_and_is_cancelled_at_the_end, KT_TEST_NO_LOOP)
+{
+    int count = 0;
+    kt_time two_and_a_half = KT_MS(2500);
+    kt_runner *r = virtual_runner();
+    CHECK_OK(kt_runner_run(r, leave_a_task, &count, 0));
+    CHECK_EQ(count, 0);
+    CHECK_OK(kt_runner_run(r, sleep_for, &two_and_a_half, 0));
+    CHECK_EQ(count, 2);
+    CHECK(kt_loop_current() == NULL);
+    kt_runner_close(r);
+    CHECK_EQ(count, -2);
+}
+
+static int run_inside(void *arg)
+{
+    return kt_runner_run(arg, seven, NULL, 0);
+}
+
+TEST_DIES(running_a_runner_inside_a_loop_is_misuse, KT_TEST_NO_LOOP, "a loop runs on this thread already")
+{
+    kt_runner *r = virtual_runner();
+    CHECK_OK(kt_runner_run(r, run_inside, r, 0));
+}
