@@ -32,6 +32,7 @@ HEADERS = {
     'context.h': 'core',
     'coroutine.h': 'core',
     'future.h': 'core',
+    'signal.h': 'core',
     'group.h': 'core',
     'loop.h': 'core',
     'periodic.h': 'core',

@@ -17,6 +17,7 @@
 #include <kettle/memory.h>
 #include <kettle/process.h>
 #include <kettle/queue.h>
+#include <kettle/signal.h>
 #include <kettle/stream.h>
 #include <kettle/sync.h>
 #include <kettle/task.h>

@@ -157,6 +157,7 @@ struct kt_loop {
     bool main_signalled; /* a signal asked the main task to stop */
     bool has_signals, watches_faults;
     sigset_t signals_before;
+    struct kt_signal *signal_handlers; /* of the program's own */
     void *alternate_stack; /* of the thread, if the loop gave it one */
     kt_options options;
 
@@ -378,6 +379,7 @@ void kt__sigpipe_restore(const kt_loop *l);
 void kt__signals_take(kt_loop *l);
 void kt__signals_give_back(kt_loop *l);
 void kt__signals_look(kt_loop *l);
+void kt__signal_handlers_look(kt_loop *l);
 int kt__overflow_watch(kt_loop *l);
 void kt__overflow_unwatch(kt_loop *l);
 

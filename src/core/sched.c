@@ -255,6 +255,7 @@ static void poll_world(kt_loop *l)
     kt__inbox_awake(l);
     kt__inbox_drain(l);
     kt__signals_look(l);
+    kt__signal_handlers_look(l);
     l->polled = kt__clock_now(l);
     kt__timers_expire(l, l->polled);
     l->passes_left = l->simulated ? 0 : PASSES_BETWEEN_POLLS;

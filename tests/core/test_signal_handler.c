@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Signals as callbacks. */
+
+#include <errno.h>
+#include <kettle/loop.h>
+#include <kettle/signal.h>
+#include <kettle/test.h>
+#include <signal.h>
+#include <unistd.h>
+
+static void say(void *word)
+{
+    CHECK(kt_task_current() == NULL);
+    kt_test_say("%s", (const char *)word);
+}
+
+TEST_WITH(a_signal_is_a_callback_of_the_loop, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_signal) usr1 = KT_SIGNAL_INIT;
+    CHECK_OK(kt_signal_handle(&usr1, SIGUSR1, say, "usr1"));
+    CHECK_OK(kill(getpid(), SIGUSR1));
+    kt_test_say("sent");
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_OK(kill(getpid(), SIGUSR1));
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_TRACE("sent\nusr1\nusr1");
+}
+
+TEST_WITH(the_handler_is_given_back, KT_TEST_REAL_TIME)
+{
+    struct sigaction now;
+    kt_signal hup = KT_SIGNAL_INIT;
+    CHECK_OK(kt_signal_handle(&hup, SIGHUP, say, "hup"));
+    kt_signal_release(&hup);
+    kt_signal_release(&hup);
+    CHECK_OK(sigaction(SIGHUP, NULL, &now));
+    CHECK(now.sa_handler == SIG_DFL);
+}
+
+TEST_WITH(a_handler_for_sigint_replaces_the_cancelling, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_signal) quit = KT_SIGNAL_INIT;
+    CHECK_OK(kt_signal_handle(&quit, SIGINT, say, "asked to stop"));
+    CHECK_OK(kill(getpid(), SIGINT));
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_TRACE("asked to stop");
+}
+
+TEST_WITH(a_signal_has_one_taker, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_signal) first = KT_SIGNAL_INIT, second = KT_SIGNAL_INIT;
+    CHECK_OK(kt_signal_handle(&first, SIGUSR2, say, "x"));
+    CHECK_ERR(kt_signal_handle(&second, SIGUSR2, say, "x"), -EBUSY);
+    CHECK_ERR(kt_signal_handle(&second, SIGKILL, say, "x"), -EINVAL);
+    CHECK_ERR(kt_signal_handle(&second, 4711, say, "x"), -EINVAL);
+}
+
+TEST(the_simulated_driver_knows_no_signals)
+{
+    kt_signal s = KT_SIGNAL_INIT;
+    bool simulated = strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0;
+    CHECK_ERR(kt_signal_handle(&s, SIGUSR1, say, "x"), simulated ? KT_ENOTSIM : 0);
+    kt_signal_release(&s);
+}
