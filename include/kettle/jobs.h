@@ -156,7 +156,8 @@ KT_API void kt_jobs_close(kt_jobs *j);
 /* Works: claims jobs and runs them, until the calling task is cancelled. Then it claims nothing new,
  * gives running jobs the grace period, cancels the rest, which go back to ready with no attempt
  * used, and returns the cancellation's code. A second cancellation ends the grace period. KT_ESTORE
- * when the store failed for good. One at a time. Suspends. */
+ * when the store failed for good, KT_ECLOSED when the process that guards the jobs' programs was
+ * ended from outside: running jobs go back to ready then. One at a time. Suspends. */
 KT_API int kt_jobs_run(kt_jobs *j) KT_CHECKED;
 
 /* One job to be. Zero means the type's own. */

@@ -14,7 +14,8 @@
 
 static int complain(const char *path, const char *what)
 {
-    fprintf(stderr, "kettle-jobs submit: %s: %s\n", strcmp(path, "-") == 0 ? "standard input" : path, what);
+    fprintf(stderr, "kettle-jobs submit: %s: %s\n",
+            strcmp(path, "-") == 0 ? "standard input" : path, what);
     return -1;
 }
 
@@ -51,7 +52,8 @@ static json_t *parse(const char *path, kt_slice text, size_t line)
     json_t *json = json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, &error);
     if (json)
         return json;
-    snprintf(what, sizeof what, "line %zu: no valid JSON: %s", line + (size_t)error.line - 1, error.text);
+    snprintf(what, sizeof what, "line %zu: no valid JSON: %s", line + (size_t)error.line - 1,
+             error.text);
     complain(path, what);
     return NULL;
 }
@@ -118,7 +120,7 @@ static void tell(const client_options *o, const json_t *reply)
     if (o->json)
         print_json(reply);
     else
-        json_array_foreach (json_object_get(reply, "ids"), i, id)
+        json_array_foreach(json_object_get(reply, "ids"), i, id)
             printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(id));
     fflush(stdout);
 }
@@ -135,7 +137,8 @@ int batch_submit(const client_options *o, json_t *jobs, json_t **ret_ids)
         json_decref(piece);
         if (status != EXIT_DONE) {
             if (client_batch_offset > 0)
-                fprintf(stderr, "The first %" PRId64 " jobs were taken in; the rest was not tried.\n",
+                fprintf(stderr,
+                        "The first %" PRId64 " jobs were taken in; the rest was not tried.\n",
                         client_batch_offset);
             json_decref(ids);
             return status;

@@ -9,8 +9,8 @@
 
 static const char help[] =
     "usage: kettle-jobs cancel [OPTION]... ID...\n"
-    "Cancels jobs: one that waits never starts, one that runs is stopped with all its processes.\n\n"
-    CLIENT_HELP
+    "Cancels jobs: one that waits never starts, one that runs is stopped with all its "
+    "processes.\n\n" CLIENT_HELP
     "\nExit status: 0 done; 1 the server said no, as for a job that has ended; 2 wrong usage;\n"
     "3 the server cannot be reached.\n";
 

@@ -6,10 +6,8 @@
 #include <inttypes.h>
 #include <kettle/http.h>
 #include <kettle/timeout.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 #include "program.h"
 
@@ -59,16 +57,19 @@ static bool parse_server(const char *url, char *ret_host, size_t host_size, uint
 
 static int unreachable(const client_options *o, const request *r, int rc)
 {
-    bool refused = rc == -ECONNREFUSED || rc == KT_ENAME || rc == -ENETUNREACH || rc == -EHOSTUNREACH;
+    bool refused =
+        rc == -ECONNREFUSED || rc == KT_ENAME || rc == -ENETUNREACH || rc == -EHOSTUNREACH;
     if (rc == KT_ETIMEDOUT)
-        fprintf(stderr, "kettle-jobs: %s did not answer within %g s; give it more with --time-limit\n",
+        fprintf(stderr,
+                "kettle-jobs: %s did not answer within %g s; give it more with --time-limit\n",
                 o->server, (double)o->time_limit / 1e9);
     else
         fprintf(stderr, "kettle-jobs: cannot reach %s: %s\n", o->server, r->why);
     if (refused)
         fprintf(stderr, "Start a server with 'kettle-jobs serve', or name one with --server.\n");
     else if (r->call.body)
-        fprintf(stderr, "The server may have taken the request all the same: see 'kettle-jobs list'.\n");
+        fprintf(stderr,
+                "The server may have taken the request all the same: see 'kettle-jobs list'.\n");
     return EXIT_UNREACHABLE;
 }
 
@@ -102,14 +103,16 @@ static int refused(const client_options *o, const request *r, const json_t *json
 static int judge(const client_options *o, request *r, bool quiet, answer *ret_answer)
 {
     json_error_t error;
-    json_t *json = json_loadb(r->reply.body.data ? r->reply.body.data : "", r->reply.body.size, 0, &error);
+    json_t *json =
+        json_loadb(r->reply.body.data ? r->reply.body.data : "", r->reply.body.size, 0, &error);
     int status = EXIT_DONE;
     if (quiet && r->reply.status == 503)
         status = EXIT_UNREACHABLE; /* it is on its way out, and may come back */
     else if (r->reply.status >= 400)
         status = refused(o, r, json);
     else if (!json || r->reply.status >= 300) {
-        fprintf(stderr, "kettle-jobs: %s does not answer as a kettle-jobs server does\n", o->server);
+        fprintf(stderr, "kettle-jobs: %s does not answer as a kettle-jobs server does\n",
+                o->server);
         status = EXIT_FAILED;
     }
     if (status != EXIT_DONE) {
@@ -126,7 +129,8 @@ static int ask(const client_options *o, const char *target, const json_t *body, 
     char host[256];
     uint16_t port;
     if (!parse_server(o->server, host, sizeof host, &port)) {
-        fprintf(stderr, "kettle-jobs: '%s' is no server's URL; it must be as http://127.0.0.1:8000\n",
+        fprintf(stderr,
+                "kettle-jobs: '%s' is no server's URL; it must be as http://127.0.0.1:8000\n",
                 o->server);
         return EXIT_USAGE;
     }

@@ -18,8 +18,7 @@ static const char help[] =
     "  --type TYPE          jobs of this type\n"
     "  --queue NAME         jobs of this queue\n"
     "  --limit N            at most so many (50)\n"
-    "  --after ID           older ones than this\n\n"
-    CLIENT_HELP
+    "  --after ID           older ones than this\n\n" CLIENT_HELP
     "\nExit status: 0 done; 1 the server said no; 2 wrong usage; 3 the server cannot be reached.\n";
 
 enum { STATE = OPTION_OWN, TYPE, QUEUE, LIMIT, AFTER };
@@ -83,28 +82,35 @@ static int read_page(listing *l, json_t *jobs, int64_t *ret_next)
 
 enum { ID, STATE_OF, TYPE_OF, QUEUE_OF, PRIORITY, TRIES, CREATED, LABEL, COLUMNS };
 
-static const char *const heads[COLUMNS] = {"ID", "STATE", "TYPE", "QUEUE", "PRI", "TRIES", "CREATED", "JOB"};
+static const char *const heads[COLUMNS] = {"ID",  "STATE", "TYPE",    "QUEUE",
+                                           "PRI", "TRIES", "CREATED", "JOB"};
 
 typedef struct row {
     char numbers[3][32];
+    char created[24];
     const char *cells[COLUMNS];
 } row;
 
 static void fill_row(const json_t *job, row *r)
 {
-    snprintf(r->numbers[0], 32, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(job, "id")));
+    snprintf(r->numbers[0], 32, "%" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(job, "id")));
     snprintf(r->numbers[1], 32, "%" JSON_INTEGER_FORMAT,
              json_integer_value(json_object_get(job, "priority")));
     snprintf(r->numbers[2], 32, "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
              json_integer_value(json_object_get(job, "attempts_made")),
              json_integer_value(json_object_get(job, "attempts_max")));
+    snprintf(r->created, 20, "%s", json_text(job, "created_at")); /* to the second */
+    char *letter = strchr(r->created, 'T');
+    if (letter)
+        *letter = ' ';
     r->cells[ID] = r->numbers[0];
     r->cells[STATE_OF] = json_text(job, "state");
     r->cells[TYPE_OF] = json_text(job, "type");
     r->cells[QUEUE_OF] = json_text(job, "queue");
     r->cells[PRIORITY] = r->numbers[1];
     r->cells[TRIES] = r->numbers[2];
-    r->cells[CREATED] = json_text(job, "created_at");
+    r->cells[CREATED] = r->created;
     r->cells[LABEL] = json_text(job, "label");
 }
 
@@ -146,13 +152,15 @@ static void print_table(const json_t *jobs)
         head.cells[c] = heads[c];
         widths[c] = strlen(heads[c]);
     }
-    json_array_foreach (jobs, i, job) {
+    json_array_foreach(jobs, i, job)
+    {
         fill_row(job, &r);
         for (int c = 0; c < LABEL; c++)
             widths[c] = text_width(r.cells[c]) > widths[c] ? text_width(r.cells[c]) : widths[c];
     }
     print_row(&head, widths, line, true);
-    json_array_foreach (jobs, i, job) {
+    json_array_foreach(jobs, i, job)
+    {
         fill_row(job, &r);
         print_row(&r, widths, line, false);
     }
@@ -170,7 +178,8 @@ static int list(listing *l)
         l->after = next;
     } while (status == EXIT_DONE && next && (int64_t)json_array_size(jobs) < l->limit);
     if (status == EXIT_DONE && l->client.json) {
-        json_t *all = json_pack("{s:O, s:o}", "jobs", jobs, "next", next ? json_integer(next) : json_null());
+        json_t *all =
+            json_pack("{s:O, s:o}", "jobs", jobs, "next", next ? json_integer(next) : json_null());
         print_json(all);
         json_decref(all);
     } else if (status == EXIT_DONE && json_array_size(jobs) == 0) {

@@ -15,8 +15,7 @@ static const char help[] =
     "  list        list jobs\n"
     "  show ID     all about a job\n"
     "  cancel ID   stop a job, or keep it from starting\n\n"
-    "Options, here or behind the command (but not for serve):\n"
-    CLIENT_HELP
+    "Options, here or behind the command (but not for serve):\n" CLIENT_HELP
     "  --version            the version\n\n"
     "'kettle-jobs COMMAND --help' tells more about a command.\n"
     "Exit status: 0 done; 1 the server said no, or a job failed that was waited for;\n"

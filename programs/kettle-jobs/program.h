@@ -19,7 +19,7 @@
 /* Exit statuses, as the manual lists them. */
 enum {
     EXIT_DONE = 0,
-    EXIT_FAILED = 1,      /* the server said no, or a job failed that was waited for */
+    EXIT_FAILED = 1, /* the server said no, or a job failed that was waited for */
     EXIT_USAGE = 2,
     EXIT_UNREACHABLE = 3,
     EXIT_INTERRUPTED = 130,
@@ -51,11 +51,13 @@ enum {
     OPTION_OWN,
 };
 
+/* clang-format off */
 #define CLIENT_OPTIONS \
     {"server", required_argument, NULL, OPTION_SERVER}, \
     {"time-limit", required_argument, NULL, OPTION_TIME_LIMIT}, \
     {"json", no_argument, NULL, OPTION_JSON}, \
     {"help", no_argument, NULL, OPTION_HELP}
+/* clang-format on */
 
 #define CLIENT_HELP \
     "  --server URL         the server (http://127.0.0.1:8000, or KETTLE_JOBS_SERVER)\n" \

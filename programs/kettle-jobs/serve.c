@@ -23,7 +23,8 @@
 #define CONCURRENCY_MAX 10000
 #define LOCK_WAIT_DEFAULT KT_S(10)
 #define BODY_BYTES_MAX (16u << 20)
-/* A handler's deepest call is jansson at 64 levels, with SQLite on other threads. */
+/* A handler's deepest call is jansson at 64 levels, with SQLite on other threads: the API's tests need
+ * between 16 and 32 KiB. The room is address space until it is touched. */
 #define HANDLER_STACK_BYTES ((size_t)256 << 10)
 #define CONNECTIONS_MAX 500
 #define PAGE_FILES_MAX 16
@@ -88,8 +89,11 @@ static void log_request(const kt_http_record *r, void *arg)
         return;
     snprintf(line, sizeof line, "http: %d to %s: %.*s %.*s%s%s", r->status, r->peer,
              (int)(r->method.size < 16 ? r->method.size : 16), r->method.data ? r->method.data : "",
-             (int)(r->target.size < 200 ? r->target.size : 200), r->target.data ? r->target.data : "",
-             r->rc < 0 ? ": " : "", r->reason ? r->reason : r->rc < 0 ? kt_strerror(r->rc) : "");
+             (int)(r->target.size < 200 ? r->target.size : 200),
+             r->target.data ? r->target.data : "", r->rc < 0 ? ": " : "",
+             r->reason   ? r->reason
+             : r->rc < 0 ? kt_strerror(r->rc)
+                         : "");
     log_line(line, arg);
 }
 
@@ -131,9 +135,10 @@ static void announce(const server *s)
 {
     const char *open = strchr(s->host, ':') ? "[" : "", *close = *open ? "]" : "";
     if (!is_loopback(s->host))
-        log_line("warning: others than this machine can reach the server; whoever does can run programs "
-                 "as this user: put a proxy that asks who they are in front",
-                 NULL);
+        log_line(
+            "warning: others than this machine can reach the server; whoever does can run programs "
+            "as this user: put a proxy that asks who they are in front",
+            NULL);
     printf("kettle-jobs: http://%s%s%s:%u (store %s, %u workers)\n", open, s->host, close,
            kt_listener_port(s->listener), s->options.path, s->options.concurrency);
     fflush(stdout);
@@ -144,11 +149,12 @@ static int serve(void *arg)
     server *s = arg;
     int rc = kt_listen(s->host, s->port, NULL, &s->listener);
     if (rc == -EADDRINUSE) {
-        fprintf(stderr,
-                "kettle-jobs: port %u of %s is taken: another server runs there. Stop it, or choose "
-                "another port: kettle-jobs serve --listen %s%s%s:%u\n",
-                s->port, s->host, strchr(s->host, ':') ? "[" : "", s->host,
-                strchr(s->host, ':') ? "]" : "", s->port == UINT16_MAX ? 8001 : s->port + 1u);
+        fprintf(
+            stderr,
+            "kettle-jobs: port %u of %s is taken: another server runs there. Stop it, or choose "
+            "another port: kettle-jobs serve --listen %s%s%s:%u\n",
+            s->port, s->host, strchr(s->host, ':') ? "[" : "", s->host,
+            strchr(s->host, ':') ? "]" : "", s->port == UINT16_MAX ? 8001 : s->port + 1u);
         return rc;
     }
     if (rc < 0) {
@@ -161,11 +167,13 @@ static int serve(void *arg)
         kt_auto(kt_group) parts = KT_GROUP_INIT;
         rc = kt_group_spawn_with(&parts, &(kt_spawn_options){.name = "jobs"}, run_jobs, s, 0, NULL);
         if (rc == 0)
-            rc = kt_group_spawn_with(&parts, &(kt_spawn_options){.name = "http"}, run_http, s, 0, NULL);
+            rc = kt_group_spawn_with(&parts, &(kt_spawn_options){.name = "http"}, run_http, s, 0,
+                                     NULL);
         rc = kt_group_join(&parts, rc);
     }
     if (rc < 0 && !kt_is_cancel(rc))
-        fprintf(stderr, "kettle-jobs: %s\n", *kt_error_detail() ? kt_error_detail() : kt_strerror(rc));
+        fprintf(stderr, "kettle-jobs: %s\n",
+                *kt_error_detail() ? kt_error_detail() : kt_strerror(rc));
     kt_listener_close(kt_steal(s->listener));
     return rc;
 }
@@ -185,7 +193,8 @@ static int open_jobs(server *s)
         rc = kt_jobs_open(&s->options, &s->jobs);
     }
     if (rc < 0)
-        fprintf(stderr, "kettle-jobs: %s\n", *kt_error_detail() ? kt_error_detail() : kt_strerror(rc));
+        fprintf(stderr, "kettle-jobs: %s\n",
+                *kt_error_detail() ? kt_error_detail() : kt_strerror(rc));
     return rc;
 }
 
@@ -198,7 +207,8 @@ static void make_room(const server *s)
         return;
     files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < needed)
-        fprintf(stderr, "kettle-jobs: only %llu files may be open; at most %llu programs can run at once\n",
+        fprintf(stderr,
+                "kettle-jobs: only %llu files may be open; at most %llu programs can run at once\n",
                 (unsigned long long)files.rlim_cur,
                 (unsigned long long)(files.rlim_cur / (2 * DESCRIPTORS_A_JOB)));
 }
@@ -272,7 +282,8 @@ static const char *take_option(server *s, int option, const char *value)
         o->grace = o->grace ? o->grace : -1; /* to the engine zero means the default */
         return NULL;
     case LOCK_WAIT:
-        return parse_seconds(value, &o->lock_wait) ? NULL : "--lock-wait must be a number of seconds";
+        return parse_seconds(value, &o->lock_wait) ? NULL
+                                                   : "--lock-wait must be a number of seconds";
     case CRASHES_MAX:
         if (!parse_integer(value, 1, 1000000, &n))
             return "--crashes-max must be a whole number of at least 1";

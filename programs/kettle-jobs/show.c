@@ -11,8 +11,8 @@
 
 static const char help[] =
     "usage: kettle-jobs show [OPTION]... ID...\n"
-    "Shows all about a job: what it is, what became of it, each attempt with its error.\n\n"
-    CLIENT_HELP
+    "Shows all about a job: what it is, what became of it, each attempt with its "
+    "error.\n\n" CLIENT_HELP
     "\nExit status: 0 done; 1 the server said no; 2 wrong usage; 3 the server cannot be reached.\n";
 
 static const struct option options[] = {CLIENT_OPTIONS, {NULL, 0, NULL, 0}};
@@ -56,8 +56,10 @@ static void print_span(const json_t *object)
 
 static void print_times(const json_t *job)
 {
-    static const char *const names[][2] = {
-        {"created", "created_at"}, {"run at", "run_at"}, {"started", "started_at"}, {"finished", "finished_at"}};
+    static const char *const names[][2] = {{"created", "created_at"},
+                                           {"run at", "run_at"},
+                                           {"started", "started_at"},
+                                           {"finished", "finished_at"}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (*json_text(job, names[i][1]))
             print_line(names[i][0], json_text(job, names[i][1]));
@@ -69,7 +71,8 @@ static void print_attempts(const json_t *attempts)
     json_t *attempt;
     if (json_array_size(attempts) > 0)
         puts("\nAttempts");
-    json_array_foreach (attempts, i, attempt) {
+    json_array_foreach(attempts, i, attempt)
+    {
         printf("  %3" JSON_INTEGER_FORMAT "  %-10s %s  ", number(attempt, "number"),
                json_text(attempt, "outcome"), json_text(attempt, "started_at"));
         print_span(attempt);
@@ -94,10 +97,11 @@ static void print_result(json_t *result)
         return;
     }
     puts("\nResult");
-    json_object_foreach (result, name, value) {
+    json_object_foreach(result, name, value)
+    {
         const char *text = json_string_value(value);
         char *json = text ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        printf("  %-10s ", name);
+        printf("  %-13s ", name);
         if (text && strchr(text, '\n'))
             putchar('\n');
         print_safe(stdout, text ? text : json ? json : "", true);
@@ -113,8 +117,10 @@ static void print_job(const json_t *job)
     double timeout = json_number_value(json_object_get(job, "timeout"));
     char *args = json_dumps(json_object_get(job, "args"), JSON_COMPACT | JSON_ENCODE_ANY);
     printf("Job %" JSON_INTEGER_FORMAT " %s%s%s%s\n", number(job, "id"), state_colour(state), state,
-           colour_end(), json_is_true(json_object_get(job, "cancel_requested")) &&
-                                 strcmp(state, "running") == 0 ? ", being cancelled" : "");
+           colour_end(),
+           json_is_true(json_object_get(job, "cancel_requested")) && strcmp(state, "running") == 0
+               ? ", being cancelled"
+               : "");
     print_line("job", json_text(job, "label"));
     print_line("type", json_text(job, "type"));
     print_line("queue", json_text(job, "queue"));

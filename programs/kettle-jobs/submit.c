@@ -23,8 +23,8 @@ static const char help[] =
     "  --delay SECONDS      not before this long from now\n"
     "  --run-at TIME        not before then, as 2026-11-21T02:41:31Z\n"
     "  --batch FILE         jobs as JSON, one a line or one list; -: standard input\n"
-    "  --wait               wait until it has ended; exit status 0 if it succeeded, else 1\n\n"
-    CLIENT_HELP
+    "  --wait               wait until it has ended; exit status 0 if it succeeded, else "
+    "1\n\n" CLIENT_HELP
     "\nExit status: 0 done; 1 the server said no, or with --wait a job did not succeed;\n"
     "2 wrong usage; 3 the server cannot be reached.\n";
 
@@ -62,7 +62,7 @@ static const struct option options[] = {
 
 typedef struct submission {
     client_options client;
-    json_t *job;       /* what the options said */
+    json_t *job; /* what the options said */
     const char *shell; /* NULL if not given, as the next two */
     const char *args;
     const char *batch;
@@ -127,8 +127,9 @@ static int take_option(submission *s, int option, const char *value)
         s->wait = true;
         return EXIT_DONE;
     default:
-        return client_option(&s->client, option, value) < 0 ? usage_error("kettle-jobs submit", NULL)
-                                                            : EXIT_DONE;
+        return client_option(&s->client, option, value) < 0
+                   ? usage_error("kettle-jobs submit", NULL)
+                   : EXIT_DONE;
     }
 }
 
@@ -151,7 +152,8 @@ static int set_command_args(submission *s, char **words)
     for (; *words && status == EXIT_DONE; words++) {
         json_t *word = json_string(*words);
         if (!word || json_array_append_new(argv, word) < 0)
-            status = usage_error("kettle-jobs submit", "'%s' is not UTF-8, which jobs must be", *words);
+            status =
+                usage_error("kettle-jobs submit", "'%s' is not UTF-8, which jobs must be", *words);
     }
     if (argv)
         json_object_set_new(args, "argv", argv);
@@ -172,7 +174,8 @@ static int set_args(submission *s, char **words)
     if (!command && (s->shell || *words))
         return usage_error("kettle-jobs submit", "a job of type '%s' has --args, no program", type);
     if (command && places == 0)
-        return usage_error("kettle-jobs submit", "what shall run? As in: kettle-jobs submit -- echo hi");
+        return usage_error("kettle-jobs submit",
+                           "what shall run? As in: kettle-jobs submit -- echo hi");
     if (!*type && set(s->job, "type", json_string("command"), "command") != EXIT_DONE)
         return EXIT_FAILED;
     if (s->args)
@@ -213,7 +216,8 @@ static int submit(submission *s, char **words)
     if (!s->batch)
         status = set_args(s, words);
     else if (*words || s->shell || s->args || json_object_size(s->job) > 0)
-        status = usage_error("kettle-jobs submit", "with --batch everything about the jobs is in the file");
+        status = usage_error("kettle-jobs submit",
+                             "with --batch everything about the jobs is in the file");
     else
         status = EXIT_DONE;
     if (status == EXIT_DONE)
@@ -228,7 +232,8 @@ int command_submit(int argc, char **argv)
 {
     submission s = {.client = client_options_start(), .job = json_object()};
     int status = EXIT_DONE;
-    for (int option; status == EXIT_DONE && (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
+    for (int option;
+         status == EXIT_DONE && (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         if (option == OPTION_HELP) {
             json_decref(s.job);
             return fputs(help, stdout) < 0;

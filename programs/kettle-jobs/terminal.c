@@ -94,7 +94,7 @@ const char *state_colour(const char *state)
     static const struct {
         const char *state, *colour;
     } colours[] = {
-        {"scheduled", "\033[36m"}, {"ready", "\033[34m"}, {"running", "\033[1;33m"},
+        {"scheduled", "\033[36m"}, {"ready", "\033[34m"},  {"running", "\033[1;33m"},
         {"succeeded", "\033[32m"}, {"dead", "\033[1;31m"}, {"cancelled", "\033[2m"},
     };
     for (size_t i = 0; i < sizeof colours / sizeof colours[0] && wants_colours(); i++)

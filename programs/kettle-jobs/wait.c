@@ -19,7 +19,8 @@ static void pause_for(kt_time span)
 
 static bool is_terminal(const char *state)
 {
-    return strcmp(state, "succeeded") == 0 || strcmp(state, "dead") == 0 || strcmp(state, "cancelled") == 0;
+    return strcmp(state, "succeeded") == 0 || strcmp(state, "dead") == 0 ||
+           strcmp(state, "cancelled") == 0;
 }
 
 static void tell(const client_options *o, int64_t id, const json_t *job)
@@ -69,7 +70,8 @@ int wait_for_jobs(const client_options *o, const json_t *ids)
     int status = EXIT_DONE;
     size_t i;
     json_t *id;
-    json_array_foreach (ids, i, id) {
+    json_array_foreach(ids, i, id)
+    {
         int of_this = wait_for_job(o, json_integer_value(id));
         if (of_this > EXIT_FAILED)
             return of_this;

@@ -133,8 +133,13 @@ static int read_run_at(const json_t *value, kt_jobs_new *n, draft *d, kt_jobs_fa
     double fraction = end && *end == '.' ? strtod(end, &end) : 0;
     if (!end || strcmp(end, "Z") != 0 || !(fraction >= 0 && fraction < 1))
         return kt__type_fault(f, "run_at", "must be a time as \"2026-11-21T02:41:31Z\"");
-    kt_time at = KT_S(timegm(&tm)) + (kt_time)(fraction * 1e9);
-    kt_time delay = at - kt__wall_clock();
+    /* Years that do not fit into nanoseconds are compared in seconds. */
+    double ahead = (double)timegm(&tm) - (double)(kt__wall_clock() / KT_S(1));
+    if (ahead > SECONDS_MAX)
+        return kt__type_fault(f, "run_at", "must be within 100 years");
+    if (ahead < -SECONDS_MAX)
+        return 0;
+    kt_time delay = KT_S(timegm(&tm)) + (kt_time)(fraction * 1e9) - kt__wall_clock();
     n->delay = delay > 0 ? delay : 0;
     return 0;
 }

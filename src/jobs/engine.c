@@ -6,10 +6,13 @@
 
 #include <errno.h>
 #include <kettle/group.h>
+#include <kettle/loop.h>
 #include <kettle/memory.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PATH_DEFAULT "kettle-jobs.db"
 #define CONCURRENCY_DEFAULT 10
@@ -17,6 +20,8 @@
 #define GRACE_DEFAULT KT_S(10)
 #define LOCK_WAIT_DEFAULT KT_S(10)
 #define LABEL_BYTES_MAX 300
+/* Labels are made for each list; larger arguments are not parsed for that. */
+#define LABEL_ARGS_MAX (16 << 10)
 /* Scheduled jobs that one transaction makes ready. */
 #define PROMOTE_MAX 1000
 /* A wall clock may be set; so the timetable is looked at now and then. */
@@ -207,9 +212,29 @@ static int run_timetable(void *arg)
     }
 }
 
+/* Without its guardian a server must not start programs: after a kill -9 they would run on beside the next
+ * one's. So it stops when somebody (the kernel without memory, say) has ended that process. */
+static int watch_reaper(void *arg)
+{
+    kt_jobs *j = arg;
+    pid_t pid = kt__reaper_pid(j->reaper);
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0)
+        return errno == ENOSYS ? 0 : kt_error_set(-errno, "pidfd_open(2) of the guardian process failed");
+    int rc = kt_fd_wait(fd, KT_READABLE);
+    close(fd);
+    if (rc < 0)
+        return rc;
+    j->stopping = true; /* the jobs that are cancelled now go back to ready */
+    return kt_error_set(KT_ECLOSED, "the guardian process %d was ended from outside; start the server again",
+                        (int)pid);
+}
+
 static int spawn_workers(kt_jobs *j, kt_group *workers)
 {
-    int rc = kt_group_spawn_with(workers, &(kt_spawn_options){.name = "timetable"}, run_timetable, j, 0, NULL);
+    int rc = kt_group_spawn_with(workers, &(kt_spawn_options){.name = "reaper-watch"}, watch_reaper, j, 0, NULL);
+    if (rc == 0)
+        rc = kt_group_spawn_with(workers, &(kt_spawn_options){.name = "timetable"}, run_timetable, j, 0, NULL);
     for (unsigned i = 0; i < j->options.concurrency && rc == 0; i++) {
         char name[32];
         snprintf(name, sizeof name, "worker-%u", i + 1);
@@ -287,8 +312,11 @@ int kt__engine_get(kt_jobs *j, int64_t id, kt__store_job *ret_job, kt__store_att
 {
     get_request g = {.id = id};
     int rc = kt__keeper_do(&j->keeper, get_work, &g);
-    if (rc < 0)
+    if (rc < 0) { /* the read may have succeeded, and the transaction that it shared failed */
+        kt__store_job_release(&g.job);
+        kt__store_attempts_release(&g.attempts);
         return rc;
+    }
     *ret_job = g.job;
     *ret_attempts = g.attempts;
     return 0;
@@ -307,8 +335,14 @@ static int list_work(kt__store *store, void *arg)
 
 int kt__engine_list(kt_jobs *j, const kt__store_filter *filter, kt__store_list *ret_list)
 {
-    list_request l = {filter, ret_list};
-    return kt__keeper_do(&j->keeper, list_work, &l);
+    kt__store_list list = {NULL, 0, 0};
+    list_request l = {filter, &list};
+    int rc = kt__keeper_do(&j->keeper, list_work, &l);
+    if (rc < 0)
+        kt__store_list_release(&list);
+    else
+        *ret_list = list;
+    return rc;
 }
 
 typedef struct overview_request {
@@ -332,15 +366,24 @@ static int overview_work(kt__store *store, void *arg)
 
 int kt__engine_overview(kt_jobs *j, size_t failures_max, size_t recent_max, kt__overview *ret_overview)
 {
-    overview_request o = {failures_max, recent_max, ret_overview};
-    return kt__keeper_do(&j->keeper, overview_work, &o);
+    kt__overview overview = {.failures = {NULL, 0}};
+    overview_request o = {failures_max, recent_max, &overview};
+    int rc = kt__keeper_do(&j->keeper, overview_work, &o);
+    if (rc < 0) {
+        kt__store_failures_release(&overview.failures);
+        kt__store_list_release(&overview.recent);
+    } else {
+        *ret_overview = overview;
+    }
+    return rc;
 }
 
 int kt__engine_label(kt_jobs *j, const kt__store_job *job, kt_buffer *label)
 {
     const kt_jobs_type *type = kt__jobs_type_find(j, job->type);
     kt_jobs_args args = {NULL};
-    if (!type || !type->label || kt__json_parse(job->args, &args.json) < 0)
+    if (!type || !type->label || job->args.size > LABEL_ARGS_MAX ||
+        kt__json_parse(job->args, &args.json) < 0)
         return kt_buffer_append(label, job->type.data, job->type.size);
     kt_buffer text = KT_BUFFER_INIT_MAX(64 << 10);
     int rc = type->label(&args, &text);

@@ -3,6 +3,7 @@
 
 import contextlib
 import http.server
+import os
 import re
 import sys
 import threading
@@ -147,7 +148,7 @@ def main():
     """usage: test_NAME.py KETTLE_JOBS [TEST]..."""
     if len(sys.argv) < 2:
         sys.exit(main.__doc__)
-    program, names = sys.argv[1], sys.argv[2:]
+    program, names = os.path.realpath(sys.argv[1]), sys.argv[2:]
     chosen = [t for t in TESTS if not names or t.__name__ in names]
     if webdriver.missing():
         print(f'skipped page: {webdriver.missing()}')

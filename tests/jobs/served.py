@@ -69,7 +69,11 @@ class Server:
         self.environment = {**os.environ, **(environment or {})}
         self.port, self.process = 0, None
         if start:
-            self.start()
+            try:
+                self.start()
+            except BaseException:
+                self.__exit__()
+                raise
 
     def __enter__(self):
         return self

@@ -30,6 +30,12 @@ class Shared(unittest.TestCase):
     def setUpClass(cls):
         cls.server = Server(PROGRAM, *cls.options)
         cls.addClassCleanup(cls.server.__exit__)
+        cls.addClassCleanup(cls.stop)
+
+    @classmethod
+    def stop(cls):
+        status = cls.server.stop()
+        assert status == 0 and ' 500 ' not in cls.server.log, (status, cls.server.log[-2000:])
 
     def refused(self, status, code, field, body, **headers):
         got, _, reply = self.server.ask('POST', '/v1/jobs', body, headers or None)
@@ -150,8 +156,9 @@ class Timing(Shared):
         id = self.server.sleep(0, run_at=at.strftime('%Y-%m-%dT%H:%M:%S.%fZ'))
         job = self.server.wait(id, 'succeeded')
         self.assertGreaterEqual(job['started_at'], at.strftime('%Y-%m-%dT%H:%M:%S'))
-        id = self.server.sleep(0, run_at='2001-01-01T00:00:00Z')
-        self.assertEqual(self.server.wait(id, 'succeeded')['attempts_made'], 1)
+        for past in ('2001-01-01T00:00:00Z', '0001-01-01T00:00:00.5Z'):
+            id = self.server.sleep(0, run_at=past)
+            self.assertEqual(self.server.wait(id, 'succeeded')['attempts_made'], 1)
 
     def test_the_earliest_of_many_runs_first_whatever_the_order_of_submits(self):
         ids = {delay: self.server.sleep(0, delay=delay) for delay in (0.9, 0.3, 0.6)}
@@ -193,7 +200,7 @@ class Validation(Shared):
                  ('backoff', '2'), ('timeout', -1), ('timeout', '3'), ('timeout', 1e12), ('delay', -1),
                  ('delay', None), ('delay', 1e300), ('run_at', 'tomorrow'), ('run_at', 7),
                  ('run_at', '2026-11-21'), ('run_at', '2026-11-21T02:41:31'),
-                 ('run_at', '2026-11-21T02:41:31+01:00')]
+                 ('run_at', '2026-11-21T02:41:31+01:00'), ('run_at', '9999-11-21T02:41:31Z')]
         for field, value in cases:
             with self.subTest(field=field, value=value):
                 self.invalid(field, **{'args': good, field: value})

@@ -72,17 +72,21 @@ class Trial:
 
     # ---- the server ------------------------------------------------------------------------------
 
+    def marker(self, generation):
+        """In the environment of one server and its jobs, and of no other trial's."""
+        return f'{self.folder}#{generation}#'
+
     def start(self):
         old = self.generation
         self.generation += 1
-        self.server.environment[GENERATION] = str(self.generation)
+        self.server.environment[GENERATION] = self.marker(self.generation)
         self.server.start()
         if old:
-            self.left_over += served.processes_with(f'{GENERATION}={old}\0')
+            self.left_over += served.processes_with(self.marker(old))
 
     def kill(self):
         pid = self.server.process.pid
-        mine = set(served.processes_with(f'{GENERATION}={self.generation}\0')) - {pid}
+        mine = set(served.processes_with(self.marker(self.generation))) - {pid}
         self.server.kill()
         self.job_processes_at_kills += max(0, len(mine) - 1)  # one is the reaper
         self.recorded.append(self.read_record())

@@ -111,7 +111,9 @@ class Serve(unittest.TestCase):
         server.process = server.spawn()
         self.assertIn('http://0.0.0.0:', server.process.stdout.readline())
         self.assertIn('warning', server.log)
-        self.assertNotIn('warning', self.server(start=False).log.replace('warning: others', '', 1))
+        server.kill()
+        with Server(PROGRAM) as usual:
+            self.assertNotIn('warning', usual.log)
 
     # ---- stopping ----------------------------------------------------------------------------------
 
@@ -191,6 +193,27 @@ class Serve(unittest.TestCase):
         self.assertEqual((job['crashes'], job['attempts_made']), (1, 0))
         self.assertEqual([a['outcome'] for a in job['attempts']], ['crashed'])
 
+    def test_a_server_that_loses_its_guardian_stops_and_no_job_suffers(self):
+        server = self.server('--concurrency', '2')
+        ids = [server.sleep(1000), server.shell('sleep 1000'), server.sleep(0), server.shell('true')]
+        for id in ids[:2]:
+            server.wait(id, 'running')
+        main = server.process.pid
+        with open(f'/proc/{main}/task/{main}/children', encoding='ascii') as f:
+            children = {int(pid): comm_of(pid) for pid in f.read().split()}
+        guardian, = (pid for pid, name in children.items() if name == 'kettle-reaper')
+        os.kill(guardian, signal.SIGKILL)
+        self.assertEqual(server.process.wait(30), 1)
+        self.assertIn(f'the guardian process {guardian} was ended', server.log)
+        self.assertEqual([alive(pid) for pid in children], [False, False])
+        server.start()
+        for id in ids[:2]:
+            job = server.wait(id, 'running')
+            self.assertEqual((job['attempts_made'], job['crashes']), (0, 0))
+            server.cancel(id)
+        for id in ids[2:]:
+            self.assertEqual(server.wait(id, 'succeeded')['attempts_made'], 1)
+
     def test_a_job_that_was_there_at_too_many_crashes_is_dead(self):
         server = self.server('--crashes-max', '2')
         id = server.sleep(1000)
@@ -200,7 +223,7 @@ class Serve(unittest.TestCase):
             server.start()
         job = server.wait(id, 'dead')
         self.assertEqual((job['crashes'], job['attempts_made']), (3, 0))
-        self.assertIn('crash', job['error'])
+        self.assertIn('the server ended 3 times', job['error'])
 
     def test_a_cancellation_survives_a_crash(self):
         server = self.server()
@@ -259,6 +282,11 @@ class Serve(unittest.TestCase):
         server.wait(server.shell('exit 1', attempts=1), 'dead')
         server.stop()
         self.assertNotIn('job', server.log)
+
+
+def comm_of(pid):
+    with open(f'/proc/{pid}/comm', encoding='utf-8') as f:
+        return f.read().strip()
 
 
 def open_bytes(path):
