@@ -110,7 +110,8 @@ KT_API kt_slice kt_http_query_raw(const kt_http_exchange *x);
 
 /* Looks a parameter of the query up (application/x-www-form-urlencoded, URL standard section 5);
  * `name` is the decoded name. 1 and its decoded value, the first of several; 0 if there is none;
- * -EINVAL if that value holds a broken escape or %00, -ENOMEM. Does not suspend. */
+ * -EINVAL if that value holds %00 (a query with a broken escape was answered with 400), -ENOMEM.
+ * Does not suspend. */
 KT_API int kt_http_query(kt_http_exchange *x, const char *name, kt_slice *ret_value) KT_CHECKED;
 
 /* The host that the request is for, "name[:port]" (RFC 9110 section 7.2). Chosen by the client:
@@ -143,8 +144,8 @@ KT_API void *kt_http_alloc(kt_http_exchange *x, size_t size) KT_CHECKED;
  * bytes, 0 at the end of the body (or if there is none). The first read answers a client that waits
  * for it with "100 Continue" (RFC 9110 section 10.1.1). KT_EPROTOCOL: the body's framing is broken;
  * KT_ELIMIT: it is longer than body_bytes_max; KT_EINCOMPLETE: the client closed in the middle; the
- * stream's errors; these come again at every later read. The cancellation's code, after which
- * nothing is lost. Suspends. */
+ * stream's errors; these come again at every later read. KT_EINVALIDSTATE: the client waits for 100
+ * and the answer has begun. The cancellation's code, after which nothing is lost. Suspends. */
 KT_API ssize_t kt_http_read(kt_http_exchange *x, void *buffer, size_t size) KT_CHECKED;
 
 /* Reads the rest of the body as a whole. *ret_body belongs to the exchange; a body that came
@@ -155,9 +156,9 @@ KT_API int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_
 
 /* ---- The answer -------------------------------------------------------------------------- */
 
-/* Adds a header to the answer; name and value are copied. -EINVAL for a name that is not a
- * token, for control characters in the value (CR, LF, NUL), and for Connection, Content-Length,
- * Date, Transfer-Encoding, which the server sets. KT_EINVALIDSTATE once the answer has begun;
+/* Adds a header to the answer; name and value are copied. -EINVAL for a name that is not a token,
+ * for control characters in the value (CR, LF, NUL), and for Connection, Content-Length, Date, Host,
+ * Transfer-Encoding, which are not the handler's to set. KT_EINVALIDSTATE once the answer has begun;
  * KT_ELIMIT over 32 KiB in all; -ENOMEM. Does not suspend. */
 KT_API int kt_http_header(kt_http_exchange *x, const char *name, const char *value) KT_CHECKED;
 

@@ -27,9 +27,10 @@ enum {
 };
 
 /* Waits until descriptor fd is ready and returns what it is ready for (errors and hang-ups count as
- * both). One waiter a descriptor, which must stay open meanwhile. -EBADF, -EPERM for a regular file,
- * -EEXIST if somebody waits already, KT_ENOTSIM, or the cancellation's code. Suspends. For
- * foreign libraries; Kettle's own streams need it not. Like loop.add_reader, see poll(2). */
+ * both; a regular file is always ready). One waiter a descriptor, which must stay open meanwhile:
+ * another may get -EEXIST (epoll tells, uring does not). -EBADF, -ENOMEM, KT_ENOTSIM, or the
+ * cancellation's code. Suspends. For foreign libraries; Kettle's own streams need it not. Like
+ * loop.add_reader, see poll(2). */
 KT_API int kt_fd_wait(int fd, int events) KT_CHECKED;
 
 KT_END

@@ -50,7 +50,7 @@ static kt_time next_time(kt_periodic *p, kt_time last)
 static int run_once(kt_periodic *p, kt_fn fn, void *arg)
 {
     kt_task *self = kt__self("kt_periodic_run");
-    (void)kt_error_set(0, "%s", ""); /* words of an earlier failure are not this one's */
+    kt_free(kt_steal(self->detail)); /* words of an earlier failure are not this one's */
     int rc = fn(arg);
     p->runs++;
     if (self->code && kt_is_cancel(rc))

@@ -99,30 +99,27 @@ static int create(kt_resource_pool *p, void **ret_resource)
     return 0;
 }
 
-/* 1: good, 0: destroyed, < 0: a cancellation, and destroyed. */
-static int check(kt_resource_pool *p, kt__idle idle)
+static bool needs_check(const kt_resource_pool *p, kt__idle idle)
 {
-    if (!p->check || (p->check_after > 0 && kt_now() - idle.since < p->check_after))
-        return 1;
-    int rc = p->check(idle.resource, p->arg);
-    if (rc >= 0)
-        return 1;
-    destroy(p, idle.resource);
-    return rc == KT_ECANCELED || rc == KT_ESIBLING ? rc : 0;
+    return p->check && (p->check_after <= 0 || kt_now() - idle.since >= p->check_after);
 }
 
-/* With a permit in hand. A cancellation that came as a deadline fails the create. */
+/* With a permit in hand. A task that is being cancelled must not check: each check would fail, and the
+ * whole pool be destroyed for it. */
 static int get_resource(kt_resource_pool *p, void **ret_resource)
 {
+    const kt_task *self = kt__self("kt_resource_pool_acquire");
     while (p->idle > 0) {
-        kt__idle idle = p->stack[--p->idle];
-        int rc = check(p, idle);
-        if (rc < 0)
-            return rc;
-        if (rc > 0) {
+        kt__idle idle = p->stack[p->idle - 1];
+        bool unsure = needs_check(p, idle);
+        if (unsure && self->code)
+            return kt_sleep(0);
+        p->idle--;
+        if (!unsure || p->check(idle.resource, p->arg) >= 0) {
             *ret_resource = idle.resource;
             return 0;
         }
+        destroy(p, idle.resource);
     }
     return create(p, ret_resource);
 }

@@ -112,9 +112,13 @@ int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
 
 /* ---- Unix sockets -------------------------------------------------------------------------- */
 
-/* Does nobody answer behind the file? Then a server died without removing it. */
-static bool is_stale(const kt__address *a)
+/* Does nobody answer behind the socket's file? Then a server died without removing it. A file of another
+ * kind refuses connections as well, and is somebody's. */
+static bool is_stale(const char *path, const kt__address *a)
 {
+    struct stat st;
+    if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return false;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
@@ -151,7 +155,7 @@ int kt_listen_unix(const char *path, const kt_listen_options *options, kt_listen
         return rc;
     int fd;
     rc = bind_and_listen(&a, options, &fd);
-    if (rc == -EADDRINUSE && path[0] != '@' && is_stale(&a) && unlink(path) == 0)
+    if (rc == -EADDRINUSE && path[0] != '@' && is_stale(path, &a) && unlink(path) == 0)
         rc = bind_and_listen(&a, options, &fd);
     if (rc < 0)
         return rc;

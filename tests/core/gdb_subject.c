@@ -11,7 +11,7 @@ __attribute__((noinline)) void gdb_stops_here(kt_task *parked)
     __asm__ volatile("" : : "r"(parked) : "memory");
 }
 
-static int waits_in_the_middle(kt_time span)
+__attribute__((noinline)) static int waits_in_the_middle(kt_time span)
 {
     int rc = kt_sleep(span);
     __asm__ volatile("" : "+r"(rc)); /* something to do after the call, so that the frame is there */

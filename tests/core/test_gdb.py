@@ -25,8 +25,9 @@ ENTER_PARKED = [f'set ${register} = (long)$parked->context.{field}' for register
 
 def gdb(*commands):
     """The output of gdb after these commands, with the program at gdb_stops_here."""
-    begin = ['set confirm off', 'set debuginfod enabled off', 'break gdb_stops_here', 'run',
-             'up', 'set $parked = parked', 'down']
+    # Names as they are: gdb takes kt__name for Ada's kt.name where assembly has no debug names.
+    begin = ['set confirm off', 'set debuginfod enabled off', 'set print demangle off',
+             'break gdb_stops_here', 'run', 'up', 'set $parked = parked', 'down']
     arguments = ['gdb', '--batch', '--nx']
     for command in begin + list(commands):
         arguments += ['-ex', command]

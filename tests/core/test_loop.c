@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sure.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -155,6 +156,14 @@ TEST_WITH(a_descriptor_can_be_waited_for, KT_TEST_REAL_IO)
     CHECK(kt_fd_wait(fds[0], KT_READABLE) & KT_READABLE); /* the end of file */
     close(fds[0]);
     CHECK_ERR(kt_fd_wait(fds[0], KT_READABLE), -EBADF);
+}
+
+TEST_WITH(a_regular_file_is_always_ready, KT_TEST_REAL_IO)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(kt_fd_wait(fd, KT_READABLE), KT_READABLE);
+    close(fd);
 }
 
 KT_FN(waits_for, a, struct { int fd, events; })

@@ -21,6 +21,16 @@
 /* A parked task: the page of its stack, its kt_task, a share of the page tables. Measured below. */
 #define BYTES_PER_TASK 5200ul
 
+/* The driver has no part in this, so one of them will do. */
+static void once(void)
+{
+    const char *driver = getenv("KETTLE_DRIVER");
+    if (driver && strcmp(driver, "sim") != 0)
+        kt_test_skip("once is enough: under sim");
+    if (RUNNING_SLOWLY)
+        kt_test_skip("sanitizers and Valgrind keep books and maps for every stack");
+}
+
 static bool has_guard_install(void)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
@@ -106,14 +116,13 @@ static int run_crowd(crowd *c)
 TEST_WITH(a_million_tasks_wait_each_with_its_guard, KT_TEST_NO_LOOP)
 {
     crowd c = {.wanted = 1000000, .go = KT_EVENT_INIT};
+    once();
     unsigned long available = figure("/proc/meminfo", "MemAvailable:") * 1024;
     if (!has_guard_install())
         kt_test_skip("this kernel has no MADV_GUARD_INSTALL (Linux 6.13)");
     if (available < c.wanted * BYTES_PER_TASK + (512ul << 20))
         kt_test_skip("a million stacks need %lu MiB, %lu are available",
                      (c.wanted * BYTES_PER_TASK + (512ul << 20)) >> 20, available >> 20);
-    if (RUNNING_SLOWLY)
-        kt_test_skip("not under sanitizers or Valgrind, which keep books on every stack");
     CHECK_OK(run_crowd(&c));
     CHECK_EQ(c.parked, c.wanted);
 }
@@ -121,10 +130,9 @@ TEST_WITH(a_million_tasks_wait_each_with_its_guard, KT_TEST_NO_LOOP)
 TEST_WITH(thirty_thousand_tasks_wait_with_guards_by_map, KT_TEST_NO_LOOP)
 {
     crowd c = {.wanted = 30000, .go = KT_EVENT_INIT};
+    once();
     if (maps_max() < 65530)
         kt_test_skip("vm.max_map_count is %lu, below the system's default", maps_max());
-    if (RUNNING_SLOWLY)
-        kt_test_skip("not under sanitizers or Valgrind, which use maps of their own");
     setenv("KETTLE_GUARD", "map", 1);
     CHECK_OK(run_crowd(&c));
     CHECK_EQ(c.parked, c.wanted);
@@ -133,10 +141,9 @@ TEST_WITH(thirty_thousand_tasks_wait_with_guards_by_map, KT_TEST_NO_LOOP)
 TEST_WITH(beyond_the_limit_of_maps_the_error_names_it, KT_TEST_NO_LOOP)
 {
     crowd c = {.wanted = maps_max() / 2 + 2000, .go = KT_EVENT_INIT};
+    once();
     if (maps_max() > 70000)
         kt_test_skip("vm.max_map_count is %lu: too many tasks to reach it", maps_max());
-    if (RUNNING_SLOWLY)
-        kt_test_skip("not under sanitizers or Valgrind, which use maps of their own");
     setenv("KETTLE_GUARD", "map", 1);
     CHECK_ERR(run_crowd(&c), KT_ENOSTACK);
     CHECK(strstr(kt_error_detail(), "raise vm.max_map_count"));

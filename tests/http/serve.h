@@ -64,7 +64,8 @@ static inline void say(kt_stream *c, const char *text)
 typedef struct heard {
     char text[16 * 1024];
     size_t size;
-    bool ended; /* end of file, or a reset */
+    bool ended;
+    int rc; /* with which it ended: 0 for the end of file, or a reset */
 } heard;
 
 /* Cuts the Date headers out, whose values change. */
@@ -88,6 +89,7 @@ static inline const char *hear(kt_stream *c, heard *h, const char *until)
         if (n == KT_ETIMEDOUT)
             kt_test_fail("no more after: %s", h->text);
         h->ended = n <= 0;
+        h->rc = n < 0 ? (int)n : 0;
         h->size += n > 0 ? (size_t)n : 0;
         h->text[h->size] = '\0';
     }
@@ -104,6 +106,7 @@ static inline void converse(const site *s, const char *text, const char *expecte
     heard h = {.size = 0};
     say(c, text);
     CHECK_STR(hear(c, &h, NULL), expected);
+    CHECK_EQ(h.rc, 0);
     kt_stream_close(c);
 }
 

@@ -212,7 +212,11 @@ WITH_SERVER(headers_stay_where_they_are_while_a_body_follows_a_large_head)
     kt_stream *c = dial(&s);
     heard h = {.size = 0};
     static char head[16000];
-    char *p = head + snprintf(head, sizeof head, GET "POST / HTTP/1.1\r\nHost: a\r\n");
+    /* The end of one request and all of the next head are received at once: so the head begins in
+     * the middle of the buffer, and is moved. */
+    say(c, "GET / HTTP/1.1\r\nHost: a\r\n\r");
+    CHECK_OK(kt_sleep(KT_MS(5)));
+    char *p = head + snprintf(head, sizeof head, "\nPOST / HTTP/1.1\r\nHost: a\r\n");
     for (int i = 0; i < 14; i++)
         p += snprintf(p, 1100, "X-%d: %01000d\r\n", i, i);
     snprintf(p, 200, "X-Last: here\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
@@ -318,6 +322,7 @@ WITH_SERVER(a_large_unread_body_closes_the_connection_and_the_answer_still_arriv
     memset(body, 'x', sizeof body);
     CHECK_OK(kt_stream_write(c, body, sizeof body));
     CHECK_STR(hear(c, &h, NULL), HELLO_CLOSE);
+    CHECK_EQ(h.rc, 0); /* a reset might have overtaken the answer */
     kt_stream_close(c);
     site_close(&s);
 }

@@ -32,6 +32,9 @@ class CheckOutput(unittest.TestCase):
     def test_a_failing_program_fails_whatever_it_printed(self):
         self.assertEqual(status('tea\n', 'echo tea; exit 3'), 1)
 
+    def test_a_skipping_program_is_skipped(self):
+        self.assertEqual(status('tea\n', 'exit 77'), 77)
+
 
 if __name__ == '__main__':
     kit.main()
