@@ -4,7 +4,7 @@
 prefix ?= /usr/local
 jobs := $(shell nproc)
 
-.PHONY: run test bench check-asan check-tsan check-valgrind check-fuzz coverage install clean help
+.PHONY: run test bench check-asan check-tsan check-valgrind check-kill9 check-fuzz coverage install clean help
 
 # Build, and serve the job system on http://127.0.0.1:8000 until Ctrl-C.
 run: build/build.ninja
@@ -39,6 +39,11 @@ check-tsan:
 check-valgrind:
 	tools/install-deps build test
 	tools/run-tests valgrind
+
+# 10,000 jobs, and ten times kill -9 of their server.
+check-kill9: build/build.ninja
+	meson compile -C build -j $(jobs)
+	tests/jobs/test_kill9.py build/programs/kettle-jobs/kettle-jobs --full
 
 # The fuzzers: corpus, planted bug, then SECONDS (60) of fuzzing each.
 check-fuzz:

@@ -254,7 +254,8 @@ typedef struct kt__store_list {
     int64_t next; /* where the next page goes on; 0 at the end */
 } kt__store_list;
 
-/* Jobs that match, newest (largest id) first, to be released. Looks at KT__STORE_SCAN_MAX rows at
+/* Jobs that match, newest (largest id) first, to be released; their args are cut behind 16,385
+ * characters. Looks at KT__STORE_SCAN_MAX rows at
  * most, so that a filter that matches little cannot hold up the store: a page may be short, even
  * empty, and still have a `next`. 0, -ENOMEM, KT_EVALIDATION, KT_ESTORE. */
 int kt__store_list_read(kt__store *store, const kt__store_filter *filter,

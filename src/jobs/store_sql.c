@@ -10,11 +10,15 @@
 #include <stdio.h>
 
 /* In the order in which kt__store_job_from_row() reads them. */
-#define JOB_COLUMNS(result) \
-    "job.id, job.state, job.type, job.queue, job.args, job.error, " result ", job.priority, " \
+#define JOB_COLUMNS(args, result) \
+    "job.id, job.state, job.type, job.queue, " args ", job.error, " result ", job.priority, " \
     "job.attempts, job.attempts_max, job.crashes, job.cancel_requested, job.jitter, job.run_at, " \
     "job.created_at, job.started_at, job.finished_at, job.timeout, job.backoff_factor, " \
     "job.backoff_max"
+
+/* A list of a thousand jobs must not hold a thousand times the longest arguments: it shows where they
+ * begin, which is enough for a label. */
+#define LIST_ARGS "substr(job.args, 1, 16385)"
 
 /* clang-format off */
 
@@ -46,7 +50,7 @@ const char *const kt__store_sql_texts[KT__SQL_STATEMENTS] = {
         "SELECT id, due_key FROM job INDEXED BY job_ready_queue WHERE state = 1 AND queue = ?1"
         " ORDER BY due_key, id LIMIT 1",
     [KT__SQL_CLAIM_TAKE] = "UPDATE job SET state = 2, token = ?2, started_at = ?3 WHERE id = ?1",
-    [KT__SQL_JOB] = "SELECT " JOB_COLUMNS("job.result") " FROM job WHERE id = ?1",
+    [KT__SQL_JOB] = "SELECT " JOB_COLUMNS("job.args", "job.result") " FROM job WHERE id = ?1",
     [KT__SQL_CLAIMED] =
         "SELECT state, token, started_at, attempts, attempts_max, crashes, cancel_requested,"
         " priority, backoff_factor, backoff_max, jitter FROM job WHERE id = ?1",
@@ -79,19 +83,19 @@ const char *const kt__store_sql_texts[KT__SQL_STATEMENTS] = {
         "SELECT number, outcome, started_at, finished_at, error FROM attempt"
         " WHERE job_id = ?1 ORDER BY number",
     [KT__SQL_LIST] =
-        "SELECT " JOB_COLUMNS("NULL") " FROM job WHERE id < ?1 ORDER BY id DESC",
+        "SELECT " JOB_COLUMNS(LIST_ARGS, "NULL") " FROM job WHERE id < ?1 ORDER BY id DESC",
     [KT__SQL_LIST_STATE] =
-        "SELECT " JOB_COLUMNS("NULL") " FROM job INDEXED BY job_state"
+        "SELECT " JOB_COLUMNS(LIST_ARGS, "NULL") " FROM job INDEXED BY job_state"
         " WHERE id < ?1 AND state = ?2 ORDER BY id DESC",
     [KT__SQL_LIST_TYPE] =
-        "SELECT " JOB_COLUMNS("NULL") " FROM job INDEXED BY job_type"
+        "SELECT " JOB_COLUMNS(LIST_ARGS, "NULL") " FROM job INDEXED BY job_type"
         " WHERE id < ?1 AND type = ?2 ORDER BY id DESC",
     [KT__SQL_LIST_QUEUE] =
-        "SELECT " JOB_COLUMNS("NULL") " FROM job INDEXED BY job_queue"
+        "SELECT " JOB_COLUMNS(LIST_ARGS, "NULL") " FROM job INDEXED BY job_queue"
         " WHERE id < ?1 AND queue = ?2 ORDER BY id DESC",
     /* CROSS JOIN: SQLite keeps the order of the tables, hence walks the failures, newest first. */
     [KT__SQL_FAILURES] =
-        "SELECT " JOB_COLUMNS("NULL") ", attempt.number, attempt.outcome, attempt.started_at,"
+        "SELECT " JOB_COLUMNS(LIST_ARGS, "NULL") ", attempt.number, attempt.outcome, attempt.started_at,"
         " attempt.finished_at, attempt.error FROM attempt INDEXED BY attempt_failure"
         " CROSS JOIN job ON job.id = attempt.job_id"
         " WHERE attempt.outcome >= 2"
