@@ -134,6 +134,7 @@ typedef struct kt_jobs_options {
     unsigned concurrency;            /* 10; jobs that run at the same time */
     kt_time grace;                   /* 10 s; for running jobs when the server stops; negative: none */
     kt_time lock_wait;               /* 10 s; for another server on this store to end */
+    kt_time keep;                    /* 30 days; so long jobs stay that have ended; negative: for ever */
     int crashes_max;                 /* 5; a job that was running at more crashes is dead */
     kt_time ageing_step;             /* 60 s; so much waiting makes up for one level of priority */
     void (*log)(const char *line, void *arg); /* starts and ends of jobs, and troubles; NULL: nowhere */

@@ -29,6 +29,7 @@
 #define CONNECTIONS_MAX 500
 #define PAGE_FILES_MAX 16
 #define HOSTS_MAX 64
+#define KEEP_DAYS_MAX 36500
 /* Two pipes, their other ends while it is spawned, and the pidfd. */
 #define DESCRIPTORS_A_JOB 6
 
@@ -41,6 +42,7 @@ static const char help[] =
     "  --grace SECONDS      for running jobs when the server stops (10)\n"
     "  --lock-wait SECONDS  for another server on this store to end (10)\n"
     "  --crashes-max N      a job that was running at more crashes of the server is dead (5)\n"
+    "  --keep DAYS          how long jobs stay that have ended; 0: for ever (30)\n"
     "  --allow-host NAME    a name besides localhost that requests may be for; may be repeated\n"
     "  --quiet              tell troubles only, not the starts and ends of jobs\n"
     "  --help               this text\n\n"
@@ -241,6 +243,7 @@ enum {
     GRACE,
     LOCK_WAIT,
     CRASHES_MAX,
+    KEEP,
     ALLOW_HOST,
     QUIET,
 };
@@ -252,6 +255,7 @@ static const struct option options[] = {
     {"grace", required_argument, NULL, GRACE},
     {"lock-wait", required_argument, NULL, LOCK_WAIT},
     {"crashes-max", required_argument, NULL, CRASHES_MAX},
+    {"keep", required_argument, NULL, KEEP},
     {"allow-host", required_argument, NULL, ALLOW_HOST},
     {"quiet", no_argument, NULL, QUIET},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -288,6 +292,11 @@ static const char *take_option(server *s, int option, const char *value)
         if (!parse_integer(value, 1, 1000000, &n))
             return "--crashes-max must be a whole number of at least 1";
         o->crashes_max = (int)n;
+        return NULL;
+    case KEEP:
+        if (!parse_integer(value, 0, KEEP_DAYS_MAX, &n))
+            return "--keep must be a whole number of days, at most 36500";
+        o->keep = n > 0 ? KT_S(n * 86400) : -1; /* to the engine zero means the default */
         return NULL;
     default:
         if (!*value || s->hosts_count == HOSTS_MAX)

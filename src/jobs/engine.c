@@ -19,6 +19,7 @@
 #define CONCURRENCY_MAX 10000
 #define GRACE_DEFAULT KT_S(10)
 #define LOCK_WAIT_DEFAULT KT_S(10)
+#define KEEP_DEFAULT KT_S(30 * 86400)
 #define LABEL_BYTES_MAX 300
 /* Labels are made for each list; larger arguments are not parsed for that. */
 #define LABEL_ARGS_MAX (16 << 10)
@@ -97,6 +98,7 @@ static int set_options(kt_jobs *j, const kt_jobs_options *options)
     o->path = o->path ? o->path : PATH_DEFAULT;
     o->concurrency = o->concurrency ? o->concurrency : CONCURRENCY_DEFAULT;
     o->grace = o->grace ? o->grace : GRACE_DEFAULT;
+    o->keep = o->keep ? o->keep : KEEP_DEFAULT;
     o->lock_wait = o->lock_wait ? o->lock_wait : LOCK_WAIT_DEFAULT;
     o->crashes_max = o->crashes_max ? o->crashes_max : KT__STORE_CRASHES_DEFAULT;
     if (o->concurrency > CONCURRENCY_MAX)
@@ -235,6 +237,9 @@ static int spawn_workers(kt_jobs *j, kt_group *workers)
     int rc = kt_group_spawn_with(workers, &(kt_spawn_options){.name = "reaper-watch"}, watch_reaper, j, 0, NULL);
     if (rc == 0)
         rc = kt_group_spawn_with(workers, &(kt_spawn_options){.name = "timetable"}, run_timetable, j, 0, NULL);
+    if (rc == 0 && j->options.keep > 0)
+        rc = kt_group_spawn_with(workers, &(kt_spawn_options){.name = "retention"}, kt__retention_run, j, 0,
+                                 NULL);
     for (unsigned i = 0; i < j->options.concurrency && rc == 0; i++) {
         char name[32];
         snprintf(name, sizeof name, "worker-%u", i + 1);
@@ -283,6 +288,7 @@ int kt_jobs_run(kt_jobs *j)
     j->at_work = false;
     kt_group_cancel(&keeping);
     int kept = kt_group_join(&keeping, KT_ECANCELED);
+    kt__keeper_close(&j->keeper);
     if (kept < 0 && !kt_is_cancel(kept))
         rc = kept;
     return rc == 0 || kt_is_cancel(rc) ? (cause ? cause : rc) : rc;

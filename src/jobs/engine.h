@@ -49,6 +49,9 @@ int kt__keeper_do(kt__keeper *k, int (*work)(kt__store *store, void *arg), void 
 /* The keeper's task. Ends, when cancelled, after the last request. */
 int kt__keeper_run(void *keeper);
 
+/* After its task: refuses what a keeper that was cancelled before it began has left. */
+void kt__keeper_close(kt__keeper *k);
+
 /* ---- Jobs at work ---------------------------------------------------------------------------- */
 
 struct kt_jobs_args {
@@ -110,6 +113,9 @@ void kt__jobs_touch(kt_jobs *j);
 void kt__jobs_hint(kt_jobs *j, size_t count);
 
 void kt__jobs_log(kt_jobs *j, const char *format, ...) KT_PRINTF(2, 3);
+
+/* Deletes jobs that ended longer ago than options.keep; ends when it is cancelled. */
+int kt__retention_run(void *jobs);
 
 /* One of `concurrency` workers; ends when the system stops. */
 int kt__worker_run(void *jobs);

@@ -95,11 +95,21 @@ int kt__keeper_run(void *keeper)
     return rc;
 }
 
+void kt__keeper_close(kt__keeper *k)
+{
+    k->open = false;
+    while (k->first) {
+        kt__request *batch = take_batch(k);
+        fail_batch(batch, kt_error_set(KT_ESHUTDOWN, "the job system is not at work"));
+        answer(batch);
+    }
+}
+
 int kt__keeper_do(kt__keeper *k, int (*work)(kt__store *store, void *arg), void *arg)
 {
     if (!k->open)
         return kt_error_set(KT_ESHUTDOWN, "the job system is not at work");
-    kt__request r = {.work = work, .arg = arg, .done = KT_EVENT_INIT};
+    kt__request r = {.work = work, .arg = arg, .rc = KT_ESTORE, .done = KT_EVENT_INIT}; /* until it has run */
     if (k->last)
         k->last->next = &r;
     else
