@@ -2,8 +2,9 @@
 #ifndef KETTLE_BREAKER_H
 #define KETTLE_BREAKER_H
 
-/* A circuit breaker: after several failures in a row, calls to a service that is down are refused at once
- * for a while, instead of keeping everybody waiting and the service from getting up again.
+/* A circuit breaker: after several failures in a row, calls to a service that is down are
+ * refused at once for a while, instead of keeping everybody waiting and the service from getting
+ * up again.
  *
  *     static kt_breaker mail = {.failures_max = 3, .open_for = KT_S(10)};
  *     int rc = kt_breaker_run(&mail, KT_WITH(send_mail, .to = address));
@@ -15,8 +16,8 @@
  *       |                                            '-- a trial fails ------------|
  *       '------------------------------- successes_min trials succeed -------------'
  *
- * Fill in the settings, leave the rest zero. It owns nothing, has no task or timer of its own, and needs
- * no release. For the tasks of one loop. */
+ * Fill in the settings, leave the rest zero. It owns nothing, has no task or timer of its own,
+ * and needs no release. For the tasks of one loop. */
 
 #include <kettle/task.h>
 
@@ -35,8 +36,8 @@ typedef struct kt_breaker {
     unsigned trials_max;    /* at the same time while half-open; 0 = 1 */
     unsigned successes_min; /* trials that must succeed before it closes; 0 = 1 */
 
-    /* Does this result count as a failure? Not asked about KT_ECANCELED and KT_ESIBLING, which count as
-     * nothing. Must not suspend. NULL = every negative one. `arg` is the field below. */
+    /* Does this result count as a failure? Not asked about KT_ECANCELED and KT_ESIBLING, which
+     * count as nothing. Must not suspend. NULL = every negative one. `arg` is the field below. */
     bool (*failed)(int rc, void *arg);
     void *arg;
 
@@ -52,13 +53,13 @@ typedef struct kt_breaker {
     uintptr_t reserved[2];
 } kt_breaker;
 
-/* Calls fn(arg) on the caller's stack if the breaker allows it, and counts its result, which it returns.
- * -EAGAIN: refused, fn was not called (kt_error_detail says for how long). Nothing is copied.
- * Suspends as fn does. */
+/* Calls fn(arg) on the caller's stack if the breaker allows it, and counts its result, which it
+ * returns. -EAGAIN: refused, fn was not called (kt_error_detail says for how long). Nothing is
+ * copied. Suspends as fn does. */
 KT_API int kt_breaker_run(kt_breaker *b, KT__JOB) KT_CHECKED;
 
-/* For code that is no function: asks for leave. >= 0: a ticket, to be given to kt_breaker_leave exactly
- * once, whatever happens meanwhile. -EAGAIN: refused. Does not suspend. */
+/* For code that is no function: asks for leave. >= 0: a ticket, to be given to kt_breaker_leave
+ * exactly once, whatever happens meanwhile. -EAGAIN: refused. Does not suspend. */
 KT_API int kt_breaker_enter(kt_breaker *b) KT_CHECKED;
 
 /* Counts the result of what kt_breaker_enter allowed. A cancelled trial makes room for another. A

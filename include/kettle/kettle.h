@@ -6,7 +6,10 @@
  * and headers of their own (http.h, jobs.h, test.h). */
 
 #include <kettle/base.h>
+#include <kettle/breaker.h>
+#include <kettle/broadcast.h>
 #include <kettle/buffer.h>
+#include <kettle/cache.h>
 #include <kettle/callback.h>
 #include <kettle/context.h>
 #include <kettle/coroutine.h>
@@ -15,8 +18,14 @@
 #include <kettle/group.h>
 #include <kettle/loop.h>
 #include <kettle/memory.h>
+#include <kettle/periodic.h>
+#include <kettle/pipeline.h>
+#include <kettle/pool.h>
 #include <kettle/process.h>
 #include <kettle/queue.h>
+#include <kettle/rate.h>
+#include <kettle/retry.h>
+#include <kettle/shutdown.h>
 #include <kettle/signal.h>
 #include <kettle/stream.h>
 #include <kettle/sync.h>

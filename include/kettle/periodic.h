@@ -8,11 +8,12 @@
  *     rc = kt_periodic_start(&cleaner, remove_old_files, NULL, 0);
  *     ... it runs every minute, in a task of its own, until this scope is left ...
  *
- * Runs do not drift: the times are first + n * interval, however long a run takes. One that takes longer
- * than the interval misses the times that have passed; it is never run twice at once. A failed run is
- * reported, and the next one comes all the same.
+ * Runs do not drift: the times are first + n * interval, however long a run takes. One that
+ * takes longer than the interval misses the times that have passed; it is never run twice at
+ * once. A failed run is reported, and the next one comes all the same.
  *
- * Fill in the settings, leave the rest zero. For the tasks of one loop; must not move while it runs. */
+ * Fill in the settings, leave the rest zero. For the tasks of one loop; must not move while it
+ * runs. */
 
 #include <kettle/task.h>
 
@@ -25,8 +26,8 @@ typedef struct kt_periodic {
     uint64_t runs_max;   /* ends after so many; 0 = never */
     const char *name;    /* for people; the task's; NULL = "periodic" */
 
-    /* A run failed with rc (kt_error_detail has the words): < 0 ends the whole with that code, otherwise
-     * it goes on. NULL = a line to the log hook (kettle/error.h), and it goes on. */
+    /* A run failed with rc (kt_error_detail has the words): < 0 ends the whole with that code,
+     * otherwise it goes on. NULL = a line to the log hook (kettle/error.h), and it goes on. */
     int (*failed)(int rc, void *arg);
     void *failed_arg;
 
@@ -42,19 +43,20 @@ typedef struct kt_periodic {
     uintptr_t reserved[2];
 } kt_periodic;
 
-/* Begins to call fn(arg) in a task of its own. `size` bytes of arg are copied, once: every run gets the
- * same copy. 0, -ENOMEM, KT_ENOTRUNNING. Starting one that runs is misuse. Does not suspend. */
+/* Begins to call fn(arg) in a task of its own. `size` bytes of arg are copied, once: every run
+ * gets the same copy. 0, -ENOMEM, KT_ENOTRUNNING. Starting one that runs is misuse. Does not
+ * suspend. */
 KT_API int kt_periodic_start(kt_periodic *p, KT__JOB) KT_CHECKED;
 
-/* Cancels it, in the middle of a run too, and waits for its end. Returns 0, or the code with which
- * `failed` ended it before. 0 if it does not run. Misuse from within the run. Suspends; a cancellation
- * of the caller is held back. */
+/* Cancels it, in the middle of a run too, and waits for its end. Returns 0, or the code with
+ * which `failed` ended it before. 0 if it does not run. Misuse from within the run. Suspends; a
+ * cancellation of the caller is held back. */
 KT_API int kt_periodic_stop(kt_periodic *p);
 
-/* The same in the calling task: calls fn(arg), uncopied, on the caller's stack until it is cancelled. Returns
- * the cancellation's code, what `failed` returned, or 0 after runs_max runs. A run that ends by the
- * caller's cancellation has not failed; one that returns a cancellation's code by itself (KT_ETIMEDOUT
- * from a scope of its own) has. Suspends. */
+/* The same in the calling task: calls fn(arg), uncopied, on the caller's stack until it is
+ * cancelled. Returns the cancellation's code, what `failed` returned, or 0 after runs_max runs.
+ * A run that ends by the caller's cancellation has not failed; one that returns a cancellation's
+ * code by itself (KT_ETIMEDOUT from a scope of its own) has. Suspends. */
 KT_API int kt_periodic_run(kt_periodic *p, KT__JOB) KT_CHECKED;
 
 static inline void kt_periodic_cleanup(kt_periodic *p)

@@ -12,7 +12,7 @@
  *     int rc = kt_pipeline_start(&p, stages, 2);
  *     for (size_t i = 0; rc == 0 && i < n; i++)
  *         rc = kt_pipeline_put(&p, &urls[i]);         // waits while the first stage is behind
- *     return kt_pipeline_join(&p, rc);                // no more input; waits until all is worked off
+ *     return kt_pipeline_join(&p, rc);                // no more input; waits for the rest
  *
  *     static int fetch(kt_stage *s, void *item, void *arg)
  *     {
@@ -20,13 +20,13 @@
  *         return kt_stage_emit(s, &page);             // none, one, or many
  *     }
  *
- * Items are copied bytes. In front of each stage is a bounded line; whoever wants to put into a full one
- * waits, so a slow stage slows those before it, and memory stays bounded. With one worker a stage keeps
- * the order of the items, with more it does not.
+ * Items are copied bytes. In front of each stage is a bounded line; whoever wants to put into a
+ * full one waits, so a slow stage slows those before it, and memory stays bounded. With one
+ * worker a stage keeps the order of the items, with more it does not.
  *
- * A stage that fails on an item has failed on that item only: it is counted, and the work goes on. The
- * end needs no sentinels: when the input has ended and a stage's last worker has run out, the next stage's
- * input ends. For the tasks of one loop. */
+ * A stage that fails on an item has failed on that item only: it is counted, and the work goes
+ * on. The end needs no sentinels: when the input has ended and a stage's last worker has run
+ * out, the next stage's input ends. For the tasks of one loop. */
 
 #include <kettle/group.h>
 #include <kettle/queue.h>
@@ -39,12 +39,12 @@ typedef struct kt_stage kt_stage;
 struct kt_stage {
     const char *name;      /* for people; NULL = "stage" */
 
-    /* Works on one item, which is its own to use up, and to free what it owns, whatever it returns. < 0 is
-     * a failure. May suspend. */
+    /* Works on one item, which is its own to use up, and to free what it owns, whatever it
+     * returns. < 0 is a failure. May suspend. */
     int (*run)(kt_stage *s, void *item, void *arg);
 
-    /* Frees what an item owns that is given up unworked, when the pipeline is cancelled; NULL if that is
-     * nothing. Must not suspend. */
+    /* Frees what an item owns that is given up unworked, when the pipeline is cancelled; NULL if
+     * that is nothing. Must not suspend. */
     void (*drop)(void *item, void *arg);
     void *arg;             /* of both */
     size_t item_bytes;     /* of what it takes, at least 1 */
@@ -80,8 +80,9 @@ typedef struct kt_pipeline {
 
 #define KT_PIPELINE_INIT {NULL, 0, KT_GROUP_INIT, 0, KT_EVENT_INIT, 0, {0}}
 
-/* Makes the workers of `count` stages, at least 1. The running task owns them, as with a group, and is to
- * join. 0, -ENOMEM: nothing is left then. Starting twice is misuse. Suspends only when it fails. */
+/* Makes the workers of `count` stages, at least 1. The running task owns them, as with a group,
+ * and is to join. 0, -ENOMEM: nothing is left then. Starting twice is misuse. Suspends only when
+ * it fails. */
 KT_API int kt_pipeline_start(kt_pipeline *p, kt_stage *stages, size_t count) KT_CHECKED;
 
 /* Copies one item into the first stage's line, waiting while that is full. By the owner or another
@@ -89,17 +90,19 @@ KT_API int kt_pipeline_start(kt_pipeline *p, kt_stage *stages, size_t count) KT_
  * KT_ESIBLING when a fatal stage has failed): then the item is still the caller's. Suspends. */
 KT_API int kt_pipeline_put(kt_pipeline *p, const void *item) KT_CHECKED;
 
-/* In a stage's run: hands an item to the next stage, as kt_pipeline_put does to the first. In the last
- * stage it is misuse. Suspends. */
+/* In a stage's run: hands an item to the next stage, as kt_pipeline_put does to the first. In
+ * the last stage it is misuse. Suspends. */
 KT_API int kt_stage_emit(kt_stage *s, const void *item) KT_CHECKED;
 
-/* Ends the input and waits until everything is worked off. `rc` is how the body ended: < 0 cancels the
- * workers instead, and items in line are dropped. Returns the body's own failure (KT_ESHUTDOWN counts only
- * if nothing caused it); that of a fatal stage or of a worker that found no memory; a cancellation; or rc. Failures of other stages are in their statistics.
- * It can be started again. Suspends; a cancellation meanwhile cancels the workers. */
+/* Ends the input and waits until everything is worked off. `rc` is how the body ended: < 0
+ * cancels the workers instead, and items in line are dropped. Returns the body's own failure
+ * (KT_ESHUTDOWN counts only if nothing caused it); that of a fatal stage or of a worker that
+ * found no memory; a cancellation; or rc. Failures of other stages are in their statistics. It
+ * can be started again. Suspends; a cancellation meanwhile cancels the workers. */
 KT_API int kt_pipeline_join(kt_pipeline *p, int rc) KT_CHECKED;
 
-/* Cancels what is left and waits for its end. Suspends; a cancellation is held back. For kt_auto. */
+/* Cancels what is left and waits for its end. Suspends; a cancellation is held back. For
+ * kt_auto. */
 KT_API void kt_pipeline_cleanup(kt_pipeline *p);
 
 KT_END

@@ -15,8 +15,8 @@
  *         return rc;
  *     ... the call that is limited ...
  *
- * All live in the caller's storage, must not move while a task is in one of their functions, and begin
- * by their initialiser. */
+ * All live in the caller's storage, must not move while a task is in one of their functions, and
+ * begin by their initialiser. */
 
 #include <kettle/sync.h>
 
@@ -36,17 +36,17 @@ typedef struct kt_rate {
 /* `n` starts, at least 1, in any window of `period`, more than 0. */
 #define KT_RATE_INIT(n, period) {(n), (period), KT_LOCK_INIT, NULL, 0, 0, {0}}
 
-/* Waits until one more start is allowed, and counts it: it is now. Callers start in the order of their
- * calls. 0, -ENOMEM (at the first use only), or the cancellation's code (then nothing is counted, and
- * those behind move up). Suspends unless a start is allowed at once. */
+/* Waits until one more start is allowed, and counts it: it is now. Callers start in the order of
+ * their calls. 0, -ENOMEM (at the first use only), or the cancellation's code (then nothing is
+ * counted, and those behind move up). Suspends unless a start is allowed at once. */
 KT_API int kt_rate_acquire(kt_rate *r) KT_CHECKED;
 
-/* 0 if one more start is allowed now, which is counted; -EBUSY if not, or if somebody waits; -ENOMEM.
- * Does not suspend. In a task. */
+/* 0 if one more start is allowed now, which is counted; -EBUSY if not, or if somebody waits;
+ * -ENOMEM. Does not suspend. In a task. */
 KT_API int kt_rate_acquire_nowait(kt_rate *r) KT_CHECKED;
 
-/* How long until the window has room, whoever then takes it: 0 if it has. For a Retry-After. Does not
- * suspend. */
+/* How long until the window has room, whoever then takes it: 0 if it has. For a Retry-After.
+ * Does not suspend. */
 KT_API kt_time kt_rate_delay(const kt_rate *r);
 
 /* Frees the memory of starts; they are forgotten. Misuse while a task waits. */
@@ -67,13 +67,14 @@ typedef struct kt_bucket {
     uintptr_t reserved[2];
 } kt_bucket;
 
-/* `tokens` come every `period`, evenly (at most one a nanosecond); up to `size`, at least 1, are kept.
- * Allocates nothing and needs no release. */
+/* `tokens` come every `period`, evenly (at most one a nanosecond); up to `size`, at least 1, are
+ * kept. Allocates nothing and needs no release. */
 #define KT_BUCKET_INIT(tokens, period, size) \
     {(period) / (tokens) > 0 ? (period) / (tokens) : 1, (size), KT_LOCK_INIT, 0, {0}}
 
-/* Takes n tokens, waiting for them in the order of the calls. 0; KT_ELIMIT when n is more than the bucket
- * holds; or the cancellation's code (then none was taken). Suspends unless they are there. */
+/* Takes n tokens, waiting for them in the order of the calls. 0; KT_ELIMIT when n is more than
+ * the bucket holds; or the cancellation's code (then none was taken). Suspends unless they are
+ * there. */
 KT_API int kt_bucket_take(kt_bucket *b, unsigned n) KT_CHECKED;
 
 /* 0, -EBUSY if they are not there or somebody waits, KT_ELIMIT. Does not suspend. In a task. */
@@ -126,21 +127,21 @@ typedef struct kt_debouncer {
 #define KT_DEBOUNCER_INIT(quiet) \
     {(quiet), 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, KT_EVENT_INIT, KT_EVENT_INIT, false, {0}}
 
-/* Replaces the call that waits, if any, and begins the quiet time anew. `size` bytes of arg are copied;
- * with size 0 the pointer must stay valid until the call has run. 0, -ENOMEM, KT_ENOTRUNNING: then what
- * waited before still does. Does not suspend. */
+/* Replaces the call that waits, if any, and begins the quiet time anew. `size` bytes of arg are
+ * copied; with size 0 the pointer must stay valid until the call has run. 0, -ENOMEM,
+ * KT_ENOTRUNNING: then what waited before still does. Does not suspend. */
 KT_API int kt_debouncer_call(kt_debouncer *d, KT__JOB) KT_CHECKED;
 
-/* Runs the call that waits without further quiet, and waits for the end of all runs. Returns the last
- * run's result (0 if there never was one), or the cancellation's code; the run goes on then. Misuse
- * from within the call. Suspends unless nothing waits or runs. */
+/* Runs the call that waits without further quiet, and waits for the end of all runs. Returns the
+ * last run's result (0 if there never was one), or the cancellation's code; the run goes on
+ * then. Misuse from within the call. Suspends unless nothing waits or runs. */
 KT_API int kt_debouncer_flush(kt_debouncer *d) KT_CHECKED;
 
 /* Drops the call that waits; one that runs is not touched. Does not suspend. */
 KT_API void kt_debouncer_drop(kt_debouncer *d);
 
-/* Drops what waits, cancels what runs and waits for its end; the debouncer can be used again. Misuse
- * from within the call. Suspends; a cancellation is held back. For kt_auto. */
+/* Drops what waits, cancels what runs and waits for its end; the debouncer can be used again.
+ * Misuse from within the call. Suspends; a cancellation is held back. For kt_auto. */
 KT_API void kt_debouncer_cleanup(kt_debouncer *d);
 
 KT_END

@@ -38,8 +38,9 @@ KT_API int kt_stream_connect(const char *host, uint16_t port, kt_stream **ret_st
  * -ENAMETOOLONG over 107 bytes. Suspends. Like asyncio.open_unix_connection, unix(7). */
 KT_API int kt_stream_connect_unix(const char *path, kt_stream **ret_stream) KT_CHECKED;
 
-/* Makes a stream of an open socket or pipe end, which is set non-blocking. The stream owns fd on
- * success only. -EBADF, -EINVAL for a regular file, -ENOMEM. Does not suspend. */
+/* Makes a stream of an open socket or pipe end, whose O_NONBLOCK is set or cleared as the driver needs it
+ * (other processes that share the open file see that). The stream owns fd on success only. -EBADF; -EINVAL for
+ * a file or folder, or a socket that is no SOCK_STREAM; KT_ENOTSIM; -ENOMEM. Does not suspend. In a task. */
 KT_API int kt_stream_from_fd(int fd, kt_stream **ret_stream) KT_CHECKED;
 
 /* Two connected streams in one process (socketpair(2)). Does not suspend. */

@@ -36,13 +36,14 @@ typedef struct kt_lock {
 #define KT_LOCK_INIT {NULL, {NULL, NULL}, {0}}
 
 /* Waits until the lock is the caller's. 0, or the cancellation's code (then it is not). Suspends.
- * Not recursive: taking it twice is misuse. */
+ * Not recursive: whoever takes it twice waits for himself. */
 KT_API int kt_lock_acquire(kt_lock *l) KT_CHECKED;
 
 /* 0, or -EBUSY if somebody holds it or waits for it. Does not suspend. */
 KT_API int kt_lock_acquire_nowait(kt_lock *l) KT_CHECKED;
 
-/* Hands the lock to the first waiter. Misuse unless the running task holds it. */
+/* Hands the lock to the first waiter. Any task may, while the one that took it still exists. Misuse
+ * when nobody holds it. */
 KT_API void kt_lock_release(kt_lock *l);
 
 /* Does a task hold it? */
@@ -141,9 +142,10 @@ typedef struct kt_barrier {
 
 #define KT_BARRIER_INIT(parties) {(parties), false, {NULL, NULL}, 0, {0}}
 
-/* Waits for the others. The caller's number in order of arrival, 0 to parties - 1; the last to arrive does
- * not wait. KT_EBROKEN when the barrier is broken or reset meanwhile, or the cancellation's code: then
- * one more is needed. Suspends. */
+/* Waits for the others. How many were waiting when the caller came, 0 to parties - 1 (so two get the same
+ * number where a waiter was cancelled in between); the last to arrive does not wait. KT_EBROKEN when
+ * the barrier is broken or reset meanwhile, or the cancellation's code: then one more is needed.
+ * Suspends. */
 KT_API int kt_barrier_wait(kt_barrier *b) KT_CHECKED;
 
 /* Sends all who wait away with KT_EBROKEN, and begins anew, mended if it was broken. */

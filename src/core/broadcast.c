@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Broadcast. A send first waits until nobody makes it wait, then delivers to all without suspending: so it
- * reaches everybody or, cancelled, nobody, and the order is the same for all. */
+/* Broadcast. A send first waits until nobody makes it wait, then delivers to all without
+ * suspending: so it reaches everybody or, cancelled, nobody, and the order is the same for all. */
 
 #include <errno.h>
 #include <kettle/broadcast.h>

@@ -2,10 +2,10 @@
 
 /* A cache with single-flight fetches.
  *
- * An entry is in one of three places: in flight (a task fetches it; callers wait for its event), kept (in
- * the order of use), or out (only callers that hold it know it). While it is listed its key leads to
- * it through the buckets; one that is forgotten in flight is not, and goes out when it lands. References:
- * one of the buckets, one of the flight, one of each caller. */
+ * An entry is in one of three places: in flight (a task fetches it; callers wait for its event),
+ * kept (in the order of use), or out (only callers that hold it know it). While it is listed its
+ * key leads to it through the buckets; one that is forgotten in flight is not, and goes out when
+ * it lands. References: one of the buckets, one of the flight, one of each caller. */
 
 #include <errno.h>
 #include <kettle/cache.h>

@@ -34,8 +34,8 @@ static kt_time first_time(const kt_periodic *p)
     return kt__deadline(kt_now(), p->first_after > 0 ? p->first_after : p->interval);
 }
 
-/* The first time of the grid that has not passed; those between are missed. The moment itself has not
- * passed: a run that takes just its interval misses nothing. */
+/* The first time of the grid that has not passed; those between are missed. The moment itself
+ * has not passed: a run that takes just its interval misses nothing. */
 static kt_time next_time(kt_periodic *p, kt_time last)
 {
     kt_time now = kt_now(), next = kt__deadline(last, p->interval);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Rate limits. The next caller holds the door while it sleeps, and the door's line keeps the order; who
- * is cancelled in front of it or behind it has counted nothing yet. */
+/* Rate limits. The next caller holds the door while it sleeps, and the door's line keeps the
+ * order; who is cancelled in front of it or behind it has counted nothing yet. */
 
 #include <errno.h>
 #include <kettle/memory.h>
@@ -94,9 +94,9 @@ void kt_rate_release(kt_rate *r)
 
 /* ---- Token bucket -------------------------------------------------------------------------- */
 
-/* The bucket is one number, the moment at which it will be full again: taking a token moves it on by
- * an interval, and n tokens are there while it would stay within `size` intervals of now. That is the
- * generic cell rate algorithm (ITU-T I.371, annex A), the virtual scheduling form. */
+/* The bucket is one number, the moment at which it will be full again: taking a token moves it
+ * on by an interval, and n tokens are there while it would stay within `size` intervals of now.
+ * That is the generic cell rate algorithm (ITU-T I.371, annex A), the virtual scheduling form. */
 static kt_time span(const kt_bucket *b, unsigned n)
 {
     kt_time t;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Resource pool. A permit of the semaphore is the right to have one resource, idle or new; its line is the
- * pool's. Who holds a permit has at most one resource, one that is being destroyed counted in, so
- * there are never more than `max`. A keeper task destroys what has been idle for too long. */
+/* Resource pool. A permit of the semaphore is the right to have one resource, idle or new; its
+ * line is the pool's. Who holds a permit has at most one resource, one that is being destroyed
+ * counted in, so there are never more than `max`. A keeper task destroys what has been idle for
+ * too long. */
 
 #include <errno.h>
 #include <kettle/memory.h>
@@ -104,8 +105,8 @@ static bool needs_check(const kt_resource_pool *p, kt__idle idle)
     return p->check && (p->check_after <= 0 || kt_now() - idle.since >= p->check_after);
 }
 
-/* With a permit in hand. A task that is being cancelled must not check: each check would fail, and the
- * whole pool be destroyed for it. */
+/* With a permit in hand. A task that is being cancelled must not check: each check would fail,
+ * and the whole pool be destroyed for it. */
 static int get_resource(kt_resource_pool *p, void **ret_resource)
 {
     const kt_task *self = kt__self("kt_resource_pool_acquire");
@@ -224,7 +225,8 @@ int kt_resource_pool_open(kt_resource_pool *p)
     p->closing = true; /* nobody borrows before it is complete */
     int rc = make_min(p);
     if (rc == 0)
-        rc = kt_spawn_with(&(kt_spawn_options){.name = "pool keeper"}, keep_house, p, 0, &p->keeper);
+        rc = kt_spawn_with(&(kt_spawn_options){.name = "pool keeper"}, keep_house, p, 0,
+                           &p->keeper);
     if (rc < 0)
         destroy_all(p);
     p->closing = false;
@@ -236,7 +238,7 @@ int kt_resource_pool_close(kt_resource_pool *p)
     if (!p->stack)
         return 0;
     if (!p->closing && p->waiting > 0)
-        kt_semaphore_release(&p->permits); /* one permit too many, which runs through the whole line */
+        kt_semaphore_release(&p->permits); /* one too many, which runs through the line */
     p->closing = true;
     while (p->users > 0) {
         kt_event_clear(&p->unused);

@@ -6,7 +6,8 @@
 
 #include "sure.h"
 
-/* Calls fn with each of its allocations failing in turn, until none does. It must say so, and then work. */
+/* Calls fn with each of its allocations failing in turn, until none does. It must say so, and
+ * then work. */
 static inline void each_allocation_fails(kt_fn fn, void *arg)
 {
     for (unsigned n = 1;; n++) {
@@ -24,9 +25,11 @@ static inline void each_allocation_fails(kt_fn fn, void *arg)
     }
 }
 
-/* Runs fn as a task again and again, cancelled after 0, 1, 2, ... turns of the queue and then of `step`
- * each, until it ends before its cancellation. Calls `after` every time to look at what is left. */
-static inline void each_moment_cancelled(kt_fn fn, void *arg, kt_time step, void (*after)(void *arg))
+/* Runs fn as a task again and again, cancelled after 0, 1, 2, ... turns of the queue and then of
+ * `step` each, until it ends before its cancellation. Calls `after` every time to look at what
+ * is left. */
+static inline void each_moment_cancelled(kt_fn fn, void *arg, kt_time step,
+                                         void (*after)(void *arg))
 {
     for (int n = 0, whole = 0; !whole; n++) {
         CHECK_LT(n, 500);

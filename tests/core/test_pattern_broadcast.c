@@ -112,6 +112,7 @@ TEST(a_cancelled_send_reaches_nobody)
     kt_task_cancel(gone);
     CHECK_ERR(kt_task_join(gone), KT_ECANCELED);
     CHECK_EQ(next(&full), 1);
+    CHECK_ERR(kt_broadcast_send_nowait(&b, &(int){9}), KT_EFULL); /* others were first */
     CHECK_EQ(kt_task_join(stays), 2);
     CHECK_EQ(next(&roomy), 1);
     CHECK_EQ(next(&roomy), 3);

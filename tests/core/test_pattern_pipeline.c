@@ -145,6 +145,9 @@ TEST(a_fatal_failure_ends_it_and_frees_whoever_puts)
     sure(kt_pipeline_start(&p, stages, 3));
     kt_task *other = spawn(KT_WITH(feeds, &p));
     CHECK_ERR(kt_sleep(KT_S(60)), KT_ESIBLING);
+    CHECK_ERR(kt_cancel_catch(), KT_ESIBLING);
+    yield_times(2);
+    CHECK(kt_task_done(other)); /* not only at the join */
     CHECK_ERR(kt_pipeline_join(&p, KT_ESIBLING), -EDOM);
     CHECK_ERR(kt_task_join(other), KT_ESHUTDOWN);
     CHECK_EQ(kt_now(), KT_S(2));

@@ -201,6 +201,7 @@ TEST(close_waits_for_leases_and_sends_the_line_away)
     kt_task *closer = spawn(KT_WITH(closes, &p));
     for (int i = 0; i < 2; i++)
         CHECK_ERR(kt_task_join(in_line[i]), KT_ESHUTDOWN);
+    CHECK_EQ(kt_now(), 0); /* before the lease is back */
     kt_task_cancel(closer);
     CHECK_ERR(kt_task_join(closer), KT_ECANCELED);
     CHECK_OK(kt_resource_pool_close(&p));
