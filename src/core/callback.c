@@ -81,12 +81,19 @@ bool kt_callback_cancel(kt_callback *c)
     return true;
 }
 
+/* No task is left, so no timer is but those of callbacks. */
+void kt__callbacks_end(kt_loop *l)
+{
+    while (l->timers.root)
+        kt_callback_cancel(KT__OWNER(l->timers.root, kt_callback, timer));
+}
+
 /* ---- When something is done ---------------------------------------------------------------- */
 
 void kt__callbacks_add(kt__callbacks *list, kt_callback *c, void (*fn)(void *arg), void *arg,
                        const char *what)
 {
-    begin(c, fn, arg, what);
+    c->timer.sequence = kt__turn(begin(c, fn, arg, what));
     c->list = list;
     c->next = NULL;
     c->prev = list->last;
@@ -111,10 +118,10 @@ void kt__callbacks_remove(kt_callback *c)
     c->list = NULL;
 }
 
-void kt__callbacks_due(kt__callbacks *list)
+void kt__callbacks_due(kt__callbacks *list, uint64_t before)
 {
     kt_callback *c;
-    while ((c = list->first)) {
+    while ((c = list->first) && c->timer.sequence < before) {
         kt__callbacks_remove(c);
         make_due(c);
     }

@@ -93,8 +93,9 @@ static const kt__wait wait_barrier = {"a barrier", barrier_cancel, kt__raced_pla
 
 static void let_all_go(kt_barrier *b, int rc)
 {
-    for (int number = 0; kt__line_wake(&b->waiters, rc < 0 ? rc : number); number++)
-        ;
+    kt_task *t;
+    while ((t = b->waiters.first))
+        kt__line_wake(&b->waiters, rc < 0 ? rc : t->wake);
     b->waiting = 0;
 }
 
@@ -109,7 +110,7 @@ int kt_barrier_wait(kt_barrier *b)
     }
     if (self->code)
         return kt__yield(self);
-    b->waiting++;
+    self->wake = (int)b->waiting++; /* its number, unless the barrier breaks */
     return kt__line_up(self, &b->waiters, &wait_barrier, b);
 }
 

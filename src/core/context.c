@@ -10,7 +10,7 @@
 #include "core/core.h"
 
 struct kt__setting {
-    size_t references; /* lists and entries that go on here */
+    atomic_size_t references; /* lists and entries that go on here */
     struct kt__setting *older;
     const kt_context_var *var;
     const void *value;
@@ -19,13 +19,13 @@ struct kt__setting {
 kt__setting *kt__context_ref(kt__setting *s)
 {
     if (s)
-        s->references++;
+        atomic_fetch_add_explicit(&s->references, 1, memory_order_relaxed);
     return s;
 }
 
 void kt__context_unref(kt__setting *s)
 {
-    while (s && --s->references == 0) {
+    while (s && atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) == 1) {
         kt__setting *older = s->older;
         kt_free(s);
         s = older;
@@ -59,7 +59,7 @@ int kt_context_set(const kt_context_var *var, const void *value)
     if (!t)
         return kt_error_set(KT_ENOTRUNNING, "kt_context_set outside a task");
     kt__setting *newest = t->context_values;
-    for (kt__setting *s = newest; s && s->references == 1; s = s->older) {
+    for (kt__setting *s = newest; s && atomic_load(&s->references) == 1; s = s->older) {
         if (s->var != var)
             continue;
         s->value = value; /* nobody shares it: setting again and again takes no memory */

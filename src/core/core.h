@@ -259,6 +259,13 @@ bool kt__raced_plain(kt_task *t);
 /* Takes the first out of the line and wakes it; NULL if nobody waits. */
 kt_task *kt__line_wake(kt__waiters *line, int value);
 
+/* Where a thing has both waiters and callbacks, each takes a number, in its timer, which does not run
+ * meanwhile: so they are served in the order in which they came. */
+static inline uint64_t kt__turn(kt_loop *l)
+{
+    return ++l->timers.sequence;
+}
+
 /* ---- Tasks (task.c) ------------------------------------------------------------------------ */
 
 /* A fresh task, in the ready queue. */
@@ -299,11 +306,15 @@ int kt__forwarded_end(kt_task *self, int rc);
 
 /* ---- Callbacks and contexts (callback.c, context.c) ---------------------------------------- */
 
-/* Adds a callback to the list of a thing; takes it out; lets the loop call all of them. */
+/* Adds a callback to the list of a thing; takes it out; lets the loop call those that came before turn
+ * `before`. */
 void kt__callbacks_add(kt__callbacks *list, kt_callback *c, void (*fn)(void *arg), void *arg,
                        const char *what);
 void kt__callbacks_remove(kt_callback *c);
-void kt__callbacks_due(kt__callbacks *list);
+void kt__callbacks_due(kt__callbacks *list, uint64_t before);
+
+/* The loop ends: callbacks whose time has not come will not be called. */
+void kt__callbacks_end(kt_loop *l);
 
 /* The context of code that runs outside tasks: callbacks, jobs on pool threads. */
 extern __thread kt__setting *kt__context_outside;
@@ -311,7 +322,7 @@ extern __thread kt__setting *kt__context_outside;
 /* The context of whoever asks; not a reference of its own. */
 kt__setting *kt__context_here(void);
 
-/* Only on the loop's thread: contexts are counted without locks. */
+/* On any thread: a job of the pool may run a loop of its own, whose tasks share what the job sees. */
 kt__setting *kt__context_ref(kt__setting *s);
 void kt__context_unref(kt__setting *s);
 
@@ -380,6 +391,7 @@ void kt__signals_take(kt_loop *l);
 void kt__signals_give_back(kt_loop *l);
 void kt__signals_look(kt_loop *l);
 void kt__signal_handlers_look(kt_loop *l);
+void kt__signal_handlers_end(kt_loop *l);
 int kt__overflow_watch(kt_loop *l);
 void kt__overflow_unwatch(kt_loop *l);
 

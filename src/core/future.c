@@ -15,9 +15,11 @@ static int settle(kt_future *f, uint8_t state, int rc, intptr_t result)
     f->state = state;
     f->rc = rc;
     f->result = result;
-    kt__callbacks_due(&f->callbacks);
-    while (kt__line_wake(&f->waiters, rc))
-        ;
+    for (kt_task *t; (t = f->waiters.first);) {
+        kt__callbacks_due(&f->callbacks, t->timer.sequence);
+        kt__line_wake(&f->waiters, rc);
+    }
+    kt__callbacks_due(&f->callbacks, UINT64_MAX);
     return 0;
 }
 
@@ -71,6 +73,7 @@ int kt_future_await(kt_future *f, intptr_t *ret_result)
         return kt_future_result(f, ret_result);
     if (self->code && self->delivered)
         return kt__yield(self);
+    self->timer.sequence = kt__turn(self->loop);
     if (self->code) { /* a request that nobody has seen yet goes to what is awaited, as in asyncio */
         kt__forward_active(self);
         kt__line_up_begin(self, &f->waiters, &wait_future, f);

@@ -71,7 +71,7 @@ static void child_done(kt_task *t)
     children_remove(g, t);
     if (t->rc < 0 && t->rc != KT_ECANCELED)
         child_failed(g, t);
-    if (g->live == 0 && IS_JOINING(g))
+    if (g->live == 0 && IS_JOINING(g) && g->scope.task->state == KT__TASK_WAITING)
         kt__wake(g->scope.task, 0);
     if (t->owner_keeps) { /* somebody has a handle, which is good until the join */
         t->sibling_next = g->ended;
@@ -121,14 +121,17 @@ static void join_cancel(kt_task *t)
 
 static const kt__wait wait_group = {"its group's children", join_cancel, NULL, NULL};
 
+/* Again, if somebody added a child between the last one's end and our turn, as TaskGroup.__aexit__ does. */
 static void wait_for_children(kt_task *self, kt_group *g)
 {
-    if (g->live == 0)
-        return;
-    g->state |= JOINING;
-    kt__wait_begin(self, &wait_group, g);
-    kt__park(self);
-    g->state &= (uint8_t)~JOINING;
+    while (g->live > 0) {
+        if (self->code)
+            abort_children(g); /* one that came after the wake, and found no wait to tell */
+        g->state |= JOINING;
+        kt__wait_begin(self, &wait_group, g);
+        kt__park(self);
+        g->state &= (uint8_t)~JOINING;
+    }
 }
 
 static void free_ended(kt_group *g)

@@ -68,12 +68,18 @@ static void report(const kt_loop *l, const kt__stack *stack)
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     const struct sigaction *old = &before[number == SIGBUS];
-    if (old->sa_flags & SA_SIGINFO)
+    bool sent = info->si_code <= 0; /* by kill(2), say: no instruction will fault again */
+    if (old->sa_flags & SA_SIGINFO) {
         old->sa_sigaction(number, info, context);
-    else if (old->sa_handler == SIG_DFL || old->sa_handler == SIG_IGN)
+    } else if (old->sa_handler == SIG_DFL || old->sa_handler == SIG_IGN) {
+        if (sent && old->sa_handler == SIG_IGN)
+            return;
         signal(number, SIG_DFL); /* the instruction faults again, and that is the end */
-    else
+        if (sent)
+            raise(number);
+    } else {
         old->sa_handler(number);
+    }
 }
 
 static void on_fault(int number, siginfo_t *info, void *context)

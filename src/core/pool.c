@@ -170,7 +170,7 @@ bool kt__pool_run_one(kt_loop *l)
     return true;
 }
 
-/* An abandoned job is over. On the loop's thread, since contexts are counted without locks. */
+/* An abandoned job is over. */
 static void job_free(job *j)
 {
     j->loop->pending--;

@@ -168,6 +168,7 @@ int kt_runner_run(kt_runner *r, KT__JOB)
     const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
     char words[256] = "";
     enter(l, "kt_runner_run");
+    l->main_signalled = false;
     kt__signals_take(l);
     int rc = kt__task_new(l, &named, fn, arg, size, &l->main);
     if (rc == 0) {

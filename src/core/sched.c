@@ -327,7 +327,7 @@ static void drain(kt_loop *l)
     } while (kt__inbox_drain(l));
 }
 
-void kt__loop_finish(kt_loop *l)
+static void cancel_all(kt_loop *l)
 {
     while (l->tasks_first) { /* once, unless the clean-up spawns new ones */
         uint64_t last = l->ids;
@@ -335,7 +335,16 @@ void kt__loop_finish(kt_loop *l)
             kt_task_cancel(t);
         run_until(l, all_done, last);
     }
-    drain(l);
-    kt__pool_close(l);
-    drain(l);
+}
+
+void kt__loop_finish(kt_loop *l)
+{
+    do { /* once, unless the last callbacks spawn tasks or hand jobs to threads */
+        cancel_all(l);
+        drain(l);
+        kt__pool_close(l);
+        drain(l);
+    } while (l->tasks_first || l->pool);
+    kt__callbacks_end(l);
+    kt__signal_handlers_end(l);
 }

@@ -47,6 +47,13 @@ void kt__signal_handlers_look(kt_loop *l)
     }
 }
 
+/* As loop.close does: a handler must not ring at a loop that is gone. */
+void kt__signal_handlers_end(kt_loop *l)
+{
+    while (l->signal_handlers)
+        kt_signal_release(l->signal_handlers);
+}
+
 int kt_signal_handle(kt_signal *s, int number, void (*fn)(void *arg), void *arg)
 {
     kt_loop *l = kt__loop;

@@ -172,6 +172,37 @@ static void run_on_done(kt__ready *r)
     t->on_done(t);
 }
 
+/* A shield passes the end on one pass later, since asyncio's is a future of its own. */
+static void shield_over(kt__ready *r)
+{
+    kt__timer *timer = KT__OWNER(r, kt__timer, ready);
+    kt_task *waiter = KT__OWNER(timer, kt_task, timer);
+    kt__timer_ran(timer);
+    kt__wake(waiter, waiter->wake);
+}
+
+static void shield_cancel(kt_task *waiter)
+{
+    if (waiter->wait_list)
+        kt__line_remove(waiter);
+    else
+        kt__timer_stop(waiter->loop, &waiter->timer);
+    kt__wake(waiter, waiter->code);
+}
+
+static const kt__wait wait_shield = {"shielded task", shield_cancel, kt__raced_plain, NULL};
+
+static void end_wait(kt_task *awaiter, int rc)
+{
+    if (awaiter->wait != &wait_shield) {
+        kt__line_wake(awaiter->wait_list, rc);
+        return;
+    }
+    kt__line_remove(awaiter);
+    awaiter->wake = rc;
+    kt__timer_start_due(awaiter->loop, &awaiter->timer, shield_over);
+}
+
 void kt__task_finish(kt_task *t, int rc)
 {
     kt_loop *l = t->loop;
@@ -189,10 +220,13 @@ void kt__task_finish(kt_task *t, int rc)
         t->ready.run = run_on_done;
         kt__ready_push(l, &t->ready);
     }
-    kt__callbacks_due(&t->callbacks);
     kt_task *awaiter; /* gets all that it needs now: t may be gone when it runs */
-    while ((awaiter = kt__line_wake(&t->awaiters, rc)))
+    while ((awaiter = t->awaiters.first)) {
+        kt__callbacks_due(&t->callbacks, awaiter->timer.sequence);
+        end_wait(awaiter, rc);
         copy_detail(awaiter, t);
+    }
+    kt__callbacks_due(&t->callbacks, UINT64_MAX);
     if (t->detached && !t->on_done)
         drop(t);
     else if (!t->owner && !t->on_done)
@@ -209,7 +243,6 @@ static void forward_to_task(kt_task *waiter)
 static const kt__wait wait_task = {"task", kt__cancel_leave, kt__raced_plain, forward_to_task};
 /* Joining frees the task, so a result cannot stay in it: it wins over a late cancellation. */
 static const kt__wait wait_join = {"task", kt__cancel_leave, NULL, forward_to_task};
-static const kt__wait wait_shield = {"shielded task", kt__cancel_leave, kt__raced_plain, NULL};
 
 static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
 {
@@ -229,6 +262,7 @@ static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
         kt__forward_active(self);
         kt_task_cancel(t);
     }
+    self->timer.sequence = kt__turn(self->loop);
     int rc = kt__line_up(self, &t->awaiters, wait, t);
     return kt__forwarded_end(self, rc);
 }

@@ -23,7 +23,7 @@ struct kt_listener {
     sa_family_t family;
     uint16_t port;
     char *path; /* of the Unix socket's file, removed at close if it is still ours */
-    bool pausing; /* a task in accept sleeps */
+    unsigned pausing; /* tasks in accept that sleep */
     bool closed;
     dev_t device;
     ino_t inode;
@@ -213,9 +213,11 @@ static bool is_full(ssize_t rc)
 
 static int pause_accepting(kt_listener *l)
 {
-    l->pausing = true;
+    if (l->closed)
+        return KT_ECLOSED; /* the closer may wait for nothing but the operation that has just ended */
+    l->pausing++;
     int rc = kt_sleep(PAUSE_WHEN_FULL);
-    l->pausing = false;
+    l->pausing--;
     return rc < 0 ? rc : l->closed ? KT_ECLOSED : 0;
 }
 

@@ -43,6 +43,10 @@ int kt_stream_from_fd(int fd, kt_stream **ret_stream)
         return -errno;
     if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
         return kt_error_set(-EINVAL, "descriptor %d is a file or folder, not a stream", fd);
+    int type;
+    socklen_t size = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_STREAM)
+        return kt_error_set(-EINVAL, "descriptor %d is a socket of messages, not a stream", fd);
     kt_stream *s = kt_calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_PARITY_SAY_H
+#define TESTS_PARITY_SAY_H
+
+/* Twins of asyncio programs: each prints what CPython printed, line by line. Of Kettle they know the
+ * public headers only.
+ *
+ * A failure that Python raises as an error with a text is -EIO here, its text kt_error_detail().
+ * kt_cancel_catch stands where Python has `except` or `finally` around a wait. */
+
+#include <kettle/kettle.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* One line of the trace. */
+static inline void KT_PRINTF(1, 2) say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    fflush(stdout);
+}
+
+/* For what cannot fail in a twin. Gives the result back. */
+static inline int sure(int rc)
+{
+    if (rc >= 0)
+        return rc;
+    fprintf(stderr, "%s: %s (%s)\n", kt_error_name(rc), kt_strerror(rc), kt_error_detail());
+    exit(1);
+}
+
+/* The unit of all sleeps: 20 ms, or ORACLE_UNIT_MS where a machine is too busy for that. */
+static inline kt_time unit(void)
+{
+    const char *text = getenv("ORACLE_UNIT_MS");
+    return text && *text ? (kt_time)(strtod(text, NULL) * 1e6) : KT_MS(20);
+}
+
+#define U unit()
+
+static inline void units(int n)
+{
+    sure(kt_sleep(n * U));
+}
+
+static inline const char *yes(bool value)
+{
+    return value ? "yes" : "no";
+}
+
+static inline int raise_error(const char *text)
+{
+    return kt_error_set(-EIO, "%s", text);
+}
+
+static inline kt_task *spawn(KT__JOB)
+{
+    kt_task *t = NULL;
+    sure(kt_spawn(fn, arg, size, &t));
+    return t;
+}
+
+static inline kt_task *spawn_named(const char *name, KT__JOB)
+{
+    kt_task *t = NULL;
+    sure(kt_spawn_with(&(kt_spawn_options){.name = name}, fn, arg, size, &t));
+    return t;
+}
+
+/* Waits for a task's end, whatever it is (asyncio.wait([t])). */
+static inline void wait_end(kt_task *t)
+{
+    sure(kt_wait(&t, 1, KT_WAIT_ALL_COMPLETED, KT_FOREVER));
+}
+
+/* For call_later(..., task.cancel) and the like. */
+static inline void say_text(void *text)
+{
+    say("%s", (const char *)text);
+}
+
+static inline void cancel_task(void *task)
+{
+    kt_task_cancel(task);
+}
+
+static inline bool under_sim(void)
+{
+    const char *driver = getenv("KETTLE_DRIVER");
+    return driver && strcmp(driver, "sim") == 0;
+}
+
+/* For twins that need something from the real world. */
+static inline void skip_under_sim(const char *reason)
+{
+    if (!under_sim())
+        return;
+    fprintf(stderr, "skipped: %s\n", reason);
+    exit(77);
+}
+
+static inline void log_nothing(const char *message)
+{
+    (void)message;
+}
+
+/* What asyncio refuses with an error that is the program's own mistake is misuse here and stops the
+ * program: so it is tried in a child process. To be asked before the loop runs. */
+static inline bool is_misuse(kt_fn main_task)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        kt_log_hook_set(log_nothing);
+        _exit(kt_run(main_task, NULL, 0) < 0);
+    }
+    int status = 0;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+           WTERMSIG(status) == SIGABRT;
+}
+
+/* The body of main(). */
+static inline int run(kt_fn main_task)
+{
+    int rc = kt_run(main_task, NULL, 0);
+    if (rc < 0)
+        fprintf(stderr, "main: %s (%s)\n", kt_strerror(rc), kt_error_detail());
+    return rc < 0;
+}
+
+#endif
