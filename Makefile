@@ -61,6 +61,7 @@ install: build/build.ninja
 	meson configure build -Dprefix=$(prefix)
 	meson compile -C build -j $(jobs)
 	meson install -C build --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
+	$(if $(DESTDIR),,@[ "$$(id -u)" != 0 ] || /sbin/ldconfig)
 
 clean:
 	rm -rf build build-*

@@ -9,9 +9,10 @@
  *     kt_auto(kt_signal) hup = KT_SIGNAL_INIT;
  *     int rc = kt_signal_handle(&hup, SIGHUP, reload, &wanted);
  *
- * The signal's handler is taken while the kt_signal is in use and given back afterwards; it runs on the
- * alternate stack and only notes the number. Signals that come in quick succession may be delivered
- * as one, as the system itself does. A handler for SIGINT or SIGTERM replaces kt_run's cancelling. */
+ * The signal's handler is taken while the kt_signal is in use and given back afterwards, at the loop's end
+ * at the latest; it runs on the alternate stack and only notes the number. Signals that come in quick
+ * succession may be delivered as one, as the system itself does. A handler for SIGINT or SIGTERM replaces
+ * kt_run's cancelling. */
 
 #include <kettle/callback.h>
 

@@ -43,7 +43,8 @@ KT_API int kt_stream_connect_unix(const char *path, kt_stream **ret_stream) KT_C
  * a file or folder, or a socket that is no SOCK_STREAM; KT_ENOTSIM; -ENOMEM. Does not suspend. In a task. */
 KT_API int kt_stream_from_fd(int fd, kt_stream **ret_stream) KT_CHECKED;
 
-/* Two connected streams in one process (socketpair(2)). Does not suspend. */
+/* Two connected streams in one process, both the caller's. -EMFILE, -ENFILE, -ENOMEM, KT_ENOTSIM. In a task;
+ * does not suspend. Like socketpair(2). */
 KT_API int kt_stream_pair(kt_stream *ret_streams[2]) KT_CHECKED;
 
 /* ---- Listening ------------------------------------------------------------------------- */
@@ -67,7 +68,9 @@ KT_API int kt_listen_unix(const char *path, const kt_listen_options *options,
 
 /* Waits for a connection. TCP_NODELAY is set. Without descriptors (-EMFILE, -ENFILE) it waits and
  * tries again, so that an accept loop neither spins nor ends. A connection that raced
- * with a cancellation is returned, and the cancellation shows at the next call. Suspends. */
+ * with a cancellation is returned, and the cancellation shows at the next call. The caller owns
+ * *ret_stream. KT_ECLOSED when another task closes the listener, -ENOMEM. One task at a time, else misuse.
+ * Suspends. Like accept(2). */
 KT_API int kt_listener_accept(kt_listener *l, kt_stream **ret_stream) KT_CHECKED;
 
 /* The bound TCP port, 0 for Unix sockets. */
@@ -79,8 +82,10 @@ KT_API void kt_listener_close(kt_listener *l);
 
 /* ---- Reading --------------------------------------------------------------------------- */
 
-/* Reads at least one byte and at most size. The number of bytes, 0 at the end of file.
- * Suspends. Like recv(2), StreamReader.read. */
+/* Reads at least one byte and at most size. The number of bytes, 0 at the end of file. -EINVAL for size 0,
+ * -ECONNRESET and its like, KT_ECLOSED when another task has closed the stream. Cancelled: nothing was
+ * taken. Suspends unless bytes are buffered. One reader at a time, else misuse. Like recv(2),
+ * StreamReader.read. These errors and rules hold for all that read. */
 KT_API ssize_t kt_stream_read(kt_stream *s, void *buffer, size_t size) KT_CHECKED;
 
 /* Reads exactly size bytes; 0, or KT_EINCOMPLETE if the end of file comes first (what came stays
@@ -111,8 +116,10 @@ KT_API void kt_stream_consume(kt_stream *s, size_t size);
 /* ---- Writing --------------------------------------------------------------------------- */
 
 /* Writes all bytes, waiting while the peer does not read: that is the back-pressure; nothing is
- * copied. 0, -EPIPE, -ECONNRESET, ... After a failure or a cancellation an unknown part was written, and
- * every further write fails with KT_EINVALIDSTATE. Suspends. */
+ * copied. 0, -EPIPE, -ECONNRESET, ... After a failure, or a cancellation in the middle, an unknown
+ * part was written, and every further write fails with KT_EINVALIDSTATE; a cancellation before the first byte
+ * leaves the stream as it was. KT_ECLOSED: another task has closed it. Suspends, always a cancellation point.
+ * One writer at a time, else misuse. Like StreamWriter.write and drain, writev(2). */
 KT_API int kt_stream_write(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
 
 /* The same for several pieces, in one system call where they fit. The array is left as it was.

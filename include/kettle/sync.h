@@ -29,11 +29,12 @@ typedef struct kt__waiters {
 
 typedef struct kt_lock {
     kt_task *holder;
+    bool handed_over; /* the holder has not run since it was given the lock */
     kt__waiters waiters;
     uintptr_t reserved[1];
 } kt_lock;
 
-#define KT_LOCK_INIT {NULL, {NULL, NULL}, {0}}
+#define KT_LOCK_INIT {NULL, false, {NULL, NULL}, {0}}
 
 /* Waits until the lock is the caller's. 0, or the cancellation's code (then it is not). Suspends.
  * Not recursive: whoever takes it twice waits for himself. */
@@ -42,8 +43,7 @@ KT_API int kt_lock_acquire(kt_lock *l) KT_CHECKED;
 /* 0, or -EBUSY if somebody holds it or waits for it. Does not suspend. */
 KT_API int kt_lock_acquire_nowait(kt_lock *l) KT_CHECKED;
 
-/* Hands the lock to the first waiter. Any task may, while the one that took it still exists. Misuse
- * when nobody holds it. */
+/* Hands the lock to the first waiter. Any task may. Misuse when nobody holds it. */
 KT_API void kt_lock_release(kt_lock *l);
 
 /* Does a task hold it? */

@@ -114,8 +114,9 @@ typedef struct kt_runner kt_runner;
 /* Makes a loop; options as for kt_run_with. The caller owns *ret_runner. Errors as kt_run. */
 KT_API int kt_runner_open(const kt_options *options, kt_runner **ret_runner) KT_CHECKED;
 
-/* Runs fn as the main task, until it has ended. Returns its result; errors as kt_run. Inside a loop it is
- * misuse. */
+/* Runs fn as the main task, until it has ended. It begins with the context that the one before has left.
+ * Returns its result; errors as kt_run, and KT_ENOTRUNNING for NULL, which is what kt_steal leaves of a
+ * runner that is closed. Inside a loop it is misuse. */
 KT_API int kt_runner_run(kt_runner *r, KT__JOB) KT_CHECKED;
 
 /* Cancels and joins what is left, and ends the loop; NULL is allowed. Inside a loop it is misuse. */

@@ -146,10 +146,27 @@ static void announce(const server *s)
     fflush(stdout);
 }
 
+/* A server that was killed just now may still hold its port: the kernel ends what its io_uring had
+ * in flight a few milliseconds after its death. */
+static int listen_patiently(server *s)
+{
+    kt_time until = kt_now() + KT_S(1);
+    for (;;) {
+        int rc = kt_listen(s->host, s->port, NULL, &s->listener);
+        if (rc != -EADDRINUSE || kt_now() >= until)
+            return rc;
+        rc = kt_sleep(KT_MS(20));
+        if (rc < 0)
+            return rc;
+    }
+}
+
 static int serve(void *arg)
 {
     server *s = arg;
-    int rc = kt_listen(s->host, s->port, NULL, &s->listener);
+    int rc = listen_patiently(s);
+    if (kt_is_cancel(rc))
+        return rc;
     if (rc == -EADDRINUSE) {
         fprintf(
             stderr,

@@ -103,6 +103,8 @@ int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, k
         t->owner_keeps = true;
         *ret_task = t;
     }
+    if (options && options->eager)
+        kt__run_now(l->current, t);
     return 0;
 }
 

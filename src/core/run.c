@@ -122,12 +122,30 @@ static void loop_close(kt_loop *l)
 
 struct kt_runner {
     kt_loop loop;
+    kt__setting *context; /* as the last main task left it: the next one goes on with it */
 };
 
-/* What the main task says of its end becomes what the thread says. */
-static int main_result(kt_loop *l, char *words, size_t size)
+/* A main task begins with the values that the one before has set; the first one with those of whoever runs the
+ * loop, which may be a job on the thread of another loop's pool. */
+static int main_new(kt_runner *r, KT__JOB)
 {
+    kt_loop *l = &r->loop;
+    const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
+    kt__setting *outside = kt__context_outside;
+    kt__context_outside = r->context ? r->context : outside;
+    int rc = kt__task_new(l, &named, fn, arg, size, &l->main);
+    kt__context_outside = outside;
+    return rc;
+}
+
+/* What the main task says of its end becomes what the thread says. */
+static int main_result(kt_runner *r, char *words, size_t size)
+{
+    kt_loop *l = &r->loop;
     int rc = l->main->rc;
+    kt__setting *before = r->context;
+    r->context = kt__context_ref(l->main->context_values);
+    kt__context_unref(before);
     snprintf(words, size, "%s", l->main->detail ? l->main->detail : "");
     kt__task_free(kt_steal(l->main));
     return rc == KT_ECANCELED && l->main_signalled ? -EINTR : rc;
@@ -164,16 +182,17 @@ static void leave(const kt_loop *l)
 
 int kt_runner_run(kt_runner *r, KT__JOB)
 {
+    if (!r)
+        return kt_error_set(KT_ENOTRUNNING, "kt_runner_run: the runner has been closed");
     kt_loop *l = &r->loop;
-    const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
     char words[256] = "";
     enter(l, "kt_runner_run");
     l->main_signalled = false;
     kt__signals_take(l);
-    int rc = kt__task_new(l, &named, fn, arg, size, &l->main);
+    int rc = main_new(r, fn, arg, size);
     if (rc == 0) {
         kt__loop_run(l);
-        rc = main_result(l, words, sizeof words);
+        rc = main_result(r, words, sizeof words);
     }
     kt__signals_give_back(l);
     leave(l);
@@ -190,6 +209,7 @@ void kt_runner_close(kt_runner *r)
     enter(l, "kt_runner_close");
     kt__loop_finish(l);
     kt__tasks_free_unclaimed(l);
+    kt__context_unref(r->context);
     leave(l);
     loop_close(l);
     kt_free(r);

@@ -13,6 +13,7 @@
 static void hand_over(kt_lock *l)
 {
     l->holder = kt__line_wake(&l->waiters, 0);
+    l->handed_over = l->holder != NULL;
 }
 
 static bool lock_raced(kt_task *t)
@@ -41,13 +42,16 @@ int kt_lock_acquire(kt_lock *l)
     }
     if (self->code)
         return kt__yield(self);
-    return kt__line_up(self, &l->waiters, &wait_lock, l);
+    int rc = kt__line_up(self, &l->waiters, &wait_lock, l);
+    if (rc == 0)
+        l->handed_over = false;
+    return rc;
 }
 
 /* Anybody may, as with asyncio: to take the lock here and release it there is a use of its own. */
 void kt_lock_release(kt_lock *l)
 {
-    if (!l->holder || (l->holder != kt_task_current() && !kt_lock_locked(l)))
+    if (!kt_lock_locked(l))
         kt__misuse("kt_lock_release: nobody holds this lock");
     hand_over(l);
 }
@@ -55,7 +59,7 @@ void kt_lock_release(kt_lock *l)
 /* One that was handed the lock but has not run since does not hold it yet, as with asyncio. */
 bool kt_lock_locked(const kt_lock *l)
 {
-    return l->holder && !(l->holder->wait == &wait_lock && l->holder->wait_object == l);
+    return l->holder && !l->handed_over;
 }
 
 /* ---- Event --------------------------------------------------------------------------------- */

@@ -290,3 +290,55 @@ TEST(ten_thousand_children_end_with_one_failure)
     CHECK_ERR(kt_group_join(&g, 0), -EIO);
     CHECK_EQ(kt_now(), KT_S(1));
 }
+
+/* ---- Those who come late ------------------------------------------------------------------ */
+
+typedef struct late {
+    kt_group *group;
+    kt_task *child;
+    int *stopped;
+} late;
+
+static int adds_when_the_child_has_ended(void *arg)
+{
+    const late *l = arg;
+    sure(kt_task_await(l->child));
+    return kt_group_spawn(l->group, slow_to_stop, l->stopped, 0);
+}
+
+static void add_late(int *stopped)
+{
+    int one = 1;
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    late l = {.group = &g, .stopped = stopped};
+    sure(kt_group_spawn_with(&g, NULL, sleep_seconds, &one, 0, &l.child));
+    kt_task *adder = spawn(adds_when_the_child_has_ended, &l, 0);
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(5));
+    CHECK_ERR(kt_timeout_end(&limit, kt_group_join(&g, 0)), KT_ETIMEDOUT);
+    sure(kt_task_join(adder));
+}
+
+TEST(a_join_also_waits_for_a_child_that_was_added_after_the_last_end)
+{
+    int stopped = 0;
+    add_late(&stopped);
+    CHECK_EQ(stopped, 1);
+    CHECK_EQ(kt_now(), KT_S(7));
+}
+
+static int says_and_sleeps(void *word)
+{
+    kt_test_say("%s", (const char *)word);
+    return kt_sleep(KT_S(1));
+}
+
+TEST(an_eager_child_runs_within_the_spawn)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    const kt_spawn_options eager = {.eager = true};
+    sure(kt_group_spawn_with(&g, &eager, says_and_sleeps, "child", 0, NULL));
+    kt_test_say("owner");
+    CHECK_OK(kt_group_join(&g, 0));
+    CHECK_TRACE("child\nowner");
+}

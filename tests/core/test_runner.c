@@ -2,7 +2,7 @@
 
 /* One loop, several main tasks. */
 
-#include <kettle/loop.h>
+#include <kettle/kettle.h>
 #include <kettle/test.h>
 
 static int seven(void *arg)
@@ -77,4 +77,69 @@ TEST_DIES(running_a_runner_inside_a_loop_is_misuse, KT_TEST_NO_LOOP, "a loop run
 {
     kt_runner *r = virtual_runner();
     CHECK_OK(kt_runner_run(r, run_inside, r, 0));
+}
+
+/* ---- What comes at the very end ------------------------------------------------------------- */
+
+static kt_callback last = KT_CALLBACK_INIT;
+static const kt_context_var var = {"var"};
+
+static void leave_a_task_late(void *count)
+{
+    CHECK_OK(leave_a_task(count));
+}
+
+static int calls_at_the_end(void *count)
+{
+    kt_call_soon(&last, leave_a_task_late, count);
+    return 0;
+}
+
+TEST_WITH(a_task_that_the_last_callback_spawns_is_cancelled_too, KT_TEST_NO_LOOP)
+{
+    int count = 7;
+    CHECK_OK(kt_run(calls_at_the_end, &count, 0));
+    CHECK_EQ(count, 7); /* cancelled before it began, and freed */
+}
+
+static int nothing_more(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void abandon_late(void *arg)
+{
+    CHECK_OK(kt_thread_abandon(nothing_more, arg, 0, NULL));
+}
+
+static int posts(void *loop)
+{
+    return kt_call_threadsafe(loop, abandon_late, NULL);
+}
+
+static int abandons_one_that_posts(void *arg)
+{
+    (void)arg;
+    return kt_thread_abandon(posts, kt_loop_current(), 0, NULL);
+}
+
+TEST_WITH(threads_for_the_last_jobs_end_with_the_loop, KT_TEST_NO_LOOP)
+{
+    CHECK_OK(kt_run(abandons_one_that_posts, NULL, 0));
+}
+
+static int calls_much_later(void *count)
+{
+    CHECK_OK(kt_context_set(&var, "value"));
+    kt_call_later(&last, KT_S(1000), leave_a_task_late, count);
+    return 0;
+}
+
+TEST_WITH(callbacks_whose_time_has_not_come_are_dropped, KT_TEST_NO_LOOP)
+{
+    int count = 7;
+    CHECK_OK(kt_run(calls_much_later, &count, 0));
+    CHECK(!kt_callback_pending(&last));
+    CHECK_EQ(count, 7);
 }

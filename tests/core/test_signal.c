@@ -275,3 +275,73 @@ TEST_WITH(faults_may_be_left_alone, KT_TEST_NO_LOOP)
     CHECK(is_default(SIGSEGV));
     sigaction(SIGSEGV, &before, NULL);
 }
+
+/* ---- Runs one after the other, and what is left at the end ----------------------------------- */
+
+static int cancels_itself(void *arg)
+{
+    (void)arg;
+    kt_task_cancel(kt_task_current());
+    return kt_sleep(KT_S(60));
+}
+
+static int is_signalled_once(void)
+{
+    kt_runner *r = NULL;
+    CHECK_OK(kt_runner_open(NULL, &r));
+    CHECK_ERR(kt_runner_run(r, sleeps_long, NULL, 0), -EINTR);
+    CHECK_ERR(kt_runner_run(r, cancels_itself, NULL, 0), KT_ECANCELED);
+    kt_runner_close(r);
+    return 5;
+}
+
+TEST_WITH(a_signal_is_forgotten_by_the_next_run, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(is_signalled_once);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    int status = status_of(pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 5);
+}
+
+static void never(void *arg)
+{
+    (void)arg;
+}
+
+static int keeps_a_handler(void *arg)
+{
+    return kt_signal_handle(arg, SIGUSR1, never, NULL);
+}
+
+static int leaves_a_handler(void)
+{
+    static kt_signal usr1 = KT_SIGNAL_INIT;
+    struct sigaction now;
+    CHECK_OK(kt_run(keeps_a_handler, &usr1, 0));
+    CHECK_OK(sigaction(SIGUSR1, NULL, &now));
+    say_ready();
+    return now.sa_handler == SIG_DFL ? 5 : 6;
+}
+
+TEST_WITH(a_handler_that_was_left_goes_with_the_loop, KT_TEST_NO_LOOP)
+{
+    int status = status_of(start(leaves_a_handler));
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 5);
+}
+
+static int waits_for_a_fault(void)
+{
+    signal(SIGSEGV, SIG_DFL); /* a sanitizer may have it */
+    return kt_run(sleeps_long, NULL, 0) < 0 ? 6 : 7;
+}
+
+TEST_WITH(a_fault_that_somebody_sends_ends_the_program, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(waits_for_a_fault);
+    CHECK_EQ(kill(pid, SIGSEGV), 0);
+    int status = status_of(pid);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGSEGV);
+}

@@ -13,7 +13,7 @@
 PINNED(kt_slice, 2);
 PINNED(kt_buffer, 4);
 PINNED(kt_event, 4);
-PINNED(kt_lock, 4);
+PINNED(kt_lock, 5);
 PINNED(kt_semaphore, 4);
 PINNED(kt_timeout, 16);
 PINNED(kt_group, 12);

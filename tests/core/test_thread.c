@@ -311,3 +311,43 @@ TEST_WITH(a_job_that_outlasts_main_may_still_call_the_loop, KT_TEST_NO_LOOP)
     CHECK_OK(kt_run(abandons_a_caller, &called, 0));
     CHECK_LE(called, 1);
 }
+
+/* ---- A loop of its own --------------------------------------------------------------------- */
+
+static const kt_context_var word = {"word"};
+
+static int returns_zero(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int spawns_many(void *arg)
+{
+    CHECK_STR(kt_context_get(&word, "none"), "shared");
+    for (int i = 0; i < 2000; i++) {
+        kt_task *t = spawn(returns_zero, arg, 0);
+        CHECK_OK(kt_task_join(t));
+    }
+    return 0;
+}
+
+static int runs_a_loop(void *arg)
+{
+    return kt_run_with(&(kt_options){.no_signals = true}, spawns_many, arg, 0);
+}
+
+static int in_thread(void *arg)
+{
+    return kt_thread_run(runs_a_loop, arg, 0);
+}
+
+TEST_WITH(loops_on_pool_threads_share_the_context_of_the_job, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    CHECK_OK(kt_context_set(&word, "shared"));
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(kt_group_spawn(&g, in_thread, NULL, 0));
+    CHECK_OK(kt_group_join(&g, 0));
+    CHECK_STR(kt_context_get(&word, "none"), "shared");
+}

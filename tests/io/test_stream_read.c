@@ -312,3 +312,14 @@ TEST_WITH(what_is_no_stream_is_refused_and_stays_the_callers, KT_TEST_REAL_IO)
     CHECK_ERR(kt_stream_from_fd(file, &s), -EBADF);
     CHECK(s == NULL);
 }
+
+TEST_WITH(a_socket_of_messages_is_no_stream, KT_TEST_REAL_IO)
+{
+    kt_stream *s = NULL;
+    int fds[2];
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    CHECK_ERR(kt_stream_from_fd(fds[0], &s), -EINVAL);
+    CHECK_EQ(close(fds[0]), 0);
+    CHECK_EQ(close(fds[1]), 0);
+    CHECK(s == NULL);
+}
