@@ -11,8 +11,9 @@
  *
  * From start to end the scope belongs to the task that started it. When its time is over, every
  * suspending call of that task fails with KT_ETIMEDOUT until the scope ends; leaving the C scope
- * by return, break or goto ends it too. Scopes and groups may be open at the same time and end in
- * any order. A cancellation from outside outranks a timeout and passes through. */
+ * by return, break or goto ends it too. Timeouts are ended in reverse order of their start, which misuse
+ * is told; a timeout and a group may end in either order, so that one limit can be put around spawns
+ * or around the join. A cancellation from outside outranks a timeout and passes through. */
 
 #include <kettle/task.h>
 
