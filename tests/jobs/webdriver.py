@@ -128,7 +128,19 @@ class Browser:
         return self.call('POST', '/element', {'using': 'css selector', 'value': selector})[ELEMENT]
 
     def click(self, selector):
-        self.call('POST', f'/element/{self.find(selector)}/click')
+        """Waits until it can be clicked: what the server has to say comes when it comes."""
+        until(lambda: self.try_click(selector), f'{selector} to click')
+
+    def try_click(self, selector):
+        not_yet = ('no such element', 'element not interactable', 'stale element reference',
+                   'element click intercepted')
+        try:
+            self.call('POST', f'/element/{self.find(selector)}/click')
+            return True
+        except DriverError as error:
+            if str(error).startswith(not_yet):
+                return False
+            raise
 
     def type(self, selector, text):
         element = self.find(selector)
