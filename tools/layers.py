@@ -50,6 +50,7 @@ HEADERS = {
     'wait.h': 'core',
     'kettle.h': 'io',
     'process.h': 'io',
+    'process_pool.h': 'io',
     'stream.h': 'io',
     'http.h': 'http',
     'jobs.h': 'jobs',

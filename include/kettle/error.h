@@ -40,7 +40,8 @@ KT_BEGIN
     X(KT_ESTORE, 19, "the store failed") \
     X(KT_EEXIT, 20, "program ended with a non-zero status") \
     X(KT_ESIGNAL, 21, "program was ended by a signal") \
-    X(KT_EBROKEN, 22, "barrier is broken")
+    X(KT_EBROKEN, 22, "barrier is broken") \
+    X(KT_EWORKER, 23, "worker process died")
 
 #define KT__ERROR_BASE 10000
 enum {

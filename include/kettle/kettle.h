@@ -22,6 +22,7 @@
 #include <kettle/pipeline.h>
 #include <kettle/pool.h>
 #include <kettle/process.h>
+#include <kettle/process_pool.h>
 #include <kettle/queue.h>
 #include <kettle/rate.h>
 #include <kettle/retry.h>

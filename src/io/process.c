@@ -58,25 +58,12 @@ static void wires_cleanup(wires *w)
     close_ends(w->ours);
 }
 
-/* Moves a fresh descriptor above 2. */
-static int lift(int fd)
-{
-    if (fd < 0)
-        return -errno;
-    if (fd > 2)
-        return fd;
-    int above = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    int rc = above < 0 ? -errno : above;
-    close(fd);
-    return rc;
-}
-
 static int open_pipe(wires *w, int index)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
-    int reader = lift(ends[0]), writer = lift(ends[1]);
+    int reader = kt__lift(ends[0]), writer = kt__lift(ends[1]);
     w->child[index] = index == 0 ? reader : writer;
     w->ours[index] = index == 0 ? writer : reader;
     return reader < 0 ? reader : writer < 0 ? writer : 0;
@@ -86,7 +73,7 @@ static int open_wire(wires *w, int index, kt_process_io kind)
 {
     switch (kind) {
     case KT_PROCESS_NULL:
-        w->child[index] = lift(open("/dev/null", O_RDWR | O_CLOEXEC));
+        w->child[index] = kt__lift(open("/dev/null", O_RDWR | O_CLOEXEC));
         return w->child[index] < 0 ? w->child[index] : 0;
     case KT_PROCESS_PIPE:
         return open_pipe(w, index);
@@ -182,7 +169,7 @@ static int start_in(kt_process *p, const kt_process_options *o)
 {
     if (!o->directory)
         return start(p, o, -1);
-    int directory_fd = lift(open(o->directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    int directory_fd = kt__lift(open(o->directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (directory_fd < 0)
         return kt_error_set(directory_fd, "cannot start %s in %s: %s", o->argv[0], o->directory,
                             kt_strerror(directory_fd));

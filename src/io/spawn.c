@@ -245,6 +245,18 @@ int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd, kt__sp
     return rc;
 }
 
+int kt__lift(int fd)
+{
+    if (fd < 0)
+        return -errno;
+    if (fd > 2)
+        return fd;
+    int above = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int rc = above < 0 ? -errno : above;
+    close(fd);
+    return rc;
+}
+
 /* ---- PATH ------------------------------------------------------------------------------ */
 
 /* 0, or why this file cannot be executed. */

@@ -28,6 +28,10 @@ typedef struct kt__spawn_plan {
     int announce_fd; /* above 2: gets the pid, an int, before the exec, and -pid if that fails */
 } kt__spawn_plan;
 
+/* Moves a fresh descriptor above 2, where kt__spawn wants it; takes the result of what opened it, and
+ * passes its failure on as -errno. */
+int kt__lift(int fd) KT_CHECKED;
+
 /* Looks a program up in our PATH as execvpe(3) does, and writes its path. A name with a '/' is
  * taken as it is; relative parts of PATH count from directory_fd (-1 = our directory). -ENOENT,
  * -EACCES when only files that may not be executed were found, -ENAMETOOLONG. On failure ret_path

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+
+/* Process pool: jobs, and who runs them. The line of callers, the workers at rest and their ages are
+ * those of a resource pool, whose resources are workers. */
+
+#include <kettle/process_pool.h>
+
+#include <kettle/loop.h>
+#include <kettle/memory.h>
+#include <kettle/pool.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "core/core.h"
+#include "core/wait_until.h"
+#include "io/process_pool_link.h"
+
+#define WORKERS_MAX 1024
+#define WAITING_MAX 4096
+#define BYTES_MAX ((size_t)64 << 20)
+
+/* Deaths in a row that cost no time, and the waits after further ones. */
+#define DEATHS_FREE 3
+#define PAUSE_MIN KT_MS(10)
+#define PAUSE_MAX KT_S(1)
+
+/* A line that ends is a worker that dies: its status comes soon. */
+#define GRACE KT_S(1)
+
+struct kt_process_pool {
+    kt__server *server;
+    kt_resource_pool workers;
+    unsigned waiting_max;
+    size_t input_bytes_max, output_bytes_max;
+    unsigned jobs_per_worker;
+    const kt__process_function *prepare;
+    kt_slice prepare_input;
+
+    bool closing;
+    kt_event closed;    /* set with it */
+    unsigned deaths;    /* in a row */
+    kt_time last_death; /* if there was one */
+};
+
+typedef struct job {
+    const kt__process_function *function;
+    kt_slice input;
+    size_t output_max;
+    kt_buffer *output; /* empty */
+} job;
+
+/* ---- One job and one worker ---------------------------------------------------------------- */
+
+static int send_job(kt__worker *w, const job *j)
+{
+    const char *name = j->function->name;
+    kt__request q = {
+        .magic = KT__REQUEST_MAGIC,
+        .name_size = (uint32_t)strlen(name),
+        .serial = w->jobs,
+        .input_size = j->input.size,
+        .output_max = j->output_max,
+    };
+    const struct iovec pieces[] = {
+        {&q, sizeof(q)},
+        {(void *)(uintptr_t)name, q.name_size},
+        {(void *)(uintptr_t)j->input.data, j->input.size},
+    };
+    return kt_stream_writev(w->line, pieces, 3);
+}
+
+static bool is_sound(const kt__answer *a, const kt__worker *w, const job *j)
+{
+    return a->magic == KT__ANSWER_MAGIC && a->serial == w->jobs &&
+           a->output_size <= (a->rc < 0 ? 0 : j->output_max) &&
+           a->detail_size <= (a->rc < 0 ? KT__POOL_DETAIL_MAX : 0);
+}
+
+static int read_output(kt__worker *w, const kt__answer *a, kt_buffer *output)
+{
+    if (a->output_size == 0)
+        return 0;
+    int rc = kt_buffer_reserve(output, a->output_size);
+    if (rc == 0)
+        rc = kt__line_read(w->line, output->data, a->output_size);
+    if (rc == 0)
+        output->size = a->output_size;
+    return rc;
+}
+
+/* Sends the job and reads its answer. 0 with the function's own result in *ret_result (and its words
+ * recorded), and the worker is free for the next job. Otherwise it is in an unknown state. */
+static int exchange(kt__worker *w, const job *j, int *ret_result)
+{
+    kt__answer a;
+    char detail[KT__POOL_DETAIL_MAX + 1];
+    w->jobs++;
+    int rc = send_job(w, j);
+    if (rc == 0)
+        rc = kt__line_read(w->line, &a, sizeof(a));
+    if (rc == 0 && !is_sound(&a, w, j))
+        return kt_error_set(KT_EPROTOCOL, "worker %d wrote to its line while it ran '%s', and was "
+                                          "killed", (int)w->pid, j->function->name);
+    if (rc == 0)
+        rc = kt__line_read(w->line, detail, a.detail_size);
+    if (rc == 0)
+        rc = read_output(w, &a, j->output);
+    if (rc < 0)
+        return rc;
+    detail[a.detail_size] = 0;
+    *ret_result = a.rc < 0 ? kt_error_set(a.rc, "%s", detail) : a.rc;
+    return 0;
+}
+
+static int explain_death(const kt__worker *w, const char *name)
+{
+    int pid = (int)w->pid, status = w->status;
+    if (WIFSIGNALED(status)) {
+        const char *signal = sigabbrev_np(WTERMSIG(status));
+        return kt_error_set(KT_EWORKER, "worker %d was killed by SIG%s while it ran '%s'", pid,
+                            signal ? signal : "?", name);
+    }
+    return kt_error_set(KT_EWORKER, "worker %d exited with status %d while it ran '%s'", pid,
+                        WEXITSTATUS(status), name);
+}
+
+/* Why an exchange failed with rc. */
+static int explain(kt_process_pool *p, kt__worker *w, const char *name, int rc)
+{
+    bool line_ended = rc == KT_EINCOMPLETE || rc == -EPIPE || rc == -ECONNRESET;
+    if (p->closing)
+        return kt_error_set(KT_ESHUTDOWN, "the pool was closed while '%s' ran", name);
+    if (!line_ended)
+        return rc;
+    int ended = kt__event_wait_until(&w->end, kt_now() + GRACE);
+    if (ended < 0)
+        return ended;
+    if (p->closing)
+        return kt_error_set(KT_ESHUTDOWN, "the pool was closed while '%s' ran", name);
+    if (ended == 0)
+        return kt_error_set(KT_EPROTOCOL, "worker %d closed its line while it ran '%s', and was "
+                                          "killed", (int)w->pid, name);
+    if (w->error < 0)
+        return kt_error_set(w->error, "no worker process can be made: %s", kt_strerror(w->error));
+    if (w->lost)
+        return kt_error_set(KT_EWORKER, "the pool's server %d died, and worker %d with it, while it "
+                                        "ran '%s'", (int)p->server->pid, (int)w->pid, name);
+    p->deaths++;
+    p->last_death = kt_now();
+    return explain_death(w, name);
+}
+
+/* As exchange, with the reasons of a failure in words. */
+static int run_in(kt_process_pool *p, kt__worker *w, const job *j, int *ret_result)
+{
+    const kt_task *self = kt__self("kt_process_pool_run");
+    if (self->code)
+        return kt_sleep(0); /* nothing is sent, and no worker has to die for it */
+    int rc = exchange(w, j, ret_result);
+    if (rc < 0)
+        return explain(p, w, j->function->name, rc);
+    return 0;
+}
+
+/* ---- Workers as resources ------------------------------------------------------------------ */
+
+/* When workers that die one after the other may be replaced. */
+static kt_time next_start(const kt_process_pool *p)
+{
+    if (p->deaths <= DEATHS_FREE)
+        return 0;
+    kt_time pause = PAUSE_MIN;
+    for (unsigned n = DEATHS_FREE + 1; n < p->deaths && pause < PAUSE_MAX; n++)
+        pause *= 2;
+    return p->last_death + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
+}
+
+static int back_off(kt_process_pool *p)
+{
+    int rc = 0;
+    kt_time when;
+    while (rc == 0 && !p->closing && (when = next_start(p)) > kt_now())
+        rc = kt__event_wait_until(&p->closed, when);
+    return p->closing ? KT_ESHUTDOWN : rc < 0 ? rc : 0;
+}
+
+static int prepare(kt_process_pool *p, kt__worker *w)
+{
+    kt_auto(kt_buffer) output = KT_BUFFER_INIT;
+    const job j = {p->prepare, p->prepare_input, p->output_bytes_max, &output};
+    int result;
+    int rc = run_in(p, w, &j, &result);
+    w->jobs = 0; /* it counts for nobody; serials start anew on both sides' behalf */
+    return rc < 0 ? rc : result < 0 ? result : 0;
+}
+
+static int create_worker(void **ret_resource, void *arg)
+{
+    kt_process_pool *p = arg;
+    kt__worker *w;
+    int rc = back_off(p);
+    if (rc == 0)
+        rc = kt__worker_start(p->server, &w);
+    if (rc < 0)
+        return rc;
+    if (p->prepare)
+        rc = prepare(p, w);
+    if (rc < 0) {
+        kt__worker_end(p->server, w);
+        return rc;
+    }
+    *ret_resource = w;
+    return 0;
+}
+
+static void destroy_worker(void *resource, void *arg)
+{
+    const kt_process_pool *p = arg;
+    kt__worker_end(p->server, resource);
+}
+
+static int check_worker(void *resource, void *arg)
+{
+    (void)arg;
+    return kt__worker_is_idle(resource) ? 0 : KT_EWORKER;
+}
+
+/* ---- Open and close ------------------------------------------------------------------------ */
+
+static unsigned cpus(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static int check_options(const kt_process_pool_options *o)
+{
+    if (!kt__process_pool_ready())
+        kt__misuse("kt_process_pool_open: main must begin with kt_process_pool_main");
+    if (o->prepare && !kt__process_function_by_address(o->prepare))
+        kt__misuse("kt_process_pool_open: prepare is not a KT_PROCESS_FN");
+    if (o->workers > WORKERS_MAX)
+        return kt_error_set(-EINVAL, "%u workers, %d are allowed", o->workers, WORKERS_MAX);
+    if (o->input_bytes_max > KT__POOL_BYTES_MAX || o->output_bytes_max > KT__POOL_BYTES_MAX ||
+        o->prepare_input.size > KT__POOL_BYTES_MAX)
+        return kt_error_set(-EINVAL, "over %zu bytes of input or output", KT__POOL_BYTES_MAX);
+    if (!kt_loop_current())
+        return KT_ENOTRUNNING;
+    if (kt_loop_current()->simulated)
+        return kt_error_set(KT_ENOTSIM, "no processes under the simulated driver");
+    return 0;
+}
+
+static int open_parts(kt_process_pool *p, const char *name)
+{
+    int rc = kt__server_open(name, &p->server);
+    if (rc < 0)
+        return rc;
+    rc = kt_resource_pool_open(&p->workers);
+    if (rc < 0)
+        kt__server_close(p->server);
+    return rc;
+}
+
+int kt_process_pool_open(const kt_process_pool_options *options, kt_process_pool **ret_pool)
+{
+    const kt_process_pool_options none = {0}, *o = options ? options : &none;
+    int rc = check_options(o);
+    if (rc < 0)
+        return rc;
+    kt_process_pool *p = kt_calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    p->waiting_max = o->waiting_max ? o->waiting_max : WAITING_MAX;
+    p->input_bytes_max = o->input_bytes_max ? o->input_bytes_max : BYTES_MAX;
+    p->output_bytes_max = o->output_bytes_max ? o->output_bytes_max : BYTES_MAX;
+    p->jobs_per_worker = o->jobs_per_worker;
+    p->prepare = o->prepare ? kt__process_function_by_address(o->prepare) : NULL;
+    p->prepare_input = o->prepare_input;
+    p->workers.max = o->workers ? o->workers : cpus();
+    p->workers.idle_max = o->idle_max;
+    p->workers.create = create_worker;
+    p->workers.destroy = destroy_worker;
+    p->workers.check = check_worker;
+    p->workers.arg = p;
+    rc = open_parts(p, o->name ? o->name : "pool");
+    if (rc < 0) {
+        kt_free(p);
+        return rc;
+    }
+    *ret_pool = p;
+    return 0;
+}
+
+/* Workers that run a job are told by hanging up on them: their callers find the line ended, and discard
+ * them, which is what kills them. Those without a job do not mind. */
+void kt_process_pool_close(kt_process_pool *p)
+{
+    if (!p)
+        return;
+    kt_cancel_hold();
+    p->closing = true;
+    kt_event_set(&p->closed);
+    for (const kt__worker *w = p->server->workers; w; w = w->next)
+        kt__worker_hang_up(w);
+    kt_resource_pool_cleanup(&p->workers);
+    kt__server_close(p->server);
+    kt_cancel_unhold();
+    kt_free(p);
+}
+
+/* ---- Run ----------------------------------------------------------------------------------- */
+
+static int admit(const kt_process_pool *p, const kt__process_function *f, kt_slice input)
+{
+    if (!f)
+        kt__misuse("kt_process_pool_run: the function is not a KT_PROCESS_FN");
+    if (p->closing)
+        return KT_ESHUTDOWN;
+    if (p->server->gone)
+        return kt_error_set(KT_EWORKER, "the pool's server %d has died", (int)p->server->pid);
+    if (input.size > p->input_bytes_max)
+        return kt_error_set(KT_ELIMIT, "%zu bytes of input for '%s', %zu are allowed", input.size,
+                            f->name, p->input_bytes_max);
+    if (p->workers.waiting >= p->waiting_max)
+        return kt_error_set(KT_EFULL, "%u callers wait for a worker already", p->workers.waiting);
+    return 0;
+}
+
+static size_t output_max(const kt_process_pool *p, const kt_buffer *wanted)
+{
+    size_t max = wanted ? wanted->size_max : 0;
+    return max > 0 && max < p->output_bytes_max ? max : p->output_bytes_max;
+}
+
+/* Gives the worker back, or ends it if it is worn or in an unknown state. Nothing of the pool may be
+ * touched afterwards: it may be gone. */
+static void leave(kt_process_pool *p, kt_lease *lease, int rc)
+{
+    const kt__worker *w = lease->resource;
+    bool worn = p->jobs_per_worker > 0 && w->jobs >= p->jobs_per_worker;
+    if (rc < 0 || worn)
+        kt_lease_discard(lease);
+    else
+        kt_lease_release(lease);
+}
+
+int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, kt_slice input, kt_buffer *ret_output)
+{
+    kt_auto(kt_buffer) output = KT_BUFFER_INIT;
+    kt_lease lease = KT_LEASE_INIT;
+    const kt__process_function *f = kt__process_function_by_address(fn);
+    int rc = admit(p, f, input);
+    if (rc == 0)
+        rc = kt_resource_pool_acquire(&p->workers, &lease);
+    if (rc < 0)
+        return rc;
+    const job j = {f, input, output_max(p, ret_output), &output};
+    int result = 0;
+    rc = run_in(p, lease.resource, &j, &result);
+    if (rc == 0)
+        p->deaths = 0;
+    leave(p, &lease, rc);
+    if (rc < 0 || result < 0)
+        return rc < 0 ? rc : result;
+    if (ret_output) {
+        size_t size_max = ret_output->size_max;
+        kt_buffer_release(ret_output);
+        *ret_output = output;
+        ret_output->size_max = size_max;
+        output = (kt_buffer)KT_BUFFER_INIT;
+    }
+    return result;
+}
