@@ -7,6 +7,8 @@
  * to date, so that a suspending call looks at one word. kt_cancel_catch makes them inactive. A source
  * is *forwarded* while the task waits for another one that got the request instead. */
 
+#include <kettle/memory.h>
+
 #include "core/core.h"
 
 /* The outside outranks scopes; of scopes the outermost, whose end is the furthest away, counts. */
@@ -54,18 +56,64 @@ static bool pass_on(kt_task *t)
     return true;
 }
 
-bool kt_task_cancel(kt_task *t)
+/* The request's words, if it has any, replace those of the one before. Without memory for them it has none. */
+static void take_words(kt_task *t, const char *words)
 {
-    if (t->state == KT__TASK_DONE)
-        return false;
+    char *copy = words && *words ? kt_strndup(words, strlen(words)) : NULL;
+    kt_free(t->cancel_words); /* last: `words` may be these */
+    t->cancel_words = copy;
+}
+
+/* Asks one task, which is not done. */
+static void request(kt_task *t, const char *words)
+{
     t->requests++;
+    take_words(t, words);
     if (pass_on(t)) {
         t->outside_forwarded = true;
     } else {
         t->outside = true;
         interrupt(t);
     }
+}
+
+/* The one task that would get t's request in its stead; NULL: t itself, or several. */
+static kt_task *next_in_chain(const kt_task *t)
+{
+    if (t->state != KT__TASK_WAITING || t->wait->forward != kt__forward_to_task || t->held > 0 || t->passing_on)
+        return NULL;
+    kt_task *next = t->wait_object;
+    return next->state == KT__TASK_DONE ? NULL : next;
+}
+
+/* Tasks that wait for one another form chains of any length: these are walked, not recursed into, since the
+ * caller's stack is small. */
+bool kt_task_cancel_with(kt_task *t, const char *words)
+{
+    kt_task *const first = t;
+    size_t passed = 0;
+    if (t->state == KT__TASK_DONE)
+        return false;
+    for (kt_task *next; (next = next_in_chain(t)); t = next) {
+        t->requests++;
+        take_words(t, words);
+        t->outside_forwarded = t->passing_on = true;
+        passed++;
+    }
+    request(t, words);
+    for (t = first; passed > 0; passed--, t = t->wait_object)
+        t->passing_on = false;
     return true;
+}
+
+bool kt_task_cancel(kt_task *t)
+{
+    return kt_task_cancel_with(t, NULL);
+}
+
+const char *kt_task_cancel_message(const kt_task *t)
+{
+    return t->cancel_words ? t->cancel_words : "";
 }
 
 void kt__forward_active(kt_task *self)
@@ -174,6 +222,7 @@ void kt__scope_fire(kt__scope *s)
     kt_task *t = s->task;
     if (s->state != KT__SCOPE_QUIET)
         return;
+    take_words(t, NULL);
     if (pass_on(t)) {
         s->state = KT__SCOPE_FORWARDED;
     } else {

@@ -97,6 +97,7 @@ struct kt_task {
     size_t stack_bytes;
     char *name;   /* NULL: made from id */
     char *detail; /* the last error in words */
+    char *cancel_words; /* of the latest request, or NULL */
     uint64_t id;
     kt_task *all_next, *all_prev; /* tasks of the loop that are not done */
     kt__waiters awaiters;
@@ -300,6 +301,9 @@ int kt__scope_close(kt__scope *s, int rc);
 
 /* The running task is being cancelled and begins a wait that passes requests on: marks them so. */
 void kt__forward_active(kt_task *self);
+
+/* For kt__wait.forward of a wait whose object is a task: the request goes to that. */
+void kt__forward_to_task(kt_task *waiter);
 
 /* A wait that passed a cancellation on has ended with rc: what does the task see? */
 int kt__forwarded_end(kt_task *self, int rc);

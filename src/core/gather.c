@@ -63,17 +63,17 @@ static void child_done(kt_task *t)
     release_if_over(g);
 }
 
-static void cancel_children(gather *g)
+static void cancel_children(gather *g, const char *words)
 {
     g->cancelled = true;
     for (size_t i = 0; i < g->count; i++)
         if (g->slots[i].task)
-            kt_task_cancel(g->slots[i].task);
+            kt_task_cancel_with(g->slots[i].task, words);
 }
 
 static void forward(kt_task *t)
 {
-    cancel_children(t->wait_object);
+    cancel_children(t->wait_object, t->cancel_words);
 }
 
 /* Only for a request that comes back, from a child that waits for its own gatherer. */
@@ -117,7 +117,7 @@ int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
     int rc = spawn_all(self, g, jobs);
     if (rc < 0) {
         g->live = g->count; /* they have not started, and will not */
-        cancel_children(g);
+        cancel_children(g, NULL);
         release_if_over(g);
         return rc;
     }

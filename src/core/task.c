@@ -119,6 +119,7 @@ void kt__task_free(kt_task *t)
         unclaimed_remove(t);
     kt_free(t->name);
     kt_free(t->detail);
+    kt_free(t->cancel_words);
     kt__context_unref(t->context_values);
     kt_free(t);
 }
@@ -212,6 +213,10 @@ void kt__task_finish(kt_task *t, int rc)
         kt__misuse("a task must not end between kt_cancel_hold and kt_cancel_unhold");
     if (rc >= 0 && t->outside && !t->delivered)
         rc = KT_ECANCELED; /* it never learned of the request, as Task.__step has it */
+    if (rc == KT_ECANCELED && t->cancel_words) {
+        kt_free(t->detail); /* what its awaiters are told */
+        t->detail = kt_steal(t->cancel_words);
+    }
     t->rc = rc;
     t->state = KT__TASK_DONE;
     list_remove(l, t);
@@ -235,14 +240,14 @@ void kt__task_finish(kt_task *t, int rc)
 
 /* ---- Waiting for it ------------------------------------------------------------------------ */
 
-static void forward_to_task(kt_task *waiter)
+void kt__forward_to_task(kt_task *waiter)
 {
-    kt_task_cancel(waiter->wait_object);
+    kt_task_cancel_with(waiter->wait_object, waiter->cancel_words);
 }
 
-static const kt__wait wait_task = {"task", kt__cancel_leave, kt__raced_plain, forward_to_task};
+static const kt__wait wait_task = {"task", kt__cancel_leave, kt__raced_plain, kt__forward_to_task};
 /* Joining frees the task, so a result cannot stay in it: it wins over a late cancellation. */
-static const kt__wait wait_join = {"task", kt__cancel_leave, NULL, forward_to_task};
+static const kt__wait wait_join = {"task", kt__cancel_leave, NULL, kt__forward_to_task};
 
 static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
 {
