@@ -120,7 +120,7 @@ struct kt_task {
 /* ---- Loops ----------------------------------------------------------------------------- */
 
 typedef struct kt__inbox kt__inbox;
-typedef struct kt__pool kt__pool;
+typedef struct kt_thread_pool kt_thread_pool;
 
 struct kt_loop {
     kt_task *current; /* NULL while the scheduler or a callback runs */
@@ -152,7 +152,10 @@ struct kt_loop {
     unsigned names_next;
 
     kt__inbox *inbox;
-    kt__pool *pool;
+    kt_thread_pool *pools;       /* open */
+    kt_thread_pool *pool;        /* the loop's own; NULL: not made yet */
+    kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
+    bool ending;           /* other threads' new tasks come too late */
     bool debug;
     bool main_signalled; /* a signal asked the main task to stop */
     bool has_signals, watches_faults;
@@ -377,11 +380,20 @@ bool kt__inbox_drain(kt_loop *l);
 bool kt__inbox_sleep(kt_loop *l);
 void kt__inbox_awake(kt_loop *l);
 
-/* Ends the pool's threads, after the jobs that have begun. */
-void kt__pool_close(kt_loop *l);
+/* At the loop's end: drops the jobs that have not begun; are all others home? Frees the pools. */
+void kt__pools_shut(kt_loop *l);
+bool kt__pools_idle(const kt_loop *l, uint64_t unused);
+void kt__pools_free(kt_loop *l);
+
+/* As kt_thread_pool_run; a cancellation that comes while fn runs calls interrupt(arg), on the loop's thread,
+ * more than once if it comes more than once. */
+int kt__pool_run(kt_thread_pool *p, kt_fn fn, void *arg, void (*interrupt)(void *arg));
 
 /* Runs one queued job on this thread (sim); false if there is none. */
 bool kt__pool_run_one(kt_loop *l);
+
+/* CPUs that this process may use. */
+unsigned kt__cpus(void);
 
 /* ---- Signals and faults (signal.c, overflow.c) ----------------------------------------------- */
 
