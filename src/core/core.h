@@ -367,8 +367,9 @@ void kt__inbox_close(kt_loop *l);
 /* Any thread. */
 void kt__inbox_post(kt__inbox *inbox, kt__message *m);
 
-/* From a signal handler: the loop looks at its signals. */
-void kt__inbox_ring(kt__inbox *inbox);
+/* From a signal handler: the loop whose inbox is in that place, if any, looks at its signals. The loop takes its
+ * inbox out of the place before it closes it. */
+void kt__inbox_ring_at(_Atomic(kt__inbox *) *place);
 
 /* The descriptor that becomes readable when the loop must look (-1 under sim). */
 int kt__inbox_fd(const kt__inbox *inbox);
