@@ -56,6 +56,7 @@ static bool pass_on(kt_task *t)
 
 bool kt_task_cancel(kt_task *t)
 {
+    kt__check_thread(t->loop, "kt_task_cancel");
     if (t->state == KT__TASK_DONE)
         return false;
     t->requests++;

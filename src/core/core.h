@@ -229,6 +229,21 @@ int kt__yield(kt_task *self);
 /* Suspending outside a task is misuse. */
 void kt__no_task(const char *what) KT_NORETURN __attribute__((cold));
 
+/* Something of a loop's was touched on a thread that is not the loop's. */
+void kt__wrong_thread(const char *what) KT_NORETURN __attribute__((cold));
+
+static inline void kt__check_thread(const kt_loop *l, const char *what)
+{
+    if (KT_UNLIKELY(l != kt__loop))
+        kt__wrong_thread(what);
+}
+
+/* From now on a child that is forked in a loop stops with a message where it would go on with that loop. */
+void kt__fork_watch(void);
+
+/* Stops in a child that was forked in a loop. */
+void kt__check_forked(const char *what);
+
 /* The running task; a call outside any task is misuse of `what`. */
 static inline kt_task *kt__self(const char *what)
 {
