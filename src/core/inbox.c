@@ -58,9 +58,12 @@ void kt__inbox_close(kt_loop *l)
     /* No handler finds this inbox any more, but one that did may not have rung yet. */
     while (atomic_load(&inbox->posting) > 0 || atomic_load(&ringing) > 0)
         sched_yield();
-    for (kt__message *m = take_all(inbox), *next; m; m = next) {
-        next = m->next;
-        m->drop(m);
+    kt__message *m;
+    while ((m = take_all(inbox))) { /* again: a request to stop may have come for one that is just dropped */
+        for (kt__message *next; m; m = next) {
+            next = m->next;
+            m->drop(m);
+        }
     }
     if (inbox->bell >= 0)
         close(inbox->bell);
