@@ -41,6 +41,7 @@ HEADERS = {
     'pool.h': 'core',
     'queue.h': 'core',
     'rate.h': 'core',
+    'remote.h': 'core',
     'retry.h': 'core',
     'shutdown.h': 'core',
     'sync.h': 'core',

@@ -24,6 +24,7 @@
 #include <kettle/process.h>
 #include <kettle/queue.h>
 #include <kettle/rate.h>
+#include <kettle/remote.h>
 #include <kettle/retry.h>
 #include <kettle/shutdown.h>
 #include <kettle/signal.h>

@@ -72,6 +72,7 @@ bool kt_callback_cancel(kt_callback *c)
 {
     if (!c->loop)
         return false;
+    kt__check_thread(c->loop, "kt_callback_cancel");
     if (c->list)
         kt__callbacks_remove(c);
     else

@@ -92,6 +92,7 @@ bool kt_task_cancel_with(kt_task *t, const char *words)
 {
     kt_task *const first = t;
     size_t passed = 0;
+    kt__check_thread(t->loop, "kt_task_cancel");
     if (t->state == KT__TASK_DONE)
         return false;
     for (kt_task *next; (next = next_in_chain(t)); t = next) {

@@ -121,7 +121,7 @@ struct kt_task {
 /* ---- Loops ----------------------------------------------------------------------------- */
 
 typedef struct kt__inbox kt__inbox;
-typedef struct kt__pool kt__pool;
+typedef struct kt_thread_pool kt_thread_pool;
 
 struct kt_loop {
     kt_task *current; /* NULL while the scheduler or a callback runs */
@@ -153,7 +153,10 @@ struct kt_loop {
     unsigned names_next;
 
     kt__inbox *inbox;
-    kt__pool *pool;
+    kt_thread_pool *pools;       /* open */
+    kt_thread_pool *pool;        /* the loop's own; NULL: not made yet */
+    kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
+    bool ending;           /* other threads' new tasks come too late */
     bool debug;
     bool main_signalled; /* a signal asked the main task to stop */
     bool has_signals, watches_faults;
@@ -226,6 +229,21 @@ int kt__yield(kt_task *self);
 
 /* Suspending outside a task is misuse. */
 void kt__no_task(const char *what) KT_NORETURN __attribute__((cold));
+
+/* Something of a loop's was touched on a thread that is not the loop's. */
+void kt__wrong_thread(const char *what) KT_NORETURN __attribute__((cold));
+
+static inline void kt__check_thread(const kt_loop *l, const char *what)
+{
+    if (KT_UNLIKELY(l != kt__loop))
+        kt__wrong_thread(what);
+}
+
+/* From now on a child that is forked in a loop stops with a message where it would go on with that loop. */
+void kt__fork_watch(void);
+
+/* Stops in a child that was forked in a loop. */
+void kt__check_forked(const char *what);
 
 /* The running task; a call outside any task is misuse of `what`. */
 static inline kt_task *kt__self(const char *what)
@@ -368,8 +386,9 @@ void kt__inbox_close(kt_loop *l);
 /* Any thread. */
 void kt__inbox_post(kt__inbox *inbox, kt__message *m);
 
-/* From a signal handler: the loop looks at its signals. */
-void kt__inbox_ring(kt__inbox *inbox);
+/* From a signal handler: the loop whose inbox is in that place, if any, looks at its signals. The loop takes its
+ * inbox out of the place before it closes it. */
+void kt__inbox_ring_at(_Atomic(kt__inbox *) *place);
 
 /* The descriptor that becomes readable when the loop must look (-1 under sim). */
 int kt__inbox_fd(const kt__inbox *inbox);
@@ -381,11 +400,20 @@ bool kt__inbox_drain(kt_loop *l);
 bool kt__inbox_sleep(kt_loop *l);
 void kt__inbox_awake(kt_loop *l);
 
-/* Ends the pool's threads, after the jobs that have begun. */
-void kt__pool_close(kt_loop *l);
+/* At the loop's end: drops the jobs that have not begun; are all others home? Frees the pools. */
+void kt__pools_shut(kt_loop *l);
+bool kt__pools_idle(const kt_loop *l, uint64_t unused);
+void kt__pools_free(kt_loop *l);
+
+/* As kt_thread_pool_run; a cancellation that comes while fn runs calls interrupt(arg), on the loop's thread,
+ * more than once if it comes more than once. */
+int kt__pool_run(kt_thread_pool *p, kt_fn fn, void *arg, void (*interrupt)(void *arg));
 
 /* Runs one queued job on this thread (sim); false if there is none. */
 bool kt__pool_run_one(kt_loop *l);
+
+/* CPUs that this process may use. */
+unsigned kt__cpus(void);
 
 /* ---- Signals and faults (signal.c, overflow.c) ----------------------------------------------- */
 

@@ -96,6 +96,7 @@ static int loop_open(kt_loop *l, const kt_options *options)
     l->virtual_time = l->options.virtual_time;
     kt__list_init(&l->now);
     kt__list_init(&l->next);
+    kt__fork_watch();
     scheduler_bounds(l);
     int rc = choose_driver(l);
     if (rc < 0)
@@ -168,6 +169,7 @@ int kt_runner_open(const kt_options *options, kt_runner **ret_runner)
 /* From here to leave() this thread is the loop's. */
 static void enter(kt_loop *l, const char *what)
 {
+    kt__check_forked(what);
     if (kt__loop)
         kt__misuse("%s: a loop runs on this thread already", what);
     kt__loop = l;

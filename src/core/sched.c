@@ -339,12 +339,15 @@ static void cancel_all(kt_loop *l)
 
 void kt__loop_finish(kt_loop *l)
 {
+    l->ending = true;
     do { /* once, unless the last callbacks spawn tasks or hand jobs to threads */
         cancel_all(l);
         drain(l);
-        kt__pool_close(l);
+        kt__pools_shut(l);
+        run_until(l, kt__pools_idle, 0); /* a job that calls home must not wait in vain */
+        kt__pools_free(l);
         drain(l);
-    } while (l->tasks_first || l->pool);
+    } while (l->tasks_first || l->pools);
     kt__callbacks_end(l);
     kt__signal_handlers_end(l);
 }

@@ -31,9 +31,7 @@ static void on_signal(int number)
         pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     }
     atomic_store(&last_signal, number);
-    kt__inbox *inbox = atomic_load(&ring_at);
-    if (inbox)
-        kt__inbox_ring(inbox);
+    kt__inbox_ring_at(&ring_at);
     errno = error;
 }
 

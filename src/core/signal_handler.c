@@ -21,10 +21,8 @@ static struct {
 static void on_signal(int number)
 {
     int error = errno;
-    kt__inbox *inbox = atomic_load(&asked[number].inbox);
     atomic_store(&asked[number].came, true);
-    if (inbox)
-        kt__inbox_ring(inbox);
+    kt__inbox_ring_at(&asked[number].inbox);
     errno = error;
 }
 

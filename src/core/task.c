@@ -12,6 +12,7 @@
 
 void kt__no_task(const char *what)
 {
+    kt__check_forked(what);
     kt__misuse("%s suspends, so it may be called in a task only", what);
 }
 

@@ -41,6 +41,7 @@ kt_task *kt__line_wake(kt__waiters *line, int value)
 {
     kt_task *t = line->first;
     if (t) {
+        kt__check_thread(t->loop, "what a task waits for");
         kt__line_remove(t);
         kt__wake(t, value);
     }
