@@ -13,6 +13,7 @@
 #include <kettle/callback.h>
 #include <kettle/context.h>
 #include <kettle/coroutine.h>
+#include <kettle/debug.h>
 #include <kettle/error.h>
 #include <kettle/future.h>
 #include <kettle/group.h>

@@ -80,6 +80,12 @@ typedef enum kt_driver {
     KT_DRIVER_SIM,   /* virtual time, seeded order, no real descriptors */
 } kt_driver;
 
+typedef enum kt_debug_mode {
+    KT_DEBUG_INHERIT, /* on if the environment says KETTLE_DEBUG=1 */
+    KT_DEBUG_ON,
+    KT_DEBUG_OFF,
+} kt_debug_mode;
+
 /* All zero means the defaults. */
 typedef struct kt_options {
     kt_driver driver;         /* overruled by KETTLE_DRIVER=uring|epoll|sim, which does not fall back */
@@ -89,6 +95,9 @@ typedef struct kt_options {
     bool virtual_time;        /* the clock jumps to the next timer whenever nothing real is outstanding */
     bool no_signals;          /* leave SIGINT and SIGTERM alone */
     bool no_overflow_report;  /* leave SIGSEGV and SIGBUS alone */
+    bool dump_on_quit;        /* SIGQUIT prints the tasks, and the program goes on; always so in debug mode */
+    kt_debug_mode debug;      /* see debug.h */
+    kt_time slow_step;        /* in debug mode, a step longer than this is reported; 0 = 100 ms */
 } kt_options;
 
 /* Makes a loop on this thread, runs fn as its main task, then cancels and joins what is left, in
@@ -135,6 +144,10 @@ typedef struct kt_spawn_options {
     const char *name;   /* copied; NULL = "Task-N" */
     size_t stack_bytes; /* 0 = the loop's; otherwise 16 KiB to 1 GiB, which it is rounded to */
     bool eager;         /* runs within the call until it first suspends; it may be done then */
+
+    /* If not NULL, called once with fn's argument: after fn, or in its stead where the task is cancelled before it
+     * starts. Frees what the argument owns. Must not suspend. A spawn that fails does not call it. */
+    void (*drop)(void *arg);
 } kt_spawn_options;
 
 /* The same with options; NULL options mean the defaults. */
@@ -176,8 +189,9 @@ KT_API bool kt_task_done(const kt_task *t);
 /* Did it end by a cancellation? False while it runs. */
 KT_API bool kt_task_cancelled(const kt_task *t);
 
-/* The result of a task that is done, otherwise KT_EINVALIDSTATE. */
-KT_API int kt_task_result(const kt_task *t) KT_CHECKED;
+/* The result of a task that is done, and its words as the caller's kt_error_detail; otherwise KT_EINVALIDSTATE. A
+ * failure that was read counts as handled. Like Task.result and exception. */
+KT_API int kt_task_result(kt_task *t) KT_CHECKED;
 
 /* The running task, NULL in a callback or outside a loop. Any thread. */
 KT_API kt_task *kt_task_current(void);
@@ -185,12 +199,20 @@ KT_API kt_task *kt_task_current(void);
 /* The task's name; valid for a task without a name of its own until the fourth next call. */
 KT_API const char *kt_task_name(const kt_task *t);
 
+/* Renames it; the name is copied. 0, -ENOMEM. Like Task.set_name. */
+KT_API int kt_task_name_set(kt_task *t, const char *name) KT_CHECKED;
+
+/* Calls fn for every new task of this loop, when it has been made and has not run; NULL: nobody. fn must
+ * neither suspend nor spawn. Misuse outside a loop. Like loop.set_task_factory, to watch. */
+KT_API void kt_task_hook_set(void (*fn)(kt_task *t, void *arg), void *arg);
+
 /* Calls fn for each task that is not done, in order of creation, and returns their number. fn must
  * not suspend nor end tasks; NULL only counts. Like asyncio.all_tasks. */
 KT_API size_t kt_task_each(void (*fn)(kt_task *t, void *arg), void *arg);
 
-/* Writes what every task of this loop waits for, with its C stack, to descriptor `fd`. For
- * people; the form may change. Does not suspend. */
+/* Writes the tree of this loop's tasks to descriptor `fd`: name, state, age, what each waits for (and for whom, and
+ * until when), its C stack with functions and lines as far as the debug information tells. A task stands
+ * below the one that spawned it. For people; the form may change. Does not suspend. Like asyncio pstree. */
 KT_API void kt_task_dump(int fd);
 
 /* ---- Cancellation, seen from inside ---------------------------------------------------- */

@@ -14,6 +14,7 @@ static void run(kt__ready *r)
     c->loop = NULL; /* free again, also for its own function */
     kt__setting *context = kt_steal(c->context), *outside = kt__context_outside;
     kt__context_outside = context;
+    kt__loop->calling = c->fn;
     c->fn(c->arg);
     kt__context_outside = outside;
     kt__context_unref(context);

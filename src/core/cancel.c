@@ -26,7 +26,7 @@ static void update_code(kt_task *t)
 }
 
 /* A wait that a cancellation has ended, or a turn given to others: nothing is left to take back. */
-static const kt__wait wait_yield = {"its turn", NULL, kt__raced_plain, NULL};
+static const kt__wait wait_yield = {.what = "its turn", .raced = kt__raced_plain};
 
 /* The task has become one that is being cancelled: what it waits in is told. */
 static void interrupt(kt_task *t)

@@ -8,7 +8,11 @@
 
 /* ---- Condition ----------------------------------------------------------------------------- */
 
-static const kt__wait wait_condition = {"a condition", kt__cancel_leave, kt__raced_plain, NULL};
+static const kt__wait wait_condition = {
+    .what = "a condition",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+};
 
 int kt_condition_acquire(kt_condition *c)
 {
@@ -89,7 +93,11 @@ static void barrier_cancel(kt_task *t)
 }
 
 /* Those who were let go are no longer counted, so a late cancellation takes nothing back. */
-static const kt__wait wait_barrier = {"a barrier", barrier_cancel, kt__raced_plain, NULL};
+static const kt__wait wait_barrier = {
+    .what = "a barrier",
+    .cancel = barrier_cancel,
+    .raced = kt__raced_plain,
+};
 
 static void let_all_go(kt_barrier *b, int rc)
 {

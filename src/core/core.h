@@ -12,6 +12,7 @@
  * calls kt__wake with what the suspended call is to return. */
 
 #include <kettle/callback.h>
+#include <kettle/debug.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
 #include <kettle/sync.h>
@@ -20,6 +21,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "base/map.h"
 #include "core/timer_heap.h"
 #include "core/driver.h"
 #include "core/stack.h"
@@ -35,6 +37,7 @@
 
 enum kt__ready_kind {
     KT__READY_STARTED,  /* a task that is parked */
+    KT__READY_WATCHED,  /* the same in debug mode: its steps are measured */
     KT__READY_FRESH,    /* a task that has no stack yet */
     KT__READY_INLINE,   /* a small step of the loop's own; runs on whatever stack finds it */
     KT__READY_CALLBACK, /* a user's callback; runs on the scheduler's stack */
@@ -51,6 +54,8 @@ enum kt__task_state {
 /* One value in a context; context.c. */
 typedef struct kt__setting kt__setting;
 
+typedef void (*kt__each)(kt_task *t, void *arg);
+
 /* A kind of waiting. */
 typedef struct kt__wait {
     const char *what; /* for people: "sleep", "queue get" */
@@ -66,6 +71,11 @@ typedef struct kt__wait {
 
     /* If not NULL, a cancellation is passed on through this instead of ending the wait. */
     void (*forward)(kt_task *t);
+
+    /* If not NULL, calls each(on, arg) for every task that t waits for, here or at its holding of something. All of
+     * them must act before the wait ends; where `any` is set, one of them is enough. */
+    void (*awaits)(const kt_task *t, kt__each each, void *arg);
+    bool any;
 } kt__wait;
 
 struct kt_task {
@@ -84,6 +94,7 @@ struct kt_task {
     bool outside;           /* a request from outside makes calls fail */
     bool outside_forwarded; /* one was passed on to what the task waits for */
     bool passing_on;        /* a request is on its way through this task */
+    bool told;              /* done, and somebody has read the result */
     bool delivered;         /* a call has returned it */
     unsigned held;          /* destructors at work that hold cancellations back */
     int requests;           /* from outside, not taken back */
@@ -98,7 +109,10 @@ struct kt_task {
     char *name;   /* NULL: made from id */
     char *detail; /* the last error in words */
     char *cancel_words; /* of the latest request, or NULL */
-    uint64_t id;
+    uint64_t id, parent; /* of the task that spawned it, 0 = none */
+    kt_time born;        /* as of the loop's last look at the clock */
+    struct kt__eyes *eyes; /* debug mode's; eyes.h */
+    void (*drop)(void *arg); /* of kt_spawn_options */
     kt_task *all_next, *all_prev; /* tasks of the loop that are not done */
     kt__waiters awaiters;
     kt__callbacks callbacks;     /* for its end */
@@ -152,12 +166,21 @@ struct kt_loop {
     char names[4][32]; /* of unnamed tasks, made on demand */
     unsigned names_next;
 
+    void (*on_unhandled)(const kt_unhandled *u, void *arg); /* NULL: the default */
+    void *on_unhandled_arg;
+    void (*on_spawn)(kt_task *t, void *arg); /* or NULL */
+    void *on_spawn_arg;
+    kt_task *left_failed; /* by id: failed while the loop was ending */
+
     kt__inbox *inbox;
     kt_thread_pool *pools;       /* open */
     kt_thread_pool *pool;        /* the loop's own; NULL: not made yet */
     kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
     bool ending;           /* other threads' new tasks come too late */
     bool debug;
+    struct kt__watch *watch; /* in debug mode; watch.c */
+    kt__map opened, sites;   /* debug mode's; eyes.c */
+    void (*calling)(void *arg); /* the user's callback that runs, or ran last */
     bool main_signalled; /* a signal asked the main task to stop */
     bool has_signals, watches_faults;
     sigset_t signals_before;
@@ -165,9 +188,7 @@ struct kt_loop {
     void *alternate_stack; /* of the thread, if the loop gave it one */
     kt_options options;
 
-    void (*probe)(void *arg); /* see kt__probe */
-    void *probe_arg;
-    kt__context probe_return;
+    struct kt__probe *probe; /* see kt__probe */
 };
 
 /* The loop of this thread. Only a loop's own thread ever touches the loop, the inbox excepted. */
@@ -287,8 +308,11 @@ static inline uint64_t kt__turn(kt_loop *l)
 
 /* ---- Tasks (task.c) ------------------------------------------------------------------------ */
 
+/* The place in the user's source that calls the function in which this stands. */
+#define KT__SITE __builtin_return_address(0)
+
 /* A fresh task, in the ready queue. */
-int kt__task_new(kt_loop *l, const kt_spawn_options *options, KT__JOB, kt_task **ret_task);
+int kt__task_new(kt_loop *l, const void *site, const kt_spawn_options *options, KT__JOB, kt_task **ret_task);
 
 /* Gives a fresh task its stack; false: the task ended instead (cancelled, or no stack). */
 bool kt__task_prepare(kt_task *t);
@@ -297,7 +321,8 @@ bool kt__task_prepare(kt_task *t);
 void kt__task_finish(kt_task *t, int rc);
 void kt__task_free(kt_task *t);
 
-/* At the loop's end: nobody can join these any more. */
+/* At the loop's end: tells of those that failed while it was ending; nobody can join these any more. */
+void kt__tasks_report_left(kt_loop *l);
 void kt__tasks_free_unclaimed(kt_loop *l);
 
 /* ---- Cancellation (cancel.c) --------------------------------------------------------------- */
@@ -349,6 +374,8 @@ kt__setting *kt__context_ref(kt__setting *s);
 void kt__context_unref(kt__setting *s);
 
 /* ---- Timers (timer.c) ---------------------------------------------------------------------- */
+
+extern const kt__wait kt__wait_sleep; /* its deadline is that of the task's timer */
 
 kt_time kt__clock_now(const kt_loop *l);
 
@@ -427,7 +454,10 @@ void kt__signal_handlers_end(kt_loop *l);
 int kt__overflow_watch(kt_loop *l);
 void kt__overflow_unwatch(kt_loop *l);
 
-/* ---- For people (dump.c, misuse.c) ----------------------------------------------------------- */
+/* Debug mode's last words. */
+void kt__debug_end(kt_loop *l);
+
+/* ---- For people (misuse.c, probe.c, dump.c, cycle.c, eyes.h) ----------------------------------- */
 
 /* Stops the program with a message that names the running task and the rule. */
 void kt__misuse(const char *format, ...) KT_PRINTF(1, 2) KT_NORETURN;
@@ -438,6 +468,19 @@ void kt__deadlock(kt_loop *l) KT_NORETURN;
 /* Calls fn(arg) on the stack of a parked task, as though its suspended call had called it, so that a
  * backtrace shows where the task is. fn must not suspend. */
 void kt__probe(kt_task *t, void (*fn)(void *arg), void *arg);
+
+/* Calls fn(arg) on the thread's own stack, which is large. fn must not suspend. */
+void kt__on_scheduler(kt_loop *l, void (*fn)(void *arg), void *arg);
+
+/* Hands the tree of tasks to the log hook. */
+void kt__dump_to_log(kt_loop *l);
+
+/* Calls each(on, arg) for every task that t waits for. */
+void kt__awaits(const kt_task *t, kt__each each, void *arg);
+
+/* Looks for a circle of tasks that wait for each other, through t or (NULL) anywhere, and writes the words for it:
+ * false if there is none. */
+bool kt__cycle_find(kt_loop *l, kt_task *t, char *text, size_t size);
 
 /* A number of the loop's seeded generator (xorshift64*). */
 uint64_t kt__random(kt_loop *l);

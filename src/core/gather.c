@@ -84,14 +84,28 @@ static void leave(kt_task *t)
     kt__wake(t, t->code);
 }
 
-static const kt__wait wait_gather = {"gathered tasks", leave, kt__raced_plain, forward};
+static void awaits_slots(const kt_task *t, kt__each each, void *arg)
+{
+    const gather *g = t->wait_object;
+    for (size_t i = 0; i < g->count; i++)
+        if (g->slots[i].task && g->slots[i].task->state != KT__TASK_DONE)
+            each(g->slots[i].task, arg);
+}
 
-static int spawn_all(kt_task *self, gather *g, const kt_job *jobs)
+static const kt__wait wait_gather = {
+    .what = "gathered tasks",
+    .cancel = leave,
+    .raced = kt__raced_plain,
+    .forward = forward,
+    .awaits = awaits_slots,
+};
+
+static int spawn_all(kt_task *self, const void *site, gather *g, const kt_job *jobs)
 {
     for (; g->count < g->live; g->count++) {
         slot *s = &g->slots[g->count];
         const kt_job *job = &jobs[g->count];
-        int rc = kt__task_new(self->loop, NULL, job->fn, job->arg, job->size, &s->task);
+        int rc = kt__task_new(self->loop, site, NULL, job->fn, job->arg, job->size, &s->task);
         if (rc < 0)
             return rc;
         s->gather = g;
@@ -114,7 +128,7 @@ int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
     if (!g)
         return -ENOMEM;
     g->live = n;
-    int rc = spawn_all(self, g, jobs);
+    int rc = spawn_all(self, KT__SITE, g, jobs);
     if (rc < 0) {
         g->live = g->count; /* they have not started, and will not */
         cancel_children(g, NULL);

@@ -81,7 +81,8 @@ static void child_done(kt_task *t)
     }
 }
 
-int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
+static int spawn(kt_group *g, const void *site, const kt_spawn_options *options, KT__JOB,
+                 kt_task **ret_task)
 {
     kt_loop *l = kt__loop;
     if (!l || !l->current)
@@ -91,7 +92,7 @@ int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, k
     if (g->scope.task && IS_ABORTING(g))
         return kt_error_set(KT_ESIBLING, "the group is ending");
     kt_task *t;
-    int rc = kt__task_new(l, options, fn, arg, size, &t);
+    int rc = kt__task_new(l, site, options, fn, arg, size, &t);
     if (rc < 0)
         return rc;
     if (!g->scope.task)
@@ -108,9 +109,14 @@ int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, k
     return 0;
 }
 
+int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
+{
+    return spawn(g, KT__SITE, options, fn, arg, size, ret_task);
+}
+
 int kt_group_spawn(kt_group *g, KT__JOB)
 {
-    return kt_group_spawn_with(g, NULL, fn, arg, size, NULL);
+    return spawn(g, KT__SITE, NULL, fn, arg, size, NULL);
 }
 
 /* ---- Join ---------------------------------------------------------------------------------- */
@@ -121,7 +127,19 @@ static void join_cancel(kt_task *t)
     abort_children(t->wait_object);
 }
 
-static const kt__wait wait_group = {"its group's children", join_cancel, NULL, NULL};
+static void awaits_children(const kt_task *t, kt__each each, void *arg)
+{
+    const kt_group *g = t->wait_object;
+    for (kt_task *child = g->children; child; child = child->sibling_next)
+        if (child->state != KT__TASK_DONE)
+            each(child, arg);
+}
+
+static const kt__wait wait_group = {
+    .what = "its group's children",
+    .cancel = join_cancel,
+    .awaits = awaits_children,
+};
 
 /* Again, if somebody added a child between the last one's end and our turn, as TaskGroup.__aexit__ does. */
 static void wait_for_children(kt_task *self, kt_group *g)

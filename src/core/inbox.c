@@ -149,6 +149,7 @@ static void call_run(kt__ready *r)
     void (*fn)(void *arg) = c->fn;
     void *arg = c->arg;
     kt_free(c);
+    kt__loop->calling = fn;
     fn(arg);
 }
 

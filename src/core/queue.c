@@ -32,9 +32,21 @@ static bool putter_raced(kt_task *t)
     return true;
 }
 
-static const kt__wait wait_get = {"queue get", kt__cancel_leave, getter_raced, NULL};
-static const kt__wait wait_put = {"queue put", kt__cancel_leave, putter_raced, NULL};
-static const kt__wait wait_join = {"queue join", kt__cancel_leave, kt__raced_plain, NULL};
+static const kt__wait wait_get = {
+    .what = "queue get",
+    .cancel = kt__cancel_leave,
+    .raced = getter_raced,
+};
+static const kt__wait wait_put = {
+    .what = "queue put",
+    .cancel = kt__cancel_leave,
+    .raced = putter_raced,
+};
+static const kt__wait wait_join = {
+    .what = "queue join",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+};
 
 /* An item of a priority queue is followed by the number of its put, which breaks ties. */
 static size_t slot_bytes(const kt_queue *q)

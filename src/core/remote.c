@@ -75,7 +75,7 @@ static void start(kt__message *m)
         refuse(m);
         return;
     }
-    int rc = kt__task_new(r->loop, NULL, r->fn, r->arg, 0, &r->task);
+    int rc = kt__task_new(r->loop, NULL, NULL, r->fn, r->arg, 0, &r->task);
     if (rc < 0) {
         settle(r, rc, NULL);
         return;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 kt_loop *kt_loop_current(void)
 {
@@ -87,12 +87,19 @@ static void scheduler_bounds(kt_loop *l)
     (void)l;
 }
 
-static int loop_open(kt_loop *l, const kt_options *options)
+static bool wants_debug(const kt_options *options)
 {
     const char *debug = getenv("KETTLE_DEBUG");
+    if (options->debug == KT_DEBUG_INHERIT)
+        return debug && strcmp(debug, "1") == 0;
+    return options->debug == KT_DEBUG_ON;
+}
+
+static int loop_open(kt_loop *l, const kt_options *options)
+{
     if (options)
         l->options = *options;
-    l->debug = debug && strcmp(debug, "1") == 0;
+    l->debug = wants_debug(&l->options);
     l->virtual_time = l->options.virtual_time;
     kt__list_init(&l->now);
     kt__list_init(&l->next);
@@ -101,6 +108,7 @@ static int loop_open(kt_loop *l, const kt_options *options)
     int rc = choose_driver(l);
     if (rc < 0)
         return rc;
+    l->polled = kt__clock_now(l);
     rc = kt__overflow_watch(l);
     if (rc < 0) {
         l->driver->close(l);
@@ -108,11 +116,14 @@ static int loop_open(kt_loop *l, const kt_options *options)
         return rc;
     }
     kt__stacks_open(&l->stacks, l->options.stack_bytes);
+    if (l->debug)
+        kt__watch_open(l);
     return 0;
 }
 
 static void loop_close(kt_loop *l)
 {
+    kt__watch_close(l);
     kt__overflow_unwatch(l);
     l->driver->close(l);
     kt__inbox_close(l);
@@ -134,7 +145,7 @@ static int main_new(kt_runner *r, KT__JOB)
     const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
     kt__setting *outside = kt__context_outside;
     kt__context_outside = r->context ? r->context : outside;
-    int rc = kt__task_new(l, &named, fn, arg, size, &l->main);
+    int rc = kt__task_new(l, NULL, &named, fn, arg, size, &l->main);
     kt__context_outside = outside;
     return rc;
 }
@@ -211,6 +222,7 @@ void kt_runner_close(kt_runner *r)
     enter(l, "kt_runner_close");
     kt__loop_finish(l);
     kt__tasks_free_unclaimed(l);
+    kt__debug_end(l);
     kt__context_unref(r->context);
     leave(l);
     loop_close(l);

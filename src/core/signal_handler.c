@@ -31,6 +31,7 @@ static void deliver(kt__ready *r)
     kt__timer *timer = KT__OWNER(r, kt__timer, ready);
     kt_signal *s = KT__OWNER(timer, kt_signal, timer);
     kt__timer_ran(timer);
+    kt__loop->calling = s->fn;
     s->fn(s->arg);
 }
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <kettle/sync.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 /* ---- Lock ---------------------------------------------------------------------------------- */
 
@@ -22,7 +22,27 @@ static bool lock_raced(kt_task *t)
     return true;
 }
 
-static const kt__wait wait_lock = {"a lock", kt__cancel_leave, lock_raced, NULL};
+/* One that ended without a release may be gone: then nobody can be named. */
+static void awaits_holder(const kt_task *t, kt__each each, void *arg)
+{
+    const kt_lock *l = t->wait_object;
+    for (kt_task *holder = t->loop->tasks_first; holder; holder = holder->all_next)
+        if (holder == l->holder)
+            each(holder, arg);
+}
+
+static const kt__wait wait_lock = {
+    .what = "a lock",
+    .cancel = kt__cancel_leave,
+    .raced = lock_raced,
+    .awaits = awaits_holder,
+};
+
+/* Debug mode tells of a task that ends with the lock. */
+static void taken(const kt_lock *l, const void *site, const kt_task *self)
+{
+    kt__opened(l, "a lock", site, self);
+}
 
 int kt_lock_acquire_nowait(kt_lock *l)
 {
@@ -30,6 +50,7 @@ int kt_lock_acquire_nowait(kt_lock *l)
     if (l->holder)
         return -EBUSY;
     l->holder = self;
+    taken(l, KT__SITE, self);
     return 0;
 }
 
@@ -38,13 +59,16 @@ int kt_lock_acquire(kt_lock *l)
     kt_task *self = kt__self("kt_lock_acquire");
     if (!l->holder) {
         l->holder = self;
+        taken(l, KT__SITE, self);
         return 0;
     }
     if (self->code)
         return kt__yield(self);
     int rc = kt__line_up(self, &l->waiters, &wait_lock, l);
-    if (rc == 0)
+    if (rc == 0) {
         l->handed_over = false;
+        taken(l, KT__SITE, self);
+    }
     return rc;
 }
 
@@ -53,6 +77,7 @@ void kt_lock_release(kt_lock *l)
 {
     if (!kt_lock_locked(l))
         kt__misuse("kt_lock_release: nobody holds this lock");
+    kt__closed(l, "a lock");
     hand_over(l);
 }
 
@@ -64,7 +89,11 @@ bool kt_lock_locked(const kt_lock *l)
 
 /* ---- Event --------------------------------------------------------------------------------- */
 
-static const kt__wait wait_event = {"an event", kt__cancel_leave, kt__raced_plain, NULL};
+static const kt__wait wait_event = {
+    .what = "an event",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+};
 
 int kt_event_wait(kt_event *e)
 {
@@ -111,7 +140,11 @@ static bool semaphore_raced(kt_task *t)
     return true;
 }
 
-static const kt__wait wait_semaphore = {"a semaphore", kt__cancel_leave, semaphore_raced, NULL};
+static const kt__wait wait_semaphore = {
+    .what = "a semaphore",
+    .cancel = kt__cancel_leave,
+    .raced = semaphore_raced,
+};
 
 /* While somebody stands in the line no permit is free: a release would have given it away. */
 int kt_semaphore_acquire_nowait(kt_semaphore *s)

@@ -77,7 +77,27 @@ static void unwatch(kt__completions *c)
 
 /* ---- kt_wait ------------------------------------------------------------------------------- */
 
-static const kt__wait wait_several = {"several tasks", kt__cancel_leave, kt__raced_plain, NULL};
+static void awaits_watched(const kt_task *t, kt__each each, void *arg)
+{
+    const kt__completions *c = t->wait_object;
+    for (size_t i = 0; i < c->count; i++)
+        if (kt_callback_pending(&c->watches[i].callback) && c->watches[i].task->state != KT__TASK_DONE)
+            each(c->watches[i].task, arg);
+}
+
+static const kt__wait wait_all = {
+    .what = "several tasks",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+    .awaits = awaits_watched,
+};
+static const kt__wait wait_any = {
+    .what = "one of several tasks",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+    .awaits = awaits_watched,
+    .any = true,
+};
 
 static int count_done(kt_task *const tasks[], size_t n)
 {
@@ -111,7 +131,7 @@ int kt_wait(kt_task *const tasks[], size_t n, kt_wait_mode mode, kt_time limit)
         return rc;
     kt_auto(kt_timeout) until = KT_TIMEOUT_INIT;
     kt_timeout_start(&until, limit);
-    rc = kt__line_up(self, &c->waiter, &wait_several, c);
+    rc = kt__line_up(self, &c->waiter, mode == KT_WAIT_ALL_COMPLETED ? &wait_all : &wait_any, c);
     rc = kt_timeout_end(&until, rc);
     unwatch(c);
     if (rc == KT_ETIMEDOUT && kt_timeout_expired(&until))
@@ -137,7 +157,7 @@ int kt_as_completed_next(kt_as_completed *a, kt_task **ret_task)
     while (!c->first) {
         if (c->missing == 0)
             return 0;
-        int rc = (self->code ? kt__yield(self) : kt__line_up(self, &c->waiter, &wait_several, c));
+        int rc = (self->code ? kt__yield(self) : kt__line_up(self, &c->waiter, &wait_any, c));
         if (rc < 0)
             return rc;
     }

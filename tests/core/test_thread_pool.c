@@ -258,6 +258,12 @@ TEST_WITH(a_pool_that_is_left_open_ends_with_its_loop, KT_TEST_NO_LOOP)
 
 /* ---- The default pool -------------------------------------------------------------------- */
 
+/* Of whatever number: a thread that has just answered may not be idle yet. */
+static bool is_of_the_loops_own(const char *name)
+{
+    return strncmp(name, "kettle-pool-", 12) == 0;
+}
+
 TEST_WITH(jobs_that_name_no_pool_go_to_the_chosen_one, KT_TEST_REAL_TIME)
 {
     kt_auto(kt_thread_pool) *p = opened("mine", 1, 0);
@@ -267,11 +273,11 @@ TEST_WITH(jobs_that_name_no_pool_go_to_the_chosen_one, KT_TEST_REAL_TIME)
     CHECK_STR(name, "mine-1");
     kt_thread_pool_set_default(NULL);
     CHECK_OK(kt_thread_run(tells_its_name, name, 0));
-    CHECK_STR(name, "kettle-pool-1");
+    CHECK(is_of_the_loops_own(name));
     kt_thread_pool_set_default(p);
     kt_thread_pool_shutdown(p, false);
     CHECK_OK(kt_thread_run(tells_its_name, name, 0));
-    CHECK_STR(name, "kettle-pool-1");
+    CHECK(is_of_the_loops_own(name));
 }
 
 /* ---- Contexts, memory, misuse ------------------------------------------------------------- */

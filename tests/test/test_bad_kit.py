@@ -83,7 +83,7 @@ SAYS = {
     'wrong_in_a_child_process': [r'cups == 5\n *left:  3\n'],
     'waits_for_nothing': [r'was ended by SIGABRT .* before its end', r'deadlock',
                           r'waits for an event',
-                          r'#\d +kt__test_waits_for_nothing at bad_kit\.c:\d+\n'],
+                          r'#\d +kt__test_waits_for_nothing\+0x\w+ at test/bad_kit\.c:\d+\n'],
     'crashes': [r'was ended by SIGSEGV .* before its end', r'about to crash'],
     'exits_in_the_middle': [r'exited with status 0 before its end'],
     'fails_in_its_exit_handlers': [r'exited with status 5 after its end'],
