@@ -343,7 +343,7 @@ static void run_cancel(kt_task *t)
 }
 
 /* No `raced`: the job has been done, its result wins. */
-static const kt__wait wait_thread = {"a pool thread", run_cancel, NULL, NULL};
+static const kt__wait wait_thread = {.what = "a pool thread", .cancel = run_cancel};
 
 static void run_ended(kt__message *m)
 {
@@ -489,7 +489,7 @@ void kt_thread_pool_shutdown(kt_thread_pool *p, bool immediate)
         drop_unbegun(p);
 }
 
-static const kt__wait wait_closing = {"the end of a thread pool", NULL, NULL, NULL};
+static const kt__wait wait_closing = {.what = "the end of a thread pool"};
 
 void kt_thread_pool_close(kt_thread_pool *p)
 {
