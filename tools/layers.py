@@ -42,6 +42,7 @@ HEADERS = {
     'queue.h': 'core',
     'rate.h': 'core',
     'retry.h': 'core',
+    'select.h': 'core',
     'shutdown.h': 'core',
     'sync.h': 'core',
     'task.h': 'core',

@@ -75,8 +75,7 @@ struct kt_task {
     kt_loop *loop;
     const kt__wait *wait; /* what it waits in; stays set after the wake, until it runs */
     void *wait_object;
-    kt__waiters *wait_list; /* the list that it stands in, or NULL */
-    kt_task *wait_next, *wait_prev;
+    kt__waiter place; /* in a line of waiters; kt_select has further ones */
 
     uint8_t state;
     bool detached;
@@ -250,11 +249,28 @@ void kt__run_now(kt_task *self, kt_task *t);
 /* Puts the running task at the end of the line and suspends it; the first half alone. */
 int kt__line_up(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
 void kt__line_up_begin(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
-void kt__line_remove(kt_task *t);
+void kt__line_add(kt__waiters *line, kt__waiter *w);
+void kt__line_remove(kt__waiter *w);
 
 /* For kt__wait.cancel and .raced: leave the line and wake with the code; and: nothing to undo. */
 void kt__cancel_leave(kt_task *t);
 bool kt__raced_plain(kt_task *t);
+
+/* The first in the line; NULL if nobody waits. */
+static inline kt_task *kt__line_first(const kt__waiters *line)
+{
+    return line->first ? line->first->task : NULL;
+}
+
+/* A place in a line that is not the task's own has its turn: the case of a kt_select (select.c). */
+void kt__select_chose(kt__waiter *place, int value);
+
+/* A turn that was given to a task which does not use it goes to the next, if there is still something
+ * to be had (queue.c, sync.c). */
+struct kt_queue;
+void kt__queue_pass_get(struct kt_queue *q);
+void kt__queue_pass_put(struct kt_queue *q);
+void kt__lock_pass(kt_lock *l);
 
 /* Takes the first out of the line and wakes it; NULL if nobody waits. */
 kt_task *kt__line_wake(kt__waiters *line, int value);

@@ -107,7 +107,7 @@ static void write_task(kt_task *t, line_fn line, void *arg)
 {
     char text[512];
     bool waits = t->state == KT__TASK_WAITING;
-    const kt_task *other = waits && t->wait->forward && t->wait_list ? t->wait_object : NULL;
+    const kt_task *other = waits && t->wait->forward && t->place.line ? t->wait_object : NULL;
     snprintf(text, sizeof text, "  task '%s' %s%s%s%s%s", kt_task_name(t), state_name(t),
              waits ? t->wait->what : "", other ? " '" : "", other ? kt_task_name(other) : "",
              other ? "'" : "");

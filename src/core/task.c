@@ -59,6 +59,7 @@ int kt__task_new(kt_loop *l, const kt_spawn_options *options, KT__JOB, kt_task *
     t->ready.kind = KT__READY_FRESH;
     t->state = KT__TASK_FRESH;
     t->loop = l;
+    t->place.task = t;
     t->stack_bytes = options ? options->stack_bytes : 0;
     t->fn = fn;
     t->arg = (void *)(uintptr_t)arg;
@@ -183,8 +184,8 @@ static void shield_over(kt__ready *r)
 
 static void shield_cancel(kt_task *waiter)
 {
-    if (waiter->wait_list)
-        kt__line_remove(waiter);
+    if (waiter->place.line)
+        kt__line_remove(&waiter->place);
     else
         kt__timer_stop(waiter->loop, &waiter->timer);
     kt__wake(waiter, waiter->code);
@@ -192,13 +193,13 @@ static void shield_cancel(kt_task *waiter)
 
 static const kt__wait wait_shield = {"shielded task", shield_cancel, kt__raced_plain, NULL};
 
-static void end_wait(kt_task *awaiter, int rc)
+static void end_wait(kt__waiters *line, kt_task *awaiter, int rc)
 {
     if (awaiter->wait != &wait_shield) {
-        kt__line_wake(awaiter->wait_list, rc);
+        kt__line_wake(line, rc);
         return;
     }
-    kt__line_remove(awaiter);
+    kt__line_remove(&awaiter->place);
     awaiter->wake = rc;
     kt__timer_start_due(awaiter->loop, &awaiter->timer, shield_over);
 }
@@ -221,9 +222,9 @@ void kt__task_finish(kt_task *t, int rc)
         kt__ready_push(l, &t->ready);
     }
     kt_task *awaiter; /* gets all that it needs now: t may be gone when it runs */
-    while ((awaiter = t->awaiters.first)) {
+    while ((awaiter = kt__line_first(&t->awaiters))) {
         kt__callbacks_due(&t->callbacks, awaiter->timer.sequence);
-        end_wait(awaiter, rc);
+        end_wait(&t->awaiters, awaiter, rc);
         copy_detail(awaiter, t);
     }
     kt__callbacks_due(&t->callbacks, UINT64_MAX);
