@@ -40,6 +40,14 @@ kt__setting *kt__context_here(void)
     return t ? t->context_values : kt__context_outside;
 }
 
+void kt__context_call(kt__setting *values, void (*fn)(void *arg), void *arg)
+{
+    kt__setting *outside = kt__context_outside;
+    kt__context_outside = values;
+    fn(arg);
+    kt__context_outside = outside;
+}
+
 static const kt__setting *find(const kt__setting *s, const kt_context_var *var)
 {
     while (s && s->var != var)

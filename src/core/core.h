@@ -135,6 +135,9 @@ struct kt_loop {
     const kt__driver *driver;
     void *driver_state;
     size_t pending; /* operations and jobs that the outside world will end */
+    struct kt__fd_watch **watches; /* by descriptor; fd_watch.c */
+    size_t watches_size, watches_count;
+    bool watches_over;
     bool simulated; /* ask every pass */
     bool virtual_time;
     kt_time virtual_now;
@@ -335,12 +338,18 @@ void kt__callbacks_end(kt_loop *l);
 /* The context of code that runs outside tasks: callbacks, jobs on pool threads. */
 extern __thread kt__setting *kt__context_outside;
 
+/* Calls fn(arg) outside tasks, with these values. */
+void kt__context_call(kt__setting *values, void (*fn)(void *arg), void *arg);
+
 /* The context of whoever asks; not a reference of its own. */
 kt__setting *kt__context_here(void);
 
 /* On any thread: a job of the pool may run a loop of its own, whose tasks share what the job sees. */
 kt__setting *kt__context_ref(kt__setting *s);
 void kt__context_unref(kt__setting *s);
+
+/* The loop ends: nothing is watched any more, and nothing is in flight for a watch. */
+void kt__fd_watches_end(kt_loop *l);
 
 /* ---- Timers (timer.c) ---------------------------------------------------------------------- */
 

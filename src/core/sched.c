@@ -341,6 +341,7 @@ void kt__loop_finish(kt_loop *l)
 {
     do { /* once, unless the last callbacks spawn tasks or hand jobs to threads */
         cancel_all(l);
+        kt__fd_watches_end(l); /* one that is always ready would never let us end */
         drain(l);
         kt__pool_close(l);
         drain(l);
