@@ -96,6 +96,7 @@ struct kt_task {
     size_t stack_bytes;
     char *name;   /* NULL: made from id */
     char *detail; /* the last error in words */
+    struct kt__failures *failures; /* of the group that was joined last */
     uint64_t id;
     kt_task *all_next, *all_prev; /* tasks of the loop that are not done */
     kt__waiters awaiters;
@@ -322,6 +323,20 @@ void kt__forward_active(kt_task *self);
 
 /* A wait that passed a cancellation on has ended with rc: what does the task see? */
 int kt__forwarded_end(kt_task *self, int rc);
+
+/* ---- Failures of a group (failures.c) ------------------------------------------------------ */
+
+typedef struct kt__failures kt__failures;
+
+/* Adds task t's failure with code rc to a list, which is made as needed. Without memory it is lost. */
+void kt__failures_add(kt__failures **list, const kt_task *t, int rc);
+
+/* The list (or NULL) is now that of the running task, for a failure with this code; takes it over. */
+void kt__failures_give(kt_task *self, kt__failures *f, int rc);
+
+/* The failure of t is self's from now on. */
+void kt__failures_share(kt_task *self, const kt_task *t);
+void kt__failures_unref(kt__failures *f);
 
 /* ---- Callbacks and contexts (callback.c, context.c) ---------------------------------------- */
 

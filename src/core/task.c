@@ -120,6 +120,7 @@ void kt__task_free(kt_task *t)
         unclaimed_remove(t);
     kt_free(t->name);
     kt_free(t->detail);
+    kt__failures_unref(t->failures);
     kt__context_unref(t->context_values);
     kt_free(t);
 }
@@ -150,7 +151,10 @@ void kt__tasks_free_unclaimed(kt_loop *l)
 /* The words of a failed task become those of the task that waits for it. */
 static void copy_detail(kt_task *self, const kt_task *t)
 {
-    if (t->rc >= 0 || !t->detail)
+    if (t->rc >= 0)
+        return;
+    kt__failures_share(self, t);
+    if (!t->detail)
         return;
     char *detail = kt_strndup(t->detail, strlen(t->detail));
     if (detail) {
