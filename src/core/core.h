@@ -102,6 +102,7 @@ struct kt_task {
     kt__waiters awaiters;
     kt__callbacks callbacks;     /* for its end */
     kt__setting *context_values; /* newest first */
+    kt_context *values_in;       /* whose values count instead while it runs in it; or NULL */
     struct kt_coroutine *coroutine; /* that runs in it, innermost */
 
     /* If not NULL, called one turn of the queue after the end, for whom the task belongs to; from then
@@ -352,6 +353,10 @@ void kt__callbacks_end(kt_loop *l);
 
 /* The context of code that runs outside tasks: callbacks, jobs on pool threads. */
 extern __thread kt__setting *kt__context_outside;
+
+/* A task's values, from its birth (in `context`, or with a copy of what whoever asks sees) to its end. */
+void kt__context_begin(kt_task *t, kt_context *context);
+void kt__context_end(kt_task *t);
 
 /* Calls fn(arg) outside tasks, with these values. */
 void kt__context_call(kt__setting *values, void (*fn)(void *arg), void *arg);

@@ -66,7 +66,7 @@ int kt__task_new(kt_loop *l, const kt_spawn_options *options, KT__JOB, kt_task *
     if (size > 0)
         t->arg = memcpy(t->arg_copy, arg, size);
     t->id = ++l->ids;
-    t->context_values = kt__context_ref(kt__context_here());
+    kt__context_begin(t, options ? options->context : NULL);
     list_add(l, t);
     kt__ready_push(l, &t->ready);
     *ret_task = t;
@@ -121,7 +121,7 @@ void kt__task_free(kt_task *t)
     kt_free(t->name);
     kt_free(t->detail);
     kt__failures_unref(t->failures);
-    kt__context_unref(t->context_values);
+    kt__context_end(t);
     kt_free(t);
 }
 
