@@ -32,6 +32,7 @@ HEADERS = {
     'callback.h': 'core',
     'context.h': 'core',
     'coroutine.h': 'core',
+    'exit_stack.h': 'core',
     'future.h': 'core',
     'signal.h': 'core',
     'group.h': 'core',

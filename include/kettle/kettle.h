@@ -14,6 +14,7 @@
 #include <kettle/context.h>
 #include <kettle/coroutine.h>
 #include <kettle/error.h>
+#include <kettle/exit_stack.h>
 #include <kettle/future.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
