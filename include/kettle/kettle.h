@@ -15,6 +15,7 @@
 #include <kettle/coroutine.h>
 #include <kettle/debug.h>
 #include <kettle/error.h>
+#include <kettle/exit_stack.h>
 #include <kettle/future.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
@@ -27,6 +28,7 @@
 #include <kettle/rate.h>
 #include <kettle/remote.h>
 #include <kettle/retry.h>
+#include <kettle/select.h>
 #include <kettle/shutdown.h>
 #include <kettle/signal.h>
 #include <kettle/stream.h>

@@ -20,10 +20,16 @@
 
 KT_BEGIN
 
-/* Private: tasks that wait, in order. */
+/* Private: tasks that wait, in order; and a task's place in such a line. */
 typedef struct kt__waiters {
-    kt_task *first, *last;
+    struct kt__waiter *first, *last;
 } kt__waiters;
+
+typedef struct kt__waiter {
+    struct kt__waiter *next, *prev;
+    kt__waiters *line; /* in which it is, or NULL */
+    kt_task *task;
+} kt__waiter;
 
 /* ---- Lock (asyncio.Lock) --------------------------------------------------------------- */
 

@@ -140,10 +140,13 @@ KT_API void kt_runner_close(kt_runner *r);
  * Returns 0, -ENOMEM, KT_ENOTRUNNING outside a loop. Does not suspend. Like asyncio.create_task. */
 KT_API int kt_spawn(KT__JOB, kt_task **ret_task) KT_CHECKED;
 
+typedef struct kt_context kt_context; /* context.h */
+
 typedef struct kt_spawn_options {
     const char *name;   /* copied; NULL = "Task-N" */
     size_t stack_bytes; /* 0 = the loop's; otherwise 16 KiB to 1 GiB, which it is rounded to */
     bool eager;         /* runs within the call until it first suspends; it may be done then */
+    kt_context *context; /* to run in, shared, instead of a copy of the spawner's; context.h */
 
     /* If not NULL, called once with fn's argument: after fn, or in its stead where the task is cancelled before it
      * starts. Frees what the argument owns. Must not suspend. A spawn that fails does not call it. */

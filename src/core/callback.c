@@ -12,11 +12,9 @@ static void run(kt__ready *r)
     kt_callback *c = KT__OWNER(timer, kt_callback, timer);
     kt__timer_ran(timer);
     c->loop = NULL; /* free again, also for its own function */
-    kt__setting *context = kt_steal(c->context), *outside = kt__context_outside;
-    kt__context_outside = context;
+    kt__setting *context = kt_steal(c->context);
     kt__loop->calling = c->fn;
-    c->fn(c->arg);
-    kt__context_outside = outside;
+    kt__context_call(context, c->fn, c->arg);
     kt__context_unref(context);
 }
 

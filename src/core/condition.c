@@ -102,7 +102,7 @@ static const kt__wait wait_barrier = {
 static void let_all_go(kt_barrier *b, int rc)
 {
     kt_task *t;
-    while ((t = b->waiters.first))
+    while ((t = kt__line_first(&b->waiters)))
         kt__line_wake(&b->waiters, rc < 0 ? rc : t->wake);
     b->waiting = 0;
 }

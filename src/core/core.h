@@ -85,8 +85,7 @@ struct kt_task {
     kt_loop *loop;
     const kt__wait *wait; /* what it waits in; stays set after the wake, until it runs */
     void *wait_object;
-    kt__waiters *wait_list; /* the list that it stands in, or NULL */
-    kt_task *wait_next, *wait_prev;
+    kt__waiter place; /* in a line of waiters; kt_select has further ones */
 
     uint8_t state;
     bool detached;
@@ -113,10 +112,12 @@ struct kt_task {
     kt_time born;        /* as of the loop's last look at the clock */
     struct kt__eyes *eyes; /* debug mode's; eyes.h */
     void (*drop)(void *arg); /* of kt_spawn_options */
+    struct kt__failures *failures; /* of the group that was joined last */
     kt_task *all_next, *all_prev; /* tasks of the loop that are not done */
     kt__waiters awaiters;
     kt__callbacks callbacks;     /* for its end */
     kt__setting *context_values; /* newest first */
+    kt_context *values_in;       /* whose values count instead while it runs in it; or NULL */
     struct kt_coroutine *coroutine; /* that runs in it, innermost */
 
     /* If not NULL, called one turn of the queue after the end, for whom the task belongs to; from then
@@ -151,6 +152,9 @@ struct kt_loop {
     const kt__driver *driver;
     void *driver_state;
     size_t pending; /* operations and jobs that the outside world will end */
+    struct kt__fd_watch **watches; /* by descriptor; fd_watch.c */
+    size_t watches_size, watches_count;
+    bool watches_over;
     bool simulated; /* ask every pass */
     bool virtual_time;
     kt_time virtual_now;
@@ -290,11 +294,28 @@ void kt__run_now(kt_task *self, kt_task *t);
 /* Puts the running task at the end of the line and suspends it; the first half alone. */
 int kt__line_up(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
 void kt__line_up_begin(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
-void kt__line_remove(kt_task *t);
+void kt__line_add(kt__waiters *line, kt__waiter *w);
+void kt__line_remove(kt__waiter *w);
 
 /* For kt__wait.cancel and .raced: leave the line and wake with the code; and: nothing to undo. */
 void kt__cancel_leave(kt_task *t);
 bool kt__raced_plain(kt_task *t);
+
+/* The first in the line; NULL if nobody waits. */
+static inline kt_task *kt__line_first(const kt__waiters *line)
+{
+    return line->first ? line->first->task : NULL;
+}
+
+/* A place in a line that is not the task's own has its turn: the case of a kt_select (select.c). */
+void kt__select_chose(kt__waiter *place, int value);
+
+/* A turn that was given to a task which does not use it goes to the next, if there is still something
+ * to be had (queue.c, sync.c). */
+struct kt_queue;
+void kt__queue_pass_get(struct kt_queue *q);
+void kt__queue_pass_put(struct kt_queue *q);
+void kt__lock_pass(kt_lock *l);
 
 /* Takes the first out of the line and wakes it; NULL if nobody waits. */
 kt_task *kt__line_wake(kt__waiters *line, int value);
@@ -351,6 +372,20 @@ void kt__forward_to_task(kt_task *waiter);
 /* A wait that passed a cancellation on has ended with rc: what does the task see? */
 int kt__forwarded_end(kt_task *self, int rc);
 
+/* ---- Failures of a group (failures.c) ------------------------------------------------------ */
+
+typedef struct kt__failures kt__failures;
+
+/* Adds task t's failure with code rc to a list, which is made as needed. Without memory it is lost. */
+void kt__failures_add(kt__failures **list, const kt_task *t, int rc);
+
+/* The list (or NULL) is now that of the running task, for a failure with this code; takes it over. */
+void kt__failures_give(kt_task *self, kt__failures *f, int rc);
+
+/* The failure of t is self's from now on. */
+void kt__failures_share(kt_task *self, const kt_task *t);
+void kt__failures_unref(kt__failures *f);
+
 /* ---- Callbacks and contexts (callback.c, context.c) ---------------------------------------- */
 
 /* Adds a callback to the list of a thing; takes it out; lets the loop call those that came before turn
@@ -366,12 +401,22 @@ void kt__callbacks_end(kt_loop *l);
 /* The context of code that runs outside tasks: callbacks, jobs on pool threads. */
 extern __thread kt__setting *kt__context_outside;
 
+/* A task's values, from its birth (in `context`, or with a copy of what whoever asks sees) to its end. */
+void kt__context_begin(kt_task *t, kt_context *context);
+void kt__context_end(kt_task *t);
+
+/* Calls fn(arg) outside tasks, with these values. */
+void kt__context_call(kt__setting *values, void (*fn)(void *arg), void *arg);
+
 /* The context of whoever asks; not a reference of its own. */
 kt__setting *kt__context_here(void);
 
 /* On any thread: a job of the pool may run a loop of its own, whose tasks share what the job sees. */
 kt__setting *kt__context_ref(kt__setting *s);
 void kt__context_unref(kt__setting *s);
+
+/* The loop ends: nothing is watched any more, and nothing is in flight for a watch. */
+void kt__fd_watches_end(kt_loop *l);
 
 /* ---- Timers (timer.c) ---------------------------------------------------------------------- */
 

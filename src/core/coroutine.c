@@ -19,6 +19,7 @@ struct kt_coroutine {
     kt_loop *loop;
     kt_coroutine *outer; /* that runs in the same task, around it */
     kt__scope *scopes;   /* of the task when it was resumed */
+    kt_context *values_in; /* of the task, then */
     uint8_t state;
     bool closing;
     int rc;
@@ -106,6 +107,7 @@ static void enter(kt_task *self, kt_coroutine *c)
         kt__closed(c, NEVER_RUN);
     c->state = KT_COROUTINE_RUNNING;
     c->scopes = self->scopes;
+    c->values_in = self->values_in;
     c->outer = self->coroutine;
     on_stack(&c->caller, running_stack(self));
     self->coroutine = c;
@@ -136,6 +138,8 @@ int kt_coroutine_yield(void *value, void **ret_sent)
         kt__misuse("kt_coroutine_yield (or kt_yield) outside a coroutine");
     if (self->scopes != c->scopes)
         kt__misuse("a coroutine must not yield inside a timeout or group that it opened");
+    if (self->values_in != c->values_in)
+        kt__misuse("a coroutine must not yield inside a kt_context_run of its own");
     if (c->closing)
         return KT_ECLOSED;
     c->value = value;

@@ -4,7 +4,7 @@
 
 /* The seam between a loop and the outside world. Three drivers stand behind it: epoll, uring, sim.
  *
- * An operation is the input or output that one task waits for. It lives in the task, one at a time,
+ * An operation is the input or output that one task (or a watch) waits for. It lives in the task, one at a time,
  * since its memory must outlive whatever happens to the task's stack. The driver may end it
  * within submit; otherwise it calls kt__op_done from its wait. An operation that was cancelled still
  * ends through kt__op_done, with -ECANCELED or with the result that raced with it; until then the
@@ -43,7 +43,8 @@ typedef struct kt__op {
     bool done;    /* but its task has not run since, and may still look at `fd` */
     bool begun;   /* connect: the system was asked; uring: waits for readiness */
     short events;
-    struct kt_task *task;
+    struct kt_task *task; /* or, for an operation that no task waits for: */
+    void (*ended)(struct kt_loop *l, struct kt__op *op, ssize_t result);
     kt__fd *fd;
     struct iovec *pieces;
     unsigned count;

@@ -15,7 +15,7 @@ static int settle(kt_future *f, uint8_t state, int rc, intptr_t result)
     f->state = state;
     f->rc = rc;
     f->result = result;
-    for (kt_task *t; (t = f->waiters.first);) {
+    for (kt_task *t; (t = kt__line_first(&f->waiters));) {
         kt__callbacks_due(&f->callbacks, t->timer.sequence);
         kt__line_wake(&f->waiters, rc);
     }

@@ -7,7 +7,7 @@
 
 #include "core/core.h"
 
-enum { OPEN, ABORTING, JOINING = 2, JOINING_ABORTING = 3 };
+enum { OPEN, ABORTING = 1, JOINING = 2, CANCELLED = 4 };
 #define IS_ABORTING(g) ((g)->state & ABORTING)
 #define IS_JOINING(g) ((g)->state & JOINING)
 
@@ -47,22 +47,30 @@ static void abort_children(kt_group *g)
         kt_task_cancel(t);
 }
 
+/* Nobody need be woken who joins: the end of the children does. */
+static void abort_all(kt_group *g)
+{
+    abort_children(g);
+    if (!IS_JOINING(g))
+        kt__scope_fire(&g->scope);
+}
+
 void kt_group_cancel(kt_group *g)
 {
+    g->state |= CANCELLED;
     if (g->scope.task)
-        abort_children(g);
+        abort_all(g);
 }
 
 static void child_failed(kt_group *g, kt_task *t)
 {
+    kt__failures_add(&g->failures, t, t->rc);
     if (g->failed++ == 0) {
         g->rc = t->rc;
         g->detail = kt_steal(t->detail);
     }
-    bool first = !IS_ABORTING(g);
-    abort_children(g);
-    if (first && !IS_JOINING(g))
-        kt__scope_fire(&g->scope);
+    if (!IS_ABORTING(g))
+        abort_all(g);
 }
 
 static void child_done(kt_task *t)
@@ -89,6 +97,10 @@ static int spawn(kt_group *g, const void *site, const kt_spawn_options *options,
         kt__misuse("kt_group_spawn may be called in a task only");
     if (g->scope.task && g->scope.task->loop != l)
         kt__misuse("kt_group_spawn: the group belongs to another loop");
+    if (!g->scope.task && g->state & CANCELLED) {
+        kt__scope_open(&g->scope, l->current, KT_ESIBLING);
+        abort_all(g);
+    }
     if (g->scope.task && IS_ABORTING(g))
         return kt_error_set(KT_ESIBLING, "the group is ending");
     kt_task *t;
@@ -176,17 +188,12 @@ static int take_failure(kt_task *self, kt_group *g)
     return rc;
 }
 
-int kt_group_join(kt_group *g, int rc)
+/* All children have ended, and the body by rc: what is the result? */
+static int end(kt_task *self, kt_group *g, int rc)
 {
-    kt_task *self = kt__self("kt_group_join");
-    if (!g->scope.task)
-        return rc; /* never had a child */
-    if (g->scope.task != self)
-        kt__misuse("kt_group_join: only the task that spawned the first child joins a group");
-    if (rc < 0 || self->code)
-        abort_children(g);
-    wait_for_children(self, g);
-    free_ended(g);
+    bool cancelled = g->state & CANCELLED;
+    if (rc < 0 && !kt_is_cancel(rc))
+        kt__failures_add(&g->failures, self, rc);
     g->state = OPEN;
     rc = kt__scope_close(&g->scope, rc);
     int failure = take_failure(self, g);
@@ -195,15 +202,45 @@ int kt_group_join(kt_group *g, int rc)
     if (failure < 0)
         return failure;
     self->delivered = self->delivered || self->code;
-    return self->code ? self->code : rc;
+    if (self->code)
+        return self->code;
+    return cancelled && rc == KT_ESIBLING ? 0 : rc;
 }
 
+static int join(kt_task *self, kt_group *g, int rc)
+{
+    if (g->scope.task != self)
+        kt__misuse("kt_group_join: only the task that spawned the first child joins a group");
+    if (rc < 0 || self->code)
+        abort_children(g);
+    wait_for_children(self, g);
+    free_ended(g);
+    return end(self, g, rc);
+}
+
+int kt_group_join(kt_group *g, int rc)
+{
+    kt_task *self = kt__self("kt_group_join");
+    if (!g->scope.task) {
+        g->state = OPEN;
+        return rc; /* never had a child */
+    }
+    rc = join(self, g, rc);
+    kt__failures_give(self, kt_steal(g->failures), rc);
+    return rc;
+}
+
+/* The scope is being left with an error of its own, whose list of failures may be the task's already. */
 void kt_group_cleanup(kt_group *g)
 {
-    if (!g->scope.task)
+    if (!g->scope.task) {
+        g->state = OPEN;
         return;
+    }
+    kt_task *self = kt__self("kt_group_cleanup");
     kt_cancel_hold();
-    int rc = kt_group_join(g, KT_ECANCELED);
-    (void)rc; /* the scope is being left with an error of its own */
+    int rc = join(self, g, KT_ECANCELED);
+    if (g->failures)
+        kt__failures_give(self, kt_steal(g->failures), rc);
     kt_cancel_unhold();
 }

@@ -102,6 +102,10 @@ void kt__op_done(kt_loop *l, kt__op *op, ssize_t result)
     kt_task *t = op->task;
     l->pending--;
     op->done = true;
+    if (op->ended) {
+        op->ended(l, op, result);
+        return;
+    }
     if (result == -EPIPE && op->kind == KT__OP_WRITE && !op->fd->is_socket)
         swallow_sigpipe(); /* io_uring writes to pipes on this thread too */
     if (result == -ECANCELED && op->cancelling) {

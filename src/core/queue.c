@@ -11,24 +11,32 @@
 
 #define CAPACITY_MIN 8
 
-static bool getter_raced(kt_task *t)
-{
-    kt_queue *q = t->wait_object;
-    if (q->count > 0)
-        kt__line_wake(&q->getters, 0);
-    return true;
-}
-
 static bool is_full(const kt_queue *q)
 {
     return q->max > 0 && q->count >= q->max;
 }
 
-static bool putter_raced(kt_task *t)
+void kt__queue_pass_get(kt_queue *q)
 {
-    kt_queue *q = t->wait_object;
+    if (q->count > 0)
+        kt__line_wake(&q->getters, 0);
+}
+
+void kt__queue_pass_put(kt_queue *q)
+{
     if (!is_full(q))
         kt__line_wake(&q->putters, 0);
+}
+
+static bool getter_raced(kt_task *t)
+{
+    kt__queue_pass_get(t->wait_object);
+    return true;
+}
+
+static bool putter_raced(kt_task *t)
+{
+    kt__queue_pass_put(t->wait_object);
     return true;
 }
 
@@ -189,8 +197,8 @@ int kt_queue_put(kt_queue *q, const void *item)
         if (rc < 0)
             return rc;
     }
-    if (rc == -ENOMEM && !is_full(q))
-        kt__line_wake(&q->putters, 0); /* the turn that was not used */
+    if (rc == -ENOMEM)
+        kt__queue_pass_put(q); /* the turn that was not used */
     return rc;
 }
 

@@ -143,10 +143,11 @@ static int main_new(kt_runner *r, KT__JOB)
 {
     kt_loop *l = &r->loop;
     const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
-    kt__setting *outside = kt__context_outside;
-    kt__context_outside = r->context ? r->context : outside;
     int rc = kt__task_new(l, NULL, &named, fn, arg, size, &l->main);
-    kt__context_outside = outside;
+    if (rc == 0 && r->context) {
+        kt__context_unref(l->main->context_values);
+        l->main->context_values = kt__context_ref(r->context);
+    }
     return rc;
 }
 

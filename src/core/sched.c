@@ -368,6 +368,7 @@ void kt__loop_finish(kt_loop *l)
     do { /* once, unless the last callbacks spawn tasks or hand jobs to threads */
         cancel_all(l);
         kt__tasks_report_left(l);
+        kt__fd_watches_end(l); /* one that is always ready would never let us end */
         drain(l);
         kt__pools_shut(l);
         run_until(l, kt__pools_idle, 0); /* a job that calls home must not wait in vain */

@@ -10,7 +10,7 @@
 
 /* ---- Lock ---------------------------------------------------------------------------------- */
 
-static void hand_over(kt_lock *l)
+void kt__lock_pass(kt_lock *l)
 {
     l->holder = kt__line_wake(&l->waiters, 0);
     l->handed_over = l->holder != NULL;
@@ -18,7 +18,7 @@ static void hand_over(kt_lock *l)
 
 static bool lock_raced(kt_task *t)
 {
-    hand_over(t->wait_object);
+    kt__lock_pass(t->wait_object);
     return true;
 }
 
@@ -78,7 +78,7 @@ void kt_lock_release(kt_lock *l)
     if (!kt_lock_locked(l))
         kt__misuse("kt_lock_release: nobody holds this lock");
     kt__closed(l, "a lock");
-    hand_over(l);
+    kt__lock_pass(l);
 }
 
 /* One that was handed the lock but has not run since does not hold it yet, as with asyncio. */

@@ -59,6 +59,7 @@ int kt__task_new(kt_loop *l, const void *site, const kt_spawn_options *options, 
     t->ready.kind = KT__READY_FRESH;
     t->state = KT__TASK_FRESH;
     t->loop = l;
+    t->place.task = t;
     t->stack_bytes = options ? options->stack_bytes : 0;
     t->drop = options ? options->drop : NULL;
     t->fn = fn;
@@ -68,7 +69,7 @@ int kt__task_new(kt_loop *l, const void *site, const kt_spawn_options *options, 
     t->id = ++l->ids;
     t->parent = l->current ? l->current->id : 0;
     t->born = l->virtual_time ? l->virtual_now : l->polled;
-    t->context_values = kt__context_ref(kt__context_here());
+    kt__context_begin(t, options ? options->context : NULL);
     list_add(l, t);
     kt__ready_push(l, &t->ready);
     if (KT_UNLIKELY(l->debug))
@@ -152,7 +153,8 @@ void kt__task_free(kt_task *t)
     kt_free(t->detail);
     kt_free(t->cancel_words);
     kt_free(t->eyes);
-    kt__context_unref(t->context_values);
+    kt__failures_unref(t->failures);
+    kt__context_end(t);
     kt_free(t);
 }
 
@@ -205,7 +207,10 @@ void kt__tasks_report_left(kt_loop *l)
 /* The words of a failed task become those of the task that waits for it. */
 static void copy_detail(kt_task *self, const kt_task *t)
 {
-    if (t->rc >= 0 || !t->detail)
+    if (t->rc >= 0)
+        return;
+    kt__failures_share(self, t);
+    if (!t->detail)
         return;
     char *detail = kt_strndup(t->detail, strlen(t->detail));
     if (detail) {
@@ -251,8 +256,8 @@ static void shield_over(kt__ready *r)
 
 static void shield_cancel(kt_task *waiter)
 {
-    if (waiter->wait_list)
-        kt__line_remove(waiter);
+    if (waiter->place.line)
+        kt__line_remove(&waiter->place);
     else
         kt__timer_stop(waiter->loop, &waiter->timer);
     kt__wake(waiter, waiter->code);
@@ -270,13 +275,13 @@ static const kt__wait wait_shield = {
     .awaits = awaits_task,
 };
 
-static void end_wait(kt_task *awaiter, int rc)
+static void end_wait(kt__waiters *line, kt_task *awaiter, int rc)
 {
     if (awaiter->wait != &wait_shield) {
-        kt__line_wake(awaiter->wait_list, rc);
+        kt__line_wake(line, rc);
         return;
     }
-    kt__line_remove(awaiter);
+    kt__line_remove(&awaiter->place);
     awaiter->wake = rc;
     kt__timer_start_due(awaiter->loop, &awaiter->timer, shield_over);
 }
@@ -305,9 +310,9 @@ void kt__task_finish(kt_task *t, int rc)
         kt__ready_push(l, &t->ready);
     }
     kt_task *awaiter; /* gets all that it needs now: t may be gone when it runs */
-    while ((awaiter = t->awaiters.first)) {
+    while ((awaiter = kt__line_first(&t->awaiters))) {
         kt__callbacks_due(&t->callbacks, awaiter->timer.sequence);
-        end_wait(awaiter, rc);
+        end_wait(&t->awaiters, awaiter, rc);
         copy_detail(awaiter, t);
         t->told = true;
     }

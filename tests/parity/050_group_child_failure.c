@@ -29,7 +29,7 @@ static int body(void *arg)
     sure(kt_group_spawn(&tg, b_body, NULL, 0));
     say("body ends");
     if (kt_group_join(&tg, 0) == -EIO)
-        say("group raised [%s]", kt_error_detail());
+        say("group raised %s", listed(kt_group_failures()));
     say("A is cancelled %s", yes(cancelled));
     units(1);
     say("main end");

@@ -78,6 +78,25 @@ static inline kt_task *spawn_named(const char *name, KT__JOB)
     return t;
 }
 
+/* The words of a group's failures, inner groups in brackets of their own. Static; for short lists. */
+static inline const char *listed(kt_failures f)
+{
+    static char text[256];
+    static size_t used, depth;
+    used = depth++ == 0 ? 0 : used;
+    used += (size_t)snprintf(text + used, sizeof text - used, "[");
+    for (size_t i = 0; i < f.count; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s", i > 0 ? ", " : "");
+        if (f.items[i].inner.count > 0)
+            listed(f.items[i].inner);
+        else
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s", f.items[i].detail);
+    }
+    used += (size_t)snprintf(text + used, sizeof text - used, "]");
+    depth--;
+    return text;
+}
+
 /* Waits for a task's end, whatever it is (asyncio.wait([t])). */
 static inline void wait_end(kt_task *t)
 {
