@@ -256,6 +256,15 @@ void kt__line_remove(kt_task *t);
 void kt__cancel_leave(kt_task *t);
 bool kt__raced_plain(kt_task *t);
 
+/* For .raced: the task had been given its turn, and gives it on when it runs, not before, as asyncio's
+ * do. kt__had_turn tells it so, after a kt__line_up that failed. */
+bool kt__raced_turn(kt_task *t);
+
+static inline bool kt__had_turn(const kt_task *self)
+{
+    return !self->wait_object;
+}
+
 /* Takes the first out of the line and wakes it; NULL if nobody waits. */
 kt_task *kt__line_wake(kt__waiters *line, int value);
 

@@ -11,29 +11,13 @@
 
 #define CAPACITY_MIN 8
 
-static bool getter_raced(kt_task *t)
-{
-    kt_queue *q = t->wait_object;
-    if (q->count > 0)
-        kt__line_wake(&q->getters, 0);
-    return true;
-}
-
 static bool is_full(const kt_queue *q)
 {
     return q->max > 0 && q->count >= q->max;
 }
 
-static bool putter_raced(kt_task *t)
-{
-    kt_queue *q = t->wait_object;
-    if (!is_full(q))
-        kt__line_wake(&q->putters, 0);
-    return true;
-}
-
-static const kt__wait wait_get = {"queue get", kt__cancel_leave, getter_raced, NULL};
-static const kt__wait wait_put = {"queue put", kt__cancel_leave, putter_raced, NULL};
+static const kt__wait wait_get = {"queue get", kt__cancel_leave, kt__raced_turn, NULL};
+static const kt__wait wait_put = {"queue put", kt__cancel_leave, kt__raced_turn, NULL};
 static const kt__wait wait_join = {"queue join", kt__cancel_leave, kt__raced_plain, NULL};
 
 /* An item of a priority queue is followed by the number of its put, which breaks ties. */
@@ -174,6 +158,8 @@ int kt_queue_put(kt_queue *q, const void *item)
         if (self->code)
             return kt__yield(self);
         rc = kt__line_up(self, &q->putters, &wait_put, q);
+        if (rc < 0 && kt__had_turn(self) && !is_full(q))
+            kt__line_wake(&q->putters, 0);
         if (rc < 0)
             return rc;
     }
@@ -190,6 +176,8 @@ int kt_queue_get(kt_queue *q, void *ret_item)
         if (self->code)
             return kt__yield(self);
         rc = kt__line_up(self, &q->getters, &wait_get, q);
+        if (rc < 0 && kt__had_turn(self) && q->count > 0)
+            kt__line_wake(&q->getters, 0);
         if (rc < 0)
             return rc;
     }

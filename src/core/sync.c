@@ -16,13 +16,7 @@ static void hand_over(kt_lock *l)
     l->handed_over = l->holder != NULL;
 }
 
-static bool lock_raced(kt_task *t)
-{
-    hand_over(t->wait_object);
-    return true;
-}
-
-static const kt__wait wait_lock = {"a lock", kt__cancel_leave, lock_raced, NULL};
+static const kt__wait wait_lock = {"a lock", kt__cancel_leave, kt__raced_turn, NULL};
 
 int kt_lock_acquire_nowait(kt_lock *l)
 {
@@ -45,6 +39,8 @@ int kt_lock_acquire(kt_lock *l)
     int rc = kt__line_up(self, &l->waiters, &wait_lock, l);
     if (rc == 0)
         l->handed_over = false;
+    else if (kt__had_turn(self))
+        hand_over(l);
     return rc;
 }
 
@@ -95,28 +91,28 @@ bool kt_event_is_set(const kt_event *e)
 
 /* ---- Semaphore ----------------------------------------------------------------------------- */
 
+static const kt__wait wait_semaphore = {"a semaphore", kt__cancel_leave, kt__raced_turn, NULL};
+
+static void give_permits(kt_semaphore *s)
+{
+    while (s->value > 0 && kt__line_wake(&s->waiters, 0)) {
+        s->value--;
+        s->given++;
+    }
+}
+
 void kt_semaphore_release(kt_semaphore *s)
 {
-    if (kt__line_wake(&s->waiters, 0))
-        return;
     if (s->bound > 0 && s->value == s->bound)
         kt__misuse("kt_semaphore_release: a bounded semaphore was released too often");
     if (++s->value == 0)
         kt__misuse("kt_semaphore_release: more releases than a counter holds");
+    give_permits(s);
 }
 
-static bool semaphore_raced(kt_task *t)
-{
-    kt_semaphore_release(t->wait_object);
-    return true;
-}
-
-static const kt__wait wait_semaphore = {"a semaphore", kt__cancel_leave, semaphore_raced, NULL};
-
-/* While somebody stands in the line no permit is free: a release would have given it away. */
 int kt_semaphore_acquire_nowait(kt_semaphore *s)
 {
-    if (s->value == 0)
+    if (kt_semaphore_locked(s))
         return -EBUSY;
     s->value--;
     return 0;
@@ -129,10 +125,17 @@ int kt_semaphore_acquire(kt_semaphore *s)
         return 0;
     if (self->code)
         return kt__yield(self);
-    return kt__line_up(self, &s->waiters, &wait_semaphore, s);
+    int rc = kt__line_up(self, &s->waiters, &wait_semaphore, s);
+    if (rc == 0 || kt__had_turn(self))
+        s->given--;
+    if (rc < 0 && kt__had_turn(self))
+        s->value++;
+    give_permits(s);
+    return rc;
 }
 
+/* Who has been given a permit is let in before a newcomer is, even where there are more of them. */
 bool kt_semaphore_locked(const kt_semaphore *s)
 {
-    return s->value == 0;
+    return s->value == 0 || s->given > 0;
 }
