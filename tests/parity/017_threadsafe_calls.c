@@ -125,6 +125,6 @@ static int body(void *arg)
 
 int main(void)
 {
-    skip_under_sim("a job of the simulated driver runs on the loop's thread");
+    needs_reality("a job of the simulated driver runs on the loop's thread");
     return run(body);
 }

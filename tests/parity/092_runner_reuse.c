@@ -40,7 +40,7 @@ int main(void)
 {
     bool cancelled = false;
     kt_runner *r = NULL;
-    sure(kt_runner_open(NULL, &r));
+    sure(kt_runner_open(&(kt_options){.virtual_time = virtual_clock()}, &r));
     sure(kt_runner_run(r, first, &cancelled, 0));
     say("first returned");
     sure(kt_runner_run(r, second, NULL, 0));
