@@ -175,6 +175,21 @@ int kt_task_uncancel(kt_task *t)
     return left;
 }
 
+void kt__cancel_again(kt_task *self)
+{
+    kt__scope *s = self->scopes;
+    while (s && (s->state == KT__SCOPE_QUIET || s->taken_back))
+        s = s->outer;
+    if (self->requests > 0)
+        self->outside = true;
+    else if (s)
+        s->state = KT__SCOPE_ACTIVE;
+    else
+        return;
+    self->delivered = false;
+    update_code(self);
+}
+
 /* ---- Scopes -------------------------------------------------------------------------------- */
 
 void kt__scope_open(kt__scope *s, kt_task *t, int code)

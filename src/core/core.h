@@ -307,6 +307,9 @@ void kt__scope_fire(kt__scope *s);
 /* Takes the scope off its task. `rc` is how the body ended; see kt_timeout_end. */
 int kt__scope_close(kt__scope *s, int rc);
 
+/* What the running task was asked and has not taken back shows at its next call, even if it caught it. */
+void kt__cancel_again(kt_task *self);
+
 /* The running task is being cancelled and begins a wait that passes requests on: marks them so. */
 void kt__forward_active(kt_task *self);
 

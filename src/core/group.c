@@ -158,11 +158,20 @@ static int take_failure(kt_task *self, kt_group *g)
     return rc;
 }
 
+/* A failure must not hide that the owner was asked to stop: asyncio's group cancels it anew (3.13), even
+ * where it had caught that before. */
+static int ends_with_errors(kt_task *self, int rc)
+{
+    if (rc < 0 && !kt_is_cancel(rc))
+        kt__cancel_again(self);
+    return rc;
+}
+
 int kt_group_join(kt_group *g, int rc)
 {
     kt_task *self = kt__self("kt_group_join");
     if (!g->scope.task)
-        return rc; /* never had a child */
+        return ends_with_errors(self, rc); /* never had a child */
     if (g->scope.task != self)
         kt__misuse("kt_group_join: only the task that spawned the first child joins a group");
     if (rc < 0 || self->code)
@@ -173,9 +182,9 @@ int kt_group_join(kt_group *g, int rc)
     rc = kt__scope_close(&g->scope, rc);
     int failure = take_failure(self, g);
     if (rc < 0 && !kt_is_cancel(rc))
-        return rc;
+        return ends_with_errors(self, rc);
     if (failure < 0)
-        return failure;
+        return ends_with_errors(self, failure);
     self->delivered = self->delivered || self->code;
     return self->code ? self->code : rc;
 }
