@@ -28,7 +28,7 @@ static void feed_cat(void)
     for (size_t i = 0; i < out.size; i++)
         if (out.data[i] == '\n')
             out.data[i] = i + 1 < out.size ? ' ' : ']';
-    say("out [%.*s err %s code %d", (int)out.size, out.data, err.size ? "?" : "none",
+    say("out [%.*s err %s code %d", (int)out.size, out.data, kt_process_stderr(p) ? "?" : "none",
         status.exit_code);
 }
 
