@@ -346,6 +346,12 @@ kt_time kt__clock_now(const kt_loop *l);
  * begins with kt__timer_ran. */
 void kt__timer_start(kt_loop *l, kt__timer *t, kt_time deadline, void (*run)(kt__ready *r));
 
+/* Lets kernel and clock be asked before the next pass: for a deadline that has passed already. */
+static inline void kt__poll_soon(kt_loop *l)
+{
+    l->passes_left = 0;
+}
+
 /* The same in the next pass. */
 void kt__timer_start_due(kt_loop *l, kt__timer *t, void (*run)(kt__ready *r));
 

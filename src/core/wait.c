@@ -106,6 +106,8 @@ int kt_wait(kt_task *const tasks[], size_t n, kt_wait_mode mode, kt_time limit)
     if (rc < 0)
         return rc;
     kt__timer_start(self->loop, &self->timer, kt__deadline(kt_now(), limit), limit_over);
+    if (limit <= 0)
+        kt__poll_soon(self->loop);
     rc = kt__line_up(self, &c->waiter, &wait_several, c);
     kt__timer_stop(self->loop, &self->timer);
     unwatch(c);

@@ -189,6 +189,18 @@ TEST(callbacks_run_soon_and_later_in_order)
     CHECK_TRACE("soon at 0\ntwo at 2\nthree at 3");
 }
 
+TEST(a_time_that_has_come_is_looked_at_before_the_next_pass)
+{
+    kt_callback later = KT_CALLBACK_INIT, at = KT_CALLBACK_INIT;
+    kt_call_later(&later, 0, say, "later");
+    kt_call_at(&at, kt_now() - KT_S(1), say, "at");
+    for (int i = 1; i <= 2; i++) {
+        CHECK_OK(kt_sleep(0));
+        kt_test_say("turn %d", i);
+    }
+    CHECK_TRACE("turn 1\nat at 0\nlater at 0\nturn 2");
+}
+
 static void again(void *arg)
 {
     static int left = 3;
