@@ -79,14 +79,15 @@ typedef struct kt_semaphore {
     unsigned value;
     unsigned bound; /* 0: none */
     kt__waiters waiters;
-    uintptr_t reserved[1];
+    unsigned given; /* permits of waiters that have not run since */
+    unsigned reserved[1];
 } kt_semaphore;
 
-#define KT_SEMAPHORE_INIT(permits) {(permits), 0, {NULL, NULL}, {0}}
+#define KT_SEMAPHORE_INIT(permits) {(permits), 0, {NULL, NULL}, 0, {0}}
 
 /* One that is never released more often than it was acquired: that is misuse. Like
  * asyncio.BoundedSemaphore. */
-#define KT_BOUNDED_SEMAPHORE_INIT(permits) {(permits), (permits), {NULL, NULL}, {0}}
+#define KT_BOUNDED_SEMAPHORE_INIT(permits) {(permits), (permits), {NULL, NULL}, 0, {0}}
 
 /* Takes a permit, waiting for one. 0, or the cancellation's code (then none is taken). Suspends. */
 KT_API int kt_semaphore_acquire(kt_semaphore *s) KT_CHECKED;

@@ -221,8 +221,9 @@ KT_API void kt_task_dump(int fd);
 /* ---- Cancellation, seen from inside ---------------------------------------------------- */
 
 /* Ends the state in which every suspending call fails, and returns the code that they gave, or 0 if
- * there was none. C's `except CancelledError`, to be called where clean-up must wait or where the
- * task means to go on. Timeouts and groups that fired still know it. Does not suspend. */
+ * there was none: a request that no call has returned yet is not caught, and shows at the next. C's
+ * `except CancelledError`, to be called where clean-up must wait or where the task means to go on.
+ * Timeouts and groups that fired still know it. Does not suspend. */
 KT_API int kt_cancel_catch(void);
 
 /* Holds a cancellation back, for a destructor that must wait: until the matching
@@ -233,8 +234,8 @@ KT_API void kt_cancel_unhold(void);
 /* Requests not yet taken back, those of fired timeouts and groups included. Like Task.cancelling. */
 KT_API int kt_task_cancelling(const kt_task *t);
 
-/* Takes one request back and returns how many are left. At zero, a request that no call has
- * returned yet is dropped. Like Task.uncancel (3.13). */
+/* Takes one request back, from outside if there is one, otherwise of a scope, and returns how many are
+ * left. At zero, a request that no call has returned yet is dropped. Like Task.uncancel (3.13). */
 KT_API int kt_task_uncancel(kt_task *t);
 
 /* ---- Time ------------------------------------------------------------------------------ */

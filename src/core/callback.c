@@ -44,22 +44,26 @@ void kt_call_soon(kt_callback *c, void (*fn)(void *arg), void *arg)
     make_due(c);
 }
 
-static void call_at(kt_callback *c, kt_time when)
+/* One whose time has come is called in the next pass, after what is ready and the events. */
+static void call_at(kt_callback *c, kt_time when, kt_time now)
 {
     kt__timer_start(c->loop, &c->timer, when, run);
+    if (when <= now)
+        kt__poll_soon(c->loop);
     c->timer.ready.kind = KT__READY_CALLBACK;
 }
 
 void kt_call_later(kt_callback *c, kt_time d, void (*fn)(void *arg), void *arg)
 {
     kt_loop *l = begin(c, fn, arg, "kt_call_later");
-    call_at(c, kt__deadline(kt__clock_now(l), d));
+    kt_time now = kt__clock_now(l);
+    call_at(c, kt__deadline(now, d), now);
 }
 
 void kt_call_at(kt_callback *c, kt_time when, void (*fn)(void *arg), void *arg)
 {
-    begin(c, fn, arg, "kt_call_at");
-    call_at(c, when);
+    kt_loop *l = begin(c, fn, arg, "kt_call_at");
+    call_at(c, when, kt__clock_now(l));
 }
 
 bool kt_callback_pending(const kt_callback *c)

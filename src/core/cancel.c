@@ -164,8 +164,8 @@ int kt_cancel_catch(void)
 {
     kt_task *self = kt__self("kt_cancel_catch");
     int code = self->code;
-    if (self->held > 0)
-        return 0;
+    if (self->held > 0 || !self->delivered)
+        return 0; /* what no call has returned is not there to be caught */
     self->outside = self->delivered = false;
     for (kt__scope *s = self->scopes; s; s = s->outer)
         if (s->state == KT__SCOPE_ACTIVE)
@@ -194,20 +194,49 @@ int kt_task_cancelling(const kt_task *t)
 {
     int fired = 0;
     for (const kt__scope *s = t->scopes; s; s = s->outer)
-        fired += s->state != KT__SCOPE_QUIET;
+        fired += s->state != KT__SCOPE_QUIET && !s->taken_back;
     return t->requests + fired;
+}
+
+/* Where nobody outside has asked, it is the innermost fired scope's request. */
+static void take_one_back(kt_task *t)
+{
+    kt__scope *s = t->scopes;
+    while (t->requests == 0 && s && (s->state == KT__SCOPE_QUIET || s->taken_back))
+        s = s->outer;
+    if (t->requests > 0)
+        t->requests--;
+    else if (s)
+        s->taken_back = true;
 }
 
 int kt_task_uncancel(kt_task *t)
 {
-    if (t->requests > 0)
-        t->requests--;
+    take_one_back(t);
     int left = kt_task_cancelling(t);
     if (left == 0 && !t->delivered) {
         t->outside = false;
+        for (kt__scope *s = t->scopes; s; s = s->outer)
+            if (s->state == KT__SCOPE_ACTIVE)
+                s->state = KT__SCOPE_CAUGHT;
         update_code(t);
     }
     return left;
+}
+
+void kt__cancel_again(kt_task *self)
+{
+    kt__scope *s = self->scopes;
+    while (s && (s->state == KT__SCOPE_QUIET || s->taken_back))
+        s = s->outer;
+    if (self->requests > 0)
+        self->outside = true;
+    else if (s)
+        s->state = KT__SCOPE_ACTIVE;
+    else
+        return;
+    self->delivered = false;
+    update_code(self);
 }
 
 /* ---- Scopes -------------------------------------------------------------------------------- */
@@ -245,6 +274,7 @@ int kt__scope_close(kt__scope *s, int rc)
     if (kt_is_cancel(rc) && t->requests > s->outside_at_start)
         t->outside = true; /* the body ends by both: the outside one goes on */
     update_code(t);
+    t->delivered = t->code && (t->delivered || kt_is_cancel(rc));
     if (!kt_is_cancel(rc))
         return rc;
     return t->code ? t->code : s->code;

@@ -47,13 +47,15 @@ int kt_condition_wait(kt_condition *c)
     check_held(c, "kt_condition_wait");
     kt_lock_release(&c->lock);
     int rc = (self->code ? kt__yield(self) : kt__line_up(self, &c->waiters, &wait_condition, c));
-    kt_cancel_hold();
-    int locked = kt_lock_acquire(&c->lock);
-    kt_cancel_unhold();
-    if (locked < 0)
-        kt__misuse("kt_condition_wait: the lock was taken by the task itself meanwhile");
     if (rc == 0)
-        rc = self->code; /* one that came while it waited for the lock */
+        rc = kt_lock_acquire(&c->lock);
+    if (rc < 0) { /* without the lock: who is cancelled while it waits for it begins anew, as in asyncio */
+        kt_cancel_hold();
+        int locked = kt_lock_acquire(&c->lock);
+        kt_cancel_unhold();
+        if (locked < 0)
+            kt__misuse("kt_condition_wait: the lock was taken by the task itself meanwhile");
+    }
     if (rc < 0)
         notify(c, 1); /* asyncio since 3.13: the notification may have been ours */
     return rc;

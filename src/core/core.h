@@ -316,6 +316,19 @@ struct kt_queue;
 void kt__queue_pass_get(struct kt_queue *q);
 void kt__queue_pass_put(struct kt_queue *q);
 void kt__lock_pass(kt_lock *l);
+void kt__semaphore_pass(kt_semaphore *s);
+
+/* And one that the task uses. */
+void kt__semaphore_taken(kt_semaphore *s);
+
+/* For .raced: the task had been given its turn, and gives it on when it runs, not before, as asyncio's
+ * do. kt__had_turn tells it so, after a kt__line_up that failed. */
+bool kt__raced_turn(kt_task *t);
+
+static inline bool kt__had_turn(const kt_task *self)
+{
+    return !self->wait_object;
+}
 
 /* Takes the first out of the line and wakes it; NULL if nobody waits. */
 kt_task *kt__line_wake(kt__waiters *line, int value);
@@ -362,6 +375,9 @@ void kt__scope_fire(kt__scope *s);
 
 /* Takes the scope off its task. `rc` is how the body ended; see kt_timeout_end. */
 int kt__scope_close(kt__scope *s, int rc);
+
+/* What the running task was asked and has not taken back shows at its next call, even if it caught it. */
+void kt__cancel_again(kt_task *self);
 
 /* The running task is being cancelled and begins a wait that passes requests on: marks them so. */
 void kt__forward_active(kt_task *self);
@@ -427,6 +443,12 @@ kt_time kt__clock_now(const kt_loop *l);
 /* Calls `run` once, in the pass after the deadline; KT_FOREVER never. The timer is not running. `run`
  * begins with kt__timer_ran. */
 void kt__timer_start(kt_loop *l, kt__timer *t, kt_time deadline, void (*run)(kt__ready *r));
+
+/* Lets kernel and clock be asked before the next pass: for a deadline that has passed already. */
+static inline void kt__poll_soon(kt_loop *l)
+{
+    l->passes_left = 0;
+}
 
 /* The same in the next pass. */
 void kt__timer_start_due(kt_loop *l, kt__timer *t, void (*run)(kt__ready *r));

@@ -118,10 +118,10 @@ static int spawn_all(kt_task *self, const void *site, gather *g, const kt_job *j
 int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
 {
     kt_task *self = kt__self("kt_gather");
-    if (self->code)
-        return kt__yield(self);
     if (n == 0)
         return 0;
+    if (self->code && self->delivered)
+        return kt__yield(self);
     if (n > (SIZE_MAX - sizeof(gather)) / sizeof(slot))
         return -ENOMEM;
     gather *g = kt_calloc(1, sizeof *g + n * sizeof(slot));
@@ -137,6 +137,10 @@ int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
     }
     g->waiter = self;
     g->rcs = ret_rcs;
+    if (self->code) { /* a request that nobody has seen yet goes to the children, as in asyncio */
+        kt__forward_active(self);
+        cancel_children(g, self->cancel_words);
+    }
     kt__wait_begin(self, &wait_gather, g);
     return kt__forwarded_end(self, kt__park(self));
 }

@@ -188,6 +188,15 @@ static int take_failure(kt_task *self, kt_group *g)
     return rc;
 }
 
+/* A failure must not hide that the owner was asked to stop: asyncio's group cancels it anew (3.13), even
+ * where it had caught that before. */
+static int ends_with_errors(kt_task *self, int rc)
+{
+    if (rc < 0 && !kt_is_cancel(rc))
+        kt__cancel_again(self);
+    return rc;
+}
+
 /* All children have ended, and the body by rc: what is the result? */
 static int end(kt_task *self, kt_group *g, int rc)
 {
@@ -198,9 +207,9 @@ static int end(kt_task *self, kt_group *g, int rc)
     rc = kt__scope_close(&g->scope, rc);
     int failure = take_failure(self, g);
     if (rc < 0 && !kt_is_cancel(rc))
-        return rc;
+        return ends_with_errors(self, rc);
     if (failure < 0)
-        return failure;
+        return ends_with_errors(self, failure);
     self->delivered = self->delivered || self->code;
     if (self->code)
         return self->code;
@@ -223,7 +232,7 @@ int kt_group_join(kt_group *g, int rc)
     kt_task *self = kt__self("kt_group_join");
     if (!g->scope.task) {
         g->state = OPEN;
-        return rc; /* never had a child */
+        return ends_with_errors(self, rc); /* never had a child */
     }
     rc = join(self, g, rc);
     kt__failures_give(self, kt_steal(g->failures), rc);

@@ -28,27 +28,15 @@ void kt__queue_pass_put(kt_queue *q)
         kt__line_wake(&q->putters, 0);
 }
 
-static bool getter_raced(kt_task *t)
-{
-    kt__queue_pass_get(t->wait_object);
-    return true;
-}
-
-static bool putter_raced(kt_task *t)
-{
-    kt__queue_pass_put(t->wait_object);
-    return true;
-}
-
 static const kt__wait wait_get = {
     .what = "queue get",
     .cancel = kt__cancel_leave,
-    .raced = getter_raced,
+    .raced = kt__raced_turn,
 };
 static const kt__wait wait_put = {
     .what = "queue put",
     .cancel = kt__cancel_leave,
-    .raced = putter_raced,
+    .raced = kt__raced_turn,
 };
 static const kt__wait wait_join = {
     .what = "queue join",
@@ -194,6 +182,8 @@ int kt_queue_put(kt_queue *q, const void *item)
         if (self->code)
             return kt__yield(self);
         rc = kt__line_up(self, &q->putters, &wait_put, q);
+        if (rc < 0 && kt__had_turn(self) && !is_full(q))
+            kt__line_wake(&q->putters, 0);
         if (rc < 0)
             return rc;
     }
@@ -210,6 +200,8 @@ int kt_queue_get(kt_queue *q, void *ret_item)
         if (self->code)
             return kt__yield(self);
         rc = kt__line_up(self, &q->getters, &wait_get, q);
+        if (rc < 0 && kt__had_turn(self) && q->count > 0)
+            kt__line_wake(&q->getters, 0);
         if (rc < 0)
             return rc;
     }

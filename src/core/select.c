@@ -18,6 +18,7 @@ typedef struct selecting {
     kt_select_case *cases;
     size_t n;
     kt_select_case *chosen; /* whose turn came, or NULL */
+    bool raced;             /* and a cancellation came before the task ran */
     kt_select_case *timed;  /* with the earliest deadline, or NULL */
     kt_time deadline;
     kt__timer timer;
@@ -107,6 +108,9 @@ static int use_turn(const kt_select_case *c, int value)
     case KT__SELECT_LOCK:
         ((kt_lock *)c->object)->handed_over = false;
         return 0;
+    case KT__SELECT_SEMAPHORE:
+        kt__semaphore_taken(c->object);
+        return 0;
     default:
         return value;
     }
@@ -126,7 +130,7 @@ static void pass_turn(const kt_select_case *c)
         kt__lock_pass(c->object);
         break;
     case KT__SELECT_SEMAPHORE:
-        kt_semaphore_release(c->object);
+        kt__semaphore_pass(c->object);
         break;
     default:
         break;
@@ -165,7 +169,7 @@ static void select_cancel(kt_task *t)
 static bool select_raced(kt_task *t)
 {
     selecting *s = t->wait_object;
-    pass_turn(kt_steal(s->chosen));
+    s->raced = true; /* the turn is passed on when the task runs, as in every line */
     return true;
 }
 
@@ -254,7 +258,9 @@ int kt_select(kt_select_case *cases, size_t n)
         timed = true;
         int value = stand_in_lines(s.self, &s);
         kt_select_case *c = kt_steal(s.chosen);
-        if (!c)
+        if (c && s.raced)
+            pass_turn(c);
+        if (!c || s.raced)
             return value;
         int rc = use_turn(c, value);
         if (rc == NOT_YET)

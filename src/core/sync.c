@@ -16,12 +16,6 @@ void kt__lock_pass(kt_lock *l)
     l->handed_over = l->holder != NULL;
 }
 
-static bool lock_raced(kt_task *t)
-{
-    kt__lock_pass(t->wait_object);
-    return true;
-}
-
 /* One that ended without a release may be gone: then nobody can be named. */
 static void awaits_holder(const kt_task *t, kt__each each, void *arg)
 {
@@ -34,7 +28,7 @@ static void awaits_holder(const kt_task *t, kt__each each, void *arg)
 static const kt__wait wait_lock = {
     .what = "a lock",
     .cancel = kt__cancel_leave,
-    .raced = lock_raced,
+    .raced = kt__raced_turn,
     .awaits = awaits_holder,
 };
 
@@ -68,6 +62,8 @@ int kt_lock_acquire(kt_lock *l)
     if (rc == 0) {
         l->handed_over = false;
         taken(l, KT__SITE, self);
+    } else if (kt__had_turn(self)) {
+        kt__lock_pass(l);
     }
     return rc;
 }
@@ -124,32 +120,44 @@ bool kt_event_is_set(const kt_event *e)
 
 /* ---- Semaphore ----------------------------------------------------------------------------- */
 
+static const kt__wait wait_semaphore = {
+    .what = "a semaphore",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_turn,
+};
+
+static void give_permits(kt_semaphore *s)
+{
+    while (s->value > 0 && kt__line_wake(&s->waiters, 0)) {
+        s->value--;
+        s->given++;
+    }
+}
+
+void kt__semaphore_taken(kt_semaphore *s)
+{
+    s->given--;
+    give_permits(s);
+}
+
+void kt__semaphore_pass(kt_semaphore *s)
+{
+    s->value++;
+    kt__semaphore_taken(s);
+}
+
 void kt_semaphore_release(kt_semaphore *s)
 {
-    if (kt__line_wake(&s->waiters, 0))
-        return;
     if (s->bound > 0 && s->value == s->bound)
         kt__misuse("kt_semaphore_release: a bounded semaphore was released too often");
     if (++s->value == 0)
         kt__misuse("kt_semaphore_release: more releases than a counter holds");
+    give_permits(s);
 }
 
-static bool semaphore_raced(kt_task *t)
-{
-    kt_semaphore_release(t->wait_object);
-    return true;
-}
-
-static const kt__wait wait_semaphore = {
-    .what = "a semaphore",
-    .cancel = kt__cancel_leave,
-    .raced = semaphore_raced,
-};
-
-/* While somebody stands in the line no permit is free: a release would have given it away. */
 int kt_semaphore_acquire_nowait(kt_semaphore *s)
 {
-    if (s->value == 0)
+    if (kt_semaphore_locked(s))
         return -EBUSY;
     s->value--;
     return 0;
@@ -162,10 +170,16 @@ int kt_semaphore_acquire(kt_semaphore *s)
         return 0;
     if (self->code)
         return kt__yield(self);
-    return kt__line_up(self, &s->waiters, &wait_semaphore, s);
+    int rc = kt__line_up(self, &s->waiters, &wait_semaphore, s);
+    if (rc == 0)
+        kt__semaphore_taken(s);
+    else if (kt__had_turn(self))
+        kt__semaphore_pass(s);
+    return rc;
 }
 
+/* Who has been given a permit is let in before a newcomer is, even where there are more of them. */
 bool kt_semaphore_locked(const kt_semaphore *s)
 {
-    return s->value == 0;
+    return s->value == 0 || s->given > 0;
 }

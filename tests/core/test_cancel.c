@@ -61,6 +61,7 @@ TEST(calls_that_need_not_wait_succeed_in_a_cancelled_task)
     CHECK_OK(kt_queue_get(&q, &item));
     kt_queue_task_done(&q);
     CHECK_OK(kt_queue_join(&q));
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
     CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
     kt_lock_release(&lock);
 }
@@ -374,6 +375,16 @@ TEST(a_task_and_what_it_gathers_may_wait_for_each_other_and_be_cancelled)
     kt_task_cancel(t);
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     yield_times(2);
+}
+
+/* Otherwise clean-up after a success would swallow a request that nobody has seen. */
+TEST(what_no_call_has_returned_is_not_caught)
+{
+    kt_task_cancel(kt_task_current());
+    CHECK_EQ(kt_cancel_catch(), 0);
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(0));
 }
 
 /* ---- Words, and long chains --------------------------------------------------------------- */

@@ -127,3 +127,33 @@ TEST(ten_thousand_jobs_are_gathered)
         CHECK_EQ(rcs[i], i);
     CHECK_EQ(kt_now(), KT_S(6));
 }
+
+static int says_turns(void *arg)
+{
+    (void)arg;
+    for (int i = 1; i <= 4; i++) {
+        kt_test_say("turn %d", i);
+        sure(kt_sleep(0));
+    }
+    return 0;
+}
+
+/* A request from before is the children's: their ends come first, as asyncio's do. */
+TEST(a_cancelled_task_waits_for_the_end_of_what_it_gathers)
+{
+    kt_task_cancel(kt_task_current());
+    kt_task *t = spawn(says_turns, NULL, 0);
+    CHECK_ERR(gathers_two_sleepers(NULL), KT_ECANCELED);
+    kt_test_say("over");
+    kt_cancel_catch();
+    sure(kt_task_join(t));
+    CHECK_TRACE("turn 1\nturn 2\nturn 3\nover\nturn 4");
+}
+
+TEST(nothing_is_gathered_at_once)
+{
+    kt_task_cancel(kt_task_current());
+    CHECK_OK(kt_gather(NULL, 0, NULL));
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    kt_cancel_catch();
+}

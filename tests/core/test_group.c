@@ -535,3 +535,28 @@ TEST(an_eager_child_runs_within_the_spawn)
     CHECK_OK(kt_group_join(&g, 0));
     CHECK_TRACE("child\nowner");
 }
+
+static int fails_at_once(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+/* Even one that was caught before, and not taken back. */
+TEST(a_failure_does_not_hide_that_the_owner_was_cancelled)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    sure(kt_group_spawn(&g, fails_at_once, NULL, 0));
+    CHECK_ERR(kt_group_join(&g, 0), -EIO);
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    kt_cancel_catch();
+    CHECK_ERR(kt_group_join(&g, -EINVAL), -EINVAL); /* an empty one */
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    kt_cancel_catch();
+    CHECK_EQ(kt_task_uncancel(kt_task_current()), 0);
+    CHECK_ERR(kt_group_join(&g, -EINVAL), -EINVAL);
+    CHECK_OK(kt_sleep(0));
+}

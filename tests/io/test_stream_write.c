@@ -228,6 +228,7 @@ static int closes_cancelled(void *arg)
 {
     kt_task_cancel(kt_task_current());
     kt_stream_close(arg);
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
     CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
     return 0;
 }

@@ -51,6 +51,6 @@ static int body(void *arg)
 
 int main(void)
 {
-    skip_under_sim("real sockets");
+    needs_reality("real sockets");
     return run(body);
 }
