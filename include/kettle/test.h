@@ -142,6 +142,9 @@ KT_API void kt_test_fail_allocation(uint64_t nth);
 /* Has the failure that was armed last happened? */
 KT_API bool kt_test_allocation_failed(void);
 
+/* How many allocations of kt_alloc and its kin have succeeded in this test. Any thread. */
+KT_API uint64_t kt_test_allocations(void);
+
 /* Runs fn(arg) as the main task of a fresh simulated loop for each of the seeds 1 to count,
  * whatever KETTLE_DRIVER says (needs KT_TEST_NO_LOOP). fn must not return a failure, nor leave
  * tasks or memory behind. A failure names its seed. */

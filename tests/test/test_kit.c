@@ -186,6 +186,16 @@ TEST(a_failed_realloc_leaves_the_block)
     kt_free(larger);
 }
 
+TEST(allocations_that_succeed_are_counted)
+{
+    uint64_t before = kt_test_allocations();
+    char *block = kt_strndup("kettle", 6);
+    kt_free(block);
+    kt_test_fail_allocation(1);
+    CHECK(kt_alloc(10) == NULL);
+    CHECK_EQ(kt_test_allocations() - before, 1);
+}
+
 TEST(a_failure_can_be_switched_off)
 {
     kt_test_fail_allocation(1);
