@@ -48,8 +48,10 @@ int kt_condition_wait(kt_condition *c)
     kt_cancel_unhold();
     if (locked < 0)
         kt__misuse("kt_condition_wait: the lock was taken by the task itself meanwhile");
-    if (rc == 0)
-        rc = self->code; /* one that came while it waited for the lock */
+    if (rc == 0 && self->code) { /* one that came while it waited for the lock */
+        rc = self->code;
+        self->delivered = true;
+    }
     if (rc < 0)
         notify(c, 1); /* asyncio since 3.13: the notification may have been ours */
     return rc;
