@@ -33,7 +33,7 @@ enum kt__op_kind {
     KT__OP_READ,    /* into `pieces` */
     KT__OP_WRITE,   /* from `pieces` */
     KT__OP_ACCEPT,  /* result: the descriptor */
-    KT__OP_CONNECT, /* to `address` */
+    KT__OP_CONNECT, /* to `address`; KT_EFULL: try again later */
     KT__OP_POLL,    /* for `events`; result: what it is ready for */
 };
 

@@ -135,6 +135,8 @@ static ssize_t attempt_connect(kt__op *op)
     if (!op->begun) {
         op->begun = true;
         int rc = connect(op->fd->fd, op->address, op->address_size);
+        if (rc < 0 && errno == EAGAIN)
+            return KT_EFULL; /* a Unix socket's line is: nothing is under way, and nothing will tell (connect(2)) */
         if (rc < 0 && errno == EINPROGRESS)
             errno = EAGAIN;
         return rc;
@@ -196,7 +198,7 @@ ssize_t kt__op_attempt(kt__op *op)
             n = attempt_poll(op);
             break;
         }
-        if (n >= 0 || (op->kind == KT__OP_POLL && n != -1))
+        if (n != -1)
             return n;
         if (errno != EINTR)
             return errno == EWOULDBLOCK ? -EAGAIN : -errno;

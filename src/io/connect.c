@@ -11,6 +11,24 @@
 #include "core/core.h"
 #include "io/stream_private.h"
 
+/* A Unix socket whose line of connections is full refuses without a way to hear of room. */
+#define PAUSE_WHEN_FULL KT_MS(5)
+
+static int run_connect(kt_task *self, kt_stream *s, const kt__address *a)
+{
+    for (;;) {
+        kt__op *op = kt__op_init(self, KT__OP_CONNECT, &s->fd);
+        op->address = (const struct sockaddr *)&a->storage;
+        op->address_size = a->size;
+        int rc = (int)kt__op_run(self);
+        if (rc != KT_EFULL)
+            return rc;
+        rc = kt_sleep(PAUSE_WHEN_FULL);
+        if (rc < 0)
+            return rc;
+    }
+}
+
 static int connect_to(kt_task *self, const kt__address *a, kt_stream **ret_stream)
 {
     int fd = socket(a->storage.ss_family, SOCK_STREAM | kt__socket_flags(), 0);
@@ -23,10 +41,7 @@ static int connect_to(kt_task *self, const kt__address *a, kt_stream **ret_strea
     const int on = 1;
     if (a->storage.ss_family != AF_UNIX) /* cannot fail on a TCP socket that we made */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    kt__op *op = kt__op_init(self, KT__OP_CONNECT, &s->fd);
-    op->address = (const struct sockaddr *)&a->storage;
-    op->address_size = a->size;
-    rc = (int)kt__op_run(self);
+    rc = run_connect(self, s, a);
     if (rc < 0)
         return rc;
     *ret_stream = kt_steal(s);

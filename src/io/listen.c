@@ -163,8 +163,11 @@ int kt_listen_unix(const char *path, const kt_listen_options *options, kt_listen
     rc = listener_new(fd, AF_UNIX, &l);
     if (rc == 0)
         rc = open_unix(fd, path, options, l);
-    if (rc < 0)
+    if (rc < 0) {
+        if (path[0] != '@')
+            unlink(path); /* that bind has made, just now */
         return kt_error_set(rc, "listen on unix:%s: %s", path, kt_strerror(rc));
+    }
     *ret_listener = kt_steal(l);
     return 0;
 }

@@ -131,6 +131,9 @@ size_t kt__test_files_new(const kt__descriptors *before, const kt__descriptors *
 /* Forgets the trace. */
 void kt__test_trace_clear(void);
 
+/* Of all its lines; see seeds.c. */
+uint64_t kt__test_trace_hash(void);
+
 /* Adds the trace, if there is one, to the report. */
 void kt__test_trace_report(void);
 
