@@ -120,7 +120,8 @@ void kt__task_free(kt_task *t)
         unclaimed_remove(t);
     kt_free(t->name);
     kt_free(t->detail);
-    kt__failures_unref(t->failures);
+    if (KT_UNLIKELY(t->failures))
+        kt__failures_unref(t->failures);
     kt__context_end(t);
     kt_free(t);
 }
