@@ -138,30 +138,32 @@ KT_API void kt_condition_notify_all(kt_condition *c);
 
 /* ---- Barrier (asyncio.Barrier) --------------------------------------------------------- */
 
-/* Lets tasks go on when `parties` of them have arrived; then it is ready for the next round. */
+/* Lets tasks go on when `parties` of them have arrived. Once the last of these has left it is ready for the
+ * next round; who comes in between waits for that. */
 typedef struct kt_barrier {
     unsigned parties;
-    bool broken;
+    uint8_t state; /* filling, draining, resetting, broken */
     kt__waiters waiters;
-    unsigned waiting;
+    unsigned inside; /* arrived, and not left yet */
     uintptr_t reserved[1];
 } kt_barrier;
 
-#define KT_BARRIER_INIT(parties) {(parties), false, {NULL, NULL}, 0, {0}}
+#define KT_BARRIER_INIT(parties) {(parties), 0, {NULL, NULL}, 0, {0}}
 
-/* Waits for the others. How many were waiting when the caller came, 0 to parties - 1 (so two get the same
+/* Waits for the others. How many were inside when the caller came, 0 to parties - 1 (so two get the same
  * number where a waiter was cancelled in between); the last to arrive does not wait. KT_EBROKEN when
- * the barrier is broken or reset meanwhile, or the cancellation's code: then one more is needed.
- * Suspends. */
+ * the barrier is broken or reset before the caller has left it, or the cancellation's code: then one more
+ * is needed. Suspends. */
 KT_API int kt_barrier_wait(kt_barrier *b) KT_CHECKED;
 
-/* Sends all who wait away with KT_EBROKEN, and begins anew, mended if it was broken. */
+/* Sends all who are inside away with KT_EBROKEN, and begins anew when they have left, mended if it was
+ * broken. Does not suspend. */
 KT_API void kt_barrier_reset(kt_barrier *b);
 
-/* The same, and nobody can wait any more until a reset. */
+/* The same, and nobody can wait any more until a reset. Does not suspend. */
 KT_API void kt_barrier_abort(kt_barrier *b);
 
-/* Tasks that wait now. */
+/* Tasks that wait now for others; 0 while a round is being left. */
 KT_API unsigned kt_barrier_waiting(const kt_barrier *b);
 KT_API bool kt_barrier_broken(const kt_barrier *b);
 

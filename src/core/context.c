@@ -69,7 +69,8 @@ void kt__context_begin(kt_task *t, kt_context *context)
 
 void kt__context_end(kt_task *t)
 {
-    kt_context_free(t->values_in);
+    if (KT_UNLIKELY(t->values_in))
+        kt_context_free(t->values_in);
     kt__context_unref(t->context_values);
 }
 

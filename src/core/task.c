@@ -153,7 +153,8 @@ void kt__task_free(kt_task *t)
     kt_free(t->detail);
     kt_free(t->cancel_words);
     kt_free(t->eyes);
-    kt__failures_unref(t->failures);
+    if (KT_UNLIKELY(t->failures))
+        kt__failures_unref(t->failures);
     kt__context_end(t);
     kt_free(t);
 }

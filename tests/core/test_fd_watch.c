@@ -310,6 +310,26 @@ TEST_WITH(what_cannot_be_watched_says_so_and_leaves_nothing, KT_TEST_REAL_IO)
     CHECK_ERR(kt_fd_watch(b.fd, KT_READABLE, just_count, &b), -EBADF);
 }
 
+static int waits_for_readable(void *arg)
+{
+    return kt_fd_wait(((side *)arg)->fd, KT_READABLE);
+}
+
+TEST_WITH(beside_a_task_that_waits_there_epoll_refuses, KT_TEST_REAL_IO)
+{
+    side a, b;
+    if (strcmp(kt_loop_driver(kt_loop_current()), "epoll") != 0)
+        kt_test_skip("for epoll only");
+    make_pair(&a, &b);
+    kt_task *t = spawn(waits_for_readable, &b, 0);
+    yield_times(3);
+    CHECK_ERR(kt_fd_watch(b.fd, KT_READABLE, just_count, &b), -EEXIST);
+    CHECK(!kt_fd_unwatch(b.fd, KT_READABLE));
+    feed(&a, "x");
+    CHECK_EQ(kt_task_join(t), KT_READABLE);
+    close_pair(&a, &b);
+}
+
 TEST_DIES(two_directions_in_one_call_are_misuse, 0, "one direction at a time")
 {
     CHECK_OK(kt_fd_watch(0, KT_READABLE | KT_WRITABLE, just_count, NULL));
