@@ -29,6 +29,7 @@ static kt_loop *begin(kt_callback *c, void (*fn)(void *arg), void *arg, const ch
     c->fn = fn;
     c->arg = arg;
     c->context = kt__context_ref(kt__context_here());
+    c->timer.deadline = 0;
     return l;
 }
 
@@ -69,6 +70,11 @@ void kt_call_at(kt_callback *c, kt_time when, void (*fn)(void *arg), void *arg)
 bool kt_callback_pending(const kt_callback *c)
 {
     return c->loop != NULL;
+}
+
+kt_time kt_callback_when(const kt_callback *c)
+{
+    return c->loop ? c->timer.deadline : 0;
 }
 
 bool kt_callback_cancel(kt_callback *c)

@@ -21,7 +21,8 @@ static void count_never_awaited(const char *message)
     never_awaited += strstr(message, "a coroutine") && strstr(message, "was never run");
 }
 
-/* A function that was called is under way: what can be made and forgotten is a coroutine, and debug mode tells of it. */
+/* A function that was called is under way: what can be made and forgotten is a coroutine, of which debug
+ * mode tells. */
 static void forget_coroutine(void)
 {
     kt_coroutine *c;

@@ -10,7 +10,11 @@ typedef struct leftover {
     bool cancelled; /* what Python asks the task itself, which is gone with the loop here */
 } leftover;
 
-static leftover kept[4] = {{.name = "A", .cleanup = 1}, {.name = "B", .cleanup = 3}, {.name = "C", .cleanup = 5, .fail = true}};
+static leftover kept[4] = {
+    {.name = "A", .cleanup = 1},
+    {.name = "B", .cleanup = 3},
+    {.name = "C", .cleanup = 5, .fail = true},
+};
 
 static void handler(const kt_unhandled *u, void *arg)
 {
