@@ -48,6 +48,7 @@ HEADERS = {
     'thread.h': 'core',
     'timeout.h': 'core',
     'wait.h': 'core',
+    'address.h': 'io',
     'kettle.h': 'io',
     'process.h': 'io',
     'stream.h': 'io',

@@ -5,6 +5,7 @@
 /* All of libkettle: the runtime and its input and output. HTTP, jobs and the test kit have libraries
  * and headers of their own (http.h, jobs.h, test.h). */
 
+#include <kettle/address.h>
 #include <kettle/base.h>
 #include <kettle/breaker.h>
 #include <kettle/broadcast.h>

@@ -19,3 +19,4 @@ PINNED(kt_timeout, 16);
 PINNED(kt_group, 12);
 PINNED(kt_queue, 18);
 PINNED(kt_job, 3);
+PINNED(kt_address, 17);
