@@ -52,6 +52,7 @@ HEADERS = {
     'kettle.h': 'io',
     'process.h': 'io',
     'stream.h': 'io',
+    'udp.h': 'io',
     'http.h': 'http',
     'jobs.h': 'jobs',
     'test.h': 'test',

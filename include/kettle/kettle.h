@@ -33,6 +33,7 @@
 #include <kettle/task.h>
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
+#include <kettle/udp.h>
 #include <kettle/wait.h>
 
 #endif
