@@ -5,6 +5,7 @@
 /* All of libkettle: the runtime and its input and output. HTTP, jobs and the test kit have libraries
  * and headers of their own (http.h, jobs.h, test.h). */
 
+#include <kettle/address.h>
 #include <kettle/base.h>
 #include <kettle/breaker.h>
 #include <kettle/broadcast.h>
@@ -36,6 +37,7 @@
 #include <kettle/task.h>
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
+#include <kettle/udp.h>
 #include <kettle/wait.h>
 
 #endif

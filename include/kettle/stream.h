@@ -18,6 +18,7 @@
  * under the simulated driver, and the cancellation's code. Every call with an I/O in it is a
  * cancellation point, and lets others run now and then even if it never has to wait. */
 
+#include <kettle/address.h>
 #include <kettle/task.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -144,11 +145,6 @@ KT_API int kt_stream_fd(const kt_stream *s);
 /* The peer's address; 0 or the error of getpeername(2). */
 KT_API int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address,
                           socklen_t *ret_size) KT_CHECKED;
-
-/* Writes "127.0.0.1:80", "[::1]:80" or "unix:/path" into text (64 bytes are enough for TCP; cut and
- * terminated). */
-KT_API void kt_address_format(const struct sockaddr *address, socklen_t address_size, char *text,
-                              size_t text_size);
 
 static inline void kt_stream_cleanup(kt_stream **s)
 {

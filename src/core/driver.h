@@ -35,6 +35,8 @@ enum kt__op_kind {
     KT__OP_ACCEPT,  /* result: the descriptor */
     KT__OP_CONNECT, /* to `address`; KT_EFULL: try again later */
     KT__OP_POLL,    /* for `events`; result: what it is ready for */
+    KT__OP_RECEIVE, /* one message into `message` */
+    KT__OP_SEND,    /* `message` */
 };
 
 typedef struct kt__op {
@@ -51,7 +53,7 @@ typedef struct kt__op {
     const struct sockaddr *address;
     socklen_t address_size;
     ssize_t result; /* >= 0, or a negative error */
-    struct msghdr message; /* uring: what the kernel reads while it is in flight */
+    struct msghdr message; /* receive, send; uring also: what the kernel reads while it is in flight */
 } kt__op;
 
 typedef struct kt__driver {

@@ -17,7 +17,7 @@
 
 static bool is_writer(const kt__op *op)
 {
-    return op->kind == KT__OP_WRITE || op->kind == KT__OP_CONNECT ||
+    return op->kind == KT__OP_WRITE || op->kind == KT__OP_CONNECT || op->kind == KT__OP_SEND ||
            (op->kind == KT__OP_POLL && op->events == POLLOUT);
 }
 
@@ -37,6 +37,8 @@ static const kt__wait waits[] = {
     [KT__OP_ACCEPT] = {"a connection", op_cancel, NULL, NULL},
     [KT__OP_CONNECT] = {"connect", op_cancel, NULL, NULL},
     [KT__OP_POLL] = {"a descriptor", op_cancel, NULL, NULL},
+    [KT__OP_RECEIVE] = {"a message", op_cancel, NULL, NULL},
+    [KT__OP_SEND] = {"room to send", op_cancel, NULL, NULL},
 };
 
 kt__op *kt__op_init(kt_task *self, int kind, kt__fd *fd)
@@ -193,6 +195,12 @@ ssize_t kt__op_attempt(kt__op *op)
             break;
         case KT__OP_CONNECT:
             n = attempt_connect(op);
+            break;
+        case KT__OP_RECEIVE:
+            n = recvmsg(op->fd->fd, &op->message, MSG_DONTWAIT);
+            break;
+        case KT__OP_SEND:
+            n = sendmsg(op->fd->fd, &op->message, MSG_DONTWAIT | MSG_NOSIGNAL);
             break;
         default:
             n = attempt_poll(op);

@@ -3,22 +3,22 @@
 /* Connecting. */
 
 #include <errno.h>
-#include <kettle/memory.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "core/core.h"
+#include "io/socket.h"
 #include "io/stream_private.h"
 
 /* A Unix socket whose line of connections is full refuses without a way to hear of room. */
 #define PAUSE_WHEN_FULL KT_MS(5)
 
-static int run_connect(kt_task *self, kt_stream *s, const kt__address *a)
+static int run_connect(kt_task *self, kt_stream *s, const kt_address *a)
 {
     for (;;) {
         kt__op *op = kt__op_init(self, KT__OP_CONNECT, &s->fd);
-        op->address = (const struct sockaddr *)&a->storage;
+        op->address = &a->any;
         op->address_size = a->size;
         int rc = (int)kt__op_run(self);
         if (rc != KT_EFULL)
@@ -29,9 +29,9 @@ static int run_connect(kt_task *self, kt_stream *s, const kt__address *a)
     }
 }
 
-static int connect_to(kt_task *self, const kt__address *a, kt_stream **ret_stream)
+static int connect_to(kt_task *self, const kt_address *a, kt_stream **ret_stream)
 {
-    int fd = socket(a->storage.ss_family, SOCK_STREAM | kt__socket_flags(), 0);
+    int fd = socket(a->any.sa_family, SOCK_STREAM | kt__socket_flags(), 0);
     if (fd < 0)
         return -errno;
     kt_auto(kt_stream) *s = NULL;
@@ -39,7 +39,7 @@ static int connect_to(kt_task *self, const kt__address *a, kt_stream **ret_strea
     if (rc < 0)
         return rc;
     const int on = 1;
-    if (a->storage.ss_family != AF_UNIX) /* cannot fail on a TCP socket that we made */
+    if (a->any.sa_family != AF_UNIX) /* cannot fail on a TCP socket that we made */
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     rc = run_connect(self, s, a);
     if (rc < 0)
@@ -48,12 +48,12 @@ static int connect_to(kt_task *self, const kt__address *a, kt_stream **ret_strea
     return 0;
 }
 
-static int describe(int rc, const kt__address *a)
+static int describe(int rc, const kt_address *a)
 {
     char text[128];
     if (kt_is_cancel(rc))
         return rc;
-    kt_address_format((const struct sockaddr *)&a->storage, a->size, text, sizeof text);
+    kt_address_format(&a->any, a->size, text, sizeof text);
     return kt_error_set(rc, "connect to %s: %s", text, kt_strerror(rc));
 }
 
@@ -62,28 +62,27 @@ int kt_stream_connect(const char *host, uint16_t port, kt_stream **ret_stream)
     kt_task *self = kt__self("kt_stream_connect");
     if (self->loop->simulated)
         return kt_error_set(KT_ENOTSIM, "connect to %s", host);
-    kt__address *addresses;
-    size_t count;
-    int rc = kt__resolve(host, port, false, &addresses, &count);
+    const kt_resolve_options o = {.flags = AI_ADDRCONFIG};
+    kt_auto(kt_addresses) *found = NULL;
+    int rc = kt__resolve_port(host, port, &o, &found);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < count; i++) {
-        rc = connect_to(self, &addresses[i], ret_stream);
+    for (size_t i = 0; i < found->count; i++) {
+        rc = connect_to(self, &found->items[i], ret_stream);
         if (rc >= 0 || kt_is_cancel(rc))
             break;
-        describe(rc, &addresses[i]);
+        describe(rc, &found->items[i]);
     }
-    kt_free(addresses);
     return rc;
 }
 
 int kt_stream_connect_unix(const char *path, kt_stream **ret_stream)
 {
     kt_task *self = kt__self("kt_stream_connect_unix");
-    kt__address a;
+    kt_address a;
     if (self->loop->simulated)
         return kt_error_set(KT_ENOTSIM, "connect to unix:%s", path);
-    int rc = kt__unix_address(path, &a);
+    int rc = kt_address_unix(path, &a);
     if (rc < 0)
         return rc;
     rc = connect_to(self, &a, ret_stream);

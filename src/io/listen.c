@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/core.h"
+#include "io/socket.h"
 #include "io/stream_private.h"
 
 #define BACKLOG_DEFAULT 4096
@@ -47,26 +48,26 @@ static uint16_t bound_port(int fd)
     return 0;
 }
 
-static int bind_and_listen(const kt__address *a, const kt_listen_options *o, int *ret_fd)
+static int bind_and_listen(const kt_address *a, const kt_listen_options *o, int *ret_fd)
 {
     const int on = 1;
-    int fd = socket(a->storage.ss_family, SOCK_STREAM | kt__socket_flags(), 0);
+    int fd = socket(a->any.sa_family, SOCK_STREAM | kt__socket_flags(), 0);
     if (fd < 0)
         return -errno;
-    bool inet = a->storage.ss_family != AF_UNIX;
+    bool inet = a->any.sa_family != AF_UNIX;
     int rc = 0;
     if (inet && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
         rc = -errno;
     if (rc == 0 && inet && o && o->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
         rc = -errno;
-    if (rc == 0 && bind(fd, (const struct sockaddr *)&a->storage, a->size) < 0)
+    if (rc == 0 && bind(fd, &a->any, a->size) < 0)
         rc = -errno;
     if (rc == 0 && inet && listen(fd, backlog(o)) < 0)
         rc = -errno;
     if (rc < 0) {
         char text[128];
         close(fd);
-        kt_address_format((const struct sockaddr *)&a->storage, a->size, text, sizeof text);
+        kt_address_format(&a->any, a->size, text, sizeof text);
         return kt_error_set(rc, "listen on %s: %s", text, kt_strerror(rc));
     }
     *ret_fd = fd;
@@ -93,20 +94,19 @@ int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
     kt_task *self = kt__self("kt_listen");
     if (self->loop->simulated)
         return kt_error_set(KT_ENOTSIM, "listen on %s", host);
-    kt__address *addresses;
-    size_t count;
-    int rc = kt__resolve(host, port, true, &addresses, &count);
+    const kt_resolve_options passive = {.flags = AI_PASSIVE};
+    kt_auto(kt_addresses) *found = NULL;
+    int rc = kt__resolve_port(host, port, &passive, &found);
     if (rc < 0)
         return rc;
     int fd = -1;
     sa_family_t family = 0;
-    for (size_t i = 0; i < count; i++) {
-        rc = bind_and_listen(&addresses[i], options, &fd);
-        family = addresses[i].storage.ss_family;
+    for (size_t i = 0; i < found->count; i++) {
+        rc = bind_and_listen(&found->items[i], options, &fd);
+        family = found->items[i].any.sa_family;
         if (rc == 0)
             break;
     }
-    kt_free(addresses);
     return rc < 0 ? rc : listener_new(fd, family, ret_listener);
 }
 
@@ -114,7 +114,7 @@ int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
 
 /* Does nobody answer behind the socket's file? Then a server died without removing it. A file of another
  * kind refuses connections as well, and is somebody's. */
-static bool is_stale(const char *path, const kt__address *a)
+static bool is_stale(const char *path, const kt_address *a)
 {
     struct stat st;
     if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
@@ -122,7 +122,7 @@ static bool is_stale(const char *path, const kt__address *a)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
-    bool stale = connect(fd, (const struct sockaddr *)&a->storage, a->size) < 0 && errno == ECONNREFUSED;
+    bool stale = connect(fd, &a->any, a->size) < 0 && errno == ECONNREFUSED;
     close(fd);
     return stale;
 }
@@ -147,10 +147,10 @@ static int open_unix(int fd, const char *path, const kt_listen_options *o, kt_li
 int kt_listen_unix(const char *path, const kt_listen_options *options, kt_listener **ret_listener)
 {
     kt_task *self = kt__self("kt_listen_unix");
-    kt__address a;
+    kt_address a;
     if (self->loop->simulated)
         return kt_error_set(KT_ENOTSIM, "listen on unix:%s", path);
-    int rc = kt__unix_address(path, &a);
+    int rc = kt_address_unix(path, &a);
     if (rc < 0)
         return rc;
     int fd;

@@ -22,3 +22,4 @@ PINNED(kt_job, 3);
 PINNED(kt_select_case, 9);
 PINNED(kt_exit_stack, 4);
 PINNED(kt_context_token, 5);
+PINNED(kt_address, 17);
