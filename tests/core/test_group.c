@@ -367,3 +367,59 @@ TEST(a_failure_does_not_hide_that_the_owner_was_cancelled)
     CHECK_ERR(kt_group_join(&g, -EINVAL), -EINVAL);
     CHECK_OK(kt_sleep(0));
 }
+
+KT_FN(says, a, struct { const char *words; })
+{
+    kt_test_say("%s", a->words);
+    return 0;
+}
+
+static int joins_one_that_says(void *arg)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    (void)arg;
+    sure(kt_group_spawn(&g, KT_WITH(says, "child")));
+    return kt_group_join(&g, 0);
+}
+
+static void cancels(void *task)
+{
+    kt_task_cancel(*(kt_task **)task);
+}
+
+/* The owner hands the request on when it runs: a child that is ready before starts. */
+TEST(a_cancelled_owner_cancels_its_children_when_it_runs)
+{
+    kt_task *t = NULL;
+    kt_callback c = KT_CALLBACK_INIT;
+    kt_call_soon(&c, cancels, &t);
+    sure(kt_spawn_with(&(kt_spawn_options){.eager = true}, joins_one_that_says, NULL, 0, &t));
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_TRACE("child");
+}
+
+static int cancels_itself_and_joins(void *arg)
+{
+    kt_task_cancel(kt_task_current());
+    return joins_one_that_says(arg);
+}
+
+TEST(what_the_owner_was_asked_before_the_join_takes_a_turn)
+{
+    CHECK_ERR(kt_task_join(spawn(cancels_itself_and_joins, NULL, 0)), KT_ECANCELED);
+    CHECK_TRACE("child");
+}
+
+TEST(an_eager_child_that_is_done_is_not_waited_for)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_task *t = spawn(KT_WITH(says, "another")), *child;
+    const kt_spawn_options eager = {.eager = true};
+    sure(kt_group_spawn_with(&g, &eager, KT_WITH(says, "child"), &child));
+    sure(kt_group_spawn_with(&g, &eager, KT_WITH(says, "unseen"), NULL));
+    CHECK(kt_task_done(child));
+    CHECK_OK(kt_group_join(&g, 0));
+    kt_test_say("joined");
+    sure(kt_task_join(t));
+    CHECK_TRACE("child\nunseen\njoined\nanother");
+}
