@@ -118,6 +118,10 @@ static int spawn(kt_group *g, const void *site, const kt_spawn_options *options,
     }
     if (options && options->eager)
         kt__run_now(l->current, t);
+    if (t->state == KT__TASK_DONE) { /* it ended within the call: the group need not wait for its turn */
+        kt__list_remove(&t->ready);
+        child_done(t);
+    }
     return 0;
 }
 
@@ -133,10 +137,11 @@ int kt_group_spawn(kt_group *g, KT__JOB)
 
 /* ---- Join ---------------------------------------------------------------------------------- */
 
-/* A cancellation while it waits goes to the children; the wait lasts until they have ended. */
+/* A cancellation while it waits goes to the children, when the owner runs, as TaskGroup.__aexit__ has it;
+ * then the wait goes on until they have ended. */
 static void join_cancel(kt_task *t)
 {
-    abort_children(t->wait_object);
+    kt__wake(t, t->code);
 }
 
 static void awaits_children(const kt_task *t, kt__each each, void *arg)
@@ -153,16 +158,28 @@ static const kt__wait wait_group = {
     .awaits = awaits_children,
 };
 
+/* Lets others run until the last child wakes the owner or a cancellation does. One that no call has returned
+ * so far takes a turn, as any. */
+static void join_turn(kt_task *self, kt_group *g)
+{
+    g->state |= JOINING;
+    if (self->code && !self->delivered) {
+        int rc = kt__yield(self);
+        (void)rc; /* self->code has it */
+    } else {
+        kt__wait_begin(self, &wait_group, g);
+        kt__park(self);
+    }
+    g->state &= (uint8_t)~JOINING;
+}
+
 /* Again, if somebody added a child between the last one's end and our turn, as TaskGroup.__aexit__ does. */
 static void wait_for_children(kt_task *self, kt_group *g)
 {
     while (g->live > 0) {
-        if (self->code)
-            abort_children(g); /* one that came after the wake, and found no wait to tell */
-        g->state |= JOINING;
-        kt__wait_begin(self, &wait_group, g);
-        kt__park(self);
-        g->state &= (uint8_t)~JOINING;
+        if (self->code && self->delivered)
+            abort_children(g);
+        join_turn(self, g);
     }
 }
 
@@ -220,7 +237,7 @@ static int join(kt_task *self, kt_group *g, int rc)
 {
     if (g->scope.task != self)
         kt__misuse("kt_group_join: only the task that spawned the first child joins a group");
-    if (rc < 0 || self->code)
+    if (rc < 0)
         abort_children(g);
     wait_for_children(self, g);
     free_ended(g);

@@ -270,114 +270,6 @@ TEST(a_cancellation_from_outside_passes_through_a_cancelled_group)
     CHECK_EQ(stopped, 1);
 }
 
-/* ---- All failures ------------------------------------------------------------------------ */
-
-static int fails_late(void *arg)
-{
-    (void)!kt_sleep(KT_S(60));
-    return kt_error_set(*(int *)arg, "in its clean-up");
-}
-
-TEST(all_failures_are_listed_in_the_order_in_which_they_came_the_bodys_last)
-{
-    kt_auto(kt_group) g = KT_GROUP_INIT;
-    const kt_spawn_options named = {.name = "second"};
-    sure(kt_group_spawn_with(&g, &named, fails_late, &(int){-ENOENT}, sizeof(int), NULL));
-    sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
-    sure(kt_group_spawn(&g, sleep_seconds, &(int){60}, sizeof(int)));
-    CHECK_ERR(kt_sleep(KT_S(60)), KT_ESIBLING);
-    CHECK_ERR(kt_group_join(&g, kt_error_set(-EPERM, "the body")), -EPERM);
-    kt_failures all = kt_group_failures();
-    CHECK_EQ(all.count, 3);
-    CHECK_EQ(all.total, 3);
-    CHECK_ERR(all.items[0].rc, -EIO);
-    CHECK_STR(all.items[0].detail, "after 1 s");
-    CHECK_STR(all.items[1].name, "second");
-    CHECK_ERR(all.items[1].rc, -ENOENT);
-    CHECK_STR(all.items[1].detail, "in its clean-up");
-    CHECK_ERR(all.items[2].rc, -EPERM);
-    CHECK_STR(all.items[2].name, kt_task_name(kt_task_current()));
-    CHECK_EQ(all.items[2].inner.count, 0);
-}
-
-TEST(a_join_without_failures_leaves_no_list)
-{
-    kt_auto(kt_group) g = KT_GROUP_INIT;
-    sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
-    CHECK_ERR(kt_group_join(&g, 0), -EIO);
-    CHECK_EQ(kt_group_failures().count, 1);
-    sure(kt_group_spawn(&g, sleep_seconds, &(int){1}, sizeof(int)));
-    CHECK_EQ(kt_group_join(&g, 0), 0);
-    CHECK_EQ(kt_group_failures().count, 0);
-}
-
-static int joins_two_that_fail(void *arg)
-{
-    (void)arg;
-    kt_auto(kt_group) g = KT_GROUP_INIT;
-    sure(kt_group_spawn(&g, fails_late, &(int){-ENOENT}, sizeof(int)));
-    sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
-    return kt_group_join(&g, 0);
-}
-
-static void count_one(const kt_failure *failure, void *n)
-{
-    CHECK_ERR(failure->rc, -ENOENT);
-    ++*(int *)n;
-}
-
-TEST(the_list_of_an_inner_group_is_an_entry_of_the_outer_ones)
-{
-    kt_auto(kt_group) outer = KT_GROUP_INIT;
-    sure(kt_group_spawn(&outer, joins_two_that_fail, NULL, 0));
-    sure(kt_group_spawn(&outer, fails_late, &(int){-ENOENT}, sizeof(int)));
-    CHECK_ERR(kt_group_join(&outer, 0), -EIO);
-    kt_failures all = kt_group_failures();
-    CHECK_EQ(all.count, 2);
-    CHECK_EQ(all.items[0].inner.count, 2);
-    CHECK_EQ(all.items[1].inner.count, 0);
-    CHECK_ERR(all.items[0].inner.items[1].rc, -ENOENT);
-    int n = 0;
-    CHECK_EQ(kt_failures_each(all, -ENOENT, count_one, &n), 2);
-    CHECK_EQ(n, 2);
-    CHECK_EQ(kt_failures_each(all, 0, NULL, NULL), 3);
-    CHECK_EQ(kt_failures_each(all, -EPERM, NULL, NULL), 0);
-}
-
-TEST(whoever_joins_the_task_gets_its_list)
-{
-    CHECK_ERR(kt_task_join(spawn(joins_two_that_fail, NULL, 0)), -EIO);
-    CHECK_EQ(kt_group_failures().count, 2);
-    CHECK_ERR(kt_task_join(spawn(KT_WITH(fails_after, 1, -EIO))), -EIO);
-    CHECK_EQ(kt_group_failures().count, 2); /* no group's failure: the list stays */
-}
-
-TEST(beyond_the_bound_failures_are_only_counted)
-{
-    kt_auto(kt_group) g = KT_GROUP_INIT;
-    for (int i = 0; i < KT_GROUP_FAILURES_MAX + 10; i++)
-        sure(kt_group_spawn(&g, fails_late, &(int){-ENOENT}, sizeof(int)));
-    sure(kt_sleep(KT_S(1)));
-    CHECK_ERR(kt_group_join(&g, -EIO), -EIO);
-    kt_failures all = kt_group_failures();
-    CHECK_EQ(all.count, KT_GROUP_FAILURES_MAX);
-    CHECK_EQ(all.total, KT_GROUP_FAILURES_MAX + 11);
-}
-
-TEST(without_memory_the_code_is_not_lost)
-{
-    kt_auto(kt_group) g = KT_GROUP_INIT;
-    for (int nth = 1; nth <= 4; nth++) {
-        sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
-        sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
-        sure(kt_sleep(0));
-        kt_test_fail_allocation(nth);
-        CHECK_ERR(kt_group_join(&g, 0), -EIO);
-        CHECK(kt_test_allocation_failed());
-        CHECK_LE(kt_group_failures().count, 2);
-    }
-}
-
 /* ---- Handles ----------------------------------------------------------------------------- */
 
 TEST(a_handle_is_good_until_the_join)
@@ -559,4 +451,60 @@ TEST(a_failure_does_not_hide_that_the_owner_was_cancelled)
     CHECK_EQ(kt_task_uncancel(kt_task_current()), 0);
     CHECK_ERR(kt_group_join(&g, -EINVAL), -EINVAL);
     CHECK_OK(kt_sleep(0));
+}
+
+KT_FN(says, a, struct { const char *words; })
+{
+    kt_test_say("%s", a->words);
+    return 0;
+}
+
+static int joins_one_that_says(void *arg)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    (void)arg;
+    sure(kt_group_spawn(&g, KT_WITH(says, "child")));
+    return kt_group_join(&g, 0);
+}
+
+static void cancels(void *task)
+{
+    kt_task_cancel(*(kt_task **)task);
+}
+
+/* The owner hands the request on when it runs: a child that is ready before starts. */
+TEST(a_cancelled_owner_cancels_its_children_when_it_runs)
+{
+    kt_task *t = NULL;
+    kt_callback c = KT_CALLBACK_INIT;
+    kt_call_soon(&c, cancels, &t);
+    sure(kt_spawn_with(&(kt_spawn_options){.eager = true}, joins_one_that_says, NULL, 0, &t));
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_TRACE("child");
+}
+
+static int cancels_itself_and_joins(void *arg)
+{
+    kt_task_cancel(kt_task_current());
+    return joins_one_that_says(arg);
+}
+
+TEST(what_the_owner_was_asked_before_the_join_takes_a_turn)
+{
+    CHECK_ERR(kt_task_join(spawn(cancels_itself_and_joins, NULL, 0)), KT_ECANCELED);
+    CHECK_TRACE("child");
+}
+
+TEST(an_eager_child_that_is_done_is_not_waited_for)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_task *t = spawn(KT_WITH(says, "another")), *child;
+    const kt_spawn_options eager = {.eager = true};
+    sure(kt_group_spawn_with(&g, &eager, KT_WITH(says, "child"), &child));
+    sure(kt_group_spawn_with(&g, &eager, KT_WITH(says, "unseen"), NULL));
+    CHECK(kt_task_done(child));
+    CHECK_OK(kt_group_join(&g, 0));
+    kt_test_say("joined");
+    sure(kt_task_join(t));
+    CHECK_TRACE("child\nunseen\njoined\nanother");
 }
