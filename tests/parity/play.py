@@ -346,8 +346,12 @@ class Player:
     async def op_jn(self, n, e):
         self.join(n.a[0], e)
 
+    def eager_once(self, loop, child, **more):
+        loop.set_task_factory(None)  # what the child makes is not eager
+        return asyncio.Task(child, loop=loop, eager_start=True, **more)
+
     async def op_je(self, n, e):
-        self.loop.set_task_factory(asyncio.eager_task_factory)
+        self.loop.set_task_factory(self.eager_once)
         try:
             self.join(n.a[0], e)
         finally:
