@@ -51,6 +51,7 @@ HEADERS = {
     'address.h': 'io',
     'kettle.h': 'io',
     'process.h': 'io',
+    'server.h': 'io',
     'stream.h': 'io',
     'udp.h': 'io',
     'http.h': 'http',

@@ -26,6 +26,7 @@
 #include <kettle/queue.h>
 #include <kettle/rate.h>
 #include <kettle/retry.h>
+#include <kettle/server.h>
 #include <kettle/shutdown.h>
 #include <kettle/signal.h>
 #include <kettle/stream.h>
