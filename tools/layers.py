@@ -40,6 +40,7 @@ HEADERS = {
     'pipeline.h': 'core',
     'pool.h': 'core',
     'queue.h': 'core',
+    'race.h': 'core',
     'rate.h': 'core',
     'retry.h': 'core',
     'shutdown.h': 'core',

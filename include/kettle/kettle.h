@@ -24,6 +24,7 @@
 #include <kettle/pool.h>
 #include <kettle/process.h>
 #include <kettle/queue.h>
+#include <kettle/race.h>
 #include <kettle/rate.h>
 #include <kettle/retry.h>
 #include <kettle/server.h>
