@@ -26,10 +26,12 @@
 #include <kettle/pool.h>
 #include <kettle/process.h>
 #include <kettle/queue.h>
+#include <kettle/race.h>
 #include <kettle/rate.h>
 #include <kettle/remote.h>
 #include <kettle/retry.h>
 #include <kettle/select.h>
+#include <kettle/server.h>
 #include <kettle/shutdown.h>
 #include <kettle/signal.h>
 #include <kettle/stream.h>

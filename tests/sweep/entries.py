@@ -5,6 +5,9 @@
 usage: entries.py LIBRARY.so SWEEP-PROGRAM...
 
 The name of an entry is that of its function; more entries for the same one end in __VARIANT.
+
+waiting.txt beside this file names functions whose entry has yet to be written. They count as skipped; one
+that has an entry, or is gone, must be taken out of it.
 """
 
 import importlib.machinery
@@ -13,6 +16,7 @@ import os
 import subprocess
 import sys
 
+HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 ADVICE = """
 {symbol}: exported by libkettle, and in none of the sweeps.
@@ -44,12 +48,16 @@ def main():
     # What is not ours by name (gcov's, a sanitizer's) is the business of tools/check-exports.
     exported = {s for s in check_exports().exported(library) if s.startswith('kt_')}
     entered = set().union(*[entries(program) for program in programs])
-    for symbol in sorted(exported - entered):
+    with open(os.path.join(HERE, 'waiting.txt'), encoding='utf-8') as f:
+        waiting = set(f.read().split())
+    for symbol in sorted(exported - entered - waiting):
         print(ADVICE.format(symbol=symbol))
+    for symbol in sorted(waiting - (exported - entered)):
+        print(f'{symbol}: waits for its entry no longer; take it out of tests/sweep/waiting.txt')
     for symbol in sorted(entered - exported):
         print(f'{symbol}: has an entry in the sweeps, but libkettle does not export it; remove the entry')
-    failed = len(exported ^ entered)
-    print(f'{len(exported & entered)} passed, {failed} failed')
+    failed = len((exported ^ entered) ^ waiting)
+    print(f'{len(exported & entered)} passed, {failed} failed, {len(waiting)} skipped')
     return 1 if failed else 0
 
 
