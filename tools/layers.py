@@ -51,6 +51,7 @@ HEADERS = {
     'kettle.h': 'io',
     'process.h': 'io',
     'stream.h': 'io',
+    'stream_backend.h': 'io',
     'http.h': 'http',
     'jobs.h': 'jobs',
     'test.h': 'test',

@@ -1,105 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Streams: their life and their reading. */
+/* Streams: their life and their reading, whatever stands behind them. */
 
 #include "io/stream_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <kettle/memory.h>
-#include <netinet/in.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include "core/core.h"
 
 #define CAPACITY_MIN 4096
 #define SEPARATOR_MAX 16
 
-int kt__socket_flags(void)
-{
-    return SOCK_CLOEXEC | (kt__loop->driver->nonblocking ? SOCK_NONBLOCK : 0);
-}
-
 /* ---- Life ---------------------------------------------------------------------------------- */
 
-int kt__stream_new(int fd, kt_stream **ret_stream)
+int kt_stream_new(const kt_stream_backend *backend, void *object, kt_stream **ret_stream)
 {
-    kt_stream *s = kt_calloc(1, sizeof *s);
-    if (!s) {
-        close(fd);
-        return -ENOMEM;
-    }
-    s->fd = (kt__fd){.fd = fd, .is_socket = true};
-    *ret_stream = s;
-    return 0;
-}
-
-int kt_stream_from_fd(int fd, kt_stream **ret_stream)
-{
-    kt_task *self = kt__self("kt_stream_from_fd");
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
-        return kt_error_set(-EINVAL, "descriptor %d is a file or folder, not a stream", fd);
-    int type;
-    socklen_t size = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_STREAM)
-        return kt_error_set(-EINVAL, "descriptor %d is a socket of messages, not a stream", fd);
     kt_stream *s = kt_calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
-    int rc = kt__fd_open(self->loop, &s->fd, fd);
-    if (rc < 0) {
-        kt_free(s);
-        return rc;
-    }
+    s->backend = backend;
+    s->object = object;
     *ret_stream = s;
     return 0;
 }
 
-int kt_stream_pair(kt_stream *ret_streams[2])
+void *kt_stream_object(const kt_stream *s, const kt_stream_backend *backend)
 {
-    kt_task *self = kt__self("kt_stream_pair");
-    if (self->loop->simulated)
-        return kt_error_set(KT_ENOTSIM, "kt_stream_pair");
-    int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | kt__socket_flags(), 0, fds) < 0)
-        return -errno;
-    kt_stream *first = NULL;
-    int rc = kt__stream_new(fds[0], &first);
-    if (rc < 0) {
-        close(fds[1]);
-        return rc;
-    }
-    rc = kt__stream_new(fds[1], &ret_streams[1]);
-    if (rc < 0)
-        kt_stream_close(first);
-    else
-        ret_streams[0] = first;
-    return rc;
+    return s->backend == backend ? s->object : NULL;
+}
+
+int kt__stream_enter(kt_stream *s, kt_task **place)
+{
+    kt_task *self = kt__self("reading from or writing to a stream");
+    if (s->closing)
+        return KT_ECLOSED;
+    if (*place)
+        kt__misuse("a stream (%s): task '%s' %s it already", s->backend->name, kt_task_name(*place),
+                   place == &s->reader ? "reads from" : "writes to");
+    *place = self;
+    return 0;
 }
 
 void kt_stream_close(kt_stream *s)
 {
     if (!s)
         return;
-    kt__fd_close(&s->fd);
+    kt_task *self = kt__self("kt_stream_close");
+    s->closing = true;
+    s->backend->close(s->object);
+    kt_cancel_hold();
+    while (s->reader || s->writer)
+        kt__yield(self);
+    kt_cancel_unhold();
+    if (s->backend->free)
+        s->backend->free(s->object);
     kt_free(s->buffer);
     kt_free(s);
 }
 
+/* ---- Facts --------------------------------------------------------------------------------- */
+
 int kt_stream_fd(const kt_stream *s)
 {
-    return s->fd.fd;
+    return s->backend->fd ? s->backend->fd(s->object) : -1;
 }
 
 int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address, socklen_t *ret_size)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
-    if (getpeername(s->fd.fd, (struct sockaddr *)&address, &size) < 0)
+    if (getpeername(kt_stream_fd(s), (struct sockaddr *)&address, &size) < 0)
         return -errno;
     *ret_address = address;
     *ret_size = size;
@@ -108,16 +80,13 @@ int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address, soc
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-/* A read may end with KT_ECLOSED because another task has closed the stream: then s is gone, so a failed
- * read is passed on without another look at it. */
 static ssize_t read_some(kt_stream *s, void *bytes, size_t size)
 {
-    kt_task *self = kt__self("reading from a stream");
-    struct iovec piece = {.iov_base = bytes, .iov_len = size};
-    kt__op *op = kt__op_init(self, KT__OP_READ, &s->fd);
-    op->pieces = &piece;
-    op->count = 1;
-    ssize_t n = kt__op_run(self);
+    int rc = kt__stream_enter(s, &s->reader);
+    if (rc < 0)
+        return rc;
+    ssize_t n = s->backend->read(s->object, bytes, size);
+    s->reader = NULL;
     if (n == 0)
         s->at_end = true;
     return n;

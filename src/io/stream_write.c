@@ -3,7 +3,6 @@
 /* Streams: their writing. */
 
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "core/core.h"
 #include "io/stream_private.h"
@@ -43,32 +42,40 @@ static void advance(position *p, size_t written)
     p->offset = written;
 }
 
+/* What has ended in the middle can be followed by nothing. */
+static int begin_write(kt_stream *s)
+{
+    if (s->torn)
+        return kt_error_set(KT_EINVALIDSTATE, "an earlier write ended in the middle");
+    return kt__stream_enter(s, &s->writer);
+}
+
+static ssize_t write_window(kt_stream *s, const position *p)
+{
+    struct iovec window[WINDOW];
+    unsigned count = fill_window(p, window);
+    return count == 0 ? 0 : s->backend->writev(s->object, window, count);
+}
+
 int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count)
 {
-    kt_task *self = kt__self("writing to a stream");
-    struct iovec window[WINDOW];
     position p = {.piece = pieces, .left = count};
     bool begun = false;
     if (count > PIECES_MAX)
         return -EINVAL;
-    if (s->torn)
-        return kt_error_set(KT_EINVALIDSTATE, "an earlier write ended in the middle");
-    for (;;) {
-        kt__op *op = kt__op_init(self, KT__OP_WRITE, &s->fd);
-        op->pieces = window;
-        op->count = fill_window(&p, window);
-        if (op->count == 0)
-            return 0;
-        ssize_t n = kt__op_run(self);
-        if (n == KT_ECLOSED)
-            return KT_ECLOSED; /* s is gone */
-        if (n < 0) {
-            s->torn = begun || !kt_is_cancel((int)n);
-            return (int)n;
-        }
+    ssize_t n = begin_write(s);
+    if (n < 0)
+        return (int)n;
+    while ((n = write_window(s, &p)) > 0) {
         begun = true;
         advance(&p, (size_t)n);
     }
+    if (n == 0 && begun && s->backend->flush)
+        n = s->backend->flush(s->object);
+    s->writer = NULL;
+    if (n < 0)
+        s->torn = begun || !kt_is_cancel((int)n);
+    return (int)n;
 }
 
 int kt_stream_write(kt_stream *s, const void *bytes, size_t size)
@@ -79,5 +86,13 @@ int kt_stream_write(kt_stream *s, const void *bytes, size_t size)
 
 int kt_stream_shutdown_write(kt_stream *s)
 {
-    return shutdown(s->fd.fd, SHUT_WR) < 0 ? -errno : 0;
+    int rc = s->backend->shutdown_write(s->object);
+    if (rc < 0 || !s->backend->flush)
+        return rc;
+    rc = begin_write(s);
+    if (rc < 0)
+        return rc;
+    rc = s->backend->flush(s->object);
+    s->writer = NULL;
+    return rc;
 }
