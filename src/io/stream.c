@@ -12,6 +12,7 @@
 
 #define CAPACITY_MIN 4096
 #define SEPARATOR_MAX 16
+#define SEPARATORS_MAX 8
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
@@ -97,6 +98,16 @@ static size_t buffered(const kt_stream *s)
     return s->end - s->start;
 }
 
+kt_slice kt_stream_buffered(const kt_stream *s)
+{
+    return (kt_slice){s->buffer ? s->buffer + s->start : "", buffered(s)};
+}
+
+bool kt_stream_at_eof(const kt_stream *s)
+{
+    return s->at_end && buffered(s) == 0;
+}
+
 /* Room for at least one byte more behind `end`. */
 static int make_room(kt_stream *s)
 {
@@ -135,7 +146,7 @@ ssize_t kt_stream_fill(kt_stream *s, size_t have, size_t size_max, kt_slice *ret
             return n;
         s->end += (size_t)n;
     }
-    *ret_bytes = (kt_slice){s->buffer ? s->buffer + s->start : "", buffered(s)};
+    *ret_bytes = kt_stream_buffered(s);
     return (ssize_t)buffered(s);
 }
 
@@ -179,20 +190,39 @@ int kt_stream_read_exactly(kt_stream *s, void *buffer, size_t size)
     return 0;
 }
 
-/* 1: found, and how many bytes that is; 0: the end of file, with what is left. */
-static int find(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret_bytes)
+/* Where the separator that ends first ends, and which one that is, counted from 1; 0: there is none. `from`: no
+ * separator begins before. */
+static size_t find_end(kt_slice bytes, size_t from, const kt_slice *separators, size_t count, int *which)
 {
-    size_t have = 0;
-    kt_slice bytes = {s->buffer ? s->buffer + s->start : "", buffered(s)};
+    size_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *hit = memmem(bytes.data + from, bytes.size - from, separators[i].data, separators[i].size);
+        if (!hit)
+            continue;
+        size_t hit_end = (size_t)(hit - bytes.data) + separators[i].size;
+        if (end != 0 && (hit_end > end || (hit_end == end && separators[i].size >= separators[*which - 1].size)))
+            continue;
+        end = hit_end;
+        *which = (int)i + 1;
+    }
+    return end;
+}
+
+/* Which separator was found, with the bytes up to it; 0: the end of file, with what is left. */
+static int find(kt_stream *s, const kt_slice *separators, size_t count, size_t size_max, kt_slice *ret_bytes)
+{
+    size_t longest = 0, have = 0;
+    kt_slice bytes = kt_stream_buffered(s);
+    int which = 0;
+    for (size_t i = 0; i < count; i++)
+        longest = separators[i].size > longest ? separators[i].size : longest;
     for (;;) {
-        size_t from = have >= separator.size ? have - separator.size + 1 : 0;
+        size_t from = have >= longest ? have - longest + 1 : 0;
         size_t until = bytes.size < size_max ? bytes.size : size_max;
-        const char *hit = until > from ? memmem(bytes.data + from, until - from, separator.data,
-                                                separator.size)
-                                       : NULL;
-        if (hit) {
-            *ret_bytes = (kt_slice){bytes.data, (size_t)(hit - bytes.data) + separator.size};
-            return 1;
+        size_t end = from < until ? find_end((kt_slice){bytes.data, until}, from, separators, count, &which) : 0;
+        if (end > 0) {
+            *ret_bytes = (kt_slice){bytes.data, end};
+            return which;
         }
         if (bytes.size >= size_max)
             return kt_error_set(KT_ELIMIT, "no separator within %zu bytes", size_max);
@@ -207,25 +237,34 @@ static int find(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret
     }
 }
 
-int kt_stream_read_until(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret_bytes)
+int kt_stream_read_until_any(kt_stream *s, const kt_slice *separators, size_t count, size_t size_max,
+                             kt_slice *ret_bytes)
 {
-    if (separator.size == 0 || separator.size > SEPARATOR_MAX)
+    if (count == 0 || count > SEPARATORS_MAX)
         return -EINVAL;
+    for (size_t i = 0; i < count; i++)
+        if (separators[i].size == 0 || separators[i].size > SEPARATOR_MAX)
+            return -EINVAL;
     kt_slice bytes;
-    int rc = find(s, separator, size_max, &bytes);
+    int rc = find(s, separators, count, size_max, &bytes);
     if (rc < 0)
         return rc;
     if (rc == 0)
         return bytes.size == 0 ? 0 : kt_error_set(KT_EINCOMPLETE, "end of file before the separator");
     s->start += bytes.size;
     *ret_bytes = bytes;
-    return 1;
+    return rc;
+}
+
+int kt_stream_read_until(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret_bytes)
+{
+    return kt_stream_read_until_any(s, &separator, 1, size_max, ret_bytes);
 }
 
 int kt_stream_read_line(kt_stream *s, size_t size_max, kt_slice *ret_line)
 {
     kt_slice line;
-    int rc = find(s, (kt_slice){"\n", 1}, size_max, &line);
+    int rc = find(s, &(kt_slice){"\n", 1}, 1, size_max, &line);
     if (rc < 0 || (rc == 0 && line.size == 0))
         return rc;
     s->start += line.size;

@@ -84,6 +84,38 @@ int kt_stream_write(kt_stream *s, const void *bytes, size_t size)
     return kt_stream_writev(s, &piece, 1);
 }
 
+/* Kept bytes of a write that was cancelled go with the next one: so here the result wins. */
+ssize_t kt_stream_write_some(kt_stream *s, const void *bytes, size_t size)
+{
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+    if (size == 0)
+        return -EINVAL;
+    ssize_t n = begin_write(s);
+    if (n < 0)
+        return n;
+    n = s->backend->writev(s->object, &piece, 1);
+    int rc = n > 0 && s->backend->flush ? s->backend->flush(s->object) : 0;
+    s->writer = NULL;
+    if (rc < 0 && !kt_is_cancel(rc))
+        n = rc;
+    if (n < 0)
+        s->torn = !kt_is_cancel((int)n);
+    return n;
+}
+
+ssize_t kt_stream_write_nowait(kt_stream *s, const void *bytes, size_t size)
+{
+    if (size == 0)
+        return -EINVAL;
+    ssize_t n = begin_write(s);
+    if (n < 0)
+        return n;
+    n = s->backend->write_nowait ? s->backend->write_nowait(s->object, bytes, size) : 0;
+    s->writer = NULL;
+    s->torn = n < 0;
+    return n;
+}
+
 int kt_stream_shutdown_write(kt_stream *s)
 {
     int rc = s->backend->shutdown_write(s->object);
