@@ -59,6 +59,7 @@ HEADERS = {
     'server.h': 'io',
     'stream.h': 'io',
     'udp.h': 'io',
+    'stream_backend.h': 'io',
     'http.h': 'http',
     'jobs.h': 'jobs',
     'test.h': 'test',

@@ -35,6 +35,7 @@
 #include <kettle/shutdown.h>
 #include <kettle/signal.h>
 #include <kettle/stream.h>
+#include <kettle/stream_backend.h>
 #include <kettle/sync.h>
 #include <kettle/task.h>
 #include <kettle/thread.h>

@@ -2,7 +2,7 @@
 #ifndef KETTLE_STREAM_H
 #define KETTLE_STREAM_H
 
-/* Byte streams: TCP and Unix sockets, and the ends of pipes.
+/* Byte streams: TCP and Unix sockets, the ends of pipes, and pairs in memory; TLS (tls.h) is one more.
  *
  *     kt_auto(kt_stream) *s = NULL;
  *     int rc = kt_stream_connect("127.0.0.1", 7, &s);
@@ -14,8 +14,8 @@
  *
  * A stream has a read buffer; what a failed or cancelled read has received stays there for the next
  * one. One task may read while another writes; two readers, or two writers, at once are misuse.
- * Unless said otherwise, errors are the system's (-ECONNRESET, -EPIPE, ...), KT_ENOTSIM
- * under the simulated driver, and the cancellation's code. Every call with an I/O in it is a
+ * Unless said otherwise, errors are the system's (-ECONNRESET, -EPIPE, ...), KT_ENOTSIM for
+ * descriptors under the simulated driver, and the cancellation's code. Every call with an I/O in it is a
  * cancellation point, and lets others run now and then even if it never has to wait. */
 
 #include <kettle/address.h>
@@ -47,6 +47,29 @@ KT_API int kt_stream_from_fd(int fd, kt_stream **ret_stream) KT_CHECKED;
 /* Two connected streams in one process, both the caller's. -EMFILE, -ENFILE, -ENOMEM, KT_ENOTSIM. In a task;
  * does not suspend. Like socketpair(2). */
 KT_API int kt_stream_pair(kt_stream *ret_streams[2]) KT_CHECKED;
+
+/* ---- In memory ------------------------------------------------------------------------- */
+
+/* Two connected streams without descriptors, both the caller's, for tests and for protocols that have
+ * no socket; they work under every driver and behave as a socket pair does. At most capacity bytes (0 = 64
+ * KiB) wait in each direction; a writer that has filled it waits until half of it is free. Both ends belong to one
+ * loop. -ENOMEM. Does not suspend. */
+KT_API int kt_stream_memory_pair(size_t capacity, kt_stream *ret_streams[2]) KT_CHECKED;
+
+/* Feeds s, an end of a memory pair (any other stream is misuse), by hand: the bytes arrive as though its peer
+ * had written them. 0; KT_EFULL when there is no room for all of them, and then none was taken;
+ * KT_EINVALIDSTATE after an end or error. Does not suspend. In a task or a callback of
+ * the loop. Like StreamReader.feed_data. */
+KT_API int kt_stream_feed(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
+/* The peer has ended: s reads what is there, then 0. Again is allowed. Otherwise as kt_stream_feed. Like
+ * StreamReader.feed_eof. */
+KT_API void kt_stream_feed_end(kt_stream *s);
+
+/* The connection has broken with the error rc (negative): s reads what is there, then rc every
+ * time; writing to s fails with rc at once, and its peer's writes with -EPIPE. The first error counts. Otherwise as
+ * kt_stream_feed. Like StreamReader.set_exception, which outranks the bytes, however. */
+KT_API void kt_stream_feed_error(kt_stream *s, int rc);
 
 /* ---- Listening ------------------------------------------------------------------------- */
 
@@ -101,8 +124,14 @@ KT_API int kt_stream_read_exactly(kt_stream *s, void *buffer, size_t size) KT_CH
 KT_API int kt_stream_read_until(kt_stream *s, kt_slice separator, size_t size_max,
                                 kt_slice *ret_bytes) KT_CHECKED;
 
+/* The same for whichever of 1 to 8 separators ends first; of two that end at the same byte, the shorter. Returns
+ * which one, counted from 1. Otherwise as kt_stream_read_until. Like StreamReader.readuntil with a tuple (3.13). */
+KT_API int kt_stream_read_until_any(kt_stream *s, const kt_slice *separators, size_t count,
+                                    size_t size_max, kt_slice *ret_bytes) KT_CHECKED;
+
 /* Reads a line. *ret_line is without its "\n" or "\r\n"; a last line without an end counts. Otherwise as
- * kt_stream_read_until. Suspends. Like StreamReader.readline. */
+ * kt_stream_read_until. Suspends. Like StreamReader.readline, and iteration:
+ * while ((rc = kt_stream_read_line(s, 4096, &line)) > 0). */
 KT_API int kt_stream_read_line(kt_stream *s, size_t size_max, kt_slice *ret_line) KT_CHECKED;
 
 /* The layer below, for parsers that work in place: waits until the buffer holds more than `have`
@@ -113,6 +142,13 @@ KT_API ssize_t kt_stream_fill(kt_stream *s, size_t have, size_t size_max, kt_sli
 
 /* Takes size bytes (at most all) out of the buffer's front. Does not suspend. */
 KT_API void kt_stream_consume(kt_stream *s, size_t size);
+
+/* What is buffered, maybe nothing, valid until the next read. Does not suspend. */
+KT_API kt_slice kt_stream_buffered(const kt_stream *s);
+
+/* True when nothing is buffered and a read has met the end of file, so that every read to come returns 0.
+ * Does not suspend. Like StreamReader.at_eof. */
+KT_API bool kt_stream_at_eof(const kt_stream *s);
 
 /* ---- Writing --------------------------------------------------------------------------- */
 
@@ -127,10 +163,18 @@ KT_API int kt_stream_write(kt_stream *s, const void *bytes, size_t size) KT_CHEC
  * At most 1024 pieces (-EINVAL). */
 KT_API int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count) KT_CHECKED;
 
+/* Writes at least one byte and at most size: the number. -EINVAL for size 0. Cancelled: nothing was
+ * written, and the stream is as it was. Otherwise as kt_stream_write. Like send(2). */
+KT_API ssize_t kt_stream_write_some(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
+/* Writes what can be written without waiting: the number of bytes, 0 when there is no room. Otherwise as
+ * kt_stream_write_some. Does not suspend. */
+KT_API ssize_t kt_stream_write_nowait(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
 /* ---- Ending ---------------------------------------------------------------------------- */
 
-/* Tells the peer that no more bytes come; reading goes on. Does not suspend. Like
- * StreamWriter.write_eof, shutdown(2). */
+/* Tells the peer that no more bytes come; reading goes on. Does not suspend, TLS excepted, where it
+ * is a write. Like StreamWriter.write_eof, shutdown(2). */
 KT_API int kt_stream_shutdown_write(kt_stream *s) KT_CHECKED;
 
 /* Closes and frees; NULL is allowed. A task that still reads or writes on it gets KT_ECLOSED.
@@ -139,10 +183,10 @@ KT_API void kt_stream_close(kt_stream *s);
 
 /* ---- Facts ----------------------------------------------------------------------------- */
 
-/* The descriptor, still the stream's. */
+/* The descriptor, still the stream's; under TLS that of the connection beneath; -1 in memory. */
 KT_API int kt_stream_fd(const kt_stream *s);
 
-/* The peer's address; 0 or the error of getpeername(2). */
+/* The peer's address; 0 or the error of getpeername(2), -EBADF in memory. */
 KT_API int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address,
                           socklen_t *ret_size) KT_CHECKED;
 

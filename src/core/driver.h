@@ -87,6 +87,10 @@ kt__op *kt__op_init(struct kt_task *self, int kind, kt__fd *fd);
  * then it has had no effect; or KT_ECLOSED, and then fd is gone; or KT_ENOTSIM. */
 ssize_t kt__op_run(struct kt_task *self);
 
+/* Before input or output without a driver: a cancellation point, and now and then a turn for the others. 0
+ * or a cancellation's code. */
+int kt__op_turn(struct kt_task *self);
+
 /* By the drivers: the operation has ended. */
 void kt__op_done(struct kt_loop *l, kt__op *op, ssize_t result);
 

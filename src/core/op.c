@@ -117,6 +117,11 @@ void kt__op_done(kt_loop *l, kt__op *op, ssize_t result)
     kt__wake(t, (int)result);
 }
 
+int kt__op_turn(kt_task *self)
+{
+    return self->code || ++self->loop->io_streak >= STREAK_MAX ? kt__yield(self) : 0;
+}
+
 /* ---- The system calls ---------------------------------------------------------------------- */
 
 static ssize_t attempt_write(const kt__op *op)
