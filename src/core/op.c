@@ -32,13 +32,13 @@ static void op_cancel(kt_task *t)
 
 /* No `raced`: what the kernel has done stays done, and the cancellation shows at the next call. */
 static const kt__wait waits[] = {
-    [KT__OP_READ] = {"bytes to read", op_cancel, NULL, NULL},
-    [KT__OP_WRITE] = {"room to write", op_cancel, NULL, NULL},
-    [KT__OP_ACCEPT] = {"a connection", op_cancel, NULL, NULL},
-    [KT__OP_CONNECT] = {"connect", op_cancel, NULL, NULL},
-    [KT__OP_POLL] = {"a descriptor", op_cancel, NULL, NULL},
-    [KT__OP_RECEIVE] = {"a message", op_cancel, NULL, NULL},
-    [KT__OP_SEND] = {"room to send", op_cancel, NULL, NULL},
+    [KT__OP_READ] = {.what = "bytes to read", .cancel = op_cancel},
+    [KT__OP_WRITE] = {.what = "room to write", .cancel = op_cancel},
+    [KT__OP_ACCEPT] = {.what = "a connection", .cancel = op_cancel},
+    [KT__OP_CONNECT] = {.what = "connect", .cancel = op_cancel},
+    [KT__OP_POLL] = {.what = "a descriptor", .cancel = op_cancel},
+    [KT__OP_RECEIVE] = {.what = "a message", .cancel = op_cancel},
+    [KT__OP_SEND] = {.what = "room to send", .cancel = op_cancel},
 };
 
 kt__op *kt__op_init(kt_task *self, int kind, kt__fd *fd)

@@ -15,7 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 #define THREADS_LIMIT 32u
 #define QUEUE_LIMIT 65536u
@@ -475,7 +475,10 @@ int kt_thread_pool_open(const kt_thread_pool_options *options, kt_thread_pool **
     const kt_thread_pool_options defaults = {0};
     if (!kt__loop)
         return kt_error_set(KT_ENOTRUNNING, "kt_thread_pool_open outside kt_run");
-    return pool_open(kt__loop, options ? options : &defaults, ret_pool);
+    int rc = pool_open(kt__loop, options ? options : &defaults, ret_pool);
+    if (rc == 0)
+        kt__opened(*ret_pool, "a thread pool", KT__SITE, NULL);
+    return rc;
 }
 
 void kt_thread_pool_shutdown(kt_thread_pool *p, bool immediate)
@@ -498,6 +501,7 @@ void kt_thread_pool_close(kt_thread_pool *p)
     kt_task *self = kt__self("kt_thread_pool_close");
     if (p->closers.first)
         kt__misuse("kt_thread_pool_close: another task closes this pool already");
+    kt__closed(p, "a thread pool");
     kt_thread_pool_shutdown(p, false);
     kt_cancel_hold();
     if (p->unfinished > 0)

@@ -7,7 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 #include "io/socket.h"
 #include "io/stream_private.h"
 
@@ -73,6 +73,8 @@ int kt_stream_connect(const char *host, uint16_t port, kt_stream **ret_stream)
             break;
         describe(rc, &found->items[i]);
     }
+    if (rc >= 0)
+        kt__opened(*ret_stream, "a stream", KT__SITE, NULL);
     return rc;
 }
 
@@ -86,5 +88,8 @@ int kt_stream_connect_unix(const char *path, kt_stream **ret_stream)
     if (rc < 0)
         return rc;
     rc = connect_to(self, &a, ret_stream);
-    return rc < 0 ? describe(rc, &a) : 0;
+    if (rc < 0)
+        return describe(rc, &a);
+    kt__opened(*ret_stream, "a stream", KT__SITE, NULL);
+    return 0;
 }

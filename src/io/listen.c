@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 #include "io/socket.h"
 #include "io/stream_private.h"
 
@@ -107,7 +107,11 @@ int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
         if (rc == 0)
             break;
     }
-    return rc < 0 ? rc : listener_new(fd, family, ret_listener);
+    if (rc == 0)
+        rc = listener_new(fd, family, ret_listener);
+    if (rc == 0)
+        kt__opened(*ret_listener, "a listener", KT__SITE, NULL);
+    return rc;
 }
 
 /* ---- Unix sockets -------------------------------------------------------------------------- */
@@ -168,6 +172,7 @@ int kt_listen_unix(const char *path, const kt_listen_options *options, kt_listen
             unlink(path); /* that bind has made, just now */
         return kt_error_set(rc, "listen on unix:%s: %s", path, kt_strerror(rc));
     }
+    kt__opened(l, "a listener", KT__SITE, NULL);
     *ret_listener = kt_steal(l);
     return 0;
 }
@@ -183,6 +188,7 @@ void kt_listener_close(kt_listener *l)
 {
     if (!l)
         return;
+    kt__closed(l, "a listener");
     remove_file(l);
     l->closed = true;
     kt_cancel_hold();
@@ -245,5 +251,8 @@ int kt_listener_accept(kt_listener *l, kt_stream **ret_stream)
     const int on = 1;
     if (family != AF_UNIX) /* a peer that is gone already shows at the first read */
         (void)setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return kt__stream_new((int)fd, ret_stream);
+    int rc = kt__stream_new((int)fd, ret_stream);
+    if (rc == 0)
+        kt__opened(*ret_stream, "a stream", KT__SITE, NULL);
+    return rc;
 }

@@ -8,7 +8,7 @@
 #include <kettle/memory.h>
 #include <sys/socket.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 #define CAPACITY_MIN 4096
 #define SEPARATOR_MAX 16
@@ -49,6 +49,7 @@ void kt_stream_close(kt_stream *s)
     if (!s)
         return;
     kt_task *self = kt__self("kt_stream_close");
+    kt__closed(s, "a stream");
     s->closing = true;
     s->backend->close(s->object);
     kt_cancel_hold();

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 #include "io/stream_private.h"
 
 int kt__socket_flags(void)
@@ -126,6 +126,7 @@ int kt_stream_from_fd(int fd, kt_stream **ret_stream)
         kt_free(s);
         return rc;
     }
+    kt__opened(s, "a stream", KT__SITE, NULL);
     *ret_stream = s;
     return 0;
 }
@@ -145,9 +146,12 @@ int kt_stream_pair(kt_stream *ret_streams[2])
         return rc;
     }
     rc = kt__stream_new(fds[1], &ret_streams[1]);
-    if (rc < 0)
+    if (rc < 0) {
         kt_stream_close(first);
-    else
-        ret_streams[0] = first;
-    return rc;
+        return rc;
+    }
+    ret_streams[0] = first;
+    for (int i = 0; i < 2; i++)
+        kt__opened(ret_streams[i], "a stream", KT__SITE, NULL);
+    return 0;
 }

@@ -281,6 +281,23 @@ TEST_WITH(what_was_opened_and_not_closed_is_reported_with_its_place, KT_TEST_NO_
     CHECK(!was_logged("a session"));
 }
 
+static int leaves_pool(void *arg)
+{
+    kt_thread_pool *closed, *open;
+    (void)arg;
+    sure(kt_thread_pool_open(NULL, &closed));
+    sure(kt_thread_pool_open(NULL, &open));
+    kt_thread_pool_close(closed);
+    return 0;
+}
+
+TEST_WITH(a_pool_that_is_left_open_is_reported_with_its_place, KT_TEST_NO_LOOP)
+{
+    CHECK_OK(run_watched(leaves_pool, NULL));
+    CHECK_EQ(count_logged("a thread pool, made at leaves_pool"), 1);
+    CHECK_EQ(count_logged("was never closed"), 1);
+}
+
 /* ---- Circles -------------------------------------------------------------------------------- */
 
 static int awaits(void *arg)

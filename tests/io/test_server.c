@@ -301,7 +301,9 @@ TEST_WITH(a_stop_cancels_those_left_after_the_grace, KT_TEST_REAL_TIME)
     log g = {0, 0, 0};
     kt_auto(kt_server) *server = start(sleeps, &g, NULL);
     kt_auto(kt_stream) *a = client_of(server);
+    (void)a; /* held open */
     kt_auto(kt_stream) *b = client_of(server);
+    (void)b; /* held open */
     wait_begun(&g, 2);
     kt_time start = kt_now();
     CHECK_EQ(kt_server_stop(server, KT_MS(20)), 2);
@@ -321,6 +323,7 @@ TEST_WITH(a_cancellation_cuts_the_grace_short, KT_TEST_REAL_TIME)
     log g = {0, 0, 0};
     kt_auto(kt_server) *server = start(sleeps, &g, NULL);
     kt_auto(kt_stream) *s = client_of(server);
+    (void)s; /* held open */
     wait_begun(&g, 1);
     kt_task *t = spawn(stops_with_much_grace, server, 0);
     turns(5);
@@ -336,6 +339,7 @@ TEST_WITH(a_server_may_be_freed_at_any_moment, KT_TEST_REAL_TIME)
         log g = {0, 0, 0};
         kt_server *server = start(i % 2 ? sleeps : echo, &g, NULL);
         kt_auto(kt_stream) *s = client_of(server);
+        (void)s; /* held open */
         for (int j = 0; j < i; j++)
             CHECK_OK(kt_sleep(0));
         kt_server_free(server);
@@ -400,6 +404,7 @@ TEST_WITH(a_handler_may_close_its_server, KT_TEST_REAL_TIME)
     CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
     CHECK_OK(kt_server_start(l, NULL, closes_its_server, &server, &server));
     kt_auto(kt_stream) *s = client_of(server);
+    (void)s; /* held open */
     CHECK_OK(kt_server_wait_closed(server));
 }
 
