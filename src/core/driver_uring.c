@@ -117,8 +117,8 @@ static void prepare(struct io_uring_sqe *sqe, kt__op *op)
     case KT__OP_RECEIVE:
         io_uring_prep_recvmsg(sqe, fd, &op->message, 0);
         break;
-    case KT__OP_SEND:
-        io_uring_prep_sendmsg(sqe, fd, &op->message, MSG_NOSIGNAL);
+    case KT__OP_SEND: /* a try anew, the kernel would send what the refused one left: nothing */
+        io_uring_prep_sendmsg(sqe, fd, &op->message, MSG_DONTWAIT | MSG_NOSIGNAL);
         break;
     default:
         io_uring_prep_poll_add(sqe, fd, (unsigned)op->events);

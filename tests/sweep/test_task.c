@@ -298,6 +298,18 @@ SWEEP(kt_callback_pending, PLAIN)
     CHECK(!SWEPT(kt_callback_pending, (&c)));
 }
 
+SWEEP(kt_callback_when, PLAIN)
+{
+    kt_auto(kt_callback) c = KT_CALLBACK_INIT;
+    kt_time when = kt_now() + KT_S(1);
+    int called = 0;
+    CHECK_EQ(SWEPT(kt_callback_when, (&c)), 0);
+    kt_call_at(&c, when, note, &called);
+    CHECK_EQ(SWEPT(kt_callback_when, (&c)), when);
+    CHECK(kt_callback_cancel(&c));
+    CHECK_EQ(SWEPT(kt_callback_when, (&c)), 0);
+}
+
 /* ---- Futures ------------------------------------------------------------------------------- */
 
 static int awaits_future(void *arg)
