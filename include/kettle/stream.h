@@ -30,10 +30,26 @@ typedef struct kt_listener kt_listener;
 
 /* ---- Connecting ------------------------------------------------------------------------ */
 
-/* Connects over TCP to a host name or address. Names are looked up off the loop; the addresses are
- * tried in order. The caller owns *ret_stream. KT_ENAME (the detail says why), or the last address's
- * error. Cancelled: nothing is left open. Suspends. Like asyncio.open_connection. */
+/* Connects over TCP to a host name or address. Names are looked up off the loop. Of several addresses
+ * IPv6 and IPv4 are tried in turns, the next when one has failed or after a delay, while the others go
+ * on; the first that answers is taken, and the others are closed (RFC 8305, "happy eyeballs"). The
+ * caller owns *ret_stream. KT_ENAME (the detail says why), or the error of the address that failed last.
+ * Cancelled: nothing is left open. Suspends. Like asyncio.open_connection. */
 KT_API int kt_stream_connect(const char *host, uint16_t port, kt_stream **ret_stream) KT_CHECKED;
+
+/* All zero means the defaults. */
+typedef struct kt_connect_options {
+    kt_time attempt_delay;  /* before the next address is tried too; 0 = 250 ms, KT_FOREVER = only when
+                             * one has failed */
+    int family;             /* AF_INET or AF_INET6; 0 = both */
+    const char *local_host; /* to connect from; NULL = the system's choice */
+    uint16_t local_port;    /* 0 = any */
+} kt_connect_options;
+
+/* The same with options; NULL options mean the defaults. -EADDRINUSE, -EADDRNOTAVAIL: of the local
+ * address (the detail names it). Like loop.create_connection. */
+KT_API int kt_stream_connect_with(const char *host, uint16_t port, const kt_connect_options *options,
+                                  kt_stream **ret_stream) KT_CHECKED;
 
 /* Connects to a Unix socket; a path that begins with '@' is in the abstract namespace.
  * -ENAMETOOLONG over 107 bytes. Suspends. Like asyncio.open_unix_connection, unix(7). */
