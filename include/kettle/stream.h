@@ -143,6 +143,20 @@ KT_API int kt_stream_write(kt_stream *s, const void *bytes, size_t size) KT_CHEC
  * At most 1024 pieces (-EINVAL). */
 KT_API int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count) KT_CHECKED;
 
+enum {
+    KT_SENDFILE_NO_FALLBACK = 1, /* fail where the system cannot do it, instead of copying */
+};
+
+/* Sends `count` bytes of a file from `offset` on, or what there is up to its end if that is less (count
+ * -1: all of it), without copying them through the program where the system can do that. The file
+ * stays the caller's, its own position is not touched; reading it is done on the pool, so that a slow
+ * disk stops nobody. How many bytes were sent; -EINVAL for a negative offset, -EBADF, -EISDIR, -ESPIPE for
+ * what is no regular file, -EIO, ...; -EOPNOTSUPP with KT_SENDFILE_NO_FALLBACK; otherwise as
+ * kt_stream_write, also after a cancellation, which waits for the read under way. Suspends. Like
+ * loop.sendfile, sendfile(2). */
+KT_API ssize_t kt_stream_sendfile(kt_stream *s, int fd, int64_t offset, int64_t count,
+                                  unsigned flags) KT_CHECKED;
+
 /* ---- Ending ---------------------------------------------------------------------------- */
 
 /* Tells the peer that no more bytes come; reading goes on. Does not suspend. Like
