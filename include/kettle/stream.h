@@ -70,11 +70,14 @@ typedef struct kt_listen_options {
     int backlog;       /* 0 = 4096, cut by the system to net.core.somaxconn */
     bool reuse_port;   /* SO_REUSEPORT: several listeners share the port */
     mode_t unix_mode;  /* of the socket's file; 0 = 0600 */
+    bool keep_alive;   /* SO_KEEPALIVE on connections: peers that vanished are noticed, see tcp(7) */
 } kt_listen_options;
 
-/* Listens on an address ("127.0.0.1", "::1", a name); port 0 picks one (see kt_listener_port).
- * NULL options mean the defaults. KT_ENAME, -EADDRINUSE (the detail names the address), ... Suspends
- * only to look a name up. Like asyncio.start_server. */
+/* Listens on an address ("127.0.0.1", "::1"), on every address that a name has, at most 32, or on all
+ * interfaces of both families (NULL or ""); always one port. Port 0 picks one that is free on all (see
+ * kt_listener_port). Addresses that this machine has not are left out, unless it has none. NULL options
+ * mean the defaults. KT_ENAME, -EADDRINUSE (the detail names the address), ... Suspends only to
+ * look a name up. Like asyncio.start_server. */
 KT_API int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
                      kt_listener **ret_listener) KT_CHECKED;
 
@@ -92,6 +95,11 @@ KT_API int kt_listener_accept(kt_listener *l, kt_stream **ret_stream) KT_CHECKED
 
 /* The bound TCP port, 0 for Unix sockets. */
 KT_API uint16_t kt_listener_port(const kt_listener *l);
+
+/* How many addresses it listens on, and what they are: 0, or -EINVAL for an index beyond. Like
+ * Server.sockets. */
+KT_API size_t kt_listener_count(const kt_listener *l);
+KT_API int kt_listener_address(const kt_listener *l, size_t index, kt_address *ret_address) KT_CHECKED;
 
 /* Stops listening and frees it; NULL is allowed. A task that waits in accept gets KT_ECLOSED.
  * Suspends at most to end that accept; a cancellation is held back. */

@@ -208,10 +208,10 @@ TEST_WITH(a_local_address_that_is_not_ours_is_told, KT_TEST_REAL_TIME)
 {
     kt_auto(kt_listener) *l = listener("127.0.0.1");
     kt_stream *s = NULL;
-    const kt_connect_options from_far = {.local_host = "192.0.2.1"};
+    const kt_connect_options from_far = {.local_host = "198.51.100.1"};
     const kt_connect_options other_family = {.local_host = "::1"};
     CHECK_ERR(kt_stream_connect_with("127.0.0.1", kt_listener_port(l), &from_far, &s), -EADDRNOTAVAIL);
-    CHECK_STR(kt_error_detail(), "bind to 192.0.2.1:0: Cannot assign requested address");
+    CHECK_STR(kt_error_detail(), "bind to 198.51.100.1:0: Cannot assign requested address");
     CHECK_ERR(kt_stream_connect_with("127.0.0.1", kt_listener_port(l), &other_family, &s), KT_ENAME);
 }
 
@@ -247,6 +247,82 @@ TEST_WITH(every_allocation_of_a_connect_to_many_may_fail, KT_TEST_REAL_TIME)
     for (uint64_t nth = 1;; nth++) {
         kt_test_fail_allocation(nth);
         int rc = connects(NULL);
+        bool failed = kt_test_allocation_failed();
+        kt_test_fail_allocation(0);
+        CHECK(rc == 0 || (failed && rc == -ENOMEM));
+        if (!failed)
+            break;
+        CHECK_LT(nth, 100);
+    }
+}
+
+/* ---- Listening on all of them ------------------------------------------------------------ */
+
+/* Connects to the host and accepts; the near end's peer is the far end's own address. */
+static void talk(kt_listener *l, const char *host)
+{
+    kt_auto(pair) p = {NULL, NULL};
+    char byte;
+    CHECK_OK(kt_stream_connect(host, kt_listener_port(l), &p.near));
+    CHECK_OK(kt_listener_accept(l, &p.far));
+    say(p.far, "x");
+    CHECK_EQ(kt_stream_read(p.near, &byte, 1), 1);
+    say(p.near, "y");
+    CHECK_EQ(kt_stream_read(p.far, &byte, 1), 1);
+}
+
+TEST_WITH(a_listener_has_every_address_of_its_name_once, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_listener) *l = NULL;
+    kt_address a;
+    char text[64], expected[64];
+    answer_with("127.0.0.1", 0);
+    answer_with("198.51.100.1", 0); /* not ours */
+    answer_with("127.0.0.2", 0);
+    answer_with("127.0.0.1", 0);
+    CHECK_OK(kt_listen("many", 0, NULL, &l));
+    CHECK_EQ(kt_listener_count(l), 2);
+    for (int i = 0; i < 3; i++) {
+        talk(l, "127.0.0.1");
+        talk(l, "127.0.0.2");
+    }
+    CHECK_OK(kt_listener_address(l, 1, &a));
+    kt_address_format(&a.any, a.size, text, sizeof text);
+    snprintf(expected, sizeof expected, "127.0.0.2:%u", kt_listener_port(l));
+    CHECK_STR(text, expected);
+    CHECK_ERR(kt_listener_address(l, 2, &a), -EINVAL);
+}
+
+TEST_WITH(a_name_without_an_address_of_ours_cannot_be_listened_on, KT_TEST_REAL_TIME)
+{
+    kt_listener *l = NULL;
+    answer_with("198.51.100.1", 0);
+    answer_with("198.51.100.2", 0);
+    CHECK_ERR(kt_listen("many", 0, NULL, &l), -EADDRNOTAVAIL);
+    CHECK(l == NULL);
+}
+
+TEST_WITH(one_address_in_use_is_enough_to_fail, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_listener) *first = listener("127.0.0.2");
+    kt_listener *l = NULL;
+    char expected[80];
+    answer_with("127.0.0.1", kt_listener_port(first));
+    answer_with("127.0.0.2", kt_listener_port(first));
+    CHECK_ERR(kt_listen("many", 1, NULL, &l), -EADDRINUSE);
+    snprintf(expected, sizeof expected, "listen on 127.0.0.2:%u: Address already in use",
+             kt_listener_port(first));
+    CHECK_STR(kt_error_detail(), expected);
+}
+
+TEST_WITH(every_allocation_of_a_listen_on_many_may_fail, KT_TEST_REAL_TIME)
+{
+    answer_with("127.0.0.1", 0);
+    answer_with("127.0.0.2", 0);
+    for (uint64_t nth = 1;; nth++) {
+        kt_auto(kt_listener) *l = NULL;
+        kt_test_fail_allocation(nth);
+        int rc = kt_listen("many", 0, NULL, &l);
         bool failed = kt_test_allocation_failed();
         kt_test_fail_allocation(0);
         CHECK(rc == 0 || (failed && rc == -ENOMEM));

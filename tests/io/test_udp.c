@@ -114,7 +114,7 @@ TEST_WITH(a_local_address_can_be_chosen, KT_TEST_REAL_TIME)
     kt_auto(kt_udp) *other = NULL;
     kt_address a = local_of(server), b;
     const kt_udp_options from_2 = {.local_host = "127.0.0.2"};
-    const kt_udp_options from_far = {.local_host = "192.0.2.1"};
+    const kt_udp_options from_far = {.local_host = "198.51.100.1"};
     CHECK_OK(kt_udp_connect("127.0.0.1", kt_address_port(&a), &from_2, &client));
     b = local_of(client);
     CHECK_EQ(ntohl(b.in.sin_addr.s_addr), 0x7f000002);
