@@ -40,7 +40,7 @@ KT_API int kt_stream_connect(const char *host, uint16_t port, kt_stream **ret_st
 /* All zero means the defaults. */
 typedef struct kt_connect_options {
     kt_time attempt_delay;  /* before the next address is tried too; 0 = 250 ms, KT_FOREVER = only when
-                             * one has failed */
+                             * one has failed, below 0 = all at once */
     int family;             /* AF_INET or AF_INET6; 0 = both */
     const char *local_host; /* to connect from; NULL = the system's choice */
     uint16_t local_port;    /* 0 = any */

@@ -199,6 +199,57 @@ TEST_WITH(a_transfer_may_be_cancelled_or_closed_at_any_moment, KT_TEST_REAL_TIME
     close(file);
 }
 
+static int waits_for_a_byte(void *fd)
+{
+    char byte;
+    return (int)read(*(int *)fd, &byte, 1); /* on a thread */
+}
+
+KT_FN(occupies_the_thread, a, struct { int *fd; })
+{
+    return kt_thread_run(waits_for_a_byte, a->fd, 0);
+}
+
+KT_FN(closes, a, struct { kt_stream *s; })
+{
+    kt_stream_close(a->s);
+    return 0;
+}
+
+static int closes_behind_a_thread(void *arg)
+{
+    kt_auto(pair) p = pair_open();
+    int file = file_of(10), fd = kt_stream_fd(p.near), pipes[2];
+    (void)arg;
+    CHECK_EQ(pipe2(pipes, O_CLOEXEC), 0);
+    kt_task *blocker = spawn(KT_WITH(occupies_the_thread, &pipes[0]));
+    turns(2);
+    kt_task *sender = spawn(KT_WITH(sends, p.near, file));
+    turns(2); /* it waits for the only thread */
+    kt_task *closer = spawn(KT_WITH(closes, kt_steal(p.near)));
+    turns(4);
+    CHECK(!kt_task_done(closer));
+    CHECK_GE(fcntl(fd, F_GETFD), 0);
+    CHECK_EQ(write(pipes[1], "x", 1), 1);
+    CHECK_ERR(kt_task_join(sender), KT_ECLOSED);
+    CHECK_OK(kt_task_join(closer));
+    CHECK_EQ(fcntl(fd, F_GETFD), -1);
+    CHECK_EQ(kt_task_join(blocker), 1);
+    for (int i = 0; i < 2; i++)
+        close(pipes[i]);
+    close(file);
+    return 0;
+}
+
+TEST_WITH(a_descriptor_stays_open_as_long_as_a_thread_may_use_it, KT_TEST_NO_LOOP)
+{
+    const kt_options one_thread = {.driver = KT_DRIVER_AUTO, .threads_max = 1};
+    const char *driver = getenv("KETTLE_DRIVER");
+    if (driver && strcmp(driver, "sim") == 0)
+        kt_test_skip("needs real descriptors, and KETTLE_DRIVER is sim");
+    CHECK_OK(kt_run_with(&one_thread, closes_behind_a_thread, NULL, 0));
+}
+
 TEST_DIES(a_second_writer_meanwhile_is_misuse, KT_TEST_REAL_TIME, "writes to it already")
 {
     pair p = pair_open();
