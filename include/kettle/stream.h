@@ -30,10 +30,26 @@ typedef struct kt_listener kt_listener;
 
 /* ---- Connecting ------------------------------------------------------------------------ */
 
-/* Connects over TCP to a host name or address. Names are looked up off the loop; the addresses are
- * tried in order. The caller owns *ret_stream. KT_ENAME (the detail says why), or the last address's
- * error. Cancelled: nothing is left open. Suspends. Like asyncio.open_connection. */
+/* Connects over TCP to a host name or address. Names are looked up off the loop. Of several addresses
+ * IPv6 and IPv4 are tried in turns, the next when one has failed or after a delay, while the others go
+ * on; the first that answers is taken, and the others are closed (RFC 8305, "happy eyeballs"). The
+ * caller owns *ret_stream. KT_ENAME (the detail says why), or the error of the address that failed last.
+ * Cancelled: nothing is left open. Suspends. Like asyncio.open_connection. */
 KT_API int kt_stream_connect(const char *host, uint16_t port, kt_stream **ret_stream) KT_CHECKED;
+
+/* All zero means the defaults. */
+typedef struct kt_connect_options {
+    kt_time attempt_delay;  /* before the next address is tried too; 0 = 250 ms, KT_FOREVER = only when
+                             * one has failed, below 0 = all at once */
+    int family;             /* AF_INET or AF_INET6; 0 = both */
+    const char *local_host; /* to connect from; NULL = the system's choice */
+    uint16_t local_port;    /* 0 = any */
+} kt_connect_options;
+
+/* The same with options; NULL options mean the defaults. -EADDRINUSE, -EADDRNOTAVAIL: of the local
+ * address (the detail names it). Like loop.create_connection. */
+KT_API int kt_stream_connect_with(const char *host, uint16_t port, const kt_connect_options *options,
+                                  kt_stream **ret_stream) KT_CHECKED;
 
 /* Connects to a Unix socket; a path that begins with '@' is in the abstract namespace.
  * -ENAMETOOLONG over 107 bytes. Suspends. Like asyncio.open_unix_connection, unix(7). */
@@ -77,11 +93,14 @@ typedef struct kt_listen_options {
     int backlog;       /* 0 = 4096, cut by the system to net.core.somaxconn */
     bool reuse_port;   /* SO_REUSEPORT: several listeners share the port */
     mode_t unix_mode;  /* of the socket's file; 0 = 0600 */
+    bool keep_alive;   /* SO_KEEPALIVE on connections: peers that vanished are noticed, see tcp(7) */
 } kt_listen_options;
 
-/* Listens on an address ("127.0.0.1", "::1", a name); port 0 picks one (see kt_listener_port).
- * NULL options mean the defaults. KT_ENAME, -EADDRINUSE (the detail names the address), ... Suspends
- * only to look a name up. Like asyncio.start_server. */
+/* Listens on an address ("127.0.0.1", "::1"), on every address that a name has, at most 32, or on all
+ * interfaces of both families (NULL or ""); always one port. Port 0 picks one that is free on all (see
+ * kt_listener_port). Addresses that this machine has not are left out, unless it has none. NULL options
+ * mean the defaults. KT_ENAME, -EADDRINUSE (the detail names the address), ... Suspends only to
+ * look a name up. Like asyncio.start_server. */
 KT_API int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
                      kt_listener **ret_listener) KT_CHECKED;
 
@@ -99,6 +118,11 @@ KT_API int kt_listener_accept(kt_listener *l, kt_stream **ret_stream) KT_CHECKED
 
 /* The bound TCP port, 0 for Unix sockets. */
 KT_API uint16_t kt_listener_port(const kt_listener *l);
+
+/* How many addresses it listens on, and what they are: 0, or -EINVAL for an index beyond. Like
+ * Server.sockets. */
+KT_API size_t kt_listener_count(const kt_listener *l);
+KT_API int kt_listener_address(const kt_listener *l, size_t index, kt_address *ret_address) KT_CHECKED;
 
 /* Stops listening and frees it; NULL is allowed. A task that waits in accept gets KT_ECLOSED.
  * Suspends at most to end that accept; a cancellation is held back. */
@@ -170,6 +194,20 @@ KT_API ssize_t kt_stream_write_some(kt_stream *s, const void *bytes, size_t size
 /* Writes what can be written without waiting: the number of bytes, 0 when there is no room. Otherwise as
  * kt_stream_write_some. Does not suspend. */
 KT_API ssize_t kt_stream_write_nowait(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
+enum {
+    KT_SENDFILE_NO_FALLBACK = 1, /* fail where the system cannot do it, instead of copying */
+};
+
+/* Sends `count` bytes of a file from `offset` on, or what there is up to its end if that is less (count
+ * -1: all of it), without copying them through the program where the system can do that. The file
+ * stays the caller's, its own position is not touched; reading it is done on the pool, so that a slow
+ * disk stops nobody. How many bytes were sent; -EINVAL for a negative offset, -EBADF, -EISDIR, -ESPIPE for
+ * what is no regular file, -EIO, ...; -EOPNOTSUPP with KT_SENDFILE_NO_FALLBACK; otherwise as
+ * kt_stream_write, also after a cancellation, which waits for the read under way. Suspends. Like
+ * loop.sendfile, sendfile(2). */
+KT_API ssize_t kt_stream_sendfile(kt_stream *s, int fd, int64_t offset, int64_t count,
+                                  unsigned flags) KT_CHECKED;
 
 /* ---- Ending ---------------------------------------------------------------------------- */
 

@@ -254,6 +254,16 @@ int kt__resolve_port(const char *host, uint16_t port, const kt_resolve_options *
     return kt_resolve(host, service, options, ret_addresses);
 }
 
+int kt__resolve_local(const char *host, uint16_t port, int family, int type, kt_address *ret_local)
+{
+    const kt_resolve_options o = {.family = family, .type = type, .flags = AI_PASSIVE};
+    kt_auto(kt_addresses) *found = NULL;
+    int rc = kt__resolve_port(host, port, &o, &found);
+    if (rc == 0)
+        *ret_local = found->items[0];
+    return rc;
+}
+
 /* ---- Addresses to names -------------------------------------------------------------------- */
 
 static void ask_name(lookup *l)

@@ -101,10 +101,12 @@ static int connection_begin(kt_task *self, kt_server *s, kt_stream *stream)
     return kt_task_result(c->task);
 }
 
+/* Once: a handler that cleans up after the first request must not be disturbed by another. */
 static void cancel_connections(kt_server *s)
 {
     for (connection *c = s->connections; c; c = c->next)
-        kt_task_cancel(c->task);
+        if (c->task->requests == 0)
+            kt_task_cancel(c->task);
 }
 
 /* ---- The keeper ---------------------------------------------------------------------------- */
@@ -145,7 +147,7 @@ static int keep(void *arg)
         kt_error_unhandled(rc, "the server accepts no more");
     kt_cancel_hold(); /* nobody but us frees what they leave */
     kt_server_close(s);
-    if (kt_is_cancel(rc))
+    if (kt_is_cancel(rc)) /* the loop ends, and did not know one that the last accept has brought */
         cancel_connections(s);
     while (s->count > 0) {
         kt_event_clear(&s->changed);

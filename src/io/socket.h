@@ -10,4 +10,8 @@
 int kt__resolve_port(const char *host, uint16_t port, const kt_resolve_options *options,
                      kt_addresses **ret_addresses) KT_CHECKED;
 
+/* Looks up where a socket of a family is to be bound: the host's first address, or any (NULL). */
+int kt__resolve_local(const char *host, uint16_t port, int family, int type,
+                      kt_address *ret_local) KT_CHECKED;
+
 #endif

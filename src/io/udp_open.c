@@ -171,16 +171,6 @@ int kt_udp_bind(const char *host, uint16_t port, const kt_udp_options *options, 
     return rc;
 }
 
-/* The first local address of the peer's family. */
-static int local_for(const kt_address *peer, const kt_udp_options *o, kt_address *ret_local)
-{
-    kt_auto(kt_addresses) *found = NULL;
-    int rc = find(o->local_host, o->local_port, peer->any.sa_family, true, &found);
-    if (rc == 0)
-        *ret_local = found->items[0];
-    return rc;
-}
-
 int kt_udp_connect(const char *host, uint16_t port, const kt_udp_options *options, kt_udp **ret_udp)
 {
     const kt_task *self = kt__self("kt_udp_connect");
@@ -194,7 +184,9 @@ int kt_udp_connect(const char *host, uint16_t port, const kt_udp_options *option
         return rc;
     for (size_t i = 0; i < found->count; i++) {
         kt_address local;
-        rc = has_local ? local_for(&found->items[i], &o, &local) : 0;
+        rc = has_local ? kt__resolve_local(o.local_host, o.local_port, found->items[i].any.sa_family,
+                                           SOCK_DGRAM, &local)
+                       : 0;
         if (kt_is_cancel(rc))
             return rc;
         if (rc < 0)

@@ -372,6 +372,72 @@ TEST_WITH(a_forgotten_server_ends_with_the_loop, KT_TEST_NO_LOOP)
     kt_free(server); /* too late for kt_server_free, which needs the loop */
 }
 
+KT_FN(leaves_a_server_that_accepts, a, struct {
+    kt_server **ret_server;
+    int turns;
+})
+{
+    static log g;
+    kt_address to;
+    *a->ret_server = start(sleeps, &g, NULL);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_OK(kt_sleep(KT_MS(1)));
+    CHECK_OK(kt_address_parse("127.0.0.1", kt_listener_port(kt_server_listener(*a->ret_server)), &to));
+    CHECK_EQ(connect(fd, &to.any, to.size), 0);
+    for (int i = 0; i < a->turns; i++)
+        CHECK_OK(kt_sleep(0));
+    close(fd);
+    return 0;
+}
+
+/* The accept may win over the cancellation, and its connection be younger than that: when the loop asks the
+ * system in the last turn of main, which is one of these. */
+TEST_WITH(a_connection_younger_than_the_loops_end_ends_too, KT_TEST_NO_LOOP)
+{
+    const kt_options real = {.driver = KT_DRIVER_AUTO};
+    const char *driver = getenv("KETTLE_DRIVER");
+    kt_server *server = NULL;
+    if (driver && strcmp(driver, "sim") == 0)
+        kt_test_skip("needs real descriptors, and KETTLE_DRIVER is sim");
+    kt_time start = kt_now();
+    for (int turns = 0; turns < 150; turns++) {
+        CHECK_OK(kt_run_with(&real, KT_WITH(leaves_a_server_that_accepts, &server, turns)));
+        kt_free(server);
+    }
+    CHECK_LT(kt_now() - start, KT_S(20));
+}
+
+/* Needs its time to clean up, and is asked once only. */
+static int cleans_up(kt_stream *s, void *arg)
+{
+    log *g = arg;
+    (void)s;
+    g->begun++;
+    int rc = kt_sleep(KT_S(30));
+    (void)kt_cancel_catch();
+    g->last = kt_sleep(KT_MS(20));
+    g->ended++;
+    return rc;
+}
+
+static int stops_at_once(void *server)
+{
+    return kt_server_stop(server, 0);
+}
+
+TEST_WITH(a_handler_is_cancelled_once_only, KT_TEST_REAL_TIME)
+{
+    log g = {0, 0, -1};
+    kt_auto(kt_server) *server = start(cleans_up, &g, NULL);
+    kt_auto(kt_stream) *s = client_of(server);
+    wait_begun(&g, 1);
+    kt_task *first = spawn(stops_at_once, server, 0);
+    turns(3);
+    CHECK_EQ(kt_server_stop(server, 0), 1);
+    CHECK_EQ(kt_task_join(first), 1);
+    CHECK_EQ(g.last, 0);
+}
+
 static int frees_its_server(kt_stream *s, void *arg)
 {
     (void)s;
