@@ -430,6 +430,7 @@ TEST_WITH(a_handler_is_cancelled_once_only, KT_TEST_REAL_TIME)
     log g = {0, 0, -1};
     kt_auto(kt_server) *server = start(cleans_up, &g, NULL);
     kt_auto(kt_stream) *s = client_of(server);
+    (void)s; /* held open */
     wait_begun(&g, 1);
     kt_task *first = spawn(stops_at_once, server, 0);
     turns(3);
