@@ -4,7 +4,8 @@
 prefix ?= /usr/local
 jobs := $(shell nproc)
 
-.PHONY: run test bench check-asan check-tsan check-valgrind check-kill9 check-fuzz coverage install clean help
+.PHONY: run test bench check-asan check-tsan check-valgrind check-sweeps check-seeds check-kill9 check-fuzz \
+	coverage install clean help
 
 # Build, and serve the job system on http://127.0.0.1:8000 until Ctrl-C.
 run: build/build.ninja
@@ -39,6 +40,17 @@ check-tsan:
 check-valgrind:
 	tools/install-deps build test
 	tools/run-tests valgrind
+
+# Every public function cancelled, and without memory, at every point, in SEEDS (100) orders.
+check-sweeps:
+	tools/install-deps build test
+	KETTLE_SWEEP_SEEDS=$(or $(SEEDS),100) tools/run-tests sweeps
+
+# What is promised in any order of the tasks, in SEEDS (20000) orders, each of them twice.
+check-seeds:
+	tools/install-deps build test
+	KETTLE_TEST_SEEDS=$(or $(SEEDS),20000) tools/run-tests gcc --only core-seeds --only core-seeds_sync \
+	    --only core-seeds_tasks --only core-seeds_pattern
 
 # 10,000 jobs, and ten times kill -9 of their server.
 check-kill9: build/build.ninja

@@ -29,6 +29,7 @@ static void close_db(void *resource, void *arg)
 
 KT_FN(query, a, struct {
     kt_resource_pool *db;
+    kt_time start;
     int number;
 })
 {
@@ -36,7 +37,7 @@ KT_FN(query, a, struct {
     int rc = kt_resource_pool_acquire(a->db, &lease);
     if (rc < 0)
         return rc;
-    printf("%lld s: query %d on connection %d\n", (long long)(kt_now() / KT_S(1)), a->number,
+    printf("%lld s: query %d on connection %d\n", (long long)((kt_now() - a->start) / KT_S(1)), a->number,
            *(int *)lease.resource);
     return kt_sleep(KT_S(2)); /* the lease ends with the scope, whatever happens */
 }
@@ -44,6 +45,7 @@ KT_FN(query, a, struct {
 static int program(void *arg)
 {
     int made = 0;
+    kt_time start = kt_now();
     (void)arg;
     kt_auto(kt_resource_pool) db = {
         .create = connect_db, .destroy = close_db, .arg = &made, .max = 2};
@@ -52,7 +54,7 @@ static int program(void *arg)
         return rc;
     kt_auto(kt_group) queries = KT_GROUP_INIT;
     for (int i = 1; rc == 0 && i <= 5; i++)
-        rc = kt_group_spawn(&queries, KT_WITH(query, .db = &db, .number = i));
+        rc = kt_group_spawn(&queries, KT_WITH(query, .db = &db, .start = start, .number = i));
     return kt_group_join(&queries, rc);
 }
 

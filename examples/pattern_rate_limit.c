@@ -7,13 +7,14 @@
 
 KT_FN(call_service, a, struct {
     kt_rate *limit;
+    kt_time start;
     int number;
 })
 {
     int rc = kt_rate_acquire(a->limit);
     if (rc < 0)
         return rc;
-    printf("%lld s: call %d\n", (long long)(kt_now() / KT_S(1)), a->number);
+    printf("%lld s: call %d\n", (long long)((kt_now() - a->start) / KT_S(1)), a->number);
     return kt_sleep(KT_MS(100));
 }
 
@@ -22,9 +23,10 @@ static int client(void *arg)
     (void)arg;
     kt_auto(kt_rate) limit = KT_RATE_INIT(3, KT_S(2));
     kt_auto(kt_group) calls = KT_GROUP_INIT;
+    kt_time start = kt_now();
     int rc = 0;
     for (int i = 0; rc == 0 && i < 12; i++)
-        rc = kt_group_spawn(&calls, KT_WITH(call_service, .limit = &limit, .number = i));
+        rc = kt_group_spawn(&calls, KT_WITH(call_service, &limit, start, .number = i));
     return kt_group_join(&calls, rc);
 }
 

@@ -21,13 +21,14 @@ static int client(void *arg)
     (void)arg;
     kt_retry tries = {.attempts = 4};
     int rc, attempt = 0;
+    kt_time start = kt_now();
     do {
         rc = fetch(++attempt);
         if (rc < 0)
-            printf("%.1f s: %s\n", (double)kt_now() / KT_S(1), kt_error_detail());
+            printf("%.1f s: %s\n", (double)(kt_now() - start) / KT_S(1), kt_error_detail());
     } while (kt_retry_wait(&tries, &rc));
     if (rc >= 0)
-        printf("%.1f s: status %d after %u failures\n", (double)kt_now() / KT_S(1), rc,
+        printf("%.1f s: status %d after %u failures\n", (double)(kt_now() - start) / KT_S(1), rc,
                tries.failures);
     return rc;
 }

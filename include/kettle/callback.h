@@ -59,6 +59,10 @@ KT_API bool kt_callback_cancel(kt_callback *c);
 /* Will it be called? */
 KT_API bool kt_callback_pending(const kt_callback *c);
 
+/* The time of one that kt_call_later or kt_call_at has started and that is pending; otherwise 0. Like
+ * TimerHandle.when. */
+KT_API kt_time kt_callback_when(const kt_callback *c);
+
 /* Cancels it. For kt_auto. */
 static inline void kt_callback_cleanup(kt_callback *c)
 {

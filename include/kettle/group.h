@@ -30,10 +30,10 @@ typedef struct kt_group {
     uint8_t state;
     char *detail;           /* the first failure in words */
     kt_task *ended;         /* children to which there are handles */
-    uintptr_t reserved[1];
+    struct kt__failures *failures;
 } kt_group;
 
-#define KT_GROUP_INIT {{NULL, NULL, 0, 0, 0}, NULL, NULL, 0, 0, 0, 0, NULL, NULL, {0}}
+#define KT_GROUP_INIT {{NULL, NULL, 0, 0, 0, false}, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL}
 
 /* Spawns a child (see kt_spawn for the argument). Returns 0, -ENOMEM, or KT_ESIBLING when the group
  * is ending. By the owner or a child. Does not suspend. Like TaskGroup.create_task. */
@@ -51,11 +51,52 @@ KT_API int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT_
  * the next suspending call. The group can be used again. Suspends. */
 KT_API int kt_group_join(kt_group *g, int rc) KT_CHECKED;
 
-/* Asks all children to stop, without an error for anyone. Does not suspend. */
+/* Ends the group early, without an error for anyone: asks all children to stop and makes the owner's
+ * suspending calls return KT_ESIBLING, up to the join, which then returns 0 unless the body or a child has
+ * failed or a cancellation came from outside. Again does nothing. On a group without a child it takes effect
+ * at the first spawn, which fails with KT_ESIBLING; a join before that, or one that is over, forgets it. By any
+ * task of the loop, or a callback. Does not suspend. Like TaskGroup.cancel (3.15). */
 KT_API void kt_group_cancel(kt_group *g);
 
 /* Cancels and joins what is left. Suspends; a cancellation is held back. For kt_auto. */
 KT_API void kt_group_cleanup(kt_group *g);
+
+/* ---- All failures of a group ------------------------------------------------------------ */
+
+/* The code that a join returns is that of one failure; here are all, in the order in which they came, the
+ * body's own last. (asyncio raises them as an ExceptionGroup.)
+ *
+ *     rc = kt_group_join(&g, rc);
+ *     kt_failures all = kt_group_failures();
+ *     for (size_t i = 0; rc < 0 && i < all.count; i++)
+ *         printf("%s: %s (%s)\n", all.items[i].name, kt_strerror(all.items[i].rc), all.items[i].detail);
+ */
+typedef struct kt_failures {
+    const struct kt_failure *items;
+    size_t count; /* of items, at most KT_GROUP_FAILURES_MAX */
+    size_t total; /* failures that there were */
+} kt_failures;
+
+typedef struct kt_failure {
+    int rc;
+    const char *name;   /* of the child, or of the owner; NULL if memory was short */
+    const char *detail; /* in words, or NULL */
+    kt_failures inner;  /* if it came from a group inside: that group's list; else empty */
+} kt_failure;
+
+#define KT_GROUP_FAILURES_MAX 64
+
+/* The failures of the group that the running task has joined last with kt_group_join; none if all went
+ * well. A task that is awaited or joined and returns its group's code brings that list along. Valid
+ * until the task's next join of a group or of such a task, or its end. Without memory entries are missing.
+ * Does not suspend. */
+KT_API kt_failures kt_group_failures(void);
+
+/* Calls fn for each failure with code rc (0: with any), those of inner groups in their place instead of the
+ * entry that stands for them, and returns how many there were. NULL only counts: what is
+ * left over after the codes that one handles is the rest of an `except*`. Does not suspend itself. */
+KT_API size_t kt_failures_each(kt_failures f, int rc, void (*fn)(const kt_failure *failure, void *arg),
+                               void *arg);
 
 /* ---- Gather ---------------------------------------------------------------------------- */
 
@@ -74,6 +115,12 @@ typedef struct kt_job {
  * all with ret_rcs, of the first without. -ENOMEM: none was started. Suspends. Like asyncio.gather,
  * with and without return_exceptions. */
 KT_API int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[]) KT_CHECKED;
+
+/* The same over tasks that run already, which stay the caller's: also after a cancellation or a failure
+ * they are to be joined or detached, and nobody may join one while the call waits. One that is in the
+ * array twice is waited for and cancelled once, and its result stands at both positions. A cancellation is
+ * passed on to all. -ENOMEM: nothing was waited for. Suspends unless n is 0. Like asyncio.gather given tasks. */
+KT_API int kt_gather_tasks(kt_task *const tasks[], size_t n, int ret_rcs[]) KT_CHECKED;
 
 KT_END
 

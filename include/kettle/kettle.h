@@ -5,6 +5,7 @@
 /* All of libkettle: the runtime and its input and output. HTTP, jobs and the test kit have libraries
  * and headers of their own (http.h, jobs.h, test.h). */
 
+#include <kettle/address.h>
 #include <kettle/base.h>
 #include <kettle/breaker.h>
 #include <kettle/broadcast.h>
@@ -13,7 +14,9 @@
 #include <kettle/callback.h>
 #include <kettle/context.h>
 #include <kettle/coroutine.h>
+#include <kettle/debug.h>
 #include <kettle/error.h>
+#include <kettle/exit_stack.h>
 #include <kettle/future.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
@@ -24,15 +27,21 @@
 #include <kettle/process.h>
 #include <kettle/process_pool.h>
 #include <kettle/queue.h>
+#include <kettle/race.h>
 #include <kettle/rate.h>
+#include <kettle/remote.h>
 #include <kettle/retry.h>
+#include <kettle/select.h>
+#include <kettle/server.h>
 #include <kettle/shutdown.h>
 #include <kettle/signal.h>
 #include <kettle/stream.h>
+#include <kettle/stream_backend.h>
 #include <kettle/sync.h>
 #include <kettle/task.h>
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
+#include <kettle/udp.h>
 #include <kettle/wait.h>
 
 #endif

@@ -33,6 +33,23 @@ enum {
  * loop.add_reader, see poll(2). */
 KT_API int kt_fd_wait(int fd, int events) KT_CHECKED;
 
+/* Calls fn(arg) for as long as descriptor fd is ready for `event`, KT_READABLE or KT_WRITABLE (errors and
+ * hang-ups count as both), in a callback of its own for each turn of the loop: level-triggered, so fn need not
+ * take all that is there. It may find nothing: another callback of the same turn can have been quicker. A
+ * descriptor has one function for each direction; watching again replaces it at once. fn runs outside any
+ * task, with the context values of whoever set it, must not suspend, and may watch, unwatch and close.
+ *
+ * The descriptor stays the caller's, is not changed (O_NONBLOCK is the caller's affair), and is unwatched
+ * before it is closed. Nobody else may wait on it: -EEXIST, or misuse once that is noticed later. What is
+ * still watched when the loop ends is unwatched. 0; -EBADF, -ENOMEM, KT_ENOTSIM, or KT_ENOTRUNNING outside a
+ * loop; a watch that is to be replaced then stays. Does not suspend. For foreign libraries (libcurl,
+ * libpq). Like loop.add_reader and add_writer. */
+KT_API int kt_fd_watch(int fd, int event, void (*fn)(void *arg), void *arg) KT_CHECKED;
+
+/* Ends a watch: from now on its function is not called. False if there was none. Does not suspend. Like
+ * loop.remove_reader and remove_writer. */
+KT_API bool kt_fd_unwatch(int fd, int event);
+
 KT_END
 
 #endif

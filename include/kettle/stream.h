@@ -2,7 +2,7 @@
 #ifndef KETTLE_STREAM_H
 #define KETTLE_STREAM_H
 
-/* Byte streams: TCP and Unix sockets, and the ends of pipes.
+/* Byte streams: TCP and Unix sockets, the ends of pipes, and pairs in memory; TLS (tls.h) is one more.
  *
  *     kt_auto(kt_stream) *s = NULL;
  *     int rc = kt_stream_connect("127.0.0.1", 7, &s);
@@ -14,10 +14,11 @@
  *
  * A stream has a read buffer; what a failed or cancelled read has received stays there for the next
  * one. One task may read while another writes; two readers, or two writers, at once are misuse.
- * Unless said otherwise, errors are the system's (-ECONNRESET, -EPIPE, ...), KT_ENOTSIM
- * under the simulated driver, and the cancellation's code. Every call with an I/O in it is a
+ * Unless said otherwise, errors are the system's (-ECONNRESET, -EPIPE, ...), KT_ENOTSIM for
+ * descriptors under the simulated driver, and the cancellation's code. Every call with an I/O in it is a
  * cancellation point, and lets others run now and then even if it never has to wait. */
 
+#include <kettle/address.h>
 #include <kettle/task.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -29,10 +30,26 @@ typedef struct kt_listener kt_listener;
 
 /* ---- Connecting ------------------------------------------------------------------------ */
 
-/* Connects over TCP to a host name or address. Names are looked up off the loop; the addresses are
- * tried in order. The caller owns *ret_stream. KT_ENAME (the detail says why), or the last address's
- * error. Cancelled: nothing is left open. Suspends. Like asyncio.open_connection. */
+/* Connects over TCP to a host name or address. Names are looked up off the loop. Of several addresses
+ * IPv6 and IPv4 are tried in turns, the next when one has failed or after a delay, while the others go
+ * on; the first that answers is taken, and the others are closed (RFC 8305, "happy eyeballs"). The
+ * caller owns *ret_stream. KT_ENAME (the detail says why), or the error of the address that failed last.
+ * Cancelled: nothing is left open. Suspends. Like asyncio.open_connection. */
 KT_API int kt_stream_connect(const char *host, uint16_t port, kt_stream **ret_stream) KT_CHECKED;
+
+/* All zero means the defaults. */
+typedef struct kt_connect_options {
+    kt_time attempt_delay;  /* before the next address is tried too; 0 = 250 ms, KT_FOREVER = only when
+                             * one has failed, below 0 = all at once */
+    int family;             /* AF_INET or AF_INET6; 0 = both */
+    const char *local_host; /* to connect from; NULL = the system's choice */
+    uint16_t local_port;    /* 0 = any */
+} kt_connect_options;
+
+/* The same with options; NULL options mean the defaults. -EADDRINUSE, -EADDRNOTAVAIL: of the local
+ * address (the detail names it). Like loop.create_connection. */
+KT_API int kt_stream_connect_with(const char *host, uint16_t port, const kt_connect_options *options,
+                                  kt_stream **ret_stream) KT_CHECKED;
 
 /* Connects to a Unix socket; a path that begins with '@' is in the abstract namespace.
  * -ENAMETOOLONG over 107 bytes. Suspends. Like asyncio.open_unix_connection, unix(7). */
@@ -47,17 +64,43 @@ KT_API int kt_stream_from_fd(int fd, kt_stream **ret_stream) KT_CHECKED;
  * does not suspend. Like socketpair(2). */
 KT_API int kt_stream_pair(kt_stream *ret_streams[2]) KT_CHECKED;
 
+/* ---- In memory ------------------------------------------------------------------------- */
+
+/* Two connected streams without descriptors, both the caller's, for tests and for protocols that have
+ * no socket; they work under every driver and behave as a socket pair does. At most capacity bytes (0 = 64
+ * KiB) wait in each direction; a writer that has filled it waits until half of it is free. Both ends belong to one
+ * loop. -ENOMEM. Does not suspend. */
+KT_API int kt_stream_memory_pair(size_t capacity, kt_stream *ret_streams[2]) KT_CHECKED;
+
+/* Feeds s, an end of a memory pair (any other stream is misuse), by hand: the bytes arrive as though its peer
+ * had written them. 0; KT_EFULL when there is no room for all of them, and then none was taken;
+ * KT_EINVALIDSTATE after an end or error. Does not suspend. In a task or a callback of
+ * the loop. Like StreamReader.feed_data. */
+KT_API int kt_stream_feed(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
+/* The peer has ended: s reads what is there, then 0. Again is allowed. Otherwise as kt_stream_feed. Like
+ * StreamReader.feed_eof. */
+KT_API void kt_stream_feed_end(kt_stream *s);
+
+/* The connection has broken with the error rc (negative): s reads what is there, then rc every
+ * time; writing to s fails with rc at once, and its peer's writes with -EPIPE. The first error counts. Otherwise as
+ * kt_stream_feed. Like StreamReader.set_exception, which outranks the bytes, however. */
+KT_API void kt_stream_feed_error(kt_stream *s, int rc);
+
 /* ---- Listening ------------------------------------------------------------------------- */
 
 typedef struct kt_listen_options {
     int backlog;       /* 0 = 4096, cut by the system to net.core.somaxconn */
     bool reuse_port;   /* SO_REUSEPORT: several listeners share the port */
     mode_t unix_mode;  /* of the socket's file; 0 = 0600 */
+    bool keep_alive;   /* SO_KEEPALIVE on connections: peers that vanished are noticed, see tcp(7) */
 } kt_listen_options;
 
-/* Listens on an address ("127.0.0.1", "::1", a name); port 0 picks one (see kt_listener_port).
- * NULL options mean the defaults. KT_ENAME, -EADDRINUSE (the detail names the address), ... Suspends
- * only to look a name up. Like asyncio.start_server. */
+/* Listens on an address ("127.0.0.1", "::1"), on every address that a name has, at most 32, or on all
+ * interfaces of both families (NULL or ""); always one port. Port 0 picks one that is free on all (see
+ * kt_listener_port). Addresses that this machine has not are left out, unless it has none. NULL options
+ * mean the defaults. KT_ENAME, -EADDRINUSE (the detail names the address), ... Suspends only to
+ * look a name up. Like asyncio.start_server. */
 KT_API int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
                      kt_listener **ret_listener) KT_CHECKED;
 
@@ -75,6 +118,11 @@ KT_API int kt_listener_accept(kt_listener *l, kt_stream **ret_stream) KT_CHECKED
 
 /* The bound TCP port, 0 for Unix sockets. */
 KT_API uint16_t kt_listener_port(const kt_listener *l);
+
+/* How many addresses it listens on, and what they are: 0, or -EINVAL for an index beyond. Like
+ * Server.sockets. */
+KT_API size_t kt_listener_count(const kt_listener *l);
+KT_API int kt_listener_address(const kt_listener *l, size_t index, kt_address *ret_address) KT_CHECKED;
 
 /* Stops listening and frees it; NULL is allowed. A task that waits in accept gets KT_ECLOSED.
  * Suspends at most to end that accept; a cancellation is held back. */
@@ -100,8 +148,14 @@ KT_API int kt_stream_read_exactly(kt_stream *s, void *buffer, size_t size) KT_CH
 KT_API int kt_stream_read_until(kt_stream *s, kt_slice separator, size_t size_max,
                                 kt_slice *ret_bytes) KT_CHECKED;
 
+/* The same for whichever of 1 to 8 separators ends first; of two that end at the same byte, the shorter. Returns
+ * which one, counted from 1. Otherwise as kt_stream_read_until. Like StreamReader.readuntil with a tuple (3.13). */
+KT_API int kt_stream_read_until_any(kt_stream *s, const kt_slice *separators, size_t count,
+                                    size_t size_max, kt_slice *ret_bytes) KT_CHECKED;
+
 /* Reads a line. *ret_line is without its "\n" or "\r\n"; a last line without an end counts. Otherwise as
- * kt_stream_read_until. Suspends. Like StreamReader.readline. */
+ * kt_stream_read_until. Suspends. Like StreamReader.readline, and iteration:
+ * while ((rc = kt_stream_read_line(s, 4096, &line)) > 0). */
 KT_API int kt_stream_read_line(kt_stream *s, size_t size_max, kt_slice *ret_line) KT_CHECKED;
 
 /* The layer below, for parsers that work in place: waits until the buffer holds more than `have`
@@ -112,6 +166,13 @@ KT_API ssize_t kt_stream_fill(kt_stream *s, size_t have, size_t size_max, kt_sli
 
 /* Takes size bytes (at most all) out of the buffer's front. Does not suspend. */
 KT_API void kt_stream_consume(kt_stream *s, size_t size);
+
+/* What is buffered, maybe nothing, valid until the next read. Does not suspend. */
+KT_API kt_slice kt_stream_buffered(const kt_stream *s);
+
+/* True when nothing is buffered and a read has met the end of file, so that every read to come returns 0.
+ * Does not suspend. Like StreamReader.at_eof. */
+KT_API bool kt_stream_at_eof(const kt_stream *s);
 
 /* ---- Writing --------------------------------------------------------------------------- */
 
@@ -126,10 +187,32 @@ KT_API int kt_stream_write(kt_stream *s, const void *bytes, size_t size) KT_CHEC
  * At most 1024 pieces (-EINVAL). */
 KT_API int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count) KT_CHECKED;
 
+/* Writes at least one byte and at most size: the number. -EINVAL for size 0. Cancelled: nothing was
+ * written, and the stream is as it was. Otherwise as kt_stream_write. Like send(2). */
+KT_API ssize_t kt_stream_write_some(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
+/* Writes what can be written without waiting: the number of bytes, 0 when there is no room. Otherwise as
+ * kt_stream_write_some. Does not suspend. */
+KT_API ssize_t kt_stream_write_nowait(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
+enum {
+    KT_SENDFILE_NO_FALLBACK = 1, /* fail where the system cannot do it, instead of copying */
+};
+
+/* Sends `count` bytes of a file from `offset` on, or what there is up to its end if that is less (count
+ * -1: all of it), without copying them through the program where the system can do that. The file
+ * stays the caller's, its own position is not touched; reading it is done on the pool, so that a slow
+ * disk stops nobody. How many bytes were sent; -EINVAL for a negative offset, -EBADF, -EISDIR, -ESPIPE for
+ * what is no regular file, -EIO, ...; -EOPNOTSUPP with KT_SENDFILE_NO_FALLBACK; otherwise as
+ * kt_stream_write, also after a cancellation, which waits for the read under way. Suspends. Like
+ * loop.sendfile, sendfile(2). */
+KT_API ssize_t kt_stream_sendfile(kt_stream *s, int fd, int64_t offset, int64_t count,
+                                  unsigned flags) KT_CHECKED;
+
 /* ---- Ending ---------------------------------------------------------------------------- */
 
-/* Tells the peer that no more bytes come; reading goes on. Does not suspend. Like
- * StreamWriter.write_eof, shutdown(2). */
+/* Tells the peer that no more bytes come; reading goes on. Does not suspend, TLS excepted, where it
+ * is a write. Like StreamWriter.write_eof, shutdown(2). */
 KT_API int kt_stream_shutdown_write(kt_stream *s) KT_CHECKED;
 
 /* Closes and frees; NULL is allowed. A task that still reads or writes on it gets KT_ECLOSED.
@@ -138,17 +221,12 @@ KT_API void kt_stream_close(kt_stream *s);
 
 /* ---- Facts ----------------------------------------------------------------------------- */
 
-/* The descriptor, still the stream's. */
+/* The descriptor, still the stream's; under TLS that of the connection beneath; -1 in memory. */
 KT_API int kt_stream_fd(const kt_stream *s);
 
-/* The peer's address; 0 or the error of getpeername(2). */
+/* The peer's address; 0 or the error of getpeername(2), -EBADF in memory. */
 KT_API int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address,
                           socklen_t *ret_size) KT_CHECKED;
-
-/* Writes "127.0.0.1:80", "[::1]:80" or "unix:/path" into text (64 bytes are enough for TCP; cut and
- * terminated). */
-KT_API void kt_address_format(const struct sockaddr *address, socklen_t address_size, char *text,
-                              size_t text_size);
 
 static inline void kt_stream_cleanup(kt_stream **s)
 {

@@ -20,10 +20,16 @@
 
 KT_BEGIN
 
-/* Private: tasks that wait, in order. */
+/* Private: tasks that wait, in order; and a task's place in such a line. */
 typedef struct kt__waiters {
-    kt_task *first, *last;
+    struct kt__waiter *first, *last;
 } kt__waiters;
+
+typedef struct kt__waiter {
+    struct kt__waiter *next, *prev;
+    kt__waiters *line; /* in which it is, or NULL */
+    kt_task *task;
+} kt__waiter;
 
 /* ---- Lock (asyncio.Lock) --------------------------------------------------------------- */
 
@@ -73,14 +79,15 @@ typedef struct kt_semaphore {
     unsigned value;
     unsigned bound; /* 0: none */
     kt__waiters waiters;
-    uintptr_t reserved[1];
+    unsigned given; /* permits of waiters that have not run since */
+    unsigned reserved[1];
 } kt_semaphore;
 
-#define KT_SEMAPHORE_INIT(permits) {(permits), 0, {NULL, NULL}, {0}}
+#define KT_SEMAPHORE_INIT(permits) {(permits), 0, {NULL, NULL}, 0, {0}}
 
 /* One that is never released more often than it was acquired: that is misuse. Like
  * asyncio.BoundedSemaphore. */
-#define KT_BOUNDED_SEMAPHORE_INIT(permits) {(permits), (permits), {NULL, NULL}, {0}}
+#define KT_BOUNDED_SEMAPHORE_INIT(permits) {(permits), (permits), {NULL, NULL}, 0, {0}}
 
 /* Takes a permit, waiting for one. 0, or the cancellation's code (then none is taken). Suspends. */
 KT_API int kt_semaphore_acquire(kt_semaphore *s) KT_CHECKED;
@@ -131,30 +138,32 @@ KT_API void kt_condition_notify_all(kt_condition *c);
 
 /* ---- Barrier (asyncio.Barrier) --------------------------------------------------------- */
 
-/* Lets tasks go on when `parties` of them have arrived; then it is ready for the next round. */
+/* Lets tasks go on when `parties` of them have arrived. Once the last of these has left it is ready for the
+ * next round; who comes in between waits for that. */
 typedef struct kt_barrier {
     unsigned parties;
-    bool broken;
+    uint8_t state; /* filling, draining, resetting, broken */
     kt__waiters waiters;
-    unsigned waiting;
+    unsigned inside; /* arrived, and not left yet */
     uintptr_t reserved[1];
 } kt_barrier;
 
-#define KT_BARRIER_INIT(parties) {(parties), false, {NULL, NULL}, 0, {0}}
+#define KT_BARRIER_INIT(parties) {(parties), 0, {NULL, NULL}, 0, {0}}
 
-/* Waits for the others. How many were waiting when the caller came, 0 to parties - 1 (so two get the same
+/* Waits for the others. How many were inside when the caller came, 0 to parties - 1 (so two get the same
  * number where a waiter was cancelled in between); the last to arrive does not wait. KT_EBROKEN when
- * the barrier is broken or reset meanwhile, or the cancellation's code: then one more is needed.
- * Suspends. */
+ * the barrier is broken or reset before the caller has left it, or the cancellation's code: then one more
+ * is needed. Suspends. */
 KT_API int kt_barrier_wait(kt_barrier *b) KT_CHECKED;
 
-/* Sends all who wait away with KT_EBROKEN, and begins anew, mended if it was broken. */
+/* Sends all who are inside away with KT_EBROKEN, and begins anew when they have left, mended if it was
+ * broken. Does not suspend. */
 KT_API void kt_barrier_reset(kt_barrier *b);
 
-/* The same, and nobody can wait any more until a reset. */
+/* The same, and nobody can wait any more until a reset. Does not suspend. */
 KT_API void kt_barrier_abort(kt_barrier *b);
 
-/* Tasks that wait now. */
+/* Tasks that wait now for others; 0 while a round is being left. */
 KT_API unsigned kt_barrier_waiting(const kt_barrier *b);
 KT_API bool kt_barrier_broken(const kt_barrier *b);
 

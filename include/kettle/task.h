@@ -80,6 +80,12 @@ typedef enum kt_driver {
     KT_DRIVER_SIM,   /* virtual time, seeded order, no real descriptors */
 } kt_driver;
 
+typedef enum kt_debug_mode {
+    KT_DEBUG_INHERIT, /* on if the environment says KETTLE_DEBUG=1 */
+    KT_DEBUG_ON,
+    KT_DEBUG_OFF,
+} kt_debug_mode;
+
 /* All zero means the defaults. */
 typedef struct kt_options {
     kt_driver driver;         /* overruled by KETTLE_DRIVER=uring|epoll|sim, which does not fall back */
@@ -89,6 +95,9 @@ typedef struct kt_options {
     bool virtual_time;        /* the clock jumps to the next timer whenever nothing real is outstanding */
     bool no_signals;          /* leave SIGINT and SIGTERM alone */
     bool no_overflow_report;  /* leave SIGSEGV and SIGBUS alone */
+    bool dump_on_quit;        /* SIGQUIT prints the tasks, and the program goes on; always so in debug mode */
+    kt_debug_mode debug;      /* see debug.h */
+    kt_time slow_step;        /* in debug mode, a step longer than this is reported; 0 = 100 ms */
 } kt_options;
 
 /* Makes a loop on this thread, runs fn as its main task, then cancels and joins what is left, in
@@ -131,10 +140,17 @@ KT_API void kt_runner_close(kt_runner *r);
  * Returns 0, -ENOMEM, KT_ENOTRUNNING outside a loop. Does not suspend. Like asyncio.create_task. */
 KT_API int kt_spawn(KT__JOB, kt_task **ret_task) KT_CHECKED;
 
+typedef struct kt_context kt_context; /* context.h */
+
 typedef struct kt_spawn_options {
     const char *name;   /* copied; NULL = "Task-N" */
     size_t stack_bytes; /* 0 = the loop's; otherwise 16 KiB to 1 GiB, which it is rounded to */
     bool eager;         /* runs within the call until it first suspends; it may be done then */
+    kt_context *context; /* to run in, shared, instead of a copy of the spawner's; context.h */
+
+    /* If not NULL, called once with fn's argument: after fn, or in its stead where the task is cancelled before it
+     * starts. Frees what the argument owns. Must not suspend. A spawn that fails does not call it. */
+    void (*drop)(void *arg);
 } kt_spawn_options;
 
 /* The same with options; NULL options mean the defaults. */
@@ -162,14 +178,23 @@ KT_API void kt_task_detach(kt_task *t);
  * not started never runs. One may cancel oneself. Does not suspend. Like Task.cancel. */
 KT_API bool kt_task_cancel(kt_task *t);
 
+/* The same with words for the reason: they are copied, and replace those of an earlier request (without
+ * memory, or with NULL, there are none). The task finds them with kt_task_cancel_message; who waits for
+ * it, when it has ended by the cancellation, with kt_error_detail. Like Task.cancel(msg=...). */
+KT_API bool kt_task_cancel_with(kt_task *t, const char *words);
+
+/* The words of the latest request, "" if it had none; valid until the next request. */
+KT_API const char *kt_task_cancel_message(const kt_task *t);
+
 /* Is it over? */
 KT_API bool kt_task_done(const kt_task *t);
 
 /* Did it end by a cancellation? False while it runs. */
 KT_API bool kt_task_cancelled(const kt_task *t);
 
-/* The result of a task that is done, otherwise KT_EINVALIDSTATE. */
-KT_API int kt_task_result(const kt_task *t) KT_CHECKED;
+/* The result of a task that is done, and its words as the caller's kt_error_detail; otherwise KT_EINVALIDSTATE. A
+ * failure that was read counts as handled. Like Task.result and exception. */
+KT_API int kt_task_result(kt_task *t) KT_CHECKED;
 
 /* The running task, NULL in a callback or outside a loop. Any thread. */
 KT_API kt_task *kt_task_current(void);
@@ -177,19 +202,28 @@ KT_API kt_task *kt_task_current(void);
 /* The task's name; valid for a task without a name of its own until the fourth next call. */
 KT_API const char *kt_task_name(const kt_task *t);
 
+/* Renames it; the name is copied. 0, -ENOMEM. Like Task.set_name. */
+KT_API int kt_task_name_set(kt_task *t, const char *name) KT_CHECKED;
+
+/* Calls fn for every new task of this loop, when it has been made and has not run; NULL: nobody. fn must
+ * neither suspend nor spawn. Misuse outside a loop. Like loop.set_task_factory, to watch. */
+KT_API void kt_task_hook_set(void (*fn)(kt_task *t, void *arg), void *arg);
+
 /* Calls fn for each task that is not done, in order of creation, and returns their number. fn must
  * not suspend nor end tasks; NULL only counts. Like asyncio.all_tasks. */
 KT_API size_t kt_task_each(void (*fn)(kt_task *t, void *arg), void *arg);
 
-/* Writes what every task of this loop waits for, with its C stack, to descriptor `fd`. For
- * people; the form may change. Does not suspend. */
+/* Writes the tree of this loop's tasks to descriptor `fd`: name, state, age, what each waits for (and for whom, and
+ * until when), its C stack with functions and lines as far as the debug information tells. A task stands
+ * below the one that spawned it. For people; the form may change. Does not suspend. Like asyncio pstree. */
 KT_API void kt_task_dump(int fd);
 
 /* ---- Cancellation, seen from inside ---------------------------------------------------- */
 
 /* Ends the state in which every suspending call fails, and returns the code that they gave, or 0 if
- * there was none. C's `except CancelledError`, to be called where clean-up must wait or where the
- * task means to go on. Timeouts and groups that fired still know it. Does not suspend. */
+ * there was none: a request that no call has returned yet is not caught, and shows at the next. C's
+ * `except CancelledError`, to be called where clean-up must wait or where the task means to go on.
+ * Timeouts and groups that fired still know it. Does not suspend. */
 KT_API int kt_cancel_catch(void);
 
 /* Holds a cancellation back, for a destructor that must wait: until the matching
@@ -200,8 +234,8 @@ KT_API void kt_cancel_unhold(void);
 /* Requests not yet taken back, those of fired timeouts and groups included. Like Task.cancelling. */
 KT_API int kt_task_cancelling(const kt_task *t);
 
-/* Takes one request back and returns how many are left. At zero, a request that no call has
- * returned yet is dropped. Like Task.uncancel (3.13). */
+/* Takes one request back, from outside if there is one, otherwise of a scope, and returns how many are
+ * left. At zero, a request that no call has returned yet is dropped. Like Task.uncancel (3.13). */
 KT_API int kt_task_uncancel(kt_task *t);
 
 /* ---- Time ------------------------------------------------------------------------------ */

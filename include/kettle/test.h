@@ -27,7 +27,8 @@
  *
  * The program's arguments: `--list`, `--no-fork` (for a debugger: all in this process, no time
  * limit, a failure aborts, a skip ends the run), or names of tests, in which `*` stands for
- * anything. Environment: KETTLE_DRIVER, and KETTLE_TEST_TIMEOUT, the seconds that a test may take.
+ * anything. Environment: KETTLE_DRIVER, KETTLE_TEST_SEEDS (see kt_test_seeds), and
+ * KETTLE_TEST_TIMEOUT, the seconds that a test may take.
  * The last line of output is "N passed, N failed, N skipped"; exit status 0, 1, or 77 when all
  * were skipped. */
 
@@ -142,9 +143,13 @@ KT_API void kt_test_fail_allocation(uint64_t nth);
 /* Has the failure that was armed last happened? */
 KT_API bool kt_test_allocation_failed(void);
 
-/* Runs fn(arg) as the main task of a fresh simulated loop for each of the seeds 1 to count,
- * whatever KETTLE_DRIVER says (needs KT_TEST_NO_LOOP). fn must not return a failure, nor leave
- * tasks or memory behind. A failure names its seed. */
+/* How many allocations of kt_alloc and its kin have succeeded in this test. Any thread. */
+KT_API uint64_t kt_test_allocations(void);
+
+/* Runs fn(arg) as the main task of a fresh simulated loop, twice for each of the seeds 1 to count (or to
+ * KETTLE_TEST_SEEDS), whatever KETTLE_DRIVER says (needs KT_TEST_NO_LOOP). fn must not return a failure,
+ * nor leave tasks or memory behind; what it says with kt_test_say, and how long it takes, must be the
+ * same both times. The trace is emptied before each run. A failure names its seed. */
 KT_API void kt_test_seeds(unsigned count, kt_fn fn, void *arg);
 
 /* ---- A trace: lines that a test collects and compares ---------------------------------------- */

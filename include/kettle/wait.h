@@ -22,8 +22,8 @@ typedef enum kt_wait_mode {
 } kt_wait_mode;
 
 /* Waits as the mode says, but no longer than `limit` (KT_FOREVER: without one). Returns how many of the
- * tasks are done (a limit that passed is no error), -ENOMEM, or the cancellation's code. Suspends unless
- * the mode is fulfilled. Like asyncio.wait. */
+ * tasks are done (a limit that passed is no error), -ENOMEM, or the cancellation's code. Suspends, also when
+ * the mode is fulfilled already, unless n is 0. Like asyncio.wait. */
 KT_API int kt_wait(kt_task *const tasks[], size_t n, kt_wait_mode mode, kt_time limit) KT_CHECKED;
 
 /* Tasks in the order in which they end.

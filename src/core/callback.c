@@ -12,10 +12,9 @@ static void run(kt__ready *r)
     kt_callback *c = KT__OWNER(timer, kt_callback, timer);
     kt__timer_ran(timer);
     c->loop = NULL; /* free again, also for its own function */
-    kt__setting *context = kt_steal(c->context), *outside = kt__context_outside;
-    kt__context_outside = context;
-    c->fn(c->arg);
-    kt__context_outside = outside;
+    kt__setting *context = kt_steal(c->context);
+    kt__loop->calling = c->fn;
+    kt__context_call(context, c->fn, c->arg);
     kt__context_unref(context);
 }
 
@@ -30,6 +29,7 @@ static kt_loop *begin(kt_callback *c, void (*fn)(void *arg), void *arg, const ch
     c->fn = fn;
     c->arg = arg;
     c->context = kt__context_ref(kt__context_here());
+    c->timer.deadline = 0;
     return l;
 }
 
@@ -45,22 +45,26 @@ void kt_call_soon(kt_callback *c, void (*fn)(void *arg), void *arg)
     make_due(c);
 }
 
-static void call_at(kt_callback *c, kt_time when)
+/* One whose time has come is called in the next pass, after what is ready and the events. */
+static void call_at(kt_callback *c, kt_time when, kt_time now)
 {
     kt__timer_start(c->loop, &c->timer, when, run);
+    if (when <= now)
+        kt__poll_soon(c->loop);
     c->timer.ready.kind = KT__READY_CALLBACK;
 }
 
 void kt_call_later(kt_callback *c, kt_time d, void (*fn)(void *arg), void *arg)
 {
     kt_loop *l = begin(c, fn, arg, "kt_call_later");
-    call_at(c, kt__deadline(kt__clock_now(l), d));
+    kt_time now = kt__clock_now(l);
+    call_at(c, kt__deadline(now, d), now);
 }
 
 void kt_call_at(kt_callback *c, kt_time when, void (*fn)(void *arg), void *arg)
 {
-    begin(c, fn, arg, "kt_call_at");
-    call_at(c, when);
+    kt_loop *l = begin(c, fn, arg, "kt_call_at");
+    call_at(c, when, kt__clock_now(l));
 }
 
 bool kt_callback_pending(const kt_callback *c)
@@ -68,10 +72,16 @@ bool kt_callback_pending(const kt_callback *c)
     return c->loop != NULL;
 }
 
+kt_time kt_callback_when(const kt_callback *c)
+{
+    return c->loop ? c->timer.deadline : 0;
+}
+
 bool kt_callback_cancel(kt_callback *c)
 {
     if (!c->loop)
         return false;
+    kt__check_thread(c->loop, "kt_callback_cancel");
     if (c->list)
         kt__callbacks_remove(c);
     else

@@ -7,6 +7,8 @@
  * to date, so that a suspending call looks at one word. kt_cancel_catch makes them inactive. A source
  * is *forwarded* while the task waits for another one that got the request instead. */
 
+#include <kettle/memory.h>
+
 #include "core/core.h"
 
 /* The outside outranks scopes; of scopes the outermost, whose end is the furthest away, counts. */
@@ -24,7 +26,7 @@ static void update_code(kt_task *t)
 }
 
 /* A wait that a cancellation has ended, or a turn given to others: nothing is left to take back. */
-static const kt__wait wait_yield = {"its turn", NULL, kt__raced_plain, NULL};
+static const kt__wait wait_yield = {.what = "its turn", .raced = kt__raced_plain};
 
 /* The task has become one that is being cancelled: what it waits in is told. */
 static void interrupt(kt_task *t)
@@ -54,18 +56,65 @@ static bool pass_on(kt_task *t)
     return true;
 }
 
-bool kt_task_cancel(kt_task *t)
+/* The request's words, if it has any, replace those of the one before. Without memory for them it has none. */
+static void take_words(kt_task *t, const char *words)
 {
-    if (t->state == KT__TASK_DONE)
-        return false;
+    char *copy = words && *words ? kt_strndup(words, strlen(words)) : NULL;
+    kt_free(t->cancel_words); /* last: `words` may be these */
+    t->cancel_words = copy;
+}
+
+/* Asks one task, which is not done. */
+static void request(kt_task *t, const char *words)
+{
     t->requests++;
+    take_words(t, words);
     if (pass_on(t)) {
         t->outside_forwarded = true;
     } else {
         t->outside = true;
         interrupt(t);
     }
+}
+
+/* The one task that would get t's request in its stead; NULL: t itself, or several. */
+static kt_task *next_in_chain(const kt_task *t)
+{
+    if (t->state != KT__TASK_WAITING || t->wait->forward != kt__forward_to_task || t->held > 0 || t->passing_on)
+        return NULL;
+    kt_task *next = t->wait_object;
+    return next->state == KT__TASK_DONE ? NULL : next;
+}
+
+/* Tasks that wait for one another form chains of any length: these are walked, not recursed into, since the
+ * caller's stack is small. */
+bool kt_task_cancel_with(kt_task *t, const char *words)
+{
+    kt_task *const first = t;
+    size_t passed = 0;
+    kt__check_thread(t->loop, "kt_task_cancel");
+    if (t->state == KT__TASK_DONE)
+        return false;
+    for (kt_task *next; (next = next_in_chain(t)); t = next) {
+        t->requests++;
+        take_words(t, words);
+        t->outside_forwarded = t->passing_on = true;
+        passed++;
+    }
+    request(t, words);
+    for (t = first; passed > 0; passed--, t = t->wait_object)
+        t->passing_on = false;
     return true;
+}
+
+bool kt_task_cancel(kt_task *t)
+{
+    return kt_task_cancel_with(t, NULL);
+}
+
+const char *kt_task_cancel_message(const kt_task *t)
+{
+    return t->cancel_words ? t->cancel_words : "";
 }
 
 void kt__forward_active(kt_task *self)
@@ -115,8 +164,8 @@ int kt_cancel_catch(void)
 {
     kt_task *self = kt__self("kt_cancel_catch");
     int code = self->code;
-    if (self->held > 0)
-        return 0;
+    if (self->held > 0 || !self->delivered)
+        return 0; /* what no call has returned is not there to be caught */
     self->outside = self->delivered = false;
     for (kt__scope *s = self->scopes; s; s = s->outer)
         if (s->state == KT__SCOPE_ACTIVE)
@@ -145,20 +194,49 @@ int kt_task_cancelling(const kt_task *t)
 {
     int fired = 0;
     for (const kt__scope *s = t->scopes; s; s = s->outer)
-        fired += s->state != KT__SCOPE_QUIET;
+        fired += s->state != KT__SCOPE_QUIET && !s->taken_back;
     return t->requests + fired;
+}
+
+/* Where nobody outside has asked, it is the innermost fired scope's request. */
+static void take_one_back(kt_task *t)
+{
+    kt__scope *s = t->scopes;
+    while (t->requests == 0 && s && (s->state == KT__SCOPE_QUIET || s->taken_back))
+        s = s->outer;
+    if (t->requests > 0)
+        t->requests--;
+    else if (s)
+        s->taken_back = true;
 }
 
 int kt_task_uncancel(kt_task *t)
 {
-    if (t->requests > 0)
-        t->requests--;
+    take_one_back(t);
     int left = kt_task_cancelling(t);
     if (left == 0 && !t->delivered) {
         t->outside = false;
+        for (kt__scope *s = t->scopes; s; s = s->outer)
+            if (s->state == KT__SCOPE_ACTIVE)
+                s->state = KT__SCOPE_CAUGHT;
         update_code(t);
     }
     return left;
+}
+
+void kt__cancel_again(kt_task *self)
+{
+    kt__scope *s = self->scopes;
+    while (s && (s->state == KT__SCOPE_QUIET || s->taken_back))
+        s = s->outer;
+    if (self->requests > 0)
+        self->outside = true;
+    else if (s)
+        s->state = KT__SCOPE_ACTIVE;
+    else
+        return;
+    self->delivered = false;
+    update_code(self);
 }
 
 /* ---- Scopes -------------------------------------------------------------------------------- */
@@ -174,6 +252,7 @@ void kt__scope_fire(kt__scope *s)
     kt_task *t = s->task;
     if (s->state != KT__SCOPE_QUIET)
         return;
+    take_words(t, NULL);
     if (pass_on(t)) {
         s->state = KT__SCOPE_FORWARDED;
     } else {
@@ -195,6 +274,7 @@ int kt__scope_close(kt__scope *s, int rc)
     if (kt_is_cancel(rc) && t->requests > s->outside_at_start)
         t->outside = true; /* the body ends by both: the outside one goes on */
     update_code(t);
+    t->delivered = t->code && (t->delivered || kt_is_cancel(rc));
     if (!kt_is_cancel(rc))
         return rc;
     return t->code ? t->code : s->code;

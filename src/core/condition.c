@@ -8,7 +8,11 @@
 
 /* ---- Condition ----------------------------------------------------------------------------- */
 
-static const kt__wait wait_condition = {"a condition", kt__cancel_leave, kt__raced_plain, NULL};
+static const kt__wait wait_condition = {
+    .what = "a condition",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+};
 
 int kt_condition_acquire(kt_condition *c)
 {
@@ -43,13 +47,15 @@ int kt_condition_wait(kt_condition *c)
     check_held(c, "kt_condition_wait");
     kt_lock_release(&c->lock);
     int rc = (self->code ? kt__yield(self) : kt__line_up(self, &c->waiters, &wait_condition, c));
-    kt_cancel_hold();
-    int locked = kt_lock_acquire(&c->lock);
-    kt_cancel_unhold();
-    if (locked < 0)
-        kt__misuse("kt_condition_wait: the lock was taken by the task itself meanwhile");
     if (rc == 0)
-        rc = self->code; /* one that came while it waited for the lock */
+        rc = kt_lock_acquire(&c->lock);
+    if (rc < 0) { /* without the lock: who is cancelled while it waits for it begins anew, as in asyncio */
+        kt_cancel_hold();
+        int locked = kt_lock_acquire(&c->lock);
+        kt_cancel_unhold();
+        if (locked < 0)
+            kt__misuse("kt_condition_wait: the lock was taken by the task itself meanwhile");
+    }
     if (rc < 0)
         notify(c, 1); /* asyncio since 3.13: the notification may have been ours */
     return rc;
@@ -79,59 +85,83 @@ void kt_condition_notify_all(kt_condition *c)
     notify(c, SIZE_MAX);
 }
 
-/* ---- Barrier ------------------------------------------------------------------------------- */
+/* ---- Barrier ---------------------------------------------------------------------------------
+ * The states of asyncio.Barrier. Its condition's lock is never held by one who waits, so the line of
+ * waiters alone does the same. All stand in it: those who wait for the others, and those who came
+ * when the round before had not been left yet. */
 
-static void barrier_cancel(kt_task *t)
+enum { FILLING, DRAINING, RESETTING, BROKEN };
+
+static const kt__wait wait_barrier = {
+    .what = "a barrier",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+};
+
+static void enter_state(kt_barrier *b, uint8_t state)
 {
-    kt_barrier *b = t->wait_object;
-    b->waiting--;
-    kt__cancel_leave(t);
+    b->state = state;
+    while (kt__line_wake(&b->waiters, 0))
+        ;
 }
 
-/* Those who were let go are no longer counted, so a late cancellation takes nothing back. */
-static const kt__wait wait_barrier = {"a barrier", barrier_cancel, kt__raced_plain, NULL};
-
-static void let_all_go(kt_barrier *b, int rc)
+/* Waits while the barrier is in one of two states. */
+static int wait_while(kt_task *self, kt_barrier *b, uint8_t one, uint8_t other)
 {
-    kt_task *t;
-    while ((t = b->waiters.first))
-        kt__line_wake(&b->waiters, rc < 0 ? rc : t->wake);
-    b->waiting = 0;
+    while (b->state == one || b->state == other) {
+        if (self->code)
+            return kt__yield(self);
+        int rc = kt__line_up(self, &b->waiters, &wait_barrier, b);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Inside: the last to come opens it, the others wait for that. */
+static int fill(kt_task *self, kt_barrier *b)
+{
+    if (b->inside == b->parties) {
+        enter_state(b, DRAINING);
+        return 0;
+    }
+    int rc = wait_while(self, b, FILLING, FILLING);
+    return rc == 0 && b->state != DRAINING ? KT_EBROKEN : rc;
 }
 
 int kt_barrier_wait(kt_barrier *b)
 {
     kt_task *self = kt__self("kt_barrier_wait");
-    if (b->broken)
+    if (b->parties == 0)
+        kt__misuse("kt_barrier_wait: a barrier is for one task at least");
+    int rc = wait_while(self, b, DRAINING, RESETTING);
+    if (rc < 0)
+        return rc;
+    if (b->state == BROKEN)
         return KT_EBROKEN;
-    if (b->waiting + 1 == b->parties) {
-        let_all_go(b, 0);
-        return (int)b->parties - 1;
-    }
-    if (self->code)
-        return kt__yield(self);
-    self->wake = (int)b->waiting++; /* its number, unless the barrier breaks */
-    return kt__line_up(self, &b->waiters, &wait_barrier, b);
+    int number = (int)b->inside++;
+    rc = fill(self, b);
+    if (--b->inside == 0)
+        enter_state(b, b->state == BROKEN ? BROKEN : FILLING);
+    return rc < 0 ? rc : number;
 }
 
 void kt_barrier_reset(kt_barrier *b)
 {
-    let_all_go(b, KT_EBROKEN);
-    b->broken = false;
+    enter_state(b, b->inside > 0 ? RESETTING : FILLING);
 }
 
 void kt_barrier_abort(kt_barrier *b)
 {
-    let_all_go(b, KT_EBROKEN);
-    b->broken = true;
+    enter_state(b, BROKEN);
 }
 
 unsigned kt_barrier_waiting(const kt_barrier *b)
 {
-    return b->waiting;
+    return b->state == FILLING ? b->inside : 0;
 }
 
 bool kt_barrier_broken(const kt_barrier *b)
 {
-    return b->broken;
+    return b->state == BROKEN;
 }

@@ -12,6 +12,7 @@
  * calls kt__wake with what the suspended call is to return. */
 
 #include <kettle/callback.h>
+#include <kettle/debug.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
 #include <kettle/sync.h>
@@ -20,6 +21,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "base/map.h"
 #include "core/timer_heap.h"
 #include "core/driver.h"
 #include "core/stack.h"
@@ -35,6 +37,7 @@
 
 enum kt__ready_kind {
     KT__READY_STARTED,  /* a task that is parked */
+    KT__READY_WATCHED,  /* the same in debug mode: its steps are measured */
     KT__READY_FRESH,    /* a task that has no stack yet */
     KT__READY_INLINE,   /* a small step of the loop's own; runs on whatever stack finds it */
     KT__READY_CALLBACK, /* a user's callback; runs on the scheduler's stack */
@@ -51,6 +54,8 @@ enum kt__task_state {
 /* One value in a context; context.c. */
 typedef struct kt__setting kt__setting;
 
+typedef void (*kt__each)(kt_task *t, void *arg);
+
 /* A kind of waiting. */
 typedef struct kt__wait {
     const char *what; /* for people: "sleep", "queue get" */
@@ -66,6 +71,11 @@ typedef struct kt__wait {
 
     /* If not NULL, a cancellation is passed on through this instead of ending the wait. */
     void (*forward)(kt_task *t);
+
+    /* If not NULL, calls each(on, arg) for every task that t waits for, here or at its holding of something. All of
+     * them must act before the wait ends; where `any` is set, one of them is enough. */
+    void (*awaits)(const kt_task *t, kt__each each, void *arg);
+    bool any;
 } kt__wait;
 
 struct kt_task {
@@ -75,8 +85,7 @@ struct kt_task {
     kt_loop *loop;
     const kt__wait *wait; /* what it waits in; stays set after the wake, until it runs */
     void *wait_object;
-    kt__waiters *wait_list; /* the list that it stands in, or NULL */
-    kt_task *wait_next, *wait_prev;
+    kt__waiter place; /* in a line of waiters; kt_select has further ones */
 
     uint8_t state;
     bool detached;
@@ -84,6 +93,7 @@ struct kt_task {
     bool outside;           /* a request from outside makes calls fail */
     bool outside_forwarded; /* one was passed on to what the task waits for */
     bool passing_on;        /* a request is on its way through this task */
+    bool told;              /* done, and somebody has read the result */
     bool delivered;         /* a call has returned it */
     unsigned held;          /* destructors at work that hold cancellations back */
     int requests;           /* from outside, not taken back */
@@ -97,11 +107,17 @@ struct kt_task {
     size_t stack_bytes;
     char *name;   /* NULL: made from id */
     char *detail; /* the last error in words */
-    uint64_t id;
+    char *cancel_words; /* of the latest request, or NULL */
+    uint64_t id, parent; /* of the task that spawned it, 0 = none */
+    kt_time born;        /* as of the loop's last look at the clock */
+    struct kt__eyes *eyes; /* debug mode's; eyes.h */
+    void (*drop)(void *arg); /* of kt_spawn_options */
+    struct kt__failures *failures; /* of the group that was joined last */
     kt_task *all_next, *all_prev; /* tasks of the loop that are not done */
     kt__waiters awaiters;
     kt__callbacks callbacks;     /* for its end */
     kt__setting *context_values; /* newest first */
+    kt_context *values_in;       /* whose values count instead while it runs in it; or NULL */
     struct kt_coroutine *coroutine; /* that runs in it, innermost */
 
     /* If not NULL, called one turn of the queue after the end, for whom the task belongs to; from then
@@ -120,7 +136,7 @@ struct kt_task {
 /* ---- Loops ----------------------------------------------------------------------------- */
 
 typedef struct kt__inbox kt__inbox;
-typedef struct kt__pool kt__pool;
+typedef struct kt_thread_pool kt_thread_pool;
 
 struct kt_loop {
     kt_task *current; /* NULL while the scheduler or a callback runs */
@@ -136,6 +152,9 @@ struct kt_loop {
     const kt__driver *driver;
     void *driver_state;
     size_t pending; /* operations and jobs that the outside world will end */
+    struct kt__fd_watch **watches; /* by descriptor; fd_watch.c */
+    size_t watches_size, watches_count;
+    bool watches_over;
     bool simulated; /* ask every pass */
     bool virtual_time;
     kt_time virtual_now;
@@ -151,9 +170,21 @@ struct kt_loop {
     char names[4][32]; /* of unnamed tasks, made on demand */
     unsigned names_next;
 
+    void (*on_unhandled)(const kt_unhandled *u, void *arg); /* NULL: the default */
+    void *on_unhandled_arg;
+    void (*on_spawn)(kt_task *t, void *arg); /* or NULL */
+    void *on_spawn_arg;
+    kt_task *left_failed; /* by id: failed while the loop was ending */
+
     kt__inbox *inbox;
-    kt__pool *pool;
+    kt_thread_pool *pools;       /* open */
+    kt_thread_pool *pool;        /* the loop's own; NULL: not made yet */
+    kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
+    bool ending;           /* other threads' new tasks come too late */
     bool debug;
+    struct kt__watch *watch; /* in debug mode; watch.c */
+    kt__map opened, sites;   /* debug mode's; eyes.c */
+    void (*calling)(void *arg); /* the user's callback that runs, or ran last */
     bool main_signalled; /* a signal asked the main task to stop */
     bool has_signals, watches_faults;
     sigset_t signals_before;
@@ -161,9 +192,7 @@ struct kt_loop {
     void *alternate_stack; /* of the thread, if the loop gave it one */
     kt_options options;
 
-    void (*probe)(void *arg); /* see kt__probe */
-    void *probe_arg;
-    kt__context probe_return;
+    struct kt__probe *probe; /* see kt__probe */
 };
 
 /* The loop of this thread. Only a loop's own thread ever touches the loop, the inbox excepted. */
@@ -226,6 +255,21 @@ int kt__yield(kt_task *self);
 /* Suspending outside a task is misuse. */
 void kt__no_task(const char *what) KT_NORETURN __attribute__((cold));
 
+/* Something of a loop's was touched on a thread that is not the loop's. */
+void kt__wrong_thread(const char *what) KT_NORETURN __attribute__((cold));
+
+static inline void kt__check_thread(const kt_loop *l, const char *what)
+{
+    if (KT_UNLIKELY(l != kt__loop))
+        kt__wrong_thread(what);
+}
+
+/* From now on a child that is forked in a loop stops with a message where it would go on with that loop. */
+void kt__fork_watch(void);
+
+/* Stops in a child that was forked in a loop. */
+void kt__check_forked(const char *what);
+
 /* The running task; a call outside any task is misuse of `what`. */
 static inline kt_task *kt__self(const char *what)
 {
@@ -250,11 +294,41 @@ void kt__run_now(kt_task *self, kt_task *t);
 /* Puts the running task at the end of the line and suspends it; the first half alone. */
 int kt__line_up(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
 void kt__line_up_begin(kt_task *self, kt__waiters *line, const kt__wait *wait, void *object);
-void kt__line_remove(kt_task *t);
+void kt__line_add(kt__waiters *line, kt__waiter *w);
+void kt__line_remove(kt__waiter *w);
 
 /* For kt__wait.cancel and .raced: leave the line and wake with the code; and: nothing to undo. */
 void kt__cancel_leave(kt_task *t);
 bool kt__raced_plain(kt_task *t);
+
+/* The first in the line; NULL if nobody waits. */
+static inline kt_task *kt__line_first(const kt__waiters *line)
+{
+    return line->first ? line->first->task : NULL;
+}
+
+/* A place in a line that is not the task's own has its turn: the case of a kt_select (select.c). */
+void kt__select_chose(kt__waiter *place, int value);
+
+/* A turn that was given to a task which does not use it goes to the next, if there is still something
+ * to be had (queue.c, sync.c). */
+struct kt_queue;
+void kt__queue_pass_get(struct kt_queue *q);
+void kt__queue_pass_put(struct kt_queue *q);
+void kt__lock_pass(kt_lock *l);
+void kt__semaphore_pass(kt_semaphore *s);
+
+/* And one that the task uses. */
+void kt__semaphore_taken(kt_semaphore *s);
+
+/* For .raced: the task had been given its turn, and gives it on when it runs, not before, as asyncio's
+ * do. kt__had_turn tells it so, after a kt__line_up that failed. */
+bool kt__raced_turn(kt_task *t);
+
+static inline bool kt__had_turn(const kt_task *self)
+{
+    return !self->wait_object;
+}
 
 /* Takes the first out of the line and wakes it; NULL if nobody waits. */
 kt_task *kt__line_wake(kt__waiters *line, int value);
@@ -268,8 +342,11 @@ static inline uint64_t kt__turn(kt_loop *l)
 
 /* ---- Tasks (task.c) ------------------------------------------------------------------------ */
 
+/* The place in the user's source that calls the function in which this stands. */
+#define KT__SITE __builtin_return_address(0)
+
 /* A fresh task, in the ready queue. */
-int kt__task_new(kt_loop *l, const kt_spawn_options *options, KT__JOB, kt_task **ret_task);
+int kt__task_new(kt_loop *l, const void *site, const kt_spawn_options *options, KT__JOB, kt_task **ret_task);
 
 /* Gives a fresh task its stack; false: the task ended instead (cancelled, or no stack). */
 bool kt__task_prepare(kt_task *t);
@@ -278,7 +355,8 @@ bool kt__task_prepare(kt_task *t);
 void kt__task_finish(kt_task *t, int rc);
 void kt__task_free(kt_task *t);
 
-/* At the loop's end: nobody can join these any more. */
+/* At the loop's end: tells of those that failed while it was ending; nobody can join these any more. */
+void kt__tasks_report_left(kt_loop *l);
 void kt__tasks_free_unclaimed(kt_loop *l);
 
 /* ---- Cancellation (cancel.c) --------------------------------------------------------------- */
@@ -298,11 +376,31 @@ void kt__scope_fire(kt__scope *s);
 /* Takes the scope off its task. `rc` is how the body ended; see kt_timeout_end. */
 int kt__scope_close(kt__scope *s, int rc);
 
+/* What the running task was asked and has not taken back shows at its next call, even if it caught it. */
+void kt__cancel_again(kt_task *self);
+
 /* The running task is being cancelled and begins a wait that passes requests on: marks them so. */
 void kt__forward_active(kt_task *self);
 
+/* For kt__wait.forward of a wait whose object is a task: the request goes to that. */
+void kt__forward_to_task(kt_task *waiter);
+
 /* A wait that passed a cancellation on has ended with rc: what does the task see? */
 int kt__forwarded_end(kt_task *self, int rc);
+
+/* ---- Failures of a group (failures.c) ------------------------------------------------------ */
+
+typedef struct kt__failures kt__failures;
+
+/* Adds task t's failure with code rc to a list, which is made as needed. Without memory it is lost. */
+void kt__failures_add(kt__failures **list, const kt_task *t, int rc);
+
+/* The list (or NULL) is now that of the running task, for a failure with this code; takes it over. */
+void kt__failures_give(kt_task *self, kt__failures *f, int rc);
+
+/* The failure of t is self's from now on. */
+void kt__failures_share(kt_task *self, const kt_task *t);
+void kt__failures_unref(kt__failures *f);
 
 /* ---- Callbacks and contexts (callback.c, context.c) ---------------------------------------- */
 
@@ -319,6 +417,13 @@ void kt__callbacks_end(kt_loop *l);
 /* The context of code that runs outside tasks: callbacks, jobs on pool threads. */
 extern __thread kt__setting *kt__context_outside;
 
+/* A task's values, from its birth (in `context`, or with a copy of what whoever asks sees) to its end. */
+void kt__context_begin(kt_task *t, kt_context *context);
+void kt__context_end(kt_task *t);
+
+/* Calls fn(arg) outside tasks, with these values. */
+void kt__context_call(kt__setting *values, void (*fn)(void *arg), void *arg);
+
 /* The context of whoever asks; not a reference of its own. */
 kt__setting *kt__context_here(void);
 
@@ -326,13 +431,24 @@ kt__setting *kt__context_here(void);
 kt__setting *kt__context_ref(kt__setting *s);
 void kt__context_unref(kt__setting *s);
 
+/* The loop ends: nothing is watched any more, and nothing is in flight for a watch. */
+void kt__fd_watches_end(kt_loop *l);
+
 /* ---- Timers (timer.c) ---------------------------------------------------------------------- */
+
+extern const kt__wait kt__wait_sleep; /* its deadline is that of the task's timer */
 
 kt_time kt__clock_now(const kt_loop *l);
 
 /* Calls `run` once, in the pass after the deadline; KT_FOREVER never. The timer is not running. `run`
  * begins with kt__timer_ran. */
 void kt__timer_start(kt_loop *l, kt__timer *t, kt_time deadline, void (*run)(kt__ready *r));
+
+/* Lets kernel and clock be asked before the next pass: for a deadline that has passed already. */
+static inline void kt__poll_soon(kt_loop *l)
+{
+    l->passes_left = 0;
+}
 
 /* The same in the next pass. */
 void kt__timer_start_due(kt_loop *l, kt__timer *t, void (*run)(kt__ready *r));
@@ -364,8 +480,9 @@ void kt__inbox_close(kt_loop *l);
 /* Any thread. */
 void kt__inbox_post(kt__inbox *inbox, kt__message *m);
 
-/* From a signal handler: the loop looks at its signals. */
-void kt__inbox_ring(kt__inbox *inbox);
+/* From a signal handler: the loop whose inbox is in that place, if any, looks at its signals. The loop takes its
+ * inbox out of the place before it closes it. */
+void kt__inbox_ring_at(_Atomic(kt__inbox *) *place);
 
 /* The descriptor that becomes readable when the loop must look (-1 under sim). */
 int kt__inbox_fd(const kt__inbox *inbox);
@@ -377,11 +494,20 @@ bool kt__inbox_drain(kt_loop *l);
 bool kt__inbox_sleep(kt_loop *l);
 void kt__inbox_awake(kt_loop *l);
 
-/* Ends the pool's threads, after the jobs that have begun. */
-void kt__pool_close(kt_loop *l);
+/* At the loop's end: drops the jobs that have not begun; are all others home? Frees the pools. */
+void kt__pools_shut(kt_loop *l);
+bool kt__pools_idle(const kt_loop *l, uint64_t unused);
+void kt__pools_free(kt_loop *l);
+
+/* As kt_thread_pool_run; a cancellation that comes while fn runs calls interrupt(arg), on the loop's thread,
+ * more than once if it comes more than once. */
+int kt__pool_run(kt_thread_pool *p, kt_fn fn, void *arg, void (*interrupt)(void *arg));
 
 /* Runs one queued job on this thread (sim); false if there is none. */
 bool kt__pool_run_one(kt_loop *l);
+
+/* CPUs that this process may use. */
+unsigned kt__cpus(void);
 
 /* ---- Signals and faults (signal.c, overflow.c) ----------------------------------------------- */
 
@@ -395,7 +521,10 @@ void kt__signal_handlers_end(kt_loop *l);
 int kt__overflow_watch(kt_loop *l);
 void kt__overflow_unwatch(kt_loop *l);
 
-/* ---- For people (dump.c, misuse.c) ----------------------------------------------------------- */
+/* Debug mode's last words. */
+void kt__debug_end(kt_loop *l);
+
+/* ---- For people (misuse.c, probe.c, dump.c, cycle.c, eyes.h) ----------------------------------- */
 
 /* Stops the program with a message that names the running task and the rule. */
 void kt__misuse(const char *format, ...) KT_PRINTF(1, 2) KT_NORETURN;
@@ -406,6 +535,19 @@ void kt__deadlock(kt_loop *l) KT_NORETURN;
 /* Calls fn(arg) on the stack of a parked task, as though its suspended call had called it, so that a
  * backtrace shows where the task is. fn must not suspend. */
 void kt__probe(kt_task *t, void (*fn)(void *arg), void *arg);
+
+/* Calls fn(arg) on the thread's own stack, which is large. fn must not suspend. */
+void kt__on_scheduler(kt_loop *l, void (*fn)(void *arg), void *arg);
+
+/* Hands the tree of tasks to the log hook. */
+void kt__dump_to_log(kt_loop *l);
+
+/* Calls each(on, arg) for every task that t waits for. */
+void kt__awaits(const kt_task *t, kt__each each, void *arg);
+
+/* Looks for a circle of tasks that wait for each other, through t or (NULL) anywhere, and writes the words for it:
+ * false if there is none. */
+bool kt__cycle_find(kt_loop *l, kt_task *t, char *text, size_t size);
 
 /* A number of the loop's seeded generator (xorshift64*). */
 uint64_t kt__random(kt_loop *l);

@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <kettle/memory.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
+
+/* What debug mode calls one that was made and not resumed so far; asyncio warns of it as never awaited. */
+#define NEVER_RUN "a coroutine"
 
 struct kt_coroutine {
     kt__context context; /* where the body is */
@@ -16,6 +19,7 @@ struct kt_coroutine {
     kt_loop *loop;
     kt_coroutine *outer; /* that runs in the same task, around it */
     kt__scope *scopes;   /* of the task when it was resumed */
+    kt_context *values_in; /* of the task, then */
     uint8_t state;
     bool closing;
     int rc;
@@ -57,7 +61,7 @@ static void body(kt_coroutine *c)
     __builtin_unreachable();
 }
 
-int kt_coroutine_new(KT__JOB, kt_coroutine **ret_coroutine)
+static int coroutine_new(KT__JOB, kt_coroutine **ret_coroutine)
 {
     kt_loop *l = kt__loop;
     if (!l)
@@ -84,6 +88,14 @@ int kt_coroutine_new(KT__JOB, kt_coroutine **ret_coroutine)
     return 0;
 }
 
+int kt_coroutine_new(KT__JOB, kt_coroutine **ret_coroutine)
+{
+    int rc = coroutine_new(fn, arg, size, ret_coroutine);
+    if (rc == 0)
+        kt__opened(*ret_coroutine, NEVER_RUN, KT__SITE, NULL);
+    return rc;
+}
+
 /* Runs the body until it yields or ends. */
 static void enter(kt_task *self, kt_coroutine *c)
 {
@@ -91,8 +103,11 @@ static void enter(kt_task *self, kt_coroutine *c)
         kt__misuse("a coroutine that runs cannot be resumed or closed");
     if (c->loop != self->loop)
         kt__misuse("a coroutine of another loop cannot be resumed or closed");
+    if (c->state == KT_COROUTINE_FRESH)
+        kt__closed(c, NEVER_RUN);
     c->state = KT_COROUTINE_RUNNING;
     c->scopes = self->scopes;
+    c->values_in = self->values_in;
     c->outer = self->coroutine;
     on_stack(&c->caller, running_stack(self));
     self->coroutine = c;
@@ -123,6 +138,8 @@ int kt_coroutine_yield(void *value, void **ret_sent)
         kt__misuse("kt_coroutine_yield (or kt_yield) outside a coroutine");
     if (self->scopes != c->scopes)
         kt__misuse("a coroutine must not yield inside a timeout or group that it opened");
+    if (self->values_in != c->values_in)
+        kt__misuse("a coroutine must not yield inside a kt_context_run of its own");
     if (c->closing)
         return KT_ECLOSED;
     c->value = value;
@@ -140,6 +157,7 @@ void kt_coroutine_close(kt_coroutine *c)
     if (!c)
         return;
     if (c->state == KT_COROUTINE_FRESH) {
+        kt__never(c, NEVER_RUN, "run");
         kt__stack_give(&c->loop->stacks, c->stack);
     } else if (c->state != KT_COROUTINE_ENDED) {
         kt_task *self = kt__self("kt_coroutine_close");
@@ -162,7 +180,7 @@ int kt_generator_start(kt_generator *g, KT__JOB)
 {
     if (g->coroutine)
         kt__misuse("kt_generator_start: the generator has been started already");
-    return kt_coroutine_new(fn, arg, size, &g->coroutine);
+    return coroutine_new(fn, arg, size, &g->coroutine);
 }
 
 int kt_yield(const void *item)

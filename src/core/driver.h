@@ -4,7 +4,7 @@
 
 /* The seam between a loop and the outside world. Three drivers stand behind it: epoll, uring, sim.
  *
- * An operation is the input or output that one task waits for. It lives in the task, one at a time,
+ * An operation is the input or output that one task (or a watch) waits for. It lives in the task, one at a time,
  * since its memory must outlive whatever happens to the task's stack. The driver may end it
  * within submit; otherwise it calls kt__op_done from its wait. An operation that was cancelled still
  * ends through kt__op_done, with -ECANCELED or with the result that raced with it; until then the
@@ -33,8 +33,10 @@ enum kt__op_kind {
     KT__OP_READ,    /* into `pieces` */
     KT__OP_WRITE,   /* from `pieces` */
     KT__OP_ACCEPT,  /* result: the descriptor */
-    KT__OP_CONNECT, /* to `address` */
+    KT__OP_CONNECT, /* to `address`; KT_EFULL: try again later */
     KT__OP_POLL,    /* for `events`; result: what it is ready for */
+    KT__OP_RECEIVE, /* one message into `message` */
+    KT__OP_SEND,    /* `message` */
 };
 
 typedef struct kt__op {
@@ -43,14 +45,15 @@ typedef struct kt__op {
     bool done;    /* but its task has not run since, and may still look at `fd` */
     bool begun;   /* connect: the system was asked; uring: waits for readiness */
     short events;
-    struct kt_task *task;
+    struct kt_task *task; /* or, for an operation that no task waits for: */
+    void (*ended)(struct kt_loop *l, struct kt__op *op, ssize_t result);
     kt__fd *fd;
     struct iovec *pieces;
     unsigned count;
     const struct sockaddr *address;
     socklen_t address_size;
     ssize_t result; /* >= 0, or a negative error */
-    struct msghdr message; /* uring: what the kernel reads while it is in flight */
+    struct msghdr message; /* receive, send; uring also: what the kernel reads while it is in flight */
 } kt__op;
 
 typedef struct kt__driver {
@@ -83,6 +86,10 @@ kt__op *kt__op_init(struct kt_task *self, int kind, kt__fd *fd);
 /* Runs the task's operation and suspends until it has ended. The result; or a cancellation's code, and
  * then it has had no effect; or KT_ECLOSED, and then fd is gone; or KT_ENOTSIM. */
 ssize_t kt__op_run(struct kt_task *self);
+
+/* Before input or output without a driver: a cancellation point, and now and then a turn for the others. 0
+ * or a cancellation's code. */
+int kt__op_turn(struct kt_task *self);
 
 /* By the drivers: the operation has ended. */
 void kt__op_done(struct kt_loop *l, kt__op *op, ssize_t result);

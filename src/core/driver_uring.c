@@ -114,6 +114,12 @@ static void prepare(struct io_uring_sqe *sqe, kt__op *op)
     case KT__OP_CONNECT:
         io_uring_prep_connect(sqe, fd, op->address, op->address_size);
         break;
+    case KT__OP_RECEIVE:
+        io_uring_prep_recvmsg(sqe, fd, &op->message, 0);
+        break;
+    case KT__OP_SEND: /* a try anew, the kernel would send what the refused one left: nothing */
+        io_uring_prep_sendmsg(sqe, fd, &op->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        break;
     default:
         io_uring_prep_poll_add(sqe, fd, (unsigned)op->events);
         break;
@@ -152,7 +158,7 @@ static bool poll_first(kt_loop *l, kt__op *op, int result)
         return true;
     }
     op->begun = true;
-    bool reads = op->kind == KT__OP_READ || op->kind == KT__OP_ACCEPT;
+    bool reads = op->kind == KT__OP_READ || op->kind == KT__OP_ACCEPT || op->kind == KT__OP_RECEIVE;
     io_uring_prep_poll_add(sqe, op->fd->fd, reads ? POLLIN : POLLOUT);
     io_uring_sqe_set_data(sqe, op);
     return true;

@@ -4,7 +4,7 @@
 
 #include <kettle/future.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 enum { PENDING, SETTLED, CANCELLED };
 
@@ -15,7 +15,7 @@ static int settle(kt_future *f, uint8_t state, int rc, intptr_t result)
     f->state = state;
     f->rc = rc;
     f->result = result;
-    for (kt_task *t; (t = f->waiters.first);) {
+    for (kt_task *t; (t = kt__line_first(&f->waiters));) {
         kt__callbacks_due(&f->callbacks, t->timer.sequence);
         kt__line_wake(&f->waiters, rc);
     }
@@ -32,7 +32,11 @@ int kt_future_set_error(kt_future *f, int rc)
 {
     if (rc >= 0)
         kt__misuse("kt_future_set_error: %d is no error", rc);
-    return settle(f, SETTLED, rc, 0);
+    bool awaited = f->waiters.first || f->callbacks.first;
+    int settled = settle(f, SETTLED, rc, 0);
+    if (settled == 0 && !awaited)
+        kt__opened(f, "a future's error", KT__SITE, NULL);
+    return settled;
 }
 
 bool kt_future_cancel(kt_future *f)
@@ -56,6 +60,8 @@ int kt_future_result(const kt_future *f, intptr_t *ret_result)
         return KT_EINVALIDSTATE;
     if (f->rc == 0 && ret_result)
         *ret_result = f->result;
+    if (f->rc < 0)
+        kt__closed(f, "a future's error");
     return f->rc;
 }
 
@@ -64,7 +70,12 @@ static void forward(kt_task *t)
     kt_future_cancel(t->wait_object);
 }
 
-static const kt__wait wait_future = {"a future", kt__cancel_leave, kt__raced_plain, forward};
+static const kt__wait wait_future = {
+    .what = "a future",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+    .forward = forward,
+};
 
 int kt_future_await(kt_future *f, intptr_t *ret_result)
 {

@@ -63,17 +63,17 @@ static void child_done(kt_task *t)
     release_if_over(g);
 }
 
-static void cancel_children(gather *g)
+static void cancel_children(gather *g, const char *words)
 {
     g->cancelled = true;
     for (size_t i = 0; i < g->count; i++)
         if (g->slots[i].task)
-            kt_task_cancel(g->slots[i].task);
+            kt_task_cancel_with(g->slots[i].task, words);
 }
 
 static void forward(kt_task *t)
 {
-    cancel_children(t->wait_object);
+    cancel_children(t->wait_object, t->cancel_words);
 }
 
 /* Only for a request that comes back, from a child that waits for its own gatherer. */
@@ -84,14 +84,28 @@ static void leave(kt_task *t)
     kt__wake(t, t->code);
 }
 
-static const kt__wait wait_gather = {"gathered tasks", leave, kt__raced_plain, forward};
+static void awaits_slots(const kt_task *t, kt__each each, void *arg)
+{
+    const gather *g = t->wait_object;
+    for (size_t i = 0; i < g->count; i++)
+        if (g->slots[i].task && g->slots[i].task->state != KT__TASK_DONE)
+            each(g->slots[i].task, arg);
+}
 
-static int spawn_all(kt_task *self, gather *g, const kt_job *jobs)
+static const kt__wait wait_gather = {
+    .what = "gathered tasks",
+    .cancel = leave,
+    .raced = kt__raced_plain,
+    .forward = forward,
+    .awaits = awaits_slots,
+};
+
+static int spawn_all(kt_task *self, const void *site, gather *g, const kt_job *jobs)
 {
     for (; g->count < g->live; g->count++) {
         slot *s = &g->slots[g->count];
         const kt_job *job = &jobs[g->count];
-        int rc = kt__task_new(self->loop, NULL, job->fn, job->arg, job->size, &s->task);
+        int rc = kt__task_new(self->loop, site, NULL, job->fn, job->arg, job->size, &s->task);
         if (rc < 0)
             return rc;
         s->gather = g;
@@ -104,25 +118,29 @@ static int spawn_all(kt_task *self, gather *g, const kt_job *jobs)
 int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
 {
     kt_task *self = kt__self("kt_gather");
-    if (self->code)
-        return kt__yield(self);
     if (n == 0)
         return 0;
+    if (self->code && self->delivered)
+        return kt__yield(self);
     if (n > (SIZE_MAX - sizeof(gather)) / sizeof(slot))
         return -ENOMEM;
     gather *g = kt_calloc(1, sizeof *g + n * sizeof(slot));
     if (!g)
         return -ENOMEM;
     g->live = n;
-    int rc = spawn_all(self, g, jobs);
+    int rc = spawn_all(self, KT__SITE, g, jobs);
     if (rc < 0) {
         g->live = g->count; /* they have not started, and will not */
-        cancel_children(g);
+        cancel_children(g, NULL);
         release_if_over(g);
         return rc;
     }
     g->waiter = self;
     g->rcs = ret_rcs;
+    if (self->code) { /* a request that nobody has seen yet goes to the children, as in asyncio */
+        kt__forward_active(self);
+        cancel_children(g, self->cancel_words);
+    }
     kt__wait_begin(self, &wait_gather, g);
     return kt__forwarded_end(self, kt__park(self));
 }

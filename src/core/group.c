@@ -7,7 +7,7 @@
 
 #include "core/core.h"
 
-enum { OPEN, ABORTING, JOINING = 2, JOINING_ABORTING = 3 };
+enum { OPEN, ABORTING = 1, JOINING = 2, CANCELLED = 4 };
 #define IS_ABORTING(g) ((g)->state & ABORTING)
 #define IS_JOINING(g) ((g)->state & JOINING)
 
@@ -47,22 +47,30 @@ static void abort_children(kt_group *g)
         kt_task_cancel(t);
 }
 
+/* Nobody need be woken who joins: the end of the children does. */
+static void abort_all(kt_group *g)
+{
+    abort_children(g);
+    if (!IS_JOINING(g))
+        kt__scope_fire(&g->scope);
+}
+
 void kt_group_cancel(kt_group *g)
 {
+    g->state |= CANCELLED;
     if (g->scope.task)
-        abort_children(g);
+        abort_all(g);
 }
 
 static void child_failed(kt_group *g, kt_task *t)
 {
+    kt__failures_add(&g->failures, t, t->rc);
     if (g->failed++ == 0) {
         g->rc = t->rc;
         g->detail = kt_steal(t->detail);
     }
-    bool first = !IS_ABORTING(g);
-    abort_children(g);
-    if (first && !IS_JOINING(g))
-        kt__scope_fire(&g->scope);
+    if (!IS_ABORTING(g))
+        abort_all(g);
 }
 
 static void child_done(kt_task *t)
@@ -81,17 +89,22 @@ static void child_done(kt_task *t)
     }
 }
 
-int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
+static int spawn(kt_group *g, const void *site, const kt_spawn_options *options, KT__JOB,
+                 kt_task **ret_task)
 {
     kt_loop *l = kt__loop;
     if (!l || !l->current)
         kt__misuse("kt_group_spawn may be called in a task only");
     if (g->scope.task && g->scope.task->loop != l)
         kt__misuse("kt_group_spawn: the group belongs to another loop");
+    if (!g->scope.task && g->state & CANCELLED) {
+        kt__scope_open(&g->scope, l->current, KT_ESIBLING);
+        abort_all(g);
+    }
     if (g->scope.task && IS_ABORTING(g))
         return kt_error_set(KT_ESIBLING, "the group is ending");
     kt_task *t;
-    int rc = kt__task_new(l, options, fn, arg, size, &t);
+    int rc = kt__task_new(l, site, options, fn, arg, size, &t);
     if (rc < 0)
         return rc;
     if (!g->scope.task)
@@ -105,34 +118,68 @@ int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, k
     }
     if (options && options->eager)
         kt__run_now(l->current, t);
+    if (t->state == KT__TASK_DONE) { /* it ended within the call: the group need not wait for its turn */
+        kt__list_remove(&t->ready);
+        child_done(t);
+    }
     return 0;
+}
+
+int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
+{
+    return spawn(g, KT__SITE, options, fn, arg, size, ret_task);
 }
 
 int kt_group_spawn(kt_group *g, KT__JOB)
 {
-    return kt_group_spawn_with(g, NULL, fn, arg, size, NULL);
+    return spawn(g, KT__SITE, NULL, fn, arg, size, NULL);
 }
 
 /* ---- Join ---------------------------------------------------------------------------------- */
 
-/* A cancellation while it waits goes to the children; the wait lasts until they have ended. */
+/* A cancellation while it waits goes to the children, when the owner runs, as TaskGroup.__aexit__ has it;
+ * then the wait goes on until they have ended. */
 static void join_cancel(kt_task *t)
 {
-    abort_children(t->wait_object);
+    kt__wake(t, t->code);
 }
 
-static const kt__wait wait_group = {"its group's children", join_cancel, NULL, NULL};
+static void awaits_children(const kt_task *t, kt__each each, void *arg)
+{
+    const kt_group *g = t->wait_object;
+    for (kt_task *child = g->children; child; child = child->sibling_next)
+        if (child->state != KT__TASK_DONE)
+            each(child, arg);
+}
+
+static const kt__wait wait_group = {
+    .what = "its group's children",
+    .cancel = join_cancel,
+    .awaits = awaits_children,
+};
+
+/* Lets others run until the last child wakes the owner or a cancellation does. One that no call has returned
+ * so far takes a turn, as any. */
+static void join_turn(kt_task *self, kt_group *g)
+{
+    g->state |= JOINING;
+    if (self->code && !self->delivered) {
+        int rc = kt__yield(self);
+        (void)rc; /* self->code has it */
+    } else {
+        kt__wait_begin(self, &wait_group, g);
+        kt__park(self);
+    }
+    g->state &= (uint8_t)~JOINING;
+}
 
 /* Again, if somebody added a child between the last one's end and our turn, as TaskGroup.__aexit__ does. */
 static void wait_for_children(kt_task *self, kt_group *g)
 {
     while (g->live > 0) {
-        if (self->code)
-            abort_children(g); /* one that came after the wake, and found no wait to tell */
-        g->state |= JOINING;
-        kt__wait_begin(self, &wait_group, g);
-        kt__park(self);
-        g->state &= (uint8_t)~JOINING;
+        if (self->code && self->delivered)
+            abort_children(g);
+        join_turn(self, g);
     }
 }
 
@@ -158,34 +205,68 @@ static int take_failure(kt_task *self, kt_group *g)
     return rc;
 }
 
-int kt_group_join(kt_group *g, int rc)
+/* A failure must not hide that the owner was asked to stop: asyncio's group cancels it anew (3.13), even
+ * where it had caught that before. */
+static int ends_with_errors(kt_task *self, int rc)
 {
-    kt_task *self = kt__self("kt_group_join");
-    if (!g->scope.task)
-        return rc; /* never had a child */
-    if (g->scope.task != self)
-        kt__misuse("kt_group_join: only the task that spawned the first child joins a group");
-    if (rc < 0 || self->code)
-        abort_children(g);
-    wait_for_children(self, g);
-    free_ended(g);
+    if (rc < 0 && !kt_is_cancel(rc))
+        kt__cancel_again(self);
+    return rc;
+}
+
+/* All children have ended, and the body by rc: what is the result? */
+static int end(kt_task *self, kt_group *g, int rc)
+{
+    bool cancelled = g->state & CANCELLED;
+    if (rc < 0 && !kt_is_cancel(rc))
+        kt__failures_add(&g->failures, self, rc);
     g->state = OPEN;
     rc = kt__scope_close(&g->scope, rc);
     int failure = take_failure(self, g);
     if (rc < 0 && !kt_is_cancel(rc))
-        return rc;
+        return ends_with_errors(self, rc);
     if (failure < 0)
-        return failure;
+        return ends_with_errors(self, failure);
     self->delivered = self->delivered || self->code;
-    return self->code ? self->code : rc;
+    if (self->code)
+        return self->code;
+    return cancelled && rc == KT_ESIBLING ? 0 : rc;
 }
 
+static int join(kt_task *self, kt_group *g, int rc)
+{
+    if (g->scope.task != self)
+        kt__misuse("kt_group_join: only the task that spawned the first child joins a group");
+    if (rc < 0)
+        abort_children(g);
+    wait_for_children(self, g);
+    free_ended(g);
+    return end(self, g, rc);
+}
+
+int kt_group_join(kt_group *g, int rc)
+{
+    kt_task *self = kt__self("kt_group_join");
+    if (!g->scope.task) {
+        g->state = OPEN;
+        return ends_with_errors(self, rc); /* never had a child */
+    }
+    rc = join(self, g, rc);
+    kt__failures_give(self, kt_steal(g->failures), rc);
+    return rc;
+}
+
+/* The scope is being left with an error of its own, whose list of failures may be the task's already. */
 void kt_group_cleanup(kt_group *g)
 {
-    if (!g->scope.task)
+    if (!g->scope.task) {
+        g->state = OPEN;
         return;
+    }
+    kt_task *self = kt__self("kt_group_cleanup");
     kt_cancel_hold();
-    int rc = kt_group_join(g, KT_ECANCELED);
-    (void)rc; /* the scope is being left with an error of its own */
+    int rc = join(self, g, KT_ECANCELED);
+    if (g->failures)
+        kt__failures_give(self, kt_steal(g->failures), rc);
     kt_cancel_unhold();
 }

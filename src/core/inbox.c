@@ -18,6 +18,9 @@ struct kt__inbox {
     int bell; /* eventfd; -1 under sim, where nobody sleeps */
 };
 
+/* Signal handlers inside kt__inbox_ring_at, on whatever thread. */
+static atomic_uint ringing;
+
 int kt__inbox_open(kt_loop *l)
 {
     kt__inbox *inbox = kt_calloc(1, sizeof *inbox);
@@ -52,11 +55,15 @@ static kt__message *take_all(kt__inbox *inbox)
 void kt__inbox_close(kt_loop *l)
 {
     kt__inbox *inbox = l->inbox;
-    while (atomic_load(&inbox->posting) > 0)
+    /* No handler finds this inbox any more, but one that did may not have rung yet. */
+    while (atomic_load(&inbox->posting) > 0 || atomic_load(&ringing) > 0)
         sched_yield();
-    for (kt__message *m = take_all(inbox), *next; m; m = next) {
-        next = m->next;
-        m->drop(m);
+    kt__message *m;
+    while ((m = take_all(inbox))) { /* again: a request to stop may have come for one that is just dropped */
+        for (kt__message *next; m; m = next) {
+            next = m->next;
+            m->drop(m);
+        }
     }
     if (inbox->bell >= 0)
         close(inbox->bell);
@@ -68,13 +75,24 @@ int kt__inbox_fd(const kt__inbox *inbox)
     return inbox->bell;
 }
 
-void kt__inbox_ring(kt__inbox *inbox)
+static void ring(const kt__inbox *inbox)
 {
     const uint64_t one = 1;
     if (inbox->bell >= 0) {
         ssize_t n = write(inbox->bell, &one, sizeof one);
         (void)n; /* EAGAIN: it rings already */
     }
+}
+
+/* It counts itself before it looks, and who closes an inbox takes it out before he counts: so either this finds
+ * nothing, or it is waited for. */
+void kt__inbox_ring_at(_Atomic(kt__inbox *) *place)
+{
+    atomic_fetch_add(&ringing, 1);
+    const kt__inbox *inbox = atomic_load(place);
+    if (inbox)
+        ring(inbox);
+    atomic_fetch_sub(&ringing, 1);
 }
 
 void kt__inbox_post(kt__inbox *inbox, kt__message *m)
@@ -84,7 +102,7 @@ void kt__inbox_post(kt__inbox *inbox, kt__message *m)
     while (!atomic_compare_exchange_weak(&inbox->newest, &m->next, m))
         ;
     if (atomic_load(&inbox->asleep) && atomic_exchange(&inbox->asleep, false))
-        kt__inbox_ring(inbox);
+        ring(inbox);
     atomic_fetch_sub(&inbox->posting, 1);
 }
 
@@ -131,6 +149,7 @@ static void call_run(kt__ready *r)
     void (*fn)(void *arg) = c->fn;
     void *arg = c->arg;
     kt_free(c);
+    kt__loop->calling = fn;
     fn(arg);
 }
 

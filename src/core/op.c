@@ -17,7 +17,7 @@
 
 static bool is_writer(const kt__op *op)
 {
-    return op->kind == KT__OP_WRITE || op->kind == KT__OP_CONNECT ||
+    return op->kind == KT__OP_WRITE || op->kind == KT__OP_CONNECT || op->kind == KT__OP_SEND ||
            (op->kind == KT__OP_POLL && op->events == POLLOUT);
 }
 
@@ -32,11 +32,13 @@ static void op_cancel(kt_task *t)
 
 /* No `raced`: what the kernel has done stays done, and the cancellation shows at the next call. */
 static const kt__wait waits[] = {
-    [KT__OP_READ] = {"bytes to read", op_cancel, NULL, NULL},
-    [KT__OP_WRITE] = {"room to write", op_cancel, NULL, NULL},
-    [KT__OP_ACCEPT] = {"a connection", op_cancel, NULL, NULL},
-    [KT__OP_CONNECT] = {"connect", op_cancel, NULL, NULL},
-    [KT__OP_POLL] = {"a descriptor", op_cancel, NULL, NULL},
+    [KT__OP_READ] = {.what = "bytes to read", .cancel = op_cancel},
+    [KT__OP_WRITE] = {.what = "room to write", .cancel = op_cancel},
+    [KT__OP_ACCEPT] = {.what = "a connection", .cancel = op_cancel},
+    [KT__OP_CONNECT] = {.what = "connect", .cancel = op_cancel},
+    [KT__OP_POLL] = {.what = "a descriptor", .cancel = op_cancel},
+    [KT__OP_RECEIVE] = {.what = "a message", .cancel = op_cancel},
+    [KT__OP_SEND] = {.what = "room to send", .cancel = op_cancel},
 };
 
 kt__op *kt__op_init(kt_task *self, int kind, kt__fd *fd)
@@ -102,6 +104,10 @@ void kt__op_done(kt_loop *l, kt__op *op, ssize_t result)
     kt_task *t = op->task;
     l->pending--;
     op->done = true;
+    if (op->ended) {
+        op->ended(l, op, result);
+        return;
+    }
     if (result == -EPIPE && op->kind == KT__OP_WRITE && !op->fd->is_socket)
         swallow_sigpipe(); /* io_uring writes to pipes on this thread too */
     if (result == -ECANCELED && op->cancelling) {
@@ -109,6 +115,11 @@ void kt__op_done(kt_loop *l, kt__op *op, ssize_t result)
         t->delivered = t->delivered || t->code;
     }
     kt__wake(t, (int)result);
+}
+
+int kt__op_turn(kt_task *self)
+{
+    return self->code || ++self->loop->io_streak >= STREAK_MAX ? kt__yield(self) : 0;
 }
 
 /* ---- The system calls ---------------------------------------------------------------------- */
@@ -131,6 +142,8 @@ static ssize_t attempt_connect(kt__op *op)
     if (!op->begun) {
         op->begun = true;
         int rc = connect(op->fd->fd, op->address, op->address_size);
+        if (rc < 0 && errno == EAGAIN)
+            return KT_EFULL; /* a Unix socket's line is: nothing is under way, and nothing will tell (connect(2)) */
         if (rc < 0 && errno == EINPROGRESS)
             errno = EAGAIN;
         return rc;
@@ -188,11 +201,17 @@ ssize_t kt__op_attempt(kt__op *op)
         case KT__OP_CONNECT:
             n = attempt_connect(op);
             break;
+        case KT__OP_RECEIVE:
+            n = recvmsg(op->fd->fd, &op->message, MSG_DONTWAIT);
+            break;
+        case KT__OP_SEND:
+            n = sendmsg(op->fd->fd, &op->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+            break;
         default:
             n = attempt_poll(op);
             break;
         }
-        if (n >= 0 || (op->kind == KT__OP_POLL && n != -1))
+        if (n != -1)
             return n;
         if (errno != EINTR)
             return errno == EWOULDBLOCK ? -EAGAIN : -errno;

@@ -11,30 +11,38 @@
 
 #define CAPACITY_MIN 8
 
-static bool getter_raced(kt_task *t)
-{
-    kt_queue *q = t->wait_object;
-    if (q->count > 0)
-        kt__line_wake(&q->getters, 0);
-    return true;
-}
-
 static bool is_full(const kt_queue *q)
 {
     return q->max > 0 && q->count >= q->max;
 }
 
-static bool putter_raced(kt_task *t)
+void kt__queue_pass_get(kt_queue *q)
 {
-    kt_queue *q = t->wait_object;
-    if (!is_full(q))
-        kt__line_wake(&q->putters, 0);
-    return true;
+    if (q->count > 0)
+        kt__line_wake(&q->getters, 0);
 }
 
-static const kt__wait wait_get = {"queue get", kt__cancel_leave, getter_raced, NULL};
-static const kt__wait wait_put = {"queue put", kt__cancel_leave, putter_raced, NULL};
-static const kt__wait wait_join = {"queue join", kt__cancel_leave, kt__raced_plain, NULL};
+void kt__queue_pass_put(kt_queue *q)
+{
+    if (!is_full(q))
+        kt__line_wake(&q->putters, 0);
+}
+
+static const kt__wait wait_get = {
+    .what = "queue get",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_turn,
+};
+static const kt__wait wait_put = {
+    .what = "queue put",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_turn,
+};
+static const kt__wait wait_join = {
+    .what = "queue join",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+};
 
 /* An item of a priority queue is followed by the number of its put, which breaks ties. */
 static size_t slot_bytes(const kt_queue *q)
@@ -174,11 +182,13 @@ int kt_queue_put(kt_queue *q, const void *item)
         if (self->code)
             return kt__yield(self);
         rc = kt__line_up(self, &q->putters, &wait_put, q);
+        if (rc < 0 && kt__had_turn(self) && !is_full(q))
+            kt__line_wake(&q->putters, 0);
         if (rc < 0)
             return rc;
     }
-    if (rc == -ENOMEM && !is_full(q))
-        kt__line_wake(&q->putters, 0); /* the turn that was not used */
+    if (rc == -ENOMEM)
+        kt__queue_pass_put(q); /* the turn that was not used */
     return rc;
 }
 
@@ -190,6 +200,8 @@ int kt_queue_get(kt_queue *q, void *ret_item)
         if (self->code)
             return kt__yield(self);
         rc = kt__line_up(self, &q->getters, &wait_get, q);
+        if (rc < 0 && kt__had_turn(self) && q->count > 0)
+            kt__line_wake(&q->getters, 0);
         if (rc < 0)
             return rc;
     }

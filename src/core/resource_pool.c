@@ -9,7 +9,7 @@
 #include <kettle/memory.h>
 #include <kettle/pool.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 #include "core/wait_until.h"
 
 #define MAX 10
@@ -229,6 +229,8 @@ int kt_resource_pool_open(kt_resource_pool *p)
                            &p->keeper);
     if (rc < 0)
         destroy_all(p);
+    else
+        kt__opened(p, "a resource pool", KT__SITE, NULL);
     p->closing = false;
     return rc;
 }
@@ -247,6 +249,7 @@ int kt_resource_pool_close(kt_resource_pool *p)
             return rc;
     }
     destroy_all(p);
+    kt__closed(p, "a resource pool");
     return 0;
 }
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 kt_loop *kt_loop_current(void)
 {
@@ -87,19 +87,28 @@ static void scheduler_bounds(kt_loop *l)
     (void)l;
 }
 
-static int loop_open(kt_loop *l, const kt_options *options)
+static bool wants_debug(const kt_options *options)
 {
     const char *debug = getenv("KETTLE_DEBUG");
+    if (options->debug == KT_DEBUG_INHERIT)
+        return debug && strcmp(debug, "1") == 0;
+    return options->debug == KT_DEBUG_ON;
+}
+
+static int loop_open(kt_loop *l, const kt_options *options)
+{
     if (options)
         l->options = *options;
-    l->debug = debug && strcmp(debug, "1") == 0;
+    l->debug = wants_debug(&l->options);
     l->virtual_time = l->options.virtual_time;
     kt__list_init(&l->now);
     kt__list_init(&l->next);
+    kt__fork_watch();
     scheduler_bounds(l);
     int rc = choose_driver(l);
     if (rc < 0)
         return rc;
+    l->polled = kt__clock_now(l);
     rc = kt__overflow_watch(l);
     if (rc < 0) {
         l->driver->close(l);
@@ -107,11 +116,14 @@ static int loop_open(kt_loop *l, const kt_options *options)
         return rc;
     }
     kt__stacks_open(&l->stacks, l->options.stack_bytes);
+    if (l->debug)
+        kt__watch_open(l);
     return 0;
 }
 
 static void loop_close(kt_loop *l)
 {
+    kt__watch_close(l);
     kt__overflow_unwatch(l);
     l->driver->close(l);
     kt__inbox_close(l);
@@ -131,10 +143,11 @@ static int main_new(kt_runner *r, KT__JOB)
 {
     kt_loop *l = &r->loop;
     const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
-    kt__setting *outside = kt__context_outside;
-    kt__context_outside = r->context ? r->context : outside;
-    int rc = kt__task_new(l, &named, fn, arg, size, &l->main);
-    kt__context_outside = outside;
+    int rc = kt__task_new(l, NULL, &named, fn, arg, size, &l->main);
+    if (rc == 0 && r->context) {
+        kt__context_unref(l->main->context_values);
+        l->main->context_values = kt__context_ref(r->context);
+    }
     return rc;
 }
 
@@ -168,6 +181,7 @@ int kt_runner_open(const kt_options *options, kt_runner **ret_runner)
 /* From here to leave() this thread is the loop's. */
 static void enter(kt_loop *l, const char *what)
 {
+    kt__check_forked(what);
     if (kt__loop)
         kt__misuse("%s: a loop runs on this thread already", what);
     kt__loop = l;
@@ -209,6 +223,7 @@ void kt_runner_close(kt_runner *r)
     enter(l, "kt_runner_close");
     kt__loop_finish(l);
     kt__tasks_free_unclaimed(l);
+    kt__debug_end(l);
     kt__context_unref(r->context);
     leave(l);
     loop_close(l);

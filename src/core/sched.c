@@ -2,7 +2,7 @@
 
 /* The scheduler: passes over the ready queue, and the switch from one task to the next. */
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 #include <kettle/memory.h>
 
@@ -86,7 +86,7 @@ static kt_task *next_task(kt_loop *l)
         if (r->kind == KT__READY_CALLBACK)
             return NULL;
         kt__list_remove(r);
-        if (r->kind == KT__READY_STARTED)
+        if (r->kind == KT__READY_STARTED || r->kind == KT__READY_WATCHED)
             return (kt_task *)(void *)r;
         l->current = NULL; /* what follows is no task's doing */
         if (r->kind == KT__READY_INLINE)
@@ -105,15 +105,25 @@ static inline void enter(kt_loop *l, kt_task *t)
     t->wait = NULL;
 }
 
+/* The same wherever t may be one that debug mode watches. */
+static inline void enter_watched(kt_loop *l, kt_task *t)
+{
+    enter(l, t);
+    if (KT_UNLIKELY(l->debug))
+        kt__step_begin(l, t);
+}
+
 static __attribute__((noinline)) int park_slow(kt_task *self)
 {
     kt_loop *l = self->loop;
+    if (KT_UNLIKELY(l->debug))
+        kt__eyes_parks(self);
     kt_task *t = next_task(l);
     if (!t) {
         l->current = NULL;
         return kt__switch(&self->context, &l->scheduler, 0);
     }
-    enter(l, t);
+    enter_watched(l, t);
     if (t == self)
         return self->wake;
     return kt__switch(&self->context, &t->context, t->wake);
@@ -141,7 +151,7 @@ void kt__run_now(kt_task *self, kt_task *t)
     self->state = KT__TASK_READY;
     self->wake = 0;
     kt__list_push(l->now.next, &self->ready); /* in front: self goes on as soon as t lets go */
-    enter(l, t);
+    enter_watched(l, t);
     kt__switch(&self->context, &t->context, t->wake);
 }
 
@@ -154,11 +164,14 @@ static void coroutine(kt_task *t)
     kt__stack *stack = t->stack;
     kt__switch_arrived();
     do {
-        kt__task_finish(t, t->fn(t->arg));
+        int rc = t->fn(t->arg);
+        if (t->drop)
+            t->drop(t->arg);
+        kt__task_finish(t, rc);
         l->spare = stack; /* for kt__task_prepare */
         t = next_task(l);
         if (t)
-            enter(l, t);
+            enter_watched(l, t);
     } while (t && t->stack == stack);
     if (l->spare) {
         kt__stack_give(&l->stacks, stack);
@@ -193,10 +206,14 @@ bool kt__task_prepare(kt_task *t)
             kt_free(t->detail); /* the words of what failed become the task's */
             t->detail = kt_strndup(kt_error_detail(), strlen(kt_error_detail()));
         }
+        if (t->drop)
+            t->drop(t->arg);
         kt__task_finish(t, rc);
         return false;
     }
-    t->ready.kind = KT__READY_STARTED;
+    if (KT_UNLIKELY(l->debug))
+        kt__eyes_begin(t);
+    t->ready.kind = l->debug ? KT__READY_WATCHED : KT__READY_STARTED;
     t->context = (kt__context){
         .sp = t->stack->top,
         .ip = (void *)(uintptr_t)kt__switch_entry,
@@ -241,6 +258,8 @@ static void virtual_jump(kt_loop *l)
 /* Asks the outside world, in asyncio's order: events first, then the timers that are due. */
 static void poll_world(kt_loop *l)
 {
+    if (KT_UNLIKELY(l->debug))
+        kt__step_end(l);
     kt__stacks_trim(&l->stacks);
     if (l->simulated && l->random && kt__random(l) % 4 == 0)
         kt__pool_run_one(l); /* a job of the pool ends at any moment */
@@ -249,6 +268,8 @@ static void poll_world(kt_loop *l)
     kt_time until = wake_time(l);
     if (l->virtual_time)
         until = until > l->virtual_now && l->pending > 0 ? KT_FOREVER : 0;
+    if (KT_UNLIKELY(l->debug && until == KT_FOREVER && l->pending == 0 && l->tasks_first && !l->signal_handlers))
+        kt__stalled(l);
     if (until > 0 && !kt__inbox_sleep(l))
         until = 0;
     l->driver->wait(l, until);
@@ -266,7 +287,7 @@ static void run_pass(kt_loop *l)
     for (;;) {
         kt_task *t = next_task(l);
         if (t) {
-            enter(l, t);
+            enter_watched(l, t);
             kt__switch(&l->scheduler, &t->context, t->wake);
             continue;
         }
@@ -274,7 +295,11 @@ static void run_pass(kt_loop *l)
         if (r == &l->now)
             return;
         kt__list_remove(r); /* a callback, which only the scheduler runs */
+        if (KT_UNLIKELY(l->debug))
+            kt__step_begin(l, NULL);
         r->run(r);
+        if (KT_UNLIKELY(l->debug))
+            kt__step_end(l);
     }
 }
 
@@ -339,12 +364,18 @@ static void cancel_all(kt_loop *l)
 
 void kt__loop_finish(kt_loop *l)
 {
+    l->ending = true;
     do { /* once, unless the last callbacks spawn tasks or hand jobs to threads */
         cancel_all(l);
+        kt__tasks_report_left(l);
+        kt__fd_watches_end(l); /* one that is always ready would never let us end */
         drain(l);
-        kt__pool_close(l);
+        kt__pools_shut(l);
+        run_until(l, kt__pools_idle, 0); /* a job that calls home must not wait in vain */
+        kt__pools_free(l);
         drain(l);
-    } while (l->tasks_first || l->pool);
+    } while (l->tasks_first || l->pools);
+    kt__tasks_report_left(l);
     kt__callbacks_end(l);
     kt__signal_handlers_end(l);
 }

@@ -21,10 +21,8 @@ static struct {
 static void on_signal(int number)
 {
     int error = errno;
-    kt__inbox *inbox = atomic_load(&asked[number].inbox);
     atomic_store(&asked[number].came, true);
-    if (inbox)
-        kt__inbox_ring(inbox);
+    kt__inbox_ring_at(&asked[number].inbox);
     errno = error;
 }
 
@@ -33,6 +31,7 @@ static void deliver(kt__ready *r)
     kt__timer *timer = KT__OWNER(r, kt__timer, ready);
     kt_signal *s = KT__OWNER(timer, kt_signal, timer);
     kt__timer_ran(timer);
+    kt__loop->calling = s->fn;
     s->fn(s->arg);
 }
 

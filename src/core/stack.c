@@ -30,6 +30,8 @@
 #define SLAB_SLOTS_MAX 1024u
 /* Stacks whose memory is kept for the next tasks; more than these are trimmed. */
 #define HOT_MAX 512u
+/* What a function may use below the frame that blanks its own stack. */
+#define BLANK_MARGIN 4096
 /* Tops of equal alignment would all fight for the same sets of the first-level cache. */
 #define COLOURS 16u
 #define COLOUR_STEP 192u
@@ -257,22 +259,60 @@ void kt__stacks_trim(kt__stacks *s)
         class_trim(c);
 }
 
-static const kt__stack *guarding(const kt__slab *slab, const char *address)
+static const kt__stack *slot_of(const kt__slab *slab, const char *address)
 {
     for (; slab; slab = slab->next) {
         if (address < slab->memory || address >= slab->memory + slab->slot_bytes * slab->slots)
             continue;
         size_t slot = (size_t)(address - slab->memory) / slab->slot_bytes;
-        const kt__stack *stack = &slab->stacks[slot];
-        return slot < slab->used && address < stack->limit ? stack : NULL;
+        return slot < slab->used ? &slab->stacks[slot] : NULL;
     }
     return NULL;
 }
 
+const kt__stack *kt__stacks_holding(const kt__stacks *s, const void *address)
+{
+    const kt__stack *stack = slot_of(s->standard.slabs, address);
+    for (const kt__stack_class *c = s->others; c && !stack; c = c->next)
+        stack = slot_of(c->slabs, address);
+    return stack;
+}
+
 const kt__stack *kt__stacks_guarding(const kt__stacks *s, const void *address)
 {
-    const kt__stack *stack = guarding(s->standard.slabs, address);
-    for (const kt__stack_class *c = s->others; c && !stack; c = c->next)
-        stack = guarding(c->slabs, address);
-    return stack;
+    const kt__stack *stack = kt__stacks_holding(s, address);
+    return stack && (const char *)address < stack->limit ? stack : NULL;
+}
+
+/* The whole pages of a stack below `ceiling`. */
+static size_t pages_below(const kt__stack *stack, const char *ceiling)
+{
+    return ceiling > stack->limit ? (size_t)(ceiling - stack->limit) >> 12 : 0;
+}
+
+char *kt__stack_blank(kt__stack *stack)
+{
+    char *here = __builtin_frame_address(0);
+    bool ours = here >= stack->limit && here < slot_end(stack);
+    char *ceiling = (char *)((uintptr_t)(ours ? here - BLANK_MARGIN : stack->top) & ~(uintptr_t)4095);
+    size_t pages = pages_below(stack, ceiling);
+    if (pages == 0 || madvise(stack->limit, pages << 12, MADV_DONTNEED) < 0)
+        return stack->limit; /* nothing is blank: all counts as touched */
+    return ceiling;
+}
+
+size_t kt__stack_touched(const kt__stack *stack, const char *ceiling)
+{
+    unsigned char resident[256];
+    const size_t all = pages_below(stack, ceiling);
+    for (size_t done = 0; done < all;) {
+        size_t n = all - done < sizeof resident ? all - done : sizeof resident;
+        if (mincore(stack->limit + (done << 12), n << 12, resident) < 0)
+            break;
+        for (size_t i = 0; i < n; i++)
+            if (resident[i] & 1)
+                return (size_t)(slot_end(stack) - stack->limit) - ((done + i) << 12);
+        done += n;
+    }
+    return (size_t)(slot_end(stack) - ceiling);
 }

@@ -60,6 +60,16 @@ void kt__stacks_trim(kt__stacks *s);
 /* The stack whose guard holds `address`, or NULL. Async-signal-safe. */
 const kt__stack *kt__stacks_guarding(const kt__stacks *s, const void *address);
 
+/* The stack in whose slot `address` lies, or NULL. Async-signal-safe. */
+const kt__stack *kt__stacks_holding(const kt__stacks *s, const void *address);
+
+/* Gives the pages back that a new task has not touched yet, so that kt__stack_touched can tell which it touches:
+ * returns the end of what is blank. It may be the running stack. */
+char *kt__stack_blank(kt__stack *stack);
+
+/* Bytes from the stack's end to the last page touched below that. */
+size_t kt__stack_touched(const kt__stack *stack, const char *ceiling);
+
 size_t kt__stack_usable(const kt__stack *stack);
 
 #endif

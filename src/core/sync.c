@@ -6,23 +6,37 @@
 #include <errno.h>
 #include <kettle/sync.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 /* ---- Lock ---------------------------------------------------------------------------------- */
 
-static void hand_over(kt_lock *l)
+void kt__lock_pass(kt_lock *l)
 {
     l->holder = kt__line_wake(&l->waiters, 0);
     l->handed_over = l->holder != NULL;
 }
 
-static bool lock_raced(kt_task *t)
+/* One that ended without a release may be gone: then nobody can be named. */
+static void awaits_holder(const kt_task *t, kt__each each, void *arg)
 {
-    hand_over(t->wait_object);
-    return true;
+    const kt_lock *l = t->wait_object;
+    for (kt_task *holder = t->loop->tasks_first; holder; holder = holder->all_next)
+        if (holder == l->holder)
+            each(holder, arg);
 }
 
-static const kt__wait wait_lock = {"a lock", kt__cancel_leave, lock_raced, NULL};
+static const kt__wait wait_lock = {
+    .what = "a lock",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_turn,
+    .awaits = awaits_holder,
+};
+
+/* Debug mode tells of a task that ends with the lock. */
+static void taken(const kt_lock *l, const void *site, const kt_task *self)
+{
+    kt__opened(l, "a lock", site, self);
+}
 
 int kt_lock_acquire_nowait(kt_lock *l)
 {
@@ -30,6 +44,7 @@ int kt_lock_acquire_nowait(kt_lock *l)
     if (l->holder)
         return -EBUSY;
     l->holder = self;
+    taken(l, KT__SITE, self);
     return 0;
 }
 
@@ -38,13 +53,18 @@ int kt_lock_acquire(kt_lock *l)
     kt_task *self = kt__self("kt_lock_acquire");
     if (!l->holder) {
         l->holder = self;
+        taken(l, KT__SITE, self);
         return 0;
     }
     if (self->code)
         return kt__yield(self);
     int rc = kt__line_up(self, &l->waiters, &wait_lock, l);
-    if (rc == 0)
+    if (rc == 0) {
         l->handed_over = false;
+        taken(l, KT__SITE, self);
+    } else if (kt__had_turn(self)) {
+        kt__lock_pass(l);
+    }
     return rc;
 }
 
@@ -53,7 +73,8 @@ void kt_lock_release(kt_lock *l)
 {
     if (!kt_lock_locked(l))
         kt__misuse("kt_lock_release: nobody holds this lock");
-    hand_over(l);
+    kt__closed(l, "a lock");
+    kt__lock_pass(l);
 }
 
 /* One that was handed the lock but has not run since does not hold it yet, as with asyncio. */
@@ -64,7 +85,11 @@ bool kt_lock_locked(const kt_lock *l)
 
 /* ---- Event --------------------------------------------------------------------------------- */
 
-static const kt__wait wait_event = {"an event", kt__cancel_leave, kt__raced_plain, NULL};
+static const kt__wait wait_event = {
+    .what = "an event",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+};
 
 int kt_event_wait(kt_event *e)
 {
@@ -95,28 +120,44 @@ bool kt_event_is_set(const kt_event *e)
 
 /* ---- Semaphore ----------------------------------------------------------------------------- */
 
+static const kt__wait wait_semaphore = {
+    .what = "a semaphore",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_turn,
+};
+
+static void give_permits(kt_semaphore *s)
+{
+    while (s->value > 0 && kt__line_wake(&s->waiters, 0)) {
+        s->value--;
+        s->given++;
+    }
+}
+
+void kt__semaphore_taken(kt_semaphore *s)
+{
+    s->given--;
+    give_permits(s);
+}
+
+void kt__semaphore_pass(kt_semaphore *s)
+{
+    s->value++;
+    kt__semaphore_taken(s);
+}
+
 void kt_semaphore_release(kt_semaphore *s)
 {
-    if (kt__line_wake(&s->waiters, 0))
-        return;
     if (s->bound > 0 && s->value == s->bound)
         kt__misuse("kt_semaphore_release: a bounded semaphore was released too often");
     if (++s->value == 0)
         kt__misuse("kt_semaphore_release: more releases than a counter holds");
+    give_permits(s);
 }
 
-static bool semaphore_raced(kt_task *t)
-{
-    kt_semaphore_release(t->wait_object);
-    return true;
-}
-
-static const kt__wait wait_semaphore = {"a semaphore", kt__cancel_leave, semaphore_raced, NULL};
-
-/* While somebody stands in the line no permit is free: a release would have given it away. */
 int kt_semaphore_acquire_nowait(kt_semaphore *s)
 {
-    if (s->value == 0)
+    if (kt_semaphore_locked(s))
         return -EBUSY;
     s->value--;
     return 0;
@@ -129,10 +170,16 @@ int kt_semaphore_acquire(kt_semaphore *s)
         return 0;
     if (self->code)
         return kt__yield(self);
-    return kt__line_up(self, &s->waiters, &wait_semaphore, s);
+    int rc = kt__line_up(self, &s->waiters, &wait_semaphore, s);
+    if (rc == 0)
+        kt__semaphore_taken(s);
+    else if (kt__had_turn(self))
+        kt__semaphore_pass(s);
+    return rc;
 }
 
+/* Who has been given a permit is let in before a newcomer is, even where there are more of them. */
 bool kt_semaphore_locked(const kt_semaphore *s)
 {
-    return s->value == 0;
+    return s->value == 0 || s->given > 0;
 }

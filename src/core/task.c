@@ -2,16 +2,16 @@
 
 /* The life of a task: made, joined, ended. */
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 #include <errno.h>
 #include <kettle/memory.h>
 #include <stdio.h>
 
-#include "base/log.h"
 
 void kt__no_task(const char *what)
 {
+    kt__check_forked(what);
     kt__misuse("%s suspends, so it may be called in a task only", what);
 }
 
@@ -41,7 +41,7 @@ static void list_remove(kt_loop *l, kt_task *t)
     l->tasks--;
 }
 
-int kt__task_new(kt_loop *l, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
+int kt__task_new(kt_loop *l, const void *site, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
 {
     if (size > SIZE_MAX - sizeof(kt_task))
         return -ENOMEM;
@@ -59,33 +59,54 @@ int kt__task_new(kt_loop *l, const kt_spawn_options *options, KT__JOB, kt_task *
     t->ready.kind = KT__READY_FRESH;
     t->state = KT__TASK_FRESH;
     t->loop = l;
+    t->place.task = t;
     t->stack_bytes = options ? options->stack_bytes : 0;
+    t->drop = options ? options->drop : NULL;
     t->fn = fn;
     t->arg = (void *)(uintptr_t)arg;
     if (size > 0)
         t->arg = memcpy(t->arg_copy, arg, size);
     t->id = ++l->ids;
-    t->context_values = kt__context_ref(kt__context_here());
+    t->parent = l->current ? l->current->id : 0;
+    t->born = l->virtual_time ? l->virtual_now : l->polled;
+    kt__context_begin(t, options ? options->context : NULL);
     list_add(l, t);
     kt__ready_push(l, &t->ready);
+    if (KT_UNLIKELY(l->debug))
+        kt__eyes_open(t, site);
+    if (l->on_spawn)
+        l->on_spawn(t, l->on_spawn_arg);
     *ret_task = t;
     return 0;
 }
 
-int kt_spawn_with(const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
+static int spawn(const void *site, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
 {
     kt_loop *l = kt__loop;
     if (!l)
         return kt_error_set(KT_ENOTRUNNING, "kt_spawn outside kt_run");
-    int rc = kt__task_new(l, options, fn, arg, size, ret_task);
+    int rc = kt__task_new(l, site, options, fn, arg, size, ret_task);
     if (rc == 0 && options && options->eager && l->current)
         kt__run_now(l->current, *ret_task);
     return rc;
 }
 
+int kt_spawn_with(const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
+{
+    return spawn(KT__SITE, options, fn, arg, size, ret_task);
+}
+
 int kt_spawn(KT__JOB, kt_task **ret_task)
 {
-    return kt_spawn_with(NULL, fn, arg, size, ret_task);
+    return spawn(KT__SITE, NULL, fn, arg, size, ret_task);
+}
+
+void kt_task_hook_set(void (*fn)(kt_task *t, void *arg), void *arg)
+{
+    if (!kt__loop)
+        kt__misuse("kt_task_hook_set outside a loop");
+    kt__loop->on_spawn = fn;
+    kt__loop->on_spawn_arg = arg;
 }
 
 /* ---- Ending -------------------------------------------------------------------------------- */
@@ -113,43 +134,84 @@ static void unclaimed_remove(kt_task *t)
     t->unclaimed = false;
 }
 
+static void left_failed_remove(kt_task *t)
+{
+    kt_task **link = &t->loop->left_failed;
+    while (*link && *link != t)
+        link = &(*link)->sibling_next;
+    if (*link)
+        *link = t->sibling_next;
+}
+
 void kt__task_free(kt_task *t)
 {
     if (t->unclaimed)
         unclaimed_remove(t);
+    if (KT_UNLIKELY(t->loop->left_failed))
+        left_failed_remove(t);
     kt_free(t->name);
     kt_free(t->detail);
-    kt__context_unref(t->context_values);
+    kt_free(t->cancel_words);
+    kt_free(t->eyes);
+    if (KT_UNLIKELY(t->failures))
+        kt__failures_unref(t->failures);
+    kt__context_end(t);
     kt_free(t);
 }
 
-static void report_lost(const kt_task *t)
+/* Its error has not been read, and cannot be any more. */
+static bool is_lost(const kt_task *t)
 {
-    char text[512];
-    snprintf(text, sizeof text, "kettle: task '%s' failed and nobody waits for it: %s%s%s",
-             kt_task_name(t), kt_error_name(t->rc), t->detail ? ": " : "",
-             t->detail ? t->detail : "");
-    kt__log(text);
+    return t->rc < 0 && t->rc != KT_ECANCELED && !t->told;
+}
+
+static void report_lost(kt_task *t, const char *message)
+{
+    t->told = true;
+    kt__unhandled(t->loop, message, t->rc, t->detail, t);
 }
 
 void kt__tasks_free_unclaimed(kt_loop *l)
 {
-    char text[256];
     while (l->unclaimed) {
         kt_task *t = l->unclaimed;
-        if (l->debug) {
-            snprintf(text, sizeof text, "kettle: task '%s' was neither joined nor detached",
-                     kt_task_name(t));
-            kt__log(text);
-        }
+        if (is_lost(t))
+            report_lost(t, "Task exception was never retrieved");
+        if (l->debug)
+            kt__eyes_unclaimed(t);
         kt__task_free(t);
+    }
+}
+
+/* Tasks that were left over and failed are told of together, once all are over, as asyncio.run does. */
+static void keep_left_failed(kt_task *t)
+{
+    kt_task **link = &t->loop->left_failed;
+    while (*link && (*link)->id < t->id)
+        link = &(*link)->sibling_next;
+    t->sibling_next = *link;
+    *link = t;
+}
+
+void kt__tasks_report_left(kt_loop *l)
+{
+    while (l->left_failed) {
+        kt_task *t = l->left_failed;
+        l->left_failed = t->sibling_next;
+        if (is_lost(t))
+            report_lost(t, "unhandled exception during asyncio.run() shutdown");
+        if (t->detached)
+            kt__task_free(t);
     }
 }
 
 /* The words of a failed task become those of the task that waits for it. */
 static void copy_detail(kt_task *self, const kt_task *t)
 {
-    if (t->rc >= 0 || !t->detail)
+    if (t->rc >= 0)
+        return;
+    kt__failures_share(self, t);
+    if (!t->detail)
         return;
     char *detail = kt_strndup(t->detail, strlen(t->detail));
     if (detail) {
@@ -161,9 +223,21 @@ static void copy_detail(kt_task *self, const kt_task *t)
 /* The task has ended and nobody will ask. */
 static void drop(kt_task *t)
 {
-    if (t->rc < 0 && t->rc != KT_ECANCELED && t->loop->debug)
-        report_lost(t);
+    if (is_lost(t))
+        report_lost(t, "Task exception was never retrieved");
     kt__task_free(t);
+}
+
+/* Nobody owns it as it ends: it goes now, or waits for who may still come. */
+static void leave_ownerless(kt_task *t)
+{
+    bool left_failed = t->loop->ending && is_lost(t);
+    if (left_failed)
+        keep_left_failed(t);
+    if (!t->detached)
+        unclaimed_add(t);
+    else if (!left_failed)
+        drop(t);
 }
 
 static void run_on_done(kt__ready *r)
@@ -183,22 +257,32 @@ static void shield_over(kt__ready *r)
 
 static void shield_cancel(kt_task *waiter)
 {
-    if (waiter->wait_list)
-        kt__line_remove(waiter);
+    if (waiter->place.line)
+        kt__line_remove(&waiter->place);
     else
         kt__timer_stop(waiter->loop, &waiter->timer);
     kt__wake(waiter, waiter->code);
 }
 
-static const kt__wait wait_shield = {"shielded task", shield_cancel, kt__raced_plain, NULL};
+static void awaits_task(const kt_task *t, kt__each each, void *arg)
+{
+    each(t->wait_object, arg);
+}
 
-static void end_wait(kt_task *awaiter, int rc)
+static const kt__wait wait_shield = {
+    .what = "shielded task",
+    .cancel = shield_cancel,
+    .raced = kt__raced_plain,
+    .awaits = awaits_task,
+};
+
+static void end_wait(kt__waiters *line, kt_task *awaiter, int rc)
 {
     if (awaiter->wait != &wait_shield) {
-        kt__line_wake(awaiter->wait_list, rc);
+        kt__line_wake(line, rc);
         return;
     }
-    kt__line_remove(awaiter);
+    kt__line_remove(&awaiter->place);
     awaiter->wake = rc;
     kt__timer_start_due(awaiter->loop, &awaiter->timer, shield_over);
 }
@@ -212,8 +296,14 @@ void kt__task_finish(kt_task *t, int rc)
         kt__misuse("a task must not end between kt_cancel_hold and kt_cancel_unhold");
     if (rc >= 0 && t->outside && !t->delivered)
         rc = KT_ECANCELED; /* it never learned of the request, as Task.__step has it */
+    if (rc == KT_ECANCELED && t->cancel_words) {
+        kt_free(t->detail); /* what its awaiters are told */
+        t->detail = kt_steal(t->cancel_words);
+    }
     t->rc = rc;
     t->state = KT__TASK_DONE;
+    if (KT_UNLIKELY(l->debug))
+        kt__eyes_end(t);
     list_remove(l, t);
     if (t->on_done) {
         t->ready.kind = KT__READY_INLINE;
@@ -221,28 +311,38 @@ void kt__task_finish(kt_task *t, int rc)
         kt__ready_push(l, &t->ready);
     }
     kt_task *awaiter; /* gets all that it needs now: t may be gone when it runs */
-    while ((awaiter = t->awaiters.first)) {
+    while ((awaiter = kt__line_first(&t->awaiters))) {
         kt__callbacks_due(&t->callbacks, awaiter->timer.sequence);
-        end_wait(awaiter, rc);
+        end_wait(&t->awaiters, awaiter, rc);
         copy_detail(awaiter, t);
+        t->told = true;
     }
     kt__callbacks_due(&t->callbacks, UINT64_MAX);
-    if (t->detached && !t->on_done)
-        drop(t);
-    else if (!t->owner && !t->on_done)
-        unclaimed_add(t);
+    if (!t->on_done && (t->detached || !t->owner))
+        leave_ownerless(t);
 }
 
 /* ---- Waiting for it ------------------------------------------------------------------------ */
 
-static void forward_to_task(kt_task *waiter)
+void kt__forward_to_task(kt_task *waiter)
 {
-    kt_task_cancel(waiter->wait_object);
+    kt_task_cancel_with(waiter->wait_object, waiter->cancel_words);
 }
 
-static const kt__wait wait_task = {"task", kt__cancel_leave, kt__raced_plain, forward_to_task};
+static const kt__wait wait_task = {
+    .what = "task",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+    .forward = kt__forward_to_task,
+    .awaits = awaits_task,
+};
 /* Joining frees the task, so a result cannot stay in it: it wins over a late cancellation. */
-static const kt__wait wait_join = {"task", kt__cancel_leave, NULL, forward_to_task};
+static const kt__wait wait_join = {
+    .what = "task",
+    .cancel = kt__cancel_leave,
+    .forward = kt__forward_to_task,
+    .awaits = awaits_task,
+};
 
 static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
 {
@@ -252,6 +352,7 @@ static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
         kt__misuse("a task of another loop cannot be waited for");
     if (t->state == KT__TASK_DONE) {
         copy_detail(self, t);
+        t->told = true;
         return t->rc;
     }
     if (self->code && wait == &wait_shield)
@@ -321,9 +422,14 @@ bool kt_task_cancelled(const kt_task *t)
     return t->state == KT__TASK_DONE && t->rc == KT_ECANCELED;
 }
 
-int kt_task_result(const kt_task *t)
+int kt_task_result(kt_task *t)
 {
-    return t->state == KT__TASK_DONE ? t->rc : KT_EINVALIDSTATE;
+    if (t->state != KT__TASK_DONE)
+        return KT_EINVALIDSTATE;
+    t->told = true;
+    if (kt__loop && kt__loop->current)
+        copy_detail(kt__loop->current, t);
+    return t->rc;
 }
 
 kt_task *kt_task_current(void)
@@ -339,6 +445,17 @@ const char *kt_task_name(const kt_task *t)
     char *name = l->names[l->names_next++ % 4];
     snprintf(name, sizeof l->names[0], "Task-%llu", (unsigned long long)t->id);
     return name;
+}
+
+int kt_task_name_set(kt_task *t, const char *name)
+{
+    char *copy = kt_strndup(name, strlen(name));
+    if (!copy)
+        return -ENOMEM;
+    char *before = t->name;
+    t->name = copy; /* first: a signal may look at it */
+    kt_free(before);
+    return 0;
 }
 
 size_t kt_task_each(void (*fn)(kt_task *t, void *arg), void *arg)

@@ -90,13 +90,47 @@ void kt_timeout_cleanup(kt_timeout *t)
         (void)end(t, 0); /* 0 in, 0 out */
 }
 
+/* asyncio makes a task even of what has no time, cancels it, and waits for its end: three passes. */
+static void unstarted_over(kt__ready *r)
+{
+    kt__timer *timer = KT__OWNER(r, kt__timer, ready);
+    kt_task *self = KT__OWNER(timer, kt_task, timer);
+    kt__timer_ran(timer);
+    kt__wake(self, KT_ETIMEDOUT);
+}
+
+static void unstarted_ends(kt__ready *r)
+{
+    kt__timer *timer = KT__OWNER(r, kt__timer, ready);
+    kt__timer_start_due(KT__OWNER(timer, kt_task, timer)->loop, timer, unstarted_over);
+}
+
+static void unstarted_cancel(kt_task *t)
+{
+    kt__timer_stop(t->loop, &t->timer);
+    kt__wake(t, t->code);
+}
+
+static const kt__wait wait_unstarted = {
+    .what = "what had no time",
+    .cancel = unstarted_cancel,
+    .raced = kt__raced_plain,
+};
+
+static int time_is_over(kt_task *self)
+{
+    if (self->code)
+        return kt__yield(self);
+    kt__timer_start_due(self->loop, &self->timer, unstarted_ends);
+    kt__wait_begin(self, &wait_unstarted, NULL);
+    return kt__park(self);
+}
+
 int kt_wait_for(kt_time after, KT__JOB)
 {
     (void)size; /* the caller waits, so nothing need be copied */
-    if (after <= 0) {
-        int rc = kt__yield(kt__self("kt_wait_for"));
-        return rc < 0 ? rc : KT_ETIMEDOUT;
-    }
+    if (after <= 0)
+        return time_is_over(kt__self("kt_wait_for"));
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, after);
     return kt_timeout_end(&limit, fn((void *)(uintptr_t)arg));

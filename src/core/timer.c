@@ -89,14 +89,18 @@ static void sleep_cancel(kt_task *t)
     kt__wake(t, t->code);
 }
 
-static const kt__wait wait_sleep = {"sleep", sleep_cancel, kt__raced_plain, NULL};
+const kt__wait kt__wait_sleep = {
+    .what = "sleep",
+    .cancel = sleep_cancel,
+    .raced = kt__raced_plain,
+};
 
 /* Apart from kt_sleep, so that the mere yield saves no registers. */
 static __attribute__((noinline)) int sleep_for(kt_task *self, kt_time d)
 {
     kt_loop *l = self->loop;
     kt__timer_start(l, &self->timer, kt__deadline(kt__clock_now(l), d), sleep_over);
-    kt__wait_begin(self, &wait_sleep, NULL);
+    kt__wait_begin(self, &kt__wait_sleep, NULL);
     return kt__park(self);
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <kettle/callback.h>
 #include <kettle/memory.h>
-#include <kettle/timeout.h>
 #include <kettle/wait.h>
 
 #include "core/core.h"
@@ -77,7 +76,27 @@ static void unwatch(kt__completions *c)
 
 /* ---- kt_wait ------------------------------------------------------------------------------- */
 
-static const kt__wait wait_several = {"several tasks", kt__cancel_leave, kt__raced_plain, NULL};
+static void awaits_watched(const kt_task *t, kt__each each, void *arg)
+{
+    const kt__completions *c = t->wait_object;
+    for (size_t i = 0; i < c->count; i++)
+        if (kt_callback_pending(&c->watches[i].callback) && c->watches[i].task->state != KT__TASK_DONE)
+            each(c->watches[i].task, arg);
+}
+
+static const kt__wait wait_all = {
+    .what = "several tasks",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+    .awaits = awaits_watched,
+};
+static const kt__wait wait_any = {
+    .what = "one of several tasks",
+    .cancel = kt__cancel_leave,
+    .raced = kt__raced_plain,
+    .awaits = awaits_watched,
+    .any = true,
+};
 
 static int count_done(kt_task *const tasks[], size_t n)
 {
@@ -87,35 +106,31 @@ static int count_done(kt_task *const tasks[], size_t n)
     return done;
 }
 
-static bool is_fulfilled(kt_task *const tasks[], size_t n, kt_wait_mode mode)
+static void limit_over(kt__ready *r)
 {
-    size_t done = (size_t)count_done(tasks, n);
-    if (done == n || (mode == KT_WAIT_FIRST_COMPLETED && done > 0))
-        return true;
-    for (size_t i = 0; i < n && mode == KT_WAIT_FIRST_FAILED; i++)
-        if (tasks[i]->state == KT__TASK_DONE && failed(tasks[i]))
-            return true;
-    return false;
+    kt__timer *timer = KT__OWNER(r, kt__timer, ready);
+    kt__completions *c = KT__OWNER(timer, kt_task, timer)->wait_object;
+    kt__timer_ran(timer);
+    kt__line_wake(&c->waiter, 0);
 }
 
 int kt_wait(kt_task *const tasks[], size_t n, kt_wait_mode mode, kt_time limit)
 {
     kt_task *self = kt__self("kt_wait");
-    if (is_fulfilled(tasks, n, mode))
-        return count_done(tasks, n);
+    if (n == 0)
+        return 0;
     if (self->code)
         return kt__yield(self);
     kt__completions *c;
     int rc = watch_all(tasks, n, mode, &c);
     if (rc < 0)
         return rc;
-    kt_auto(kt_timeout) until = KT_TIMEOUT_INIT;
-    kt_timeout_start(&until, limit);
-    rc = kt__line_up(self, &c->waiter, &wait_several, c);
-    rc = kt_timeout_end(&until, rc);
+    kt__timer_start(self->loop, &self->timer, kt__deadline(kt_now(), limit), limit_over);
+    if (limit <= 0)
+        kt__poll_soon(self->loop);
+    rc = kt__line_up(self, &c->waiter, mode == KT_WAIT_ALL_COMPLETED ? &wait_all : &wait_any, c);
+    kt__timer_stop(self->loop, &self->timer);
     unwatch(c);
-    if (rc == KT_ETIMEDOUT && kt_timeout_expired(&until))
-        rc = 0;
     return rc < 0 ? rc : count_done(tasks, n);
 }
 
@@ -137,7 +152,7 @@ int kt_as_completed_next(kt_as_completed *a, kt_task **ret_task)
     while (!c->first) {
         if (c->missing == 0)
             return 0;
-        int rc = (self->code ? kt__yield(self) : kt__line_up(self, &c->waiter, &wait_several, c));
+        int rc = (self->code ? kt__yield(self) : kt__line_up(self, &c->waiter, &wait_any, c));
         if (rc < 0)
             return rc;
     }

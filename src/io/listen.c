@@ -6,20 +6,31 @@
 #include <kettle/memory.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
+#include "io/socket.h"
 #include "io/stream_private.h"
 
 #define BACKLOG_DEFAULT 4096
 /* Without descriptors for another connection: how long until one may have been closed. */
 #define PAUSE_WHEN_FULL KT_MS(50)
 
+/* So many addresses at most; and tries to find a port that is free on all of them. */
+#define SOCKETS_MAX 32
+#define PORT_TRIES 16
+
+/* With one address `fd` is its socket. With several it is an epoll(7) set of them, which is readable when
+ * one of them is, so that whoever accepts waits in one place; the sockets are O_NONBLOCK then. */
 struct kt_listener {
     kt__fd fd;
+    int *sockets; /* NULL with one */
+    size_t count;
     sa_family_t family;
     uint16_t port;
     char *path; /* of the Unix socket's file, removed at close if it is still ours */
@@ -47,33 +58,48 @@ static uint16_t bound_port(int fd)
     return 0;
 }
 
-static int bind_and_listen(const kt__address *a, const kt_listen_options *o, int *ret_fd)
+static int set(int fd, int level, int name)
 {
     const int on = 1;
-    int fd = socket(a->storage.ss_family, SOCK_STREAM | kt__socket_flags(), 0);
+    return setsockopt(fd, level, name, &on, sizeof on) < 0 ? -errno : 0;
+}
+
+static int set_options(int fd, const kt_listen_options *o)
+{
+    int rc = set(fd, SOL_SOCKET, SO_REUSEADDR);
+    if (rc == 0 && o && o->reuse_port)
+        rc = set(fd, SOL_SOCKET, SO_REUSEPORT);
+    if (rc == 0 && o && o->keep_alive)
+        rc = set(fd, SOL_SOCKET, SO_KEEPALIVE); /* connections inherit it */
+    return rc;
+}
+
+/* `among_others`: the sockets of other addresses listen on the same port, IPv4's on theirs. */
+static int bind_and_listen(const kt_address *a, const kt_listen_options *o, bool among_others, int *ret_fd)
+{
+    int more = kt__socket_flags() | (among_others ? SOCK_NONBLOCK : 0);
+    int fd = socket(a->any.sa_family, SOCK_STREAM | more, 0);
     if (fd < 0)
         return -errno;
-    bool inet = a->storage.ss_family != AF_UNIX;
-    int rc = 0;
-    if (inet && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-        rc = -errno;
-    if (rc == 0 && inet && o && o->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
-        rc = -errno;
-    if (rc == 0 && bind(fd, (const struct sockaddr *)&a->storage, a->size) < 0)
+    bool inet = a->any.sa_family != AF_UNIX;
+    int rc = inet ? set_options(fd, o) : 0;
+    if (rc == 0 && among_others && a->any.sa_family == AF_INET6)
+        rc = set(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+    if (rc == 0 && bind(fd, &a->any, a->size) < 0)
         rc = -errno;
     if (rc == 0 && inet && listen(fd, backlog(o)) < 0)
         rc = -errno;
     if (rc < 0) {
         char text[128];
         close(fd);
-        kt_address_format((const struct sockaddr *)&a->storage, a->size, text, sizeof text);
+        kt_address_format(&a->any, a->size, text, sizeof text);
         return kt_error_set(rc, "listen on %s: %s", text, kt_strerror(rc));
     }
     *ret_fd = fd;
     return 0;
 }
 
-static int listener_new(int fd, sa_family_t family, kt_listener **ret_listener)
+static int listener_new(int fd, sa_family_t family, uint16_t port, kt_listener **ret_listener)
 {
     kt_listener *l = kt_calloc(1, sizeof *l);
     if (!l) {
@@ -82,39 +108,135 @@ static int listener_new(int fd, sa_family_t family, kt_listener **ret_listener)
     }
     l->fd = (kt__fd){.fd = fd, .is_socket = true};
     l->family = family;
-    l->port = bound_port(fd);
+    l->port = port;
     *ret_listener = l;
     return 0;
+}
+
+/* ---- Several addresses --------------------------------------------------------------------- */
+
+typedef struct sockets {
+    int fds[SOCKETS_MAX];
+    size_t count;
+} sockets;
+
+static void sockets_cleanup(sockets *s)
+{
+    while (s->count > 0)
+        close(s->fds[--s->count]);
+}
+
+static bool came_before(const kt_addresses *found, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (kt_address_equal(&found->items[k], &found->items[i]))
+            return true;
+    return false;
+}
+
+/* Not every address of a name need be one of this machine's, or of a family that it has. */
+static bool is_strange(int rc)
+{
+    return rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL;
+}
+
+/* Binds all to one port, which the first finds if it is 0. */
+static int bind_all(const kt_addresses *found, const kt_listen_options *o, sockets *s)
+{
+    int rc = 0;
+    uint16_t port = 0;
+    for (size_t i = 0; i < found->count && s->count < SOCKETS_MAX; i++) {
+        kt_address a = found->items[i];
+        if (came_before(found, i))
+            continue;
+        if (port && a.any.sa_family == AF_INET6)
+            a.in6.sin6_port = htons(port);
+        else if (port)
+            a.in.sin_port = htons(port);
+        rc = bind_and_listen(&a, o, true, &s->fds[s->count]);
+        if (rc == 0)
+            port = bound_port(s->fds[s->count++]);
+        else if (!is_strange(rc))
+            return rc;
+    }
+    return s->count > 0 ? 0 : rc;
+}
+
+static int watch_all(int set, const sockets *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = s->fds[i]};
+        if (epoll_ctl(set, EPOLL_CTL_ADD, s->fds[i], &event) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+/* The sockets become the listener's on success. */
+static int listener_of_all(sockets *s, kt_listener **ret_listener)
+{
+    kt_auto(kt_listener) *l = NULL;
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    if (set < 0)
+        return -errno;
+    int rc = listener_new(set, AF_INET, bound_port(s->fds[0]), &l);
+    if (rc == 0)
+        rc = watch_all(set, s);
+    if (rc < 0)
+        return rc;
+    l->fd.is_socket = false;
+    l->sockets = kt_alloc(s->count * sizeof *l->sockets);
+    if (!l->sockets)
+        return -ENOMEM;
+    memcpy(l->sockets, s->fds, s->count * sizeof *l->sockets);
+    l->count = s->count;
+    s->count = 0;
+    *ret_listener = kt_steal(l);
+    return 0;
+}
+
+static int listen_on_all(const kt_addresses *found, const kt_listen_options *o, kt_listener **ret_listener)
+{
+    bool any_port = kt_address_port(&found->items[0]) == 0;
+    for (int tries = any_port ? PORT_TRIES : 1;; tries--) {
+        kt_auto(sockets) s = {.count = 0};
+        int rc = bind_all(found, o, &s);
+        if (rc == 0)
+            return listener_of_all(&s, ret_listener);
+        if (rc != -EADDRINUSE || tries == 1)
+            return rc;
+    }
 }
 
 int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
               kt_listener **ret_listener)
 {
-    kt_task *self = kt__self("kt_listen");
+    const kt_task *self = kt__self("kt_listen");
+    const kt_resolve_options passive = {.flags = AI_PASSIVE};
+    kt_auto(kt_addresses) *found = NULL;
+    int fd;
     if (self->loop->simulated)
-        return kt_error_set(KT_ENOTSIM, "listen on %s", host);
-    kt__address *addresses;
-    size_t count;
-    int rc = kt__resolve(host, port, true, &addresses, &count);
+        return kt_error_set(KT_ENOTSIM, "listen on %s", host ? host : "all interfaces");
+    int rc = kt__resolve_port(host && *host ? host : NULL, port, &passive, &found);
     if (rc < 0)
         return rc;
-    int fd = -1;
-    sa_family_t family = 0;
-    for (size_t i = 0; i < count; i++) {
-        rc = bind_and_listen(&addresses[i], options, &fd);
-        family = addresses[i].storage.ss_family;
+    if (found->count > 1) {
+        rc = listen_on_all(found, options, ret_listener);
+    } else {
+        rc = bind_and_listen(&found->items[0], options, false, &fd);
         if (rc == 0)
-            break;
+            rc = listener_new(fd, found->items[0].any.sa_family, bound_port(fd), ret_listener);
     }
-    kt_free(addresses);
-    return rc < 0 ? rc : listener_new(fd, family, ret_listener);
+    if (rc == 0)
+        kt__opened(*ret_listener, "a listener", KT__SITE, NULL);
+    return rc;
 }
 
 /* ---- Unix sockets -------------------------------------------------------------------------- */
 
 /* Does nobody answer behind the socket's file? Then a server died without removing it. A file of another
  * kind refuses connections as well, and is somebody's. */
-static bool is_stale(const char *path, const kt__address *a)
+static bool is_stale(const char *path, const kt_address *a)
 {
     struct stat st;
     if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
@@ -122,7 +244,7 @@ static bool is_stale(const char *path, const kt__address *a)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return false;
-    bool stale = connect(fd, (const struct sockaddr *)&a->storage, a->size) < 0 && errno == ECONNREFUSED;
+    bool stale = connect(fd, &a->any, a->size) < 0 && errno == ECONNREFUSED;
     close(fd);
     return stale;
 }
@@ -147,24 +269,28 @@ static int open_unix(int fd, const char *path, const kt_listen_options *o, kt_li
 int kt_listen_unix(const char *path, const kt_listen_options *options, kt_listener **ret_listener)
 {
     kt_task *self = kt__self("kt_listen_unix");
-    kt__address a;
+    kt_address a;
     if (self->loop->simulated)
         return kt_error_set(KT_ENOTSIM, "listen on unix:%s", path);
-    int rc = kt__unix_address(path, &a);
+    int rc = kt_address_unix(path, &a);
     if (rc < 0)
         return rc;
     int fd;
-    rc = bind_and_listen(&a, options, &fd);
+    rc = bind_and_listen(&a, options, false, &fd);
     if (rc == -EADDRINUSE && path[0] != '@' && is_stale(path, &a) && unlink(path) == 0)
-        rc = bind_and_listen(&a, options, &fd);
+        rc = bind_and_listen(&a, options, false, &fd);
     if (rc < 0)
         return rc;
     kt_auto(kt_listener) *l = NULL;
-    rc = listener_new(fd, AF_UNIX, &l);
+    rc = listener_new(fd, AF_UNIX, 0, &l);
     if (rc == 0)
         rc = open_unix(fd, path, options, l);
-    if (rc < 0)
+    if (rc < 0) {
+        if (path[0] != '@')
+            unlink(path); /* that bind has made, just now */
         return kt_error_set(rc, "listen on unix:%s: %s", path, kt_strerror(rc));
+    }
+    kt__opened(l, "a listener", KT__SITE, NULL);
     *ret_listener = kt_steal(l);
     return 0;
 }
@@ -180,6 +306,7 @@ void kt_listener_close(kt_listener *l)
 {
     if (!l)
         return;
+    kt__closed(l, "a listener");
     remove_file(l);
     l->closed = true;
     kt_cancel_hold();
@@ -188,6 +315,9 @@ void kt_listener_close(kt_listener *l)
             break; /* cannot be: cancellations are held back */
     kt_cancel_unhold();
     kt__fd_close(&l->fd);
+    for (size_t i = 0; i < l->count; i++)
+        close(l->sockets[i]);
+    kt_free(l->sockets);
     kt_free(l->path);
     kt_free(l);
 }
@@ -195,6 +325,22 @@ void kt_listener_close(kt_listener *l)
 uint16_t kt_listener_port(const kt_listener *l)
 {
     return l->port;
+}
+
+size_t kt_listener_count(const kt_listener *l)
+{
+    return l->sockets ? l->count : 1;
+}
+
+int kt_listener_address(const kt_listener *l, size_t index, kt_address *ret_address)
+{
+    kt_address a = {.size = sizeof a.storage};
+    if (index >= kt_listener_count(l))
+        return -EINVAL;
+    if (getsockname(l->sockets ? l->sockets[index] : l->fd.fd, &a.any, &a.size) < 0)
+        return -errno;
+    *ret_address = a;
+    return 0;
 }
 
 /* ---- Accepting ----------------------------------------------------------------------------- */
@@ -221,14 +367,40 @@ static int pause_accepting(kt_listener *l)
     return rc < 0 ? rc : l->closed ? KT_ECLOSED : 0;
 }
 
+/* The set hands its sockets out in turns (epoll_wait(2), notes), so none of them starves. */
+static ssize_t accept_from_any(kt_task *self, kt_listener *l)
+{
+    for (;;) {
+        struct epoll_event event;
+        kt__op_init(self, KT__OP_POLL, &l->fd)->events = POLLIN;
+        ssize_t n = kt__op_run(self);
+        if (n < 0)
+            return n;
+        if (epoll_wait(l->fd.fd, &event, 1, 0) <= 0)
+            continue;
+        int fd = accept4(event.data.fd, NULL, NULL, kt__socket_flags());
+        if (fd >= 0)
+            return fd;
+        if (errno != EAGAIN && errno != EINTR)
+            return -errno;
+    }
+}
+
+static ssize_t accept_one(kt_task *self, kt_listener *l)
+{
+    if (l->sockets)
+        return accept_from_any(self, l);
+    kt__op_init(self, KT__OP_ACCEPT, &l->fd);
+    return kt__op_run(self);
+}
+
 int kt_listener_accept(kt_listener *l, kt_stream **ret_stream)
 {
     kt_task *self = kt__self("kt_listener_accept");
     sa_family_t family = l->family;
     ssize_t fd;
     for (;;) {
-        kt__op_init(self, KT__OP_ACCEPT, &l->fd);
-        fd = kt__op_run(self);
+        fd = accept_one(self, l);
         if (is_passing(fd))
             continue;
         if (!is_full(fd))
@@ -242,5 +414,8 @@ int kt_listener_accept(kt_listener *l, kt_stream **ret_stream)
     const int on = 1;
     if (family != AF_UNIX) /* a peer that is gone already shows at the first read */
         (void)setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return kt__stream_new((int)fd, ret_stream);
+    int rc = kt__stream_new((int)fd, ret_stream);
+    if (rc == 0)
+        kt__opened(*ret_stream, "a stream", KT__SITE, NULL);
+    return rc;
 }

@@ -1,105 +1,79 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Streams: their life and their reading. */
+/* Streams: their life and their reading, whatever stands behind them. */
 
 #include "io/stream_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <kettle/memory.h>
-#include <netinet/in.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 
 #define CAPACITY_MIN 4096
 #define SEPARATOR_MAX 16
-
-int kt__socket_flags(void)
-{
-    return SOCK_CLOEXEC | (kt__loop->driver->nonblocking ? SOCK_NONBLOCK : 0);
-}
+#define SEPARATORS_MAX 8
 
 /* ---- Life ---------------------------------------------------------------------------------- */
 
-int kt__stream_new(int fd, kt_stream **ret_stream)
+int kt_stream_new(const kt_stream_backend *backend, void *object, kt_stream **ret_stream)
 {
-    kt_stream *s = kt_calloc(1, sizeof *s);
-    if (!s) {
-        close(fd);
-        return -ENOMEM;
-    }
-    s->fd = (kt__fd){.fd = fd, .is_socket = true};
-    *ret_stream = s;
-    return 0;
-}
-
-int kt_stream_from_fd(int fd, kt_stream **ret_stream)
-{
-    kt_task *self = kt__self("kt_stream_from_fd");
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
-        return kt_error_set(-EINVAL, "descriptor %d is a file or folder, not a stream", fd);
-    int type;
-    socklen_t size = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_STREAM)
-        return kt_error_set(-EINVAL, "descriptor %d is a socket of messages, not a stream", fd);
     kt_stream *s = kt_calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
-    int rc = kt__fd_open(self->loop, &s->fd, fd);
-    if (rc < 0) {
-        kt_free(s);
-        return rc;
-    }
+    s->backend = backend;
+    s->object = object;
     *ret_stream = s;
     return 0;
 }
 
-int kt_stream_pair(kt_stream *ret_streams[2])
+void *kt_stream_object(const kt_stream *s, const kt_stream_backend *backend)
 {
-    kt_task *self = kt__self("kt_stream_pair");
-    if (self->loop->simulated)
-        return kt_error_set(KT_ENOTSIM, "kt_stream_pair");
-    int fds[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | kt__socket_flags(), 0, fds) < 0)
-        return -errno;
-    kt_stream *first = NULL;
-    int rc = kt__stream_new(fds[0], &first);
-    if (rc < 0) {
-        close(fds[1]);
-        return rc;
-    }
-    rc = kt__stream_new(fds[1], &ret_streams[1]);
-    if (rc < 0)
-        kt_stream_close(first);
-    else
-        ret_streams[0] = first;
-    return rc;
+    return s->backend == backend ? s->object : NULL;
+}
+
+int kt__stream_enter(kt_stream *s, kt_task **place)
+{
+    kt_task *self = kt__self("reading from or writing to a stream");
+    if (s->closing)
+        return KT_ECLOSED;
+    if (*place)
+        kt__misuse("a stream (%s): task '%s' %s it already", s->backend->name, kt_task_name(*place),
+                   place == &s->reader ? "reads from" : "writes to");
+    *place = self;
+    return 0;
 }
 
 void kt_stream_close(kt_stream *s)
 {
     if (!s)
         return;
-    kt__fd_close(&s->fd);
+    kt_task *self = kt__self("kt_stream_close");
+    kt__closed(s, "a stream");
+    s->closing = true;
+    s->backend->close(s->object);
+    kt_cancel_hold();
+    while (s->reader || s->writer)
+        kt__yield(self);
+    kt_cancel_unhold();
+    if (s->backend->free)
+        s->backend->free(s->object);
     kt_free(s->buffer);
     kt_free(s);
 }
 
+/* ---- Facts --------------------------------------------------------------------------------- */
+
 int kt_stream_fd(const kt_stream *s)
 {
-    return s->fd.fd;
+    return s->backend->fd ? s->backend->fd(s->object) : -1;
 }
 
 int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address, socklen_t *ret_size)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
-    if (getpeername(s->fd.fd, (struct sockaddr *)&address, &size) < 0)
+    if (getpeername(kt_stream_fd(s), (struct sockaddr *)&address, &size) < 0)
         return -errno;
     *ret_address = address;
     *ret_size = size;
@@ -108,16 +82,13 @@ int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address, soc
 
 /* ---- Reading ------------------------------------------------------------------------------- */
 
-/* A read may end with KT_ECLOSED because another task has closed the stream: then s is gone, so a failed
- * read is passed on without another look at it. */
 static ssize_t read_some(kt_stream *s, void *bytes, size_t size)
 {
-    kt_task *self = kt__self("reading from a stream");
-    struct iovec piece = {.iov_base = bytes, .iov_len = size};
-    kt__op *op = kt__op_init(self, KT__OP_READ, &s->fd);
-    op->pieces = &piece;
-    op->count = 1;
-    ssize_t n = kt__op_run(self);
+    int rc = kt__stream_enter(s, &s->reader);
+    if (rc < 0)
+        return rc;
+    ssize_t n = s->backend->read(s->object, bytes, size);
+    s->reader = NULL;
     if (n == 0)
         s->at_end = true;
     return n;
@@ -126,6 +97,16 @@ static ssize_t read_some(kt_stream *s, void *bytes, size_t size)
 static size_t buffered(const kt_stream *s)
 {
     return s->end - s->start;
+}
+
+kt_slice kt_stream_buffered(const kt_stream *s)
+{
+    return (kt_slice){s->buffer ? s->buffer + s->start : "", buffered(s)};
+}
+
+bool kt_stream_at_eof(const kt_stream *s)
+{
+    return s->at_end && buffered(s) == 0;
 }
 
 /* Room for at least one byte more behind `end`. */
@@ -166,7 +147,7 @@ ssize_t kt_stream_fill(kt_stream *s, size_t have, size_t size_max, kt_slice *ret
             return n;
         s->end += (size_t)n;
     }
-    *ret_bytes = (kt_slice){s->buffer ? s->buffer + s->start : "", buffered(s)};
+    *ret_bytes = kt_stream_buffered(s);
     return (ssize_t)buffered(s);
 }
 
@@ -210,20 +191,39 @@ int kt_stream_read_exactly(kt_stream *s, void *buffer, size_t size)
     return 0;
 }
 
-/* 1: found, and how many bytes that is; 0: the end of file, with what is left. */
-static int find(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret_bytes)
+/* Where the separator that ends first ends, and which one that is, counted from 1; 0: there is none. `from`: no
+ * separator begins before. */
+static size_t find_end(kt_slice bytes, size_t from, const kt_slice *separators, size_t count, int *which)
 {
-    size_t have = 0;
-    kt_slice bytes = {s->buffer ? s->buffer + s->start : "", buffered(s)};
+    size_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *hit = memmem(bytes.data + from, bytes.size - from, separators[i].data, separators[i].size);
+        if (!hit)
+            continue;
+        size_t hit_end = (size_t)(hit - bytes.data) + separators[i].size;
+        if (end != 0 && (hit_end > end || (hit_end == end && separators[i].size >= separators[*which - 1].size)))
+            continue;
+        end = hit_end;
+        *which = (int)i + 1;
+    }
+    return end;
+}
+
+/* Which separator was found, with the bytes up to it; 0: the end of file, with what is left. */
+static int find(kt_stream *s, const kt_slice *separators, size_t count, size_t size_max, kt_slice *ret_bytes)
+{
+    size_t longest = 0, have = 0;
+    kt_slice bytes = kt_stream_buffered(s);
+    int which = 0;
+    for (size_t i = 0; i < count; i++)
+        longest = separators[i].size > longest ? separators[i].size : longest;
     for (;;) {
-        size_t from = have >= separator.size ? have - separator.size + 1 : 0;
+        size_t from = have >= longest ? have - longest + 1 : 0;
         size_t until = bytes.size < size_max ? bytes.size : size_max;
-        const char *hit = until > from ? memmem(bytes.data + from, until - from, separator.data,
-                                                separator.size)
-                                       : NULL;
-        if (hit) {
-            *ret_bytes = (kt_slice){bytes.data, (size_t)(hit - bytes.data) + separator.size};
-            return 1;
+        size_t end = from < until ? find_end((kt_slice){bytes.data, until}, from, separators, count, &which) : 0;
+        if (end > 0) {
+            *ret_bytes = (kt_slice){bytes.data, end};
+            return which;
         }
         if (bytes.size >= size_max)
             return kt_error_set(KT_ELIMIT, "no separator within %zu bytes", size_max);
@@ -238,25 +238,34 @@ static int find(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret
     }
 }
 
-int kt_stream_read_until(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret_bytes)
+int kt_stream_read_until_any(kt_stream *s, const kt_slice *separators, size_t count, size_t size_max,
+                             kt_slice *ret_bytes)
 {
-    if (separator.size == 0 || separator.size > SEPARATOR_MAX)
+    if (count == 0 || count > SEPARATORS_MAX)
         return -EINVAL;
+    for (size_t i = 0; i < count; i++)
+        if (separators[i].size == 0 || separators[i].size > SEPARATOR_MAX)
+            return -EINVAL;
     kt_slice bytes;
-    int rc = find(s, separator, size_max, &bytes);
+    int rc = find(s, separators, count, size_max, &bytes);
     if (rc < 0)
         return rc;
     if (rc == 0)
         return bytes.size == 0 ? 0 : kt_error_set(KT_EINCOMPLETE, "end of file before the separator");
     s->start += bytes.size;
     *ret_bytes = bytes;
-    return 1;
+    return rc;
+}
+
+int kt_stream_read_until(kt_stream *s, kt_slice separator, size_t size_max, kt_slice *ret_bytes)
+{
+    return kt_stream_read_until_any(s, &separator, 1, size_max, ret_bytes);
 }
 
 int kt_stream_read_line(kt_stream *s, size_t size_max, kt_slice *ret_line)
 {
     kt_slice line;
-    int rc = find(s, (kt_slice){"\n", 1}, size_max, &line);
+    int rc = find(s, &(kt_slice){"\n", 1}, 1, size_max, &line);
     if (rc < 0 || (rc == 0 && line.size == 0))
         return rc;
     s->start += line.size;

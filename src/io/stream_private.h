@@ -2,20 +2,27 @@
 #ifndef KETTLE_IO_STREAM_PRIVATE_H
 #define KETTLE_IO_STREAM_PRIVATE_H
 
-#include <kettle/stream.h>
+#include <kettle/stream_backend.h>
 
 #include "core/driver.h"
 
 /* The buffer's bytes are buffer[start..end). They move to its front only when a read needs room, so that
  * slices handed out stay valid until then. */
 struct kt_stream {
-    kt__fd fd;
+    const kt_stream_backend *backend;
+    void *object; /* of the back end; for descriptors it is &fd */
+    struct kt_task *reader, *writer; /* inside the back end */
     char *buffer;
     size_t start, end, capacity;
-    bool at_end; /* of file */
-    bool torn;   /* a write ended in the middle */
+    bool at_end;  /* of file */
+    bool torn;    /* a write ended in the middle */
+    bool closing; /* by another task; operations fail with KT_ECLOSED */
+    kt__fd fd;    /* of streams over descriptors */
 };
 
+/* Marks the running task as the stream's reader or writer; two at once are misuse. 0, or KT_ECLOSED. The
+ * mark is to be cleared without a suspension after the back end's last call: the closer waits for that. */
+int kt__stream_enter(kt_stream *s, struct kt_task **place);
 /* Makes a stream of a socket that is in the driver's mode already. Owns it in every case. */
 int kt__stream_new(int fd, kt_stream **ret_stream);
 

@@ -3,7 +3,6 @@
 /* Streams: their writing. */
 
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "core/core.h"
 #include "io/stream_private.h"
@@ -43,32 +42,40 @@ static void advance(position *p, size_t written)
     p->offset = written;
 }
 
+/* What has ended in the middle can be followed by nothing. */
+static int begin_write(kt_stream *s)
+{
+    if (s->torn)
+        return kt_error_set(KT_EINVALIDSTATE, "an earlier write ended in the middle");
+    return kt__stream_enter(s, &s->writer);
+}
+
+static ssize_t write_window(kt_stream *s, const position *p)
+{
+    struct iovec window[WINDOW];
+    unsigned count = fill_window(p, window);
+    return count == 0 ? 0 : s->backend->writev(s->object, window, count);
+}
+
 int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count)
 {
-    kt_task *self = kt__self("writing to a stream");
-    struct iovec window[WINDOW];
     position p = {.piece = pieces, .left = count};
     bool begun = false;
     if (count > PIECES_MAX)
         return -EINVAL;
-    if (s->torn)
-        return kt_error_set(KT_EINVALIDSTATE, "an earlier write ended in the middle");
-    for (;;) {
-        kt__op *op = kt__op_init(self, KT__OP_WRITE, &s->fd);
-        op->pieces = window;
-        op->count = fill_window(&p, window);
-        if (op->count == 0)
-            return 0;
-        ssize_t n = kt__op_run(self);
-        if (n == KT_ECLOSED)
-            return KT_ECLOSED; /* s is gone */
-        if (n < 0) {
-            s->torn = begun || !kt_is_cancel((int)n);
-            return (int)n;
-        }
+    ssize_t n = begin_write(s);
+    if (n < 0)
+        return (int)n;
+    while ((n = write_window(s, &p)) > 0) {
         begun = true;
         advance(&p, (size_t)n);
     }
+    if (n == 0 && begun && s->backend->flush)
+        n = s->backend->flush(s->object);
+    s->writer = NULL;
+    if (n < 0)
+        s->torn = begun || !kt_is_cancel((int)n);
+    return (int)n;
 }
 
 int kt_stream_write(kt_stream *s, const void *bytes, size_t size)
@@ -77,7 +84,47 @@ int kt_stream_write(kt_stream *s, const void *bytes, size_t size)
     return kt_stream_writev(s, &piece, 1);
 }
 
+/* Kept bytes of a write that was cancelled go with the next one: so here the result wins. */
+ssize_t kt_stream_write_some(kt_stream *s, const void *bytes, size_t size)
+{
+    const struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
+    if (size == 0)
+        return -EINVAL;
+    ssize_t n = begin_write(s);
+    if (n < 0)
+        return n;
+    n = s->backend->writev(s->object, &piece, 1);
+    int rc = n > 0 && s->backend->flush ? s->backend->flush(s->object) : 0;
+    s->writer = NULL;
+    if (rc < 0 && !kt_is_cancel(rc))
+        n = rc;
+    if (n < 0)
+        s->torn = !kt_is_cancel((int)n);
+    return n;
+}
+
+ssize_t kt_stream_write_nowait(kt_stream *s, const void *bytes, size_t size)
+{
+    if (size == 0)
+        return -EINVAL;
+    ssize_t n = begin_write(s);
+    if (n < 0)
+        return n;
+    n = s->backend->write_nowait ? s->backend->write_nowait(s->object, bytes, size) : 0;
+    s->writer = NULL;
+    s->torn = n < 0;
+    return n;
+}
+
 int kt_stream_shutdown_write(kt_stream *s)
 {
-    return shutdown(s->fd.fd, SHUT_WR) < 0 ? -errno : 0;
+    int rc = s->backend->shutdown_write(s->object);
+    if (rc < 0 || !s->backend->flush)
+        return rc;
+    rc = begin_write(s);
+    if (rc < 0)
+        return rc;
+    rc = s->backend->flush(s->object);
+    s->writer = NULL;
+    return rc;
 }

@@ -108,10 +108,6 @@ void kt__test_memory_stop(void);
 /* Adds "function at file:line" of up to `count` return addresses to the report, a line each. */
 void kt__test_symbols_report(void *const *addresses, size_t count);
 
-/* A line of kt_task_dump that knows a frame only as "object+0xoffset", with the function's name in
- * its place. False for other lines, or without debug information. */
-bool kt__test_symbols_name(const char *line, size_t size, char *ret_text, size_t text_size);
-
 typedef struct kt__descriptor {
     int fd;
     char target[120]; /* of its link in /proc/self/fd, possibly cut */
@@ -134,6 +130,9 @@ size_t kt__test_files_new(const kt__descriptors *before, const kt__descriptors *
 
 /* Forgets the trace. */
 void kt__test_trace_clear(void);
+
+/* Of all its lines; see seeds.c. */
+uint64_t kt__test_trace_hash(void);
 
 /* Adds the trace, if there is one, to the report. */
 void kt__test_trace_report(void);

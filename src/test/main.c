@@ -9,7 +9,6 @@
 
 enum {
     STATUS_SKIPPED = 77, /* of a program of which nothing ran; automake's and Meson's number */
-    NAMED_MAX = 100,     /* frames of a failure that are looked up, each by a process of its own */
 };
 
 typedef struct settings {
@@ -49,17 +48,10 @@ static const char *paint(const char *colour)
 
 static void print_indented(const char *bytes, size_t size)
 {
-    unsigned named = 0;
     while (size > 0) {
         const char *line_end = memchr(bytes, '\n', size);
         size_t line = line_end ? (size_t)(line_end - bytes) : size;
-        char text[512];
-        if (named < NAMED_MAX && kt__test_symbols_name(bytes, line, text, sizeof text)) {
-            named++;
-            printf("    %s\n", text);
-        } else {
-            printf("    %.*s\n", (int)line, bytes);
-        }
+        printf("    %.*s\n", (int)line, bytes);
         line += line_end != NULL;
         bytes += line;
         size -= line;

@@ -215,3 +215,11 @@ bool kt_test_allocation_failed(void)
 {
     return atomic_load(&failed);
 }
+
+uint64_t kt_test_allocations(void)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t count = made;
+    pthread_mutex_unlock(&lock);
+    return count;
+}

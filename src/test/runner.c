@@ -44,6 +44,17 @@ static void on_quit(int signal)
     kt__test_fail_end();
 }
 
+#ifdef KT_COVERAGE
+extern void __gcov_dump(void);
+
+/* SIGABRT: a test that must die would leave no record of what it ran. */
+static void on_abort(int signal)
+{
+    (void)signal;
+    __gcov_dump();
+}
+#endif
+
 static void KT_NORETURN child(const kt__test *t, pid_t runner, int output)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -57,6 +68,10 @@ static void KT_NORETURN child(const kt__test *t, pid_t runner, int output)
     setrlimit(RLIMIT_CORE, &no_core);
     struct sigaction quit = {.sa_handler = on_quit};
     sigaction(SIGQUIT, &quit, NULL);
+#ifdef KT_COVERAGE
+    struct sigaction record = {.sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGABRT, &record, NULL);
+#endif
     kt__test_perform(t);
     exit(0); /* with exit handlers: sanitizers make their last report there */
 }

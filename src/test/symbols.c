@@ -104,26 +104,3 @@ void kt__test_symbols_report(void *const *addresses, size_t count)
             kt__test_say_failure("        %s\n", line);
     }
 }
-
-bool kt__test_symbols_name(const char *line, size_t size, char *ret_text, size_t text_size)
-{
-    char frame[512], name[400], *end;
-    if (size >= sizeof frame)
-        return false;
-    memcpy(frame, line, size);
-    frame[size] = '\0';
-    char *object = frame + strspn(frame, " ");
-    char *plus = strrchr(object, '+');
-    if (*object != '#' || !plus)
-        return false;
-    object += strcspn(object, " ");
-    object += strspn(object, " ");
-    uintptr_t offset = (uintptr_t)strtoull(plus + 1, &end, 16);
-    if (object >= plus || end == plus + 1 || *end || offset == 0)
-        return false;
-    *plus = '\0';
-    if (!describe_by_debug(object, offset - 1, name, sizeof name))
-        return false;
-    snprintf(ret_text, text_size, "%.*s%s", (int)(object - frame), line, name);
-    return true;
-}

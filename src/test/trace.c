@@ -36,6 +36,14 @@ void kt__test_trace_clear(void)
     trace_size = trace_lines = 0;
 }
 
+uint64_t kt__test_trace_hash(void)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (size_t i = 0; i < trace_size; i++)
+        hash = (hash ^ (unsigned char)trace[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
 void kt__test_trace_report(void)
 {
     /* Whoever fails while another thread speaks goes without. */

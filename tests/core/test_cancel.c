@@ -61,6 +61,7 @@ TEST(calls_that_need_not_wait_succeed_in_a_cancelled_task)
     CHECK_OK(kt_queue_get(&q, &item));
     kt_queue_task_done(&q);
     CHECK_OK(kt_queue_join(&q));
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
     CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
     kt_lock_release(&lock);
 }
@@ -374,4 +375,99 @@ TEST(a_task_and_what_it_gathers_may_wait_for_each_other_and_be_cancelled)
     kt_task_cancel(t);
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     yield_times(2);
+}
+
+/* Otherwise clean-up after a success would swallow a request that nobody has seen. */
+TEST(what_no_call_has_returned_is_not_caught)
+{
+    kt_task_cancel(kt_task_current());
+    CHECK_EQ(kt_cancel_catch(), 0);
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(0));
+}
+
+/* ---- Words, and long chains --------------------------------------------------------------- */
+
+static int tells_why(void *arg)
+{
+    CHECK_ERR(kt_sleep(KT_S(60)), KT_ECANCELED);
+    snprintf(arg, 32, "%s", kt_task_cancel_message(kt_task_current()));
+    return KT_ECANCELED;
+}
+
+TEST(a_request_may_say_why)
+{
+    char inside[32] = "";
+    kt_task *t = spawn(tells_why, inside, 0);
+    yield_times(1);
+    CHECK(kt_task_cancel_with(t, "too old"));
+    CHECK(kt_task_cancel_with(t, "the shop closes")); /* the latest counts */
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_STR(inside, "the shop closes");
+    CHECK_STR(kt_error_detail(), "the shop closes");
+}
+
+TEST(a_request_without_words_takes_back_those_of_the_one_before)
+{
+    char inside[32] = "untouched";
+    kt_task *t = spawn(tells_why, inside, 0);
+    yield_times(1);
+    kt_task_cancel_with(t, "too old");
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_STR(inside, "");
+}
+
+static int awaits_task(void *arg)
+{
+    return kt_task_await(arg);
+}
+
+TEST(words_go_with_the_request_to_what_the_task_waits_for)
+{
+    char inside[32] = "";
+    kt_task *inner = spawn(tells_why, inside, 0);
+    kt_task *outer = spawn(awaits_task, inner, 0);
+    yield_times(1);
+    kt_task_cancel_with(outer, "enough");
+    CHECK_ERR(kt_task_join(outer), KT_ECANCELED);
+    CHECK_STR(inside, "enough");
+    CHECK_STR(kt_error_detail(), "enough");
+    CHECK_ERR(kt_task_join(inner), KT_ECANCELED);
+}
+
+TEST(a_task_that_never_started_passes_the_words_on_too)
+{
+    kt_task *t = spawn_sleeper(1);
+    kt_task_cancel_with(t, "not today");
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_STR(kt_error_detail(), "not today");
+}
+
+/* Each link would be a frame or two of the caller's stack, which ends at 16 KiB here. */
+static int cancels(void *arg)
+{
+    kt_task_cancel(arg);
+    return 0;
+}
+
+TEST(a_chain_of_ten_thousand_tasks_is_cancelled_from_a_small_stack)
+{
+    enum { LINKS = 10000 };
+    kt_task **links = kt_calloc(LINKS, sizeof *links);
+    CHECK(links != NULL);
+    const kt_spawn_options small = {.stack_bytes = 16 << 10};
+    kt_task *canceller;
+    links[0] = spawn_sleeper(60);
+    for (int i = 1; i < LINKS; i++)
+        sure(kt_spawn_with(&small, awaits_task, links[i - 1], 0, &links[i]));
+    yield_times(2);
+    sure(kt_spawn_with(&small, cancels, links[LINKS - 1], 0, &canceller));
+    sure(kt_task_join(canceller));
+    for (int i = LINKS - 1; i >= 0; i--) {
+        CHECK_ERR(kt_task_join(links[i]), KT_ECANCELED);
+    }
+    CHECK_EQ(kt_now(), 0);
+    kt_free(links);
 }

@@ -66,6 +66,30 @@ TEST(a_notified_waiter_that_is_cancelled_passes_it_on)
     CHECK_TRACE("A cancelled at 1\nB passed at 1");
 }
 
+static int survives_its_cancellation(void *arg)
+{
+    kt_condition *c = arg;
+    CHECK_OK(kt_condition_acquire(c));
+    CHECK_ERR(kt_condition_wait(c), KT_ECANCELED);
+    kt_condition_release(c);
+    return 0;
+}
+
+TEST(a_cancellation_while_the_lock_is_awaited_has_been_delivered)
+{
+    kt_condition c = KT_CONDITION_INIT;
+    kt_task *t = NULL;
+    CHECK_OK(kt_spawn(survives_its_cancellation, &c, 0, &t));
+    CHECK_OK(kt_sleep(0));
+    CHECK_OK(kt_condition_acquire(&c));
+    kt_condition_notify(&c, 1);
+    CHECK_OK(kt_sleep(0));
+    kt_task_cancel(t); /* notified, and waiting for the lock */
+    CHECK_OK(kt_sleep(0));
+    kt_condition_release(&c);
+    CHECK_EQ(kt_task_join(t), 0); /* its result counts, as it learned of the request */
+}
+
 TEST_DIES(waiting_without_the_lock_is_misuse, 0, "does not hold the condition's lock")
 {
     kt_condition c = KT_CONDITION_INIT;

@@ -127,3 +127,152 @@ TEST(ten_thousand_jobs_are_gathered)
         CHECK_EQ(rcs[i], i);
     CHECK_EQ(kt_now(), KT_S(6));
 }
+
+static int says_turns(void *arg)
+{
+    (void)arg;
+    for (int i = 1; i <= 4; i++) {
+        kt_test_say("turn %d", i);
+        sure(kt_sleep(0));
+    }
+    return 0;
+}
+
+/* A request from before is the children's: their ends come first, as asyncio's do. */
+TEST(a_cancelled_task_waits_for_the_end_of_what_it_gathers)
+{
+    kt_task_cancel(kt_task_current());
+    kt_task *t = spawn(says_turns, NULL, 0);
+    CHECK_ERR(gathers_two_sleepers(NULL), KT_ECANCELED);
+    kt_test_say("over");
+    kt_cancel_catch();
+    sure(kt_task_join(t));
+    CHECK_TRACE("turn 1\nturn 2\nturn 3\nover\nturn 4");
+}
+
+TEST(nothing_is_gathered_at_once)
+{
+    kt_task_cancel(kt_task_current());
+    CHECK_OK(kt_gather(NULL, 0, NULL));
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    kt_cancel_catch();
+}
+
+/* ---- Tasks that exist already --------------------------------------------------------------- */
+
+static void join_each(kt_task *const tasks[], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        (void)!kt_task_join(tasks[i]);
+}
+
+TEST(results_of_tasks_stand_at_their_positions_twice_for_one_that_is_there_twice)
+{
+    kt_task *a = spawn(KT_WITH(ends, 3, 30)), *b = spawn(KT_WITH(ends, 1, -EIO)), *c = spawn(KT_WITH(ends, 2, 20));
+    int rcs[5] = {1, 1, 1, 1, 1};
+    CHECK_EQ(kt_gather_tasks((kt_task *[]){a, b, a, c, b}, 5, rcs), 0);
+    CHECK_EQ(kt_now(), KT_S(3));
+    CHECK_EQ(rcs[0], 30);
+    CHECK_ERR(rcs[1], -EIO);
+    CHECK_EQ(rcs[2], 30);
+    CHECK_EQ(rcs[3], 20);
+    CHECK_ERR(rcs[4], -EIO);
+    rcs[0] = rcs[2] = 0;
+    CHECK_EQ(kt_gather_tasks((kt_task *[]){a, b, a}, 3, rcs), 0); /* all are done */
+    CHECK_EQ(rcs[0] + rcs[2], 60);
+    CHECK_EQ(kt_gather_tasks(NULL, 0, NULL), 0);
+    join_each((kt_task *[]){a, b, c}, 3);
+}
+
+TEST(the_first_task_that_fails_ends_the_gathering_and_the_others_go_on)
+{
+    kt_task *tasks[] = {spawn(KT_WITH(ends, 3, 3)), spawn(KT_WITH(ends, 1, -1)), spawn(KT_WITH(ends, 2, -2))};
+    CHECK_ERR(kt_gather_tasks(tasks, 3, NULL), -1);
+    CHECK_STR(kt_error_detail(), "at 1");
+    CHECK_EQ(kt_now(), KT_S(1));
+    CHECK_EQ(kt_task_join(tasks[0]), 3);
+    CHECK_ERR(kt_task_join(tasks[2]), -2);
+    CHECK_ERR(kt_task_join(tasks[1]), -1);
+}
+
+typedef struct gathering {
+    kt_task **tasks;
+    size_t n;
+    int *rcs;
+} gathering;
+
+static int gathers_tasks(void *arg)
+{
+    const gathering *g = arg;
+    return kt_gather_tasks(g->tasks, g->n, g->rcs);
+}
+
+static int counts_requests(void *arg)
+{
+    CHECK_ERR(kt_sleep(KT_S(60)), KT_ECANCELED);
+    *(int *)arg = kt_task_cancelling(kt_task_current());
+    return KT_ECANCELED;
+}
+
+TEST(a_cancellation_goes_to_each_task_once_and_they_stay_the_callers)
+{
+    int requests = 0, rcs[3] = {1, 1, 1};
+    kt_task *a = spawn(counts_requests, &requests, 0), *b = spawn_sleeper(60);
+    gathering g = {(kt_task *[]){a, b, a}, 3, rcs};
+    kt_task *t = spawn(gathers_tasks, &g, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(requests, 1);
+    CHECK_ERR(rcs[0], KT_ECANCELED);
+    CHECK_ERR(rcs[2], KT_ECANCELED);
+    CHECK_ERR(kt_task_join(a), KT_ECANCELED);
+    CHECK_ERR(kt_task_join(b), KT_ECANCELED);
+}
+
+TEST(a_gatherer_that_is_cancelled_although_the_tasks_swallow_it_is_cancelled)
+{
+    int n = 5, rcs[1] = {0};
+    gathering g = {(kt_task *[]){spawn(swallows, &n, 0)}, 1, rcs};
+    kt_task *t = spawn(gathers_tasks, &g, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(rcs[0], 5);
+    CHECK_EQ(kt_task_join(g.tasks[0]), 5);
+}
+
+static int gathers_after_a_request(void *arg)
+{
+    kt_task_cancel(kt_task_current());
+    return gathers_tasks(arg);
+}
+
+TEST(a_request_that_was_not_seen_yet_is_passed_on)
+{
+    gathering g = {(kt_task *[]){spawn_sleeper(60)}, 1, NULL};
+    sure(kt_sleep(0));
+    CHECK_ERR(kt_task_join(spawn(gathers_after_a_request, &g, 0)), KT_ECANCELED);
+    CHECK_ERR(kt_task_join(g.tasks[0]), KT_ECANCELED);
+    CHECK_EQ(kt_now(), 0);
+}
+
+TEST(tasks_are_not_gathered_without_memory)
+{
+    kt_task *t = spawn_sleeper(1);
+    kt_test_fail_allocation(1);
+    CHECK_ERR(kt_gather_tasks(&t, 1, NULL), -ENOMEM);
+    CHECK_EQ(kt_task_join(t), 0);
+}
+
+static int gathers_itself(void *arg)
+{
+    (void)arg;
+    kt_task *self = kt_task_current();
+    return kt_gather_tasks(&self, 1, NULL);
+}
+
+TEST_DIES(gathering_oneself_is_misuse, 0, "must not wait for itself")
+{
+    CHECK_OK(gathers_itself(NULL));
+}

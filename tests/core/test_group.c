@@ -185,6 +185,91 @@ TEST(group_cancel_stops_all_without_an_error)
     CHECK_EQ(stopped, 3);
 }
 
+/* ---- Cancelled early --------------------------------------------------------------------- */
+
+TEST(group_cancel_ends_the_body_as_well_once_and_without_an_error)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    int stopped = 0;
+    sure(kt_group_spawn(&g, slow_to_stop, &stopped, 0));
+    sure(kt_sleep(KT_S(1)));
+    kt_group_cancel(&g);
+    kt_group_cancel(&g);
+    int rc = kt_sleep(KT_S(60));
+    CHECK_ERR(rc, KT_ESIBLING);
+    CHECK_ERR(kt_group_spawn(&g, slow_to_stop, &stopped, 0), KT_ESIBLING);
+    CHECK_EQ(kt_group_join(&g, rc), 0);
+    CHECK_EQ(stopped, 1);
+    CHECK_EQ(kt_task_cancelling(kt_task_current()), 0);
+    CHECK_EQ(kt_sleep(KT_S(1)), 0);
+}
+
+static int cancels_its_group(void *arg)
+{
+    int rc = kt_sleep(KT_S(1));
+    kt_group_cancel(*(kt_group **)arg);
+    return rc < 0 ? rc : kt_sleep(KT_S(60));
+}
+
+TEST(a_child_may_cancel_its_group)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_group *address = &g;
+    sure(kt_group_spawn(&g, cancels_its_group, &address, sizeof address));
+    int rc = kt_sleep(KT_S(60));
+    CHECK_ERR(rc, KT_ESIBLING);
+    CHECK_EQ(kt_group_join(&g, rc), 0);
+    sure(kt_group_spawn(&g, cancels_its_group, &address, sizeof address));
+    CHECK_EQ(kt_group_join(&g, 7), 7); /* while the owner joins */
+    CHECK_EQ(kt_now(), KT_S(2));
+}
+
+TEST(a_group_that_is_cancelled_before_its_first_child_gets_none)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    int stopped = 0;
+    kt_group_cancel(&g);
+    int rc = kt_group_spawn(&g, slow_to_stop, &stopped, 0);
+    CHECK_ERR(rc, KT_ESIBLING);
+    CHECK_ERR(kt_sleep(KT_S(1)), KT_ESIBLING);
+    CHECK_EQ(kt_group_join(&g, rc), 0);
+    kt_group_cancel(&g);
+    CHECK_EQ(kt_group_join(&g, 0), 0); /* forgets it */
+    sure(kt_group_spawn(&g, sleep_seconds, &(int){1}, sizeof(int)));
+    CHECK_EQ(kt_group_join(&g, 0), 0);
+}
+
+TEST(a_failure_in_a_cancelled_group_is_a_failure)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, KT_WITH(fails_after, 0, -EIO)));
+    kt_group_cancel(&g);
+    CHECK_EQ(kt_group_join(&g, 0), 0); /* it never ran */
+    sure(kt_group_spawn(&g, KT_WITH(fails_after, 0, -EIO)));
+    CHECK_ERR(kt_sleep(KT_S(1)), KT_ESIBLING);
+    kt_group_cancel(&g);
+    CHECK_ERR(kt_group_join(&g, KT_ESIBLING), -EIO);
+}
+
+static int cancels_and_sleeps(void *arg)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, slow_to_stop, arg, 0));
+    sure(kt_sleep(KT_S(1)));
+    kt_group_cancel(&g);
+    return kt_group_join(&g, kt_sleep(KT_S(60)));
+}
+
+TEST(a_cancellation_from_outside_passes_through_a_cancelled_group)
+{
+    int stopped = 0;
+    kt_task *t = spawn(cancels_and_sleeps, &stopped, 0);
+    sure(kt_sleep(KT_S(2)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(stopped, 1);
+}
+
 /* ---- Handles ----------------------------------------------------------------------------- */
 
 TEST(a_handle_is_good_until_the_join)
@@ -341,4 +426,85 @@ TEST(an_eager_child_runs_within_the_spawn)
     kt_test_say("owner");
     CHECK_OK(kt_group_join(&g, 0));
     CHECK_TRACE("child\nowner");
+}
+
+static int fails_at_once(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+/* Even one that was caught before, and not taken back. */
+TEST(a_failure_does_not_hide_that_the_owner_was_cancelled)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    sure(kt_group_spawn(&g, fails_at_once, NULL, 0));
+    CHECK_ERR(kt_group_join(&g, 0), -EIO);
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    kt_cancel_catch();
+    CHECK_ERR(kt_group_join(&g, -EINVAL), -EINVAL); /* an empty one */
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    kt_cancel_catch();
+    CHECK_EQ(kt_task_uncancel(kt_task_current()), 0);
+    CHECK_ERR(kt_group_join(&g, -EINVAL), -EINVAL);
+    CHECK_OK(kt_sleep(0));
+}
+
+KT_FN(says, a, struct { const char *words; })
+{
+    kt_test_say("%s", a->words);
+    return 0;
+}
+
+static int joins_one_that_says(void *arg)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    (void)arg;
+    sure(kt_group_spawn(&g, KT_WITH(says, "child")));
+    return kt_group_join(&g, 0);
+}
+
+static void cancels(void *task)
+{
+    kt_task_cancel(*(kt_task **)task);
+}
+
+/* The owner hands the request on when it runs: a child that is ready before starts. */
+TEST(a_cancelled_owner_cancels_its_children_when_it_runs)
+{
+    kt_task *t = NULL;
+    kt_callback c = KT_CALLBACK_INIT;
+    kt_call_soon(&c, cancels, &t);
+    sure(kt_spawn_with(&(kt_spawn_options){.eager = true}, joins_one_that_says, NULL, 0, &t));
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_TRACE("child");
+}
+
+static int cancels_itself_and_joins(void *arg)
+{
+    kt_task_cancel(kt_task_current());
+    return joins_one_that_says(arg);
+}
+
+TEST(what_the_owner_was_asked_before_the_join_takes_a_turn)
+{
+    CHECK_ERR(kt_task_join(spawn(cancels_itself_and_joins, NULL, 0)), KT_ECANCELED);
+    CHECK_TRACE("child");
+}
+
+TEST(an_eager_child_that_is_done_is_not_waited_for)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_task *t = spawn(KT_WITH(says, "another")), *child;
+    const kt_spawn_options eager = {.eager = true};
+    sure(kt_group_spawn_with(&g, &eager, KT_WITH(says, "child"), &child));
+    sure(kt_group_spawn_with(&g, &eager, KT_WITH(says, "unseen"), NULL));
+    CHECK(kt_task_done(child));
+    CHECK_OK(kt_group_join(&g, 0));
+    kt_test_say("joined");
+    sure(kt_task_join(t));
+    CHECK_TRACE("child\nunseen\njoined\nanother");
 }

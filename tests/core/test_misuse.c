@@ -4,6 +4,8 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int nothing(void *arg)
@@ -99,6 +101,136 @@ TEST_DIES(waiting_for_a_task_of_another_loop, 0, "a task of another loop cannot 
     pthread_t thread;
     pthread_create(&thread, NULL, awaits_in_another_loop, kt_task_current());
     pthread_join(thread, NULL);
+}
+
+/* ---- Other threads, other processes -------------------------------------------------------- */
+
+static void *cancels(void *task)
+{
+    (void)kt_task_cancel(task);
+    return NULL;
+}
+
+static void in_a_thread(void *(*fn)(void *arg), void *arg)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, fn, arg);
+    pthread_join(thread, NULL);
+}
+
+TEST_DIES(cancelling_from_another_thread, 0,
+          "kt_task_cancel: on a thread that is not the loop's. Use kt_call_threadsafe")
+{
+    in_a_thread(cancels, kt_task_current());
+}
+
+static int waits_for_event(void *event)
+{
+    return kt_event_wait(event);
+}
+
+static void *sets(void *event)
+{
+    kt_event_set(event);
+    return NULL;
+}
+
+TEST_DIES(setting_an_event_from_another_thread, 0, "what a task waits for: on a thread that is not the loop's")
+{
+    kt_event e = KT_EVENT_INIT;
+    kt_task *t = spawn(waits_for_event, &e, 0);
+    yield_times(2);
+    in_a_thread(sets, &e);
+    ignore(kt_task_join(t));
+}
+
+static int takes_one(void *queue)
+{
+    int n;
+    return kt_queue_get(queue, &n);
+}
+
+static void *puts_one(void *queue)
+{
+    ignore(kt_queue_put_nowait(queue, &(int){1}));
+    return NULL;
+}
+
+TEST_DIES(putting_from_another_thread, 0, "what a task waits for: on a thread that is not the loop's")
+{
+    kt_auto(kt_queue) q = KT_QUEUE_INIT(int, 0);
+    kt_task *t = spawn(takes_one, &q, 0);
+    yield_times(2);
+    in_a_thread(puts_one, &q);
+    ignore(kt_task_join(t));
+}
+
+static void *cancels_callback(void *callback)
+{
+    (void)kt_callback_cancel(callback);
+    return NULL;
+}
+
+static void never(void *arg)
+{
+    (void)arg;
+}
+
+TEST_DIES(taking_a_callback_back_from_another_thread, 0, "kt_callback_cancel: on a thread that is not")
+{
+    kt_callback c = KT_CALLBACK_INIT;
+    kt_call_later(&c, KT_S(5), never, NULL);
+    in_a_thread(cancels_callback, &c);
+}
+
+/* The child's abort becomes the test's, whose message it has written. */
+static void in_a_child(int (*fn)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(fn());
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)
+        abort();
+}
+
+static int sleeps_in_child(void)
+{
+    return kt_sleep(1) < 0;
+}
+
+static int runs_in_child(void)
+{
+    return kt_run(nothing, NULL, 0) < 0;
+}
+
+TEST_DIES(suspending_in_a_forked_child, 0, "kt_sleep: this process was forked in a loop, which is its parent's")
+{
+    in_a_child(sleeps_in_child);
+}
+
+TEST_DIES(a_loop_in_a_forked_child, 0, "kt_runner_run: this process was forked in a loop")
+{
+    in_a_child(runs_in_child);
+}
+
+static int forks_and_returns(void *arg)
+{
+    int status = 0;
+    pid_t pid = fork();
+    (void)arg;
+    if (pid == 0)
+        return 0;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)
+        abort();
+    return 0;
+}
+
+TEST_DIES(a_child_that_goes_on_with_the_loop, 0, "this process was forked in a loop")
+{
+    ignore(kt_task_join(spawn(forks_and_returns, NULL, 0)));
 }
 
 /* ---- Scopes ------------------------------------------------------------------------------ */

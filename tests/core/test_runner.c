@@ -5,6 +5,8 @@
 #include <kettle/kettle.h>
 #include <kettle/test.h>
 
+#include <errno.h>
+
 static int seven(void *arg)
 {
     (void)arg;
@@ -142,4 +144,48 @@ TEST_WITH(callbacks_whose_time_has_not_come_are_dropped, KT_TEST_NO_LOOP)
     CHECK_OK(kt_run(calls_much_later, &count, 0));
     CHECK(!kt_callback_pending(&last));
     CHECK_EQ(count, 7);
+}
+
+/* ---- What is left over at the end --------------------------------------------------------- */
+
+KT_FN(left_over, a, struct {
+    const char *name;
+    int cleanup;
+    int fails;
+})
+{
+    int rc = kt_sleep(KT_S(50));
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(KT_S(a->cleanup)));
+    kt_test_say("%s cleaned up", a->name);
+    return a->fails ? a->fails : rc;
+}
+
+static int says_that_it_runs(void *arg)
+{
+    (void)arg;
+    kt_test_say("D runs");
+    return 0;
+}
+
+static int leaves_four(void *arg)
+{
+    kt_task **keep = arg, *d = NULL;
+    CHECK_OK(kt_spawn(KT_WITH(left_over, "A", 1, 0), &keep[0]));
+    CHECK_OK(kt_spawn(KT_WITH(left_over, "B", 3, 0), &keep[1]));
+    CHECK_OK(kt_spawn(KT_WITH(left_over, "C", 5, -EIO), &keep[2]));
+    CHECK_OK(kt_sleep(KT_S(1)));
+    CHECK_OK(kt_spawn(says_that_it_runs, NULL, 0, &d));
+    kt_task_detach(d);
+    kt_test_say("main returns");
+    return 7;
+}
+
+/* Nobody is told of C's failure outside debug mode. */
+TEST_WITH(what_is_left_over_is_cancelled_and_cleans_up, KT_TEST_NO_LOOP)
+{
+    kt_task *keep[3] = {NULL, NULL, NULL};
+    const kt_options virtual = {.driver = KT_DRIVER_SIM, .virtual_time = true};
+    kt_test_say("run gave %d", kt_run_with(&virtual, leaves_four, keep, 0));
+    CHECK_TRACE("main returns\nD runs\nA cleaned up\nB cleaned up\nC cleaned up\nrun gave 7");
 }

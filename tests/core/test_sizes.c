@@ -19,3 +19,7 @@ PINNED(kt_timeout, 16);
 PINNED(kt_group, 12);
 PINNED(kt_queue, 18);
 PINNED(kt_job, 3);
+PINNED(kt_select_case, 9);
+PINNED(kt_exit_stack, 4);
+PINNED(kt_context_token, 5);
+PINNED(kt_address, 17);

@@ -189,3 +189,98 @@ TEST(a_permit_may_be_given_by_somebody_else)
     CHECK_EQ(kt_task_join(t), 0);
     CHECK_OK(kt_semaphore_acquire_nowait(&permits));
 }
+
+/* ---- Turns that are passed on -------------------------------------------------------------- */
+
+KT_FN(enters, a, struct {
+    kt_lock *lock;
+    kt_semaphore *permits;
+    char name;
+})
+{
+    int rc = a->lock ? kt_lock_acquire(a->lock) : kt_semaphore_acquire(a->permits);
+    kt_test_say("%c %s", a->name, rc < 0 ? "cancelled" : "in");
+    if (rc == 0 && a->lock)
+        kt_lock_release(a->lock);
+    return rc;
+}
+
+/* Not when the request comes: whoever asks in between must not find the lock free. */
+TEST(a_cancelled_task_passes_its_turn_on_when_it_runs)
+{
+    kt_lock lock = KT_LOCK_INIT;
+    sure(kt_lock_acquire(&lock));
+    kt_task *a = spawn(KT_WITH(enters, &lock, NULL, 'a'));
+    yield_times(1);
+    kt_lock_release(&lock);
+    kt_task_cancel(a);
+    sure(kt_lock_acquire(&lock));
+    kt_test_say("main in");
+    kt_lock_release(&lock);
+    CHECK_ERR(kt_task_join(a), KT_ECANCELED);
+    CHECK_TRACE("a cancelled\nmain in");
+}
+
+TEST(a_newcomer_waits_behind_those_who_were_given_a_permit)
+{
+    kt_semaphore permits = KT_SEMAPHORE_INIT(0);
+    kt_task *a = spawn(KT_WITH(enters, NULL, &permits, 'a'));
+    yield_times(1);
+    kt_semaphore_release(&permits);
+    kt_semaphore_release(&permits);
+    CHECK(kt_semaphore_locked(&permits));
+    CHECK_ERR(kt_semaphore_acquire_nowait(&permits), -EBUSY);
+    sure(kt_semaphore_acquire(&permits));
+    kt_test_say("main in");
+    sure(kt_task_join(a));
+    CHECK_TRACE("a in\nmain in");
+}
+
+TEST(a_permit_of_a_cancelled_task_goes_to_the_next)
+{
+    kt_semaphore permits = KT_SEMAPHORE_INIT(0);
+    kt_task *a = spawn(KT_WITH(enters, NULL, &permits, 'a'));
+    kt_task *b = spawn(KT_WITH(enters, NULL, &permits, 'b'));
+    yield_times(1);
+    kt_semaphore_release(&permits);
+    kt_task_cancel(a);
+    CHECK_ERR(kt_task_join(a), KT_ECANCELED);
+    sure(kt_task_join(b));
+    CHECK(kt_semaphore_locked(&permits));
+    kt_semaphore_release(&permits);
+    CHECK(!kt_semaphore_locked(&permits));
+    CHECK_TRACE("a cancelled\nb in");
+}
+
+/* ---- The lock again ------------------------------------------------------------------------ */
+
+KT_FN(waits_by_name, a, struct {
+    kt_condition *c;
+    const char *name;
+    bool for_notice;
+})
+{
+    sure(kt_condition_acquire(a->c));
+    int rc = a->for_notice ? kt_condition_wait(a->c) : 0;
+    kt_test_say("%s %s", a->name, rc < 0 ? "cancelled" : "in");
+    kt_condition_release(a->c);
+    return rc;
+}
+
+TEST(who_is_cancelled_on_the_way_back_to_the_lock_begins_anew_at_its_end)
+{
+    kt_condition c = KT_CONDITION_INIT;
+    kt_task *a = spawn(KT_WITH(waits_by_name, &c, "a", true));
+    yield_times(1);
+    sure(kt_condition_acquire(&c));
+    kt_condition_notify(&c, 1);
+    yield_times(1);
+    kt_task *b = spawn(KT_WITH(waits_by_name, &c, "b", false));
+    yield_times(1);
+    kt_task_cancel(a);
+    yield_times(1);
+    kt_condition_release(&c);
+    sure(kt_task_join(b));
+    CHECK_ERR(kt_task_join(a), KT_ECANCELED);
+    CHECK_TRACE("b in\na cancelled");
+}

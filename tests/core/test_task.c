@@ -226,7 +226,7 @@ TEST_WITH(debug_mode_tells_of_tasks_that_nobody_asked_after, KT_TEST_NO_LOOP)
     setenv("KETTLE_DEBUG", "1", 1);
     CHECK_OK(kt_run_with(&virtual, leaves_tasks, NULL, 0));
     kt_log_hook_set(NULL);
-    CHECK(strstr(logged, "'Task-3' failed and nobody waits for it: EIO: the pump broke"));
+    CHECK(strstr(logged, "Task exception was never retrieved (task 'Task-3'): EIO: the pump broke"));
     CHECK(strstr(logged, "'Task-2' was neither joined nor detached"));
     CHECK(strstr(logged, "'forgotten' was neither joined nor detached"));
 }
@@ -383,4 +383,57 @@ TEST(words_are_cut_at_255_bytes)
     many[sizeof many - 1] = '\0';
     CHECK_ERR(kt_error_set(-EIO, "%s", many), -EIO);
     CHECK_EQ(strlen(kt_error_detail()), 255);
+}
+
+/* ---- Arguments that own something, hooks, new names ---------------------------------------- */
+
+static int drops;
+
+static void count_drop(void *arg)
+{
+    drops += *(int *)arg;
+}
+
+TEST(what_an_argument_owns_is_dropped_also_if_the_task_never_runs)
+{
+    const kt_spawn_options options = {.drop = count_drop};
+    kt_task *ran, *never;
+    sure(kt_spawn_with(&options, sleep_seconds, &(int){1}, sizeof(int), &ran));
+    sure(kt_spawn_with(&options, sleep_seconds, &(int){10}, sizeof(int), &never));
+    kt_task_cancel(never);
+    CHECK_OK(kt_task_join(ran));
+    CHECK_EQ(drops, 11);
+    CHECK_ERR(kt_task_join(never), KT_ECANCELED);
+    CHECK_EQ(drops, 11);
+}
+
+static void count_task(kt_task *t, void *arg)
+{
+    CHECK(!kt_task_done(t));
+    ++*(int *)arg;
+}
+
+TEST(a_hook_sees_every_new_task)
+{
+    int seen = 0;
+    kt_task_hook_set(count_task, &seen);
+    kt_task *t = spawn_sleeper(1);
+    kt_job job = KT_JOB_OF(sleep_seconds, &(int){1}, sizeof(int));
+    CHECK_OK(kt_gather(&job, 1, NULL));
+    kt_task_hook_set(NULL, NULL);
+    CHECK_OK(kt_task_join(spawn_sleeper(1)));
+    CHECK_OK(kt_task_join(t));
+    CHECK_EQ(seen, 2);
+}
+
+TEST(a_task_can_be_renamed)
+{
+    kt_task *t = spawn_sleeper(1);
+    CHECK_OK(kt_task_name_set(t, "beta"));
+    CHECK_OK(kt_task_name_set(t, "gamma"));
+    CHECK_STR(kt_task_name(t), "gamma");
+    kt_test_fail_allocation(1);
+    CHECK_ERR(kt_task_name_set(t, "delta"), -ENOMEM);
+    CHECK_STR(kt_task_name(t), "gamma");
+    CHECK_OK(kt_task_join(t));
 }

@@ -254,3 +254,69 @@ TEST(a_thousand_tasks_time_out_each_at_its_time)
     }
     CHECK_EQ(kt_now(), KT_S(1000));
 }
+
+static int never_called(void *arg)
+{
+    (void)arg;
+    CHECK(false);
+    return 0;
+}
+
+static int says_turns(void *arg)
+{
+    (void)arg;
+    for (int i = 1; i <= 4; i++) {
+        kt_test_say("turn %d", i);
+        sure(kt_sleep(0));
+    }
+    return 0;
+}
+
+/* As many as asyncio takes to end a task that it has not started. */
+TEST(what_has_no_time_takes_three_turns)
+{
+    kt_task *t = spawn(says_turns, NULL, 0);
+    CHECK_ERR(kt_wait_for(0, never_called, NULL, 0), KT_ETIMEDOUT);
+    kt_test_say("over");
+    sure(kt_task_join(t));
+    CHECK_TRACE("turn 1\nturn 2\nturn 3\nover\nturn 4");
+}
+
+static int waits_without_time(void *arg)
+{
+    (void)arg;
+    return kt_wait_for(0, never_called, NULL, 0);
+}
+
+TEST(what_has_no_time_can_be_cancelled)
+{
+    kt_task *t = spawn(waits_without_time, NULL, 0);
+    yield_times(1);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+}
+
+/* The next request is one that nobody has seen: it must not count as delivered with the scope's. */
+TEST(a_scope_takes_what_it_delivered_with_it)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(1));
+    CHECK_ERR(kt_timeout_end(&limit, kt_sleep(KT_S(2))), KT_ETIMEDOUT);
+    kt_task_cancel(kt_task_current());
+    CHECK_EQ(kt_task_uncancel(kt_task_current()), 0);
+    CHECK_OK(kt_sleep(0));
+}
+
+TEST(a_scopes_request_can_be_taken_back)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(1));
+    CHECK_ERR(kt_sleep(KT_S(2)), KT_ETIMEDOUT);
+    CHECK_ERR(kt_cancel_catch(), KT_ETIMEDOUT);
+    CHECK_EQ(kt_task_cancelling(kt_task_current()), 1);
+    CHECK_EQ(kt_task_uncancel(kt_task_current()), 0);
+    CHECK_EQ(kt_task_uncancel(kt_task_current()), 0);
+    CHECK_OK(kt_sleep(KT_S(1)));
+    CHECK_OK(kt_timeout_end(&limit, 0));
+    CHECK(kt_timeout_expired(&limit));
+}

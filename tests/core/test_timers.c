@@ -146,3 +146,24 @@ TEST_WITH(real_sleeps_are_never_short, KT_TEST_REAL_TIME)
         CHECK_GE(kt_now() - start, span);
     }
 }
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+TEST(a_callback_tells_when_it_will_be_called)
+{
+    kt_callback later = KT_CALLBACK_INIT, at = KT_CALLBACK_INIT, soon = KT_CALLBACK_INIT;
+    CHECK_OK(kt_sleep(KT_S(1)));
+    kt_call_later(&later, KT_S(2), nothing, NULL);
+    kt_call_at(&at, KT_S(7), nothing, NULL);
+    kt_call_soon(&soon, nothing, NULL);
+    CHECK_EQ(kt_callback_when(&later), KT_S(3));
+    CHECK_EQ(kt_callback_when(&at), KT_S(7));
+    CHECK_EQ(kt_callback_when(&soon), 0);
+    kt_callback_cancel(&later);
+    CHECK_EQ(kt_callback_when(&later), 0);
+    kt_callback_cancel(&at);
+    CHECK_OK(kt_sleep(0));
+}

@@ -45,6 +45,30 @@ TEST(wait_returns_at_the_first_that_ends)
     join_all(tasks, 3);
 }
 
+static int says_turns(void *arg)
+{
+    (void)arg;
+    for (int i = 1; i <= 3; i++) {
+        kt_test_say("turn %d", i);
+        CHECK_OK(kt_sleep(0));
+    }
+    return 0;
+}
+
+/* asyncio hears of each end by a callback, even of ends that are past. */
+TEST(a_wait_for_what_is_done_takes_two_turns)
+{
+    kt_task *tasks[] = {start(0, 0)}, *t;
+    CHECK_OK(kt_sleep(KT_S(1)));
+    CHECK_OK(kt_spawn(says_turns, NULL, 0, &t));
+    CHECK_EQ(kt_wait(tasks, 1, KT_WAIT_ALL_COMPLETED, 0), 1);
+    kt_test_say("over");
+    CHECK_OK(kt_task_join(t));
+    CHECK_TRACE("turn 1\nturn 2\nover\nturn 3");
+    CHECK_EQ(kt_wait(NULL, 0, KT_WAIT_ALL_COMPLETED, KT_FOREVER), 0);
+    join_all(tasks, 1);
+}
+
 TEST(wait_for_a_failure_passes_over_a_cancelled_task)
 {
     kt_task *tasks[] = {start(9, 0), start(2, 0), start(3, -5), start(6, 0)};
@@ -163,6 +187,18 @@ TEST(callbacks_run_soon_and_later_in_order)
     CHECK_OK(kt_sleep(KT_S(5)));
     CHECK(!kt_callback_pending(&three));
     CHECK_TRACE("soon at 0\ntwo at 2\nthree at 3");
+}
+
+TEST(a_time_that_has_come_is_looked_at_before_the_next_pass)
+{
+    kt_callback later = KT_CALLBACK_INIT, at = KT_CALLBACK_INIT;
+    kt_call_later(&later, 0, say, "later");
+    kt_call_at(&at, kt_now() - KT_S(1), say, "at");
+    for (int i = 1; i <= 2; i++) {
+        CHECK_OK(kt_sleep(0));
+        kt_test_say("turn %d", i);
+    }
+    CHECK_TRACE("turn 1\nat at 0\nlater at 0\nturn 2");
 }
 
 static void again(void *arg)

@@ -16,11 +16,32 @@ typedef struct pair {
     kt_stream *near, *far;
 } pair;
 
-static inline pair pair_open(void)
+/* What streams of every kind do is shown with sockets, where there are any, and in memory, under every driver. */
+#define TEST_STREAMS(name, flags) \
+    static void streams_##name(bool in_memory); \
+    TEST_WITH(name, flags) \
+    { \
+        streams_##name(false); \
+    } \
+    TEST(name##_in_memory) \
+    { \
+        streams_##name(true); \
+    } \
+    static void streams_##name(bool in_memory)
+
+static inline pair pair_of(bool in_memory)
 {
     kt_stream *ends[2];
-    CHECK_OK(kt_stream_pair(ends));
+    if (in_memory)
+        CHECK_OK(kt_stream_memory_pair(256 * 1024, ends));
+    else
+        CHECK_OK(kt_stream_pair(ends));
     return (pair){ends[0], ends[1]};
+}
+
+static inline pair pair_open(void)
+{
+    return pair_of(false);
 }
 
 static inline void pair_cleanup(pair *p)

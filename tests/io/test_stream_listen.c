@@ -237,6 +237,34 @@ TEST_WITH(a_unix_socket_is_private_and_its_file_is_removed, KT_TEST_REAL_IO)
     CHECK_EQ(st.st_mode & 0777, 0600);
 }
 
+static int greets(void *arg)
+{
+    kt_auto(kt_stream) *s = NULL;
+    int rc = kt_stream_connect_unix(arg, &s);
+    return rc < 0 ? rc : kt_stream_write(s, "x", 1);
+}
+
+TEST_WITH(a_unix_client_waits_while_the_line_is_full, KT_TEST_REAL_TIME)
+{
+    const kt_listen_options short_line = {.backlog = 1};
+    kt_auto(kt_listener) *l = NULL;
+    kt_task *clients[5];
+    char name[64];
+    snprintf(name, sizeof name, "@kettle-test-line-%d", (int)getpid());
+    CHECK_OK(kt_listen_unix(name, &short_line, &l));
+    for (int i = 0; i < 5; i++)
+        clients[i] = spawn(greets, name, 0);
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    for (int i = 0; i < 5; i++) {
+        kt_auto(kt_stream) *s = NULL;
+        char byte;
+        CHECK_OK(kt_listener_accept(l, &s));
+        CHECK_EQ(kt_stream_read(s, &byte, 1), 1);
+    }
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(kt_task_join(clients[i]));
+}
+
 TEST_WITH(a_unix_sockets_mode_can_be_chosen, KT_TEST_REAL_IO)
 {
     const kt_listen_options open_to_group = {.unix_mode = 0660};

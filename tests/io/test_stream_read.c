@@ -5,9 +5,9 @@
 
 /* ---- Some, exactly ----------------------------------------------------------------------- */
 
-TEST_WITH(read_takes_what_is_there, KT_TEST_REAL_IO)
+TEST_STREAMS(read_takes_what_is_there, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char bytes[16];
     say(p.far, "tea");
     CHECK_EQ(kt_stream_read(p.near, bytes, sizeof bytes), 3);
@@ -19,9 +19,9 @@ TEST_WITH(read_takes_what_is_there, KT_TEST_REAL_IO)
     CHECK_EQ(kt_stream_read(p.near, bytes, 0), -EINVAL);
 }
 
-TEST_WITH(the_end_of_file_is_0_again_and_again, KT_TEST_REAL_IO)
+TEST_STREAMS(the_end_of_file_is_0_again_and_again, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char bytes[16];
     say(p.far, "last");
     CHECK_OK(kt_stream_shutdown_write(p.far));
@@ -49,9 +49,9 @@ KT_FN(writes_later, a, struct {
 }
 
 /* Bytes and end arrive together, after the reader began to wait: no second event tells of the end. */
-TEST_WITH(an_end_right_behind_the_bytes_is_seen, KT_TEST_REAL_IO)
+TEST_STREAMS(an_end_right_behind_the_bytes_is_seen, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char bytes[64];
     kt_task *writer = spawn(KT_WITH(writes_later, p.far, "all of it", true));
     CHECK_EQ(kt_stream_read(p.near, bytes, sizeof bytes), 9);
@@ -59,9 +59,9 @@ TEST_WITH(an_end_right_behind_the_bytes_is_seen, KT_TEST_REAL_IO)
     CHECK_OK(kt_task_join(writer));
 }
 
-TEST_WITH(read_exactly_waits_for_all, KT_TEST_REAL_IO)
+TEST_STREAMS(read_exactly_waits_for_all, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char bytes[9];
     say(p.far, "012");
     kt_task *writer = spawn(KT_WITH(writes_later, p.far, "345678", false));
@@ -71,9 +71,9 @@ TEST_WITH(read_exactly_waits_for_all, KT_TEST_REAL_IO)
     CHECK_OK(kt_stream_read_exactly(p.near, bytes, 0));
 }
 
-TEST_WITH(an_incomplete_unit_stays_readable, KT_TEST_REAL_IO)
+TEST_STREAMS(an_incomplete_unit_stays_readable, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char bytes[16] = "untouched";
     say(p.far, "half");
     CHECK_OK(kt_stream_shutdown_write(p.far));
@@ -87,9 +87,9 @@ TEST_WITH(an_incomplete_unit_stays_readable, KT_TEST_REAL_IO)
 
 /* ---- Until, lines ------------------------------------------------------------------------ */
 
-TEST_WITH(lines_come_without_their_ends, KT_TEST_REAL_IO)
+TEST_STREAMS(lines_come_without_their_ends, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     static const char *const lines[] = {"one", "two", "", "a\rb", "last"};
     kt_slice line;
     say(p.far, "one\ntwo\r\n\r\na\rb\nlast");
@@ -116,9 +116,9 @@ TEST_WITH(a_line_arrives_in_pieces_of_a_byte, KT_TEST_REAL_IO)
     CHECK_SLICE(line, "d");
 }
 
-TEST_WITH(a_line_at_its_limit_passes_and_one_byte_more_does_not, KT_TEST_REAL_IO)
+TEST_STREAMS(a_line_at_its_limit_passes_and_one_byte_more_does_not, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_slice line;
     char rest[8];
     say(p.far, "1234\n12345\n");
@@ -130,9 +130,9 @@ TEST_WITH(a_line_at_its_limit_passes_and_one_byte_more_does_not, KT_TEST_REAL_IO
     CHECK_MEM(rest, "12345\n", 6);
 }
 
-TEST_WITH(a_line_that_never_ends_stops_at_its_limit, KT_TEST_REAL_IO)
+TEST_STREAMS(a_line_that_never_ends_stops_at_its_limit, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_slice line;
     static char much[100000];
     memset(much, 'x', sizeof much);
@@ -141,10 +141,10 @@ TEST_WITH(a_line_that_never_ends_stops_at_its_limit, KT_TEST_REAL_IO)
 }
 
 /* A separator that is torn between two reads, at each of its places. */
-TEST_WITH(a_separator_may_be_torn_anywhere, KT_TEST_REAL_IO)
+TEST_STREAMS(a_separator_may_be_torn_anywhere, KT_TEST_REAL_IO)
 {
     for (size_t cut = 1; cut < 9; cut++) {
-        kt_auto(pair) p = pair_open();
+        kt_auto(pair) p = pair_of(in_memory);
         static const char text[] = "ab--END--rest";
         kt_slice found;
         char head[16] = "";
@@ -159,9 +159,9 @@ TEST_WITH(a_separator_may_be_torn_anywhere, KT_TEST_REAL_IO)
     }
 }
 
-TEST_WITH(a_separator_that_never_comes_leaves_the_bytes, KT_TEST_REAL_IO)
+TEST_STREAMS(a_separator_that_never_comes_leaves_the_bytes, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_slice found;
     char bytes[4];
     say(p.far, "tea");
@@ -171,9 +171,9 @@ TEST_WITH(a_separator_that_never_comes_leaves_the_bytes, KT_TEST_REAL_IO)
     CHECK_EQ(kt_stream_read_until(p.near, kt_slice_from(";"), 64, &found), 0);
 }
 
-TEST_WITH(separators_have_1_to_16_bytes, KT_TEST_REAL_IO)
+TEST_STREAMS(separators_have_1_to_16_bytes, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_slice found;
     say(p.far, "x0123456789abcdef");
     CHECK_ERR(kt_stream_read_until(p.near, kt_slice_from(""), 64, &found), -EINVAL);
@@ -182,11 +182,67 @@ TEST_WITH(separators_have_1_to_16_bytes, KT_TEST_REAL_IO)
     CHECK_SLICE(found, "x0123456789abcdef");
 }
 
+static void check_until_any(bool in_memory, const char *text, const char *expected, int which)
+{
+    static const kt_slice separators[] = {{"\r\n\r\n", 4}, {"\n", 1}, {"END", 3}, {"ND", 2}};
+    for (size_t cut = 0; cut <= strlen(text); cut++) {
+        kt_auto(pair) p = pair_of(in_memory);
+        kt_slice found = {NULL, 0};
+        CHECK_OK(kt_stream_write(p.far, text, cut));
+        kt_task *writer = spawn(KT_WITH(writes_later, p.far, text + cut, true));
+        CHECK_EQ(kt_stream_read_until_any(p.near, separators, 4, 64, &found), which);
+        if (which > 0)
+            CHECK_SLICE(found, expected);
+        CHECK_OK(kt_task_join(writer));
+    }
+}
+
+/* As CPython 3.13 does: the earliest end wins, and the shorter one where two end together; however the bytes
+ * arrive. */
+TEST_STREAMS(of_several_separators_the_one_that_ends_first_wins, KT_TEST_REAL_IO)
+{
+    check_until_any(in_memory, "head\r\n\r\nbody", "head\r\n", 2);
+    check_until_any(in_memory, "an END\nline", "an END", 4);
+    check_until_any(in_memory, "aND then END", "aND", 4);
+    check_until_any(in_memory, "a\n", "a\n", 2);
+    check_until_any(in_memory, "none of them", "", KT_EINCOMPLETE);
+    check_until_any(in_memory, "", "", 0);
+}
+
+TEST_STREAMS(a_separator_that_begins_later_may_end_first, KT_TEST_REAL_IO)
+{
+    kt_auto(pair) p = pair_of(in_memory);
+    const kt_slice separators[] = {{"bcde", 4}, {"c", 1}};
+    kt_slice found;
+    say(p.far, "abcdef");
+    CHECK_EQ(kt_stream_read_until_any(p.near, separators, 2, 64, &found), 2);
+    CHECK_SLICE(found, "abc");
+    CHECK_ERR(kt_stream_read_until_any(p.near, separators, 2, 3, &found), KT_ELIMIT);
+    CHECK_ERR(kt_stream_read_until_any(p.near, separators, 0, 64, &found), -EINVAL);
+    CHECK_SLICE(kt_stream_buffered(p.near), "def"); /* it is all still there */
+}
+
+TEST_STREAMS(the_end_is_known_once_a_read_has_met_it, KT_TEST_REAL_IO)
+{
+    kt_auto(pair) p = pair_of(in_memory);
+    char byte;
+    CHECK_SLICE(kt_stream_buffered(p.near), "");
+    say(p.far, "a\nb");
+    CHECK_OK(kt_stream_shutdown_write(p.far));
+    kt_slice line;
+    CHECK_EQ(kt_stream_read_line(p.near, 64, &line), 1);
+    CHECK(!kt_stream_at_eof(p.near));
+    CHECK_SLICE(kt_stream_buffered(p.near), "b");
+    CHECK_EQ(kt_stream_read_line(p.near, 64, &line), 1);
+    CHECK(kt_stream_at_eof(p.near));
+    CHECK_EQ(kt_stream_read(p.near, &byte, 1), 0);
+}
+
 /* ---- The layer below --------------------------------------------------------------------- */
 
-TEST_WITH(fill_shows_more_than_was_there_or_the_end, KT_TEST_REAL_IO)
+TEST_STREAMS(fill_shows_more_than_was_there_or_the_end, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_slice bytes;
     say(p.far, "abc");
     CHECK_EQ(kt_stream_fill(p.near, 0, 100, &bytes), 3);
@@ -215,9 +271,9 @@ KT_FN(reads_exactly, a, struct {
     return kt_stream_read_exactly(a->s, a->bytes, a->size);
 }
 
-TEST_WITH(a_cancelled_read_keeps_what_it_has_received, KT_TEST_REAL_TIME)
+TEST_STREAMS(a_cancelled_read_keeps_what_it_has_received, KT_TEST_REAL_TIME)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char bytes[10] = "", all[10];
     kt_task *reader = spawn(KT_WITH(reads_exactly, p.near, bytes, 10));
     turns(2);
@@ -260,9 +316,9 @@ TEST_WITH(a_read_that_races_with_its_cancellation_loses_nothing, KT_TEST_REAL_TI
     }
 }
 
-TEST_WITH(a_read_has_the_deadline_of_its_scope, KT_TEST_REAL_TIME)
+TEST_STREAMS(a_read_has_the_deadline_of_its_scope, KT_TEST_REAL_TIME)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char byte;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, KT_MS(10));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stream_pair.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 enum { MUCH = 8 << 20 };
@@ -28,9 +29,9 @@ KT_FN(writes, a, struct {
 
 /* ---- All of it --------------------------------------------------------------------------- */
 
-TEST_WITH(a_writer_waits_for_its_reader_and_nothing_is_lost, KT_TEST_REAL_IO)
+TEST_STREAMS(a_writer_waits_for_its_reader_and_nothing_is_lost, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     fill();
     kt_task *writer = spawn(KT_WITH(writes, p.near, much, MUCH, NULL));
     for (int i = 0; i < 100; i++)
@@ -43,9 +44,9 @@ TEST_WITH(a_writer_waits_for_its_reader_and_nothing_is_lost, KT_TEST_REAL_IO)
     CHECK_OK(kt_task_join(writer));
 }
 
-static void check_pieces(size_t count)
+static void check_pieces(bool in_memory, size_t count)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     struct iovec pieces[1024], before[1024];
     char all[2048];
     size_t size = 0;
@@ -60,17 +61,17 @@ static void check_pieces(size_t count)
     CHECK_MEM(all, much, size);
 }
 
-TEST_WITH(pieces_arrive_in_order_empty_ones_too, KT_TEST_REAL_IO)
+TEST_STREAMS(pieces_arrive_in_order_empty_ones_too, KT_TEST_REAL_IO)
 {
     static const size_t counts[] = {0, 1, 2, 3, 63, 64, 65, 128, 129, 1023, 1024};
     fill();
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        check_pieces(counts[i]);
+        check_pieces(in_memory, counts[i]);
 }
 
-TEST_WITH(more_pieces_than_1024_are_refused, KT_TEST_REAL_IO)
+TEST_STREAMS(more_pieces_than_1024_are_refused, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     static struct iovec pieces[1025];
     CHECK_ERR(kt_stream_writev(p.near, pieces, 1025), -EINVAL);
     say(p.near, "and nothing was harmed");
@@ -82,9 +83,9 @@ KT_FN(writes_pieces, a, struct { kt_stream *s; })
     return kt_stream_writev(a->s, pieces, 3);
 }
 
-TEST_WITH(large_pieces_are_torn_and_mended, KT_TEST_REAL_IO)
+TEST_STREAMS(large_pieces_are_torn_and_mended, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     fill();
     kt_task *writer = spawn(KT_WITH(writes_pieces, p.near));
     char *all = kt_alloc(MUCH);
@@ -94,11 +95,71 @@ TEST_WITH(large_pieces_are_torn_and_mended, KT_TEST_REAL_IO)
     CHECK_OK(kt_task_join(writer));
 }
 
+/* ---- Some of it -------------------------------------------------------------------------- */
+
+TEST_STREAMS(some_are_written_and_then_there_is_no_room, KT_TEST_REAL_IO)
+{
+    kt_auto(pair) p = pair_of(in_memory);
+    fill();
+    ssize_t n = kt_stream_write_some(p.near, much, MUCH);
+    CHECK_GT(n, 0);
+    CHECK_LT(n, MUCH);
+    ssize_t more;
+    while ((more = kt_stream_write_nowait(p.near, much + n, (size_t)(MUCH - n))) > 0)
+        n += more;
+    CHECK_EQ(more, 0);
+    CHECK_LT(n, MUCH);
+    char *all = kt_alloc((size_t)n);
+    CHECK_OK(kt_stream_read_exactly(p.far, all, (size_t)n));
+    CHECK_MEM(all, much, n);
+    kt_free(all);
+    CHECK_ERR(kt_stream_write_some(p.near, much, 0), -EINVAL);
+    CHECK_ERR(kt_stream_write_nowait(p.near, much, 0), -EINVAL);
+}
+
+KT_FN(writes_some, a, struct { kt_stream *s; })
+{
+    ssize_t n;
+    while ((n = kt_stream_write_some(a->s, much, MUCH)) > 0)
+        ;
+    return (int)n;
+}
+
+TEST_STREAMS(a_cancelled_write_of_some_leaves_the_stream_as_it_was, KT_TEST_REAL_TIME)
+{
+    kt_auto(pair) p = pair_of(in_memory);
+    char bytes[4096];
+    kt_task *writer = spawn(KT_WITH(writes_some, p.near));
+    turns(6);
+    kt_task_cancel(writer);
+    CHECK_ERR(kt_task_join(writer), KT_ECANCELED);
+    for (int i = 0; i < 256; i++)
+        CHECK_OK(kt_stream_read_exactly(p.far, bytes, in_memory ? 1024 : 256));
+    CHECK_OK(kt_stream_write(p.near, "x", 1));
+    kt_stream_close(kt_steal(p.far));
+    ssize_t n = kt_stream_write_nowait(p.near, "x", 1);
+    CHECK(n == -EPIPE || n == -ECONNRESET);
+    CHECK_ERR(kt_stream_write_some(p.near, "x", 1), KT_EINVALIDSTATE);
+}
+
+TEST_WITH(a_full_pipe_has_no_room_and_nobody_waits, KT_TEST_REAL_IO)
+{
+    int fds[2];
+    kt_auto(kt_stream) *out = NULL;
+    CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
+    CHECK_OK(kt_stream_from_fd(fds[1], &out));
+    ssize_t n;
+    while ((n = kt_stream_write_nowait(out, much, 65536)) > 0)
+        ;
+    CHECK_EQ(n, 0);
+    close(fds[0]);
+}
+
 /* ---- Torn -------------------------------------------------------------------------------- */
 
-TEST_WITH(after_a_write_cancelled_in_the_middle_no_write_is_possible, KT_TEST_REAL_TIME)
+TEST_STREAMS(after_a_write_cancelled_in_the_middle_no_write_is_possible, KT_TEST_REAL_TIME)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_task *writer = spawn(KT_WITH(writes, p.near, much, MUCH, NULL));
     turns(6);
     kt_task_cancel(writer);
@@ -108,17 +169,17 @@ TEST_WITH(after_a_write_cancelled_in_the_middle_no_write_is_possible, KT_TEST_RE
     CHECK_EQ(kt_stream_read(p.far, bytes, sizeof bytes), 100); /* what was written is there */
 }
 
-TEST_WITH(a_peer_that_is_gone_is_an_error, KT_TEST_REAL_IO)
+TEST_STREAMS(a_peer_that_is_gone_is_an_error, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_stream_close(kt_steal(p.far));
     CHECK_ERR(kt_stream_write(p.near, "x", 1), -EPIPE);
     CHECK_ERR(kt_stream_write(p.near, "x", 1), KT_EINVALIDSTATE);
 }
 
-TEST_WITH(a_peer_that_goes_away_ends_a_write_that_waits, KT_TEST_REAL_TIME)
+TEST_STREAMS(a_peer_that_goes_away_ends_a_write_that_waits, KT_TEST_REAL_TIME)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_task *writer = spawn(KT_WITH(writes, p.near, much, MUCH, NULL));
     turns(6);
     kt_stream_close(kt_steal(p.far));
@@ -126,9 +187,9 @@ TEST_WITH(a_peer_that_goes_away_ends_a_write_that_waits, KT_TEST_REAL_TIME)
     CHECK(rc == -EPIPE || rc == -ECONNRESET);
 }
 
-TEST_WITH(writing_after_shutdown_write_fails, KT_TEST_REAL_IO)
+TEST_STREAMS(writing_after_shutdown_write_fails, KT_TEST_REAL_IO)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     CHECK_OK(kt_stream_shutdown_write(p.near));
     CHECK_ERR(kt_stream_write(p.near, "x", 1), -EPIPE);
 }
@@ -143,9 +204,9 @@ KT_FN(reads, a, struct {
     return (int)kt_stream_read(a->s, a->bytes, 4);
 }
 
-TEST_WITH(a_close_ends_reader_and_writer, KT_TEST_REAL_TIME)
+TEST_STREAMS(a_close_ends_reader_and_writer, KT_TEST_REAL_TIME)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char bytes[4];
     kt_task *reader = spawn(KT_WITH(reads, p.near, bytes));
     kt_task *writer = spawn(KT_WITH(writes, p.near, much, MUCH, NULL));
@@ -214,9 +275,9 @@ TEST_WITH(a_busy_reader_and_writer_can_be_closed_from_outside, KT_TEST_REAL_TIME
     CHECK(rc == -EPIPE || rc == -ECONNRESET);
 }
 
-TEST_WITH(a_cancelled_writer_may_be_closed_before_it_runs, KT_TEST_REAL_TIME)
+TEST_STREAMS(a_cancelled_writer_may_be_closed_before_it_runs, KT_TEST_REAL_TIME)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     kt_task *writer = spawn(KT_WITH(writes, p.near, much, MUCH, NULL));
     turns(4);
     kt_task_cancel(writer);
@@ -228,13 +289,14 @@ static int closes_cancelled(void *arg)
 {
     kt_task_cancel(kt_task_current());
     kt_stream_close(arg);
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
     CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
     return 0;
 }
 
-TEST_WITH(a_cancelled_task_can_close, KT_TEST_REAL_TIME)
+TEST_STREAMS(a_cancelled_task_can_close, KT_TEST_REAL_TIME)
 {
-    kt_auto(pair) p = pair_open();
+    kt_auto(pair) p = pair_of(in_memory);
     char bytes[4];
     kt_task *reader = spawn(KT_WITH(reads, p.near, bytes));
     turns(3);

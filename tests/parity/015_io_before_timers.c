@@ -45,6 +45,6 @@ static int body(void *arg)
 
 int main(void)
 {
-    skip_under_sim("real descriptors");
+    needs_reality("real descriptors");
     return run(body);
 }

@@ -8,6 +8,8 @@
 typedef struct submitted {
     kt_fn fn;
     kt_task *task; /* the loop's */
+    char words[64]; /* of a failure */
+    bool cancel_taken;
     kt_callback done;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -27,25 +29,33 @@ static void task_over(void *arg)
     pthread_mutex_unlock(&s->lock);
 }
 
+static int perform(void *arg)
+{
+    submitted *s = arg;
+    int rc = s->fn(NULL);
+    snprintf(s->words, sizeof s->words, "%s", rc < 0 ? kt_error_detail() : "");
+    return rc;
+}
+
 static void start(void *arg)
 {
     submitted *s = arg;
-    s->task = spawn(s->fn, NULL, 0);
+    s->task = spawn(perform, s, 0);
     kt_task_on_done(s->task, &s->done, task_over, s);
 }
 
 static void cancel(void *arg)
 {
-    kt_task_cancel(((submitted *)arg)->task);
+    submitted *s = arg;
+    s->cancel_taken = kt_task_cancel(s->task);
 }
 
-static int outcome(submitted *s)
+static void outcome(submitted *s)
 {
     pthread_mutex_lock(&s->lock);
     while (!s->over)
         pthread_cond_wait(&s->changed, &s->lock);
     pthread_mutex_unlock(&s->lock);
-    return s->rc;
 }
 
 static void submit(kt_loop *loop, submitted *s, kt_fn fn)
@@ -88,23 +98,22 @@ static int sleep_long(void *arg)
 
 typedef struct notes {
     kt_loop *loop;
-    int added, failed, lasted;
+    submitted add, fail, last;
 } notes;
 
 static int worker(void *arg)
 {
     notes *n = arg;
-    submitted s;
     sure(kt_call_threadsafe(n->loop, say_text, "loop got hello"));
     pause_units(1);
-    submit(n->loop, &s, add);
-    n->added = outcome(&s);
-    submit(n->loop, &s, fail);
-    n->failed = outcome(&s);
-    submit(n->loop, &s, sleep_long);
+    submit(n->loop, &n->add, add);
+    outcome(&n->add);
+    submit(n->loop, &n->fail, fail);
+    outcome(&n->fail);
+    submit(n->loop, &n->last, sleep_long);
     pause_units(2);
-    sure(kt_call_threadsafe(n->loop, cancel, &s));
-    n->lasted = outcome(&s);
+    sure(kt_call_threadsafe(n->loop, cancel, &n->last));
+    outcome(&n->last);
     pause_units(1);
     return 0;
 }
@@ -114,17 +123,17 @@ static int body(void *arg)
     notes n = {.loop = kt_loop_current()};
     (void)arg;
     sure(kt_thread_run(worker, &n, 0));
-    say("thread: add gave %d", n.added);
-    if (n.failed == -EIO)
-        say("thread: fail raised boom");
-    say("thread: cancel True"); /* the call went through: see `sure` */
-    if (n.lasted == KT_ECANCELED)
+    say("thread: add gave %d", n.add.rc);
+    if (n.fail.rc < 0)
+        say("thread: fail raised %s", n.fail.words);
+    say("thread: cancel %s", n.last.cancel_taken ? "True" : "False");
+    if (n.last.rc == KT_ECANCELED)
         say("thread: long was cancelled");
     return 0;
 }
 
 int main(void)
 {
-    skip_under_sim("a job of the simulated driver runs on the loop's thread");
+    needs_reality("a job of the simulated driver runs on the loop's thread");
     return run(body);
 }

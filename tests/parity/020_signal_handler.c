@@ -35,6 +35,6 @@ static int body(void *arg)
 
 int main(void)
 {
-    skip_under_sim("real signals");
+    needs_reality("real signals");
     return run(body);
 }

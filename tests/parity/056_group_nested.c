@@ -15,8 +15,6 @@ KT_FN(fails, a, struct { const char *name; })
     return raise_error(a->name);
 }
 
-/* A join gives the first failure, not a list: the second pair of brackets says that the outer group's
- * own body failed, with what the inner group gave it. */
 static void nest(const kt_job *outer_child, const kt_job *inner_child)
 {
     kt_auto(kt_group) outer = KT_GROUP_INIT, inner = KT_GROUP_INIT;
@@ -26,10 +24,10 @@ static void nest(const kt_job *outer_child, const kt_job *inner_child)
     if (kt_is_cancel(of_body))
         say("inner passed cancelled");
     else if (of_body < 0)
-        say("inner raised [%s]", kt_error_detail());
+        say("inner raised %s", listed(kt_group_failures()));
     int rc = kt_group_join(&outer, of_body);
     if (rc < 0)
-        say(rc == of_body ? "outer raised [[%s]]" : "outer raised [%s]", kt_error_detail());
+        say("outer raised %s", listed(kt_group_failures()));
 }
 
 static int body(void *arg)

@@ -29,14 +29,6 @@ static int job(void *n)
     return *(int *)n;
 }
 
-KT_FN(in_thread, a, struct {
-    kt_fn fn;
-    int n;
-})
-{
-    return kt_thread_run(a->fn, &a->n, 0);
-}
-
 typedef struct division {
     int a, b, quotient, remainder;
 } division;
@@ -55,15 +47,19 @@ static int body(void *arg)
     (void)arg;
     kt_call_later(&tick_1, 1 * U, say_text, "tick 1");
     kt_call_later(&tick_2, 2 * U, say_text, "tick 2");
-    kt_task *f = spawn(KT_WITH(in_thread, block, 4));
+    kt_auto(kt_thread_pool) *pool = NULL;
+    kt_task *f, *fs[3];
+    sure(kt_thread_pool_open(&(kt_thread_pool_options){.threads_max = 1}, &pool));
+    sure(kt_thread_pool_submit(pool, block, &(int){4}, sizeof(int), &f));
     say("main submitted, done %s", yes(kt_task_done(f)));
     say("main got %d", kt_task_join(f));
     if (kt_thread_run(fail, NULL, 0) == -EIO)
         say("main caught %s", kt_error_detail());
-    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(in_thread, job, 1)), KT_JOB_OF(KT_WITH(in_thread, job, 2)),
-                           KT_JOB_OF(KT_WITH(in_thread, job, 3))};
     int rcs[3];
-    sure(kt_gather(jobs, 3, rcs));
+    for (int n = 1; n <= 3; n++)
+        sure(kt_thread_pool_submit(pool, job, &n, sizeof n, &fs[n - 1]));
+    for (int i = 0; i < 3; i++)
+        rcs[i] = kt_task_join(fs[i]);
     say("results [%d %d %d]", rcs[0], rcs[1], rcs[2]);
     say("ran [%d %d %d]", ran[0], ran[1], ran[2]);
     division d = {.a = 7, .b = 2};
@@ -74,6 +70,6 @@ static int body(void *arg)
 
 int main(void)
 {
-    skip_under_sim("a job of the simulated driver runs on the loop's thread and takes no virtual time");
+    needs_reality("a job of the simulated driver runs on the loop's thread and takes no virtual time");
     return kt_run_with(&(kt_options){.threads_max = 1}, body, NULL, 0) < 0;
 }

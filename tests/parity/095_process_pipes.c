@@ -28,7 +28,7 @@ static void feed_cat(void)
     for (size_t i = 0; i < out.size; i++)
         if (out.data[i] == '\n')
             out.data[i] = i + 1 < out.size ? ' ' : ']';
-    say("out [%.*s err %s code %d", (int)out.size, out.data, err.size ? "?" : "none",
+    say("out [%.*s err %s code %d", (int)out.size, out.data, kt_process_stderr(p) ? "?" : "none",
         status.exit_code);
 }
 
@@ -67,6 +67,6 @@ static int body(void *arg)
 
 int main(void)
 {
-    skip_under_sim("real processes");
+    needs_reality("real processes");
     return run(body);
 }

@@ -3,12 +3,12 @@
 
 #include <ctype.h>
 
-static int serve(void *arg)
+static int serve(kt_stream *s, void *arg)
 {
-    kt_auto(kt_stream) *s = arg;
     kt_slice line;
     char text[64];
     int rc;
+    (void)arg;
     say("server: client connected");
     while ((rc = kt_stream_read_line(s, 60, &line)) == 1) {
         say("server: got %.*s", (int)line.size, line.data);
@@ -21,18 +21,6 @@ static int serve(void *arg)
         return rc;
     say("server: end of input");
     return kt_stream_write(s, "bye\n", 4);
-}
-
-/* Until the listener is closed. */
-static int accept_all(void *listener)
-{
-    for (;;) {
-        kt_stream *s;
-        int rc = kt_listener_accept(listener, &s);
-        if (rc < 0)
-            return rc == KT_ECLOSED ? 0 : rc;
-        kt_task_detach(spawn(serve, s, 0));
-    }
 }
 
 static kt_stream *connect_to(uint16_t port)
@@ -62,38 +50,39 @@ static void two_lines(uint16_t port)
     say_reply("rest", s);
 }
 
-static void server_closes(kt_listener *l, kt_task *accepting, uint16_t port)
+static void server_closes(kt_server *server, uint16_t port)
 {
     kt_auto(kt_stream) *s = connect_to(port);
     kt_auto(kt_stream) *late = NULL;
     sure(kt_stream_write(s, "three\n", 6));
     say_reply("reply", s);
-    kt_listener_close(l);
-    sure(kt_task_join(accepting));
-    say("serving no");
+    kt_server_close(server);
+    say("serving %s", yes(kt_server_is_serving(server)));
     int rc = kt_stream_connect("127.0.0.1", port, &late);
     say(rc == -ECONNREFUSED ? "client: refused" : "client: connected");
     sure(kt_stream_write(s, "four\n", 5));
     say_reply("reply", s);
     sure(kt_stream_shutdown_write(s));
     say_reply("rest", s);
+    sure(kt_server_wait_closed(server));
 }
 
 static int body(void *arg)
 {
     kt_listener *l;
+    kt_auto(kt_server) *server = NULL;
     (void)arg;
     sure(kt_listen("127.0.0.1", 0, NULL, &l));
     uint16_t port = kt_listener_port(l);
-    kt_task *accepting = spawn(accept_all, l, 0);
-    say("serving %s", yes(!kt_task_done(accepting)));
+    sure(kt_server_start(l, NULL, serve, NULL, &server));
+    say("serving %s", yes(kt_server_is_serving(server)));
     two_lines(port);
-    server_closes(l, accepting, port);
+    server_closes(server, port);
     return 0;
 }
 
 int main(void)
 {
-    skip_under_sim("real sockets");
+    needs_reality("real sockets");
     return run(body);
 }

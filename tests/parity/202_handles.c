@@ -20,7 +20,7 @@ static void killer(void *arg)
 /* Holds the thread, so that two timers are due in one pass. */
 static void block_until(kt_time when)
 {
-    while (!under_sim() && kt_now() < when)
+    while (!virtual_clock() && kt_now() < when)
         ;
 }
 
@@ -48,7 +48,7 @@ static int body(void *arg)
     kt_call_at(&c[3], when - U / 10, killer, NULL);
     kt_call_at(&victim, when, say_text, "late victim");
     block_until(when + U);
-    units(under_sim() ? 3 : 1);
+    units(virtual_clock() ? 3 : 1);
     say("main end");
     return 0;
 }

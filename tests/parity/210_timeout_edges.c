@@ -41,7 +41,7 @@ static void caught(kt_timeout *s)
 /* Holds the thread, so that both are due at once. */
 static void block(kt_time d)
 {
-    for (kt_time end = kt_now() + d; !under_sim() && kt_now() < end;)
+    for (kt_time end = kt_now() + d; !virtual_clock() && kt_now() < end;)
         ;
 }
 
@@ -50,7 +50,7 @@ static void both_at_once(void)
     kt_auto(kt_timeout) o = KT_TIMEOUT_INIT, i = KT_TIMEOUT_INIT;
     kt_time now = kt_now();
     kt_timeout_start_at(&o, now + U);
-    kt_timeout_start_at(&i, under_sim() ? now + U : now + U / 2);
+    kt_timeout_start_at(&i, virtual_clock() ? now + U : now + U / 2);
     block(2 * U);
     int rc = kt_timeout_end(&i, kt_sleep(50 * U));
     if (kt_is_cancel(rc))

@@ -128,6 +128,6 @@ static int body(void *arg)
 
 int main(void)
 {
-    skip_under_sim("real processes");
+    needs_reality("real processes");
     return run(body);
 }

@@ -78,6 +78,25 @@ static inline kt_task *spawn_named(const char *name, KT__JOB)
     return t;
 }
 
+/* The words of a group's failures, inner groups in brackets of their own. Static; for short lists. */
+static inline const char *listed(kt_failures f)
+{
+    static char text[256];
+    static size_t used, depth;
+    used = depth++ == 0 ? 0 : used;
+    used += (size_t)snprintf(text + used, sizeof text - used, "[");
+    for (size_t i = 0; i < f.count; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s", i > 0 ? ", " : "");
+        if (f.items[i].inner.count > 0)
+            listed(f.items[i].inner);
+        else
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s", f.items[i].detail);
+    }
+    used += (size_t)snprintf(text + used, sizeof text - used, "]");
+    depth--;
+    return text;
+}
+
 /* Waits for a task's end, whatever it is (asyncio.wait([t])). */
 static inline void wait_end(kt_task *t)
 {
@@ -95,45 +114,85 @@ static inline void cancel_task(void *task)
     kt_task_cancel(task);
 }
 
-static inline bool under_sim(void)
+/* Does the clock jump? Under sim always; with the other drivers where KETTLE_PARITY_CLOCK=virtual. */
+static inline bool virtual_clock(void)
 {
-    const char *driver = getenv("KETTLE_DRIVER");
-    return driver && strcmp(driver, "sim") == 0;
+    const char *driver = getenv("KETTLE_DRIVER"), *clock = getenv("KETTLE_PARITY_CLOCK");
+    return (driver && strcmp(driver, "sim") == 0) || (clock && strcmp(clock, "virtual") == 0);
 }
 
 /* For twins that need something from the real world. */
-static inline void skip_under_sim(const char *reason)
+static inline void needs_reality(const char *reason)
 {
-    if (!under_sim())
+    if (!virtual_clock())
         return;
     fprintf(stderr, "skipped: %s\n", reason);
     exit(77);
 }
 
-static inline void log_nothing(const char *message)
+/* ---- Misuse --------------------------------------------------------------------------------- */
+
+static int misuse_pipe = -1;
+
+static inline void log_to_parent(const char *message)
 {
-    (void)message;
+    if (write(misuse_pipe, message, strlen(message)) < 0)
+        _exit(1);
 }
 
 /* What asyncio refuses with an error that is the program's own mistake is misuse here and stops the
- * program: so it is tried in a child process. To be asked before the loop runs. */
-static inline bool is_misuse(kt_fn main_task)
+ * program: so it is tried in a child process. What that said when it was stopped, "" if it was not. To be
+ * asked before the loop runs. */
+static inline const char *misuse_of(kt_fn main_task)
 {
+    static char said[1024];
+    int ends[2], status = 0;
+    size_t size = 0;
+    if (pipe(ends) < 0)
+        return "";
     pid_t pid = fork();
     if (pid == 0) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-        kt_log_hook_set(log_nothing);
+        misuse_pipe = ends[1];
+        kt_log_hook_set(log_to_parent);
         _exit(kt_run(main_task, NULL, 0) < 0);
     }
-    int status = 0;
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
-           WTERMSIG(status) == SIGABRT;
+    close(ends[1]);
+    for (ssize_t n; size < sizeof said - 1 && (n = read(ends[0], said + size, sizeof said - 1 - size)) > 0;)
+        size += (size_t)n;
+    close(ends[0]);
+    bool stopped = pid > 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+                   WTERMSIG(status) == SIGABRT;
+    said[stopped ? size : 0] = 0;
+    return said;
+}
+
+/* ---- How a task ended, also one that its group frees -------------------------------------------- */
+
+typedef struct task_end {
+    kt_callback callback;
+    kt_task *task;
+    int rc;
+    bool cancelled;
+} task_end;
+
+static inline void note_end(void *arg)
+{
+    task_end *e = arg;
+    e->rc = kt_task_result(e->task);
+    e->cancelled = kt_task_cancelled(e->task);
+}
+
+static inline void watch_end(task_end *e, kt_task *t)
+{
+    *e = (task_end){.callback = KT_CALLBACK_INIT, .task = t};
+    kt_task_on_done(t, &e->callback, note_end, e);
 }
 
 /* The body of main(). */
 static inline int run(kt_fn main_task)
 {
-    int rc = kt_run(main_task, NULL, 0);
+    int rc = kt_run_with(&(kt_options){.virtual_time = virtual_clock()}, main_task, NULL, 0);
     if (rc < 0)
         fprintf(stderr, "main: %s (%s)\n", kt_strerror(rc), kt_error_detail());
     return rc < 0;

@@ -258,16 +258,17 @@ static int fail_by_result(void *arg)
     return kt_error_set(KT_EPROTOCOL, "tea in the coffee pot");
 }
 
+/* Each seed runs twice. */
 static int leak_by_seed(void *arg)
 {
     int *runs = arg;
-    return ++*runs == 3 && !forget_memory(4711) ? -ENOMEM : 0;
+    return ++*runs == 5 && !forget_memory(4711) ? -ENOMEM : 0;
 }
 
 static int check_by_seed(void *arg)
 {
     int *runs = arg;
-    CHECK_LT(++*runs, 7);
+    CHECK_LT(++*runs, 13);
     return 0;
 }
 
@@ -280,6 +281,31 @@ TEST_WITH(leaks_with_the_third_seed, KT_TEST_NO_LOOP)
 {
     int runs = 0;
     kt_test_seeds(5, leak_by_seed, &runs);
+}
+
+static int says_how_often(void *arg)
+{
+    int *runs = arg;
+    kt_test_say("run %d", ++*runs < 9 ? 0 : *runs);
+    return 0;
+}
+
+TEST_WITH(says_something_else_with_the_fifth_seed, KT_TEST_NO_LOOP)
+{
+    int runs = 0;
+    kt_test_seeds(10, says_how_often, &runs);
+}
+
+static int takes_its_time(void *arg)
+{
+    int *runs = arg;
+    return kt_sleep(KT_S(++*runs < 6 ? 1 : 2));
+}
+
+TEST_WITH(takes_longer_with_the_third_seed, KT_TEST_NO_LOOP)
+{
+    int runs = 0;
+    kt_test_seeds(10, takes_its_time, &runs);
 }
 
 TEST_WITH(fails_with_the_seventh_seed, KT_TEST_NO_LOOP)

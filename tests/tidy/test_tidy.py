@@ -168,6 +168,21 @@ class Tidy(unittest.TestCase):
     def test_a_fragment_is_not_compiled(self):
         self.expect({'docs/a.md': '```c\nreturn x;\n```\n'})
 
+    def test_an_excerpt_must_stand_in_its_file(self):
+        for block, found in (('one\ntwo\n', []), ('two\nthree\n', []), ('one\nthree\n', [1]),
+                             ('ne\ntwo\n', [1]), ('', [1])):
+            files = {'docs/a.md': f'```text examples/a.expected\n{block}```\n',
+                     'examples/a.expected': 'one\ntwo\nthree\n'}
+            self.expect(files, *(f'docs/a.md:{line}: excerpts' for line in found), rules=['excerpts'])
+
+    def test_an_excerpt_names_a_file_that_exists(self):
+        self.expect({'docs/a.md': '\n```c examples/a.c\nint a;\n```\n'}, 'docs/a.md:2: excerpts')
+
+    def test_code_in_the_tutorial_is_an_excerpt(self):
+        block = '```c\nint a;\n```\n```sh\nls\n```\n'
+        self.expect({'docs/a.md': block})
+        self.expect({'docs/tutorial.md': block}, 'docs/tutorial.md:1: excerpts')
+
     def test_a_header_that_does_not_stand_alone_is_found(self):
         found, output = tidy(header('size_t f;\n'))
         self.assertIn('include/kettle/task.h:2: headers-compile', found, output)

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Errors that nobody can receive go to the loop's handler. */
+#include "sure.h"
+
+static void note_unhandled(const kt_unhandled *u, void *arg)
+{
+    snprintf(arg, 128, "%s: %s: %s", u->message, kt_error_name(u->rc), u->detail);
+}
+
+static int fails(void *arg)
+{
+    return kt_error_set(-EIO, "%s", (const char *)arg);
+}
+
+TEST(a_failure_that_nobody_read_goes_to_the_handler)
+{
+    char told[128] = "";
+    kt_error_handler_set(note_unhandled, told);
+    kt_task *t = spawn(fails, "the pump", 0);
+    yield_times(1);
+    CHECK_STR(told, "");
+    kt_task_detach(t);
+    CHECK_STR(told, "Task exception was never retrieved: EIO: the pump");
+}
+
+TEST(a_failure_that_somebody_read_does_not)
+{
+    char told[128] = "";
+    kt_error_handler_set(note_unhandled, told);
+    kt_task *t = spawn(fails, "the pump", 0);
+    yield_times(1);
+    CHECK_ERR(kt_task_result(t), -EIO);
+    CHECK_STR(kt_error_detail(), "the pump");
+    kt_task_detach(t);
+    CHECK_STR(told, "");
+}
+
+static void report_own(void *arg)
+{
+    (void)arg;
+    kt_error_unhandled(kt_error_set(-EIO, "cold"), "the callback failed");
+}
+
+TEST(callbacks_can_hand_their_errors_over)
+{
+    char told[128] = "";
+    kt_callback c = KT_CALLBACK_INIT;
+    kt_error_handler_set(note_unhandled, told);
+    kt_call_soon(&c, report_own, NULL);
+    yield_times(1);
+    CHECK_STR(told, "the callback failed: EIO: cold");
+}
+
+static void append_unhandled(const kt_unhandled *u, void *arg)
+{
+    char *told = arg;
+    size_t used = strlen(told);
+    snprintf(told + used, 128 - used, "%s;", u->detail);
+}
+
+static int fails_in_cleanup(void *arg)
+{
+    (void)!kt_sleep(KT_S(60));
+    kt_cancel_catch();
+    sure(kt_sleep(*(const char *)arg == 'A' ? KT_S(5) : KT_S(1)));
+    return kt_error_set(-EIO, "%s", (const char *)arg);
+}
+
+static int leaves_two(void *arg)
+{
+    kt_error_handler_set(append_unhandled, arg);
+    kt_task_detach(spawn(fails_in_cleanup, (char[]){"A"}, 2));
+    spawn(fails_in_cleanup, (char[]){"B"}, 2);
+    return kt_sleep(KT_S(1));
+}
+
+TEST_WITH(left_over_tasks_that_fail_are_told_of_in_order_of_creation, KT_TEST_NO_LOOP)
+{
+    const kt_options options = {.virtual_time = true};
+    char told[128] = "";
+    CHECK_OK(kt_run_with(&options, leaves_two, told, 0));
+    CHECK_STR(told, "A;B;");
+}

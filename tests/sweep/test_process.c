@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "sweep.h"
+
+#include <signal.h>
+
+#define ARGV(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static kt_process *start(const char *const *argv, kt_process_io io)
+{
+    const kt_process_options o = {.argv = argv, .input = io, .output = io, .error = KT_PROCESS_STDOUT};
+    kt_process *p = NULL;
+    sure(kt_process_spawn(&o, &p));
+    return p;
+}
+
+static int spawns(void *arg)
+{
+    const kt_process_options o = {.argv = arg, .input = KT_PROCESS_PIPE, .output = KT_PROCESS_PIPE,
+                                  .error = KT_PROCESS_PIPE};
+    kt_auto(kt_process) *p = NULL;
+    int rc = SWEPT(kt_process_spawn, (&o, &p));
+    CHECK((rc < 0) == !p);
+    return rc;
+}
+
+SWEEP(kt_process_spawn, ALLOCATES | REAL_TIME)
+{
+    (void)sweep_subject(spawns, (void *)(uintptr_t)ARGV("true"));
+}
+
+static int waits(void *arg)
+{
+    kt_process_status status = {-7, -7};
+    int rc = SWEPT(kt_process_wait, (arg, &status));
+    CHECK_EQ(status.exit_code, rc < 0 ? -7 : 0);
+    return rc;
+}
+
+/* A cancelled wait leaves the child alone: it reads its input to the end. */
+SWEEP(kt_process_wait, SUSPENDS | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("cat"), KT_PROCESS_PIPE);
+    kt_process_status status;
+    sweep_begin(waits, p);
+    for (int i = 0; i < 4; i++)
+        sure(kt_sleep(0));
+    kt_process_close_stdin(p);
+    (void)sweep_end();
+    sure(kt_process_wait(p, &status));
+    CHECK_EQ(status.exit_code, 0);
+}
+
+static int communicates(void *arg)
+{
+    kt_auto(kt_process) *p = start(arg, KT_PROCESS_PIPE);
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    sure(kt_buffer_append_string(&out, "before"));
+    int rc = SWEPT(kt_process_communicate, (p, kt_slice_from("tea"), 100, &out, NULL));
+    CHECK_SLICE(kt_buffer_slice(&out), rc < 0 ? "before" : "tea");
+    if (rc == -ENOMEM)
+        CHECK(sweep_struck());
+    return rc;
+}
+
+SWEEP(kt_process_communicate, SUSPENDS | ALLOCATES | WHOLE | REAL_TIME)
+{
+    sweep_begin(communicates, (void *)(uintptr_t)ARGV("cat"));
+    (void)sweep_end();
+}
+
+static int closes(void *arg)
+{
+    kt_process *p = start(arg, KT_PROCESS_PIPE);
+    pid_t pid = kt_process_pid(p);
+    SWEPT(kt_process_close, (p));
+    CHECK_EQ(kill(pid, 0), -1);
+    return 0;
+}
+
+SWEEP(kt_process_close, SUSPENDS | HOLDS | REAL_TIME)
+{
+    sweep_begin(closes, (void *)(uintptr_t)ARGV("cat"));
+    (void)sweep_end();
+}
+
+SWEEP(kt_process_close_stdin, PLAIN | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("cat"), KT_PROCESS_PIPE);
+    SWEPT(kt_process_close_stdin, (p));
+    CHECK(!kt_process_stdin(p));
+    sure(kt_process_wait(p, NULL));
+}
+
+SWEEP(kt_process_signal, PLAIN | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("cat"), KT_PROCESS_PIPE);
+    kt_process_status status;
+    sure(SWEPT(kt_process_signal, (p, SIGTERM)));
+    sure(kt_process_wait(p, &status));
+    CHECK_EQ(status.signal, SIGTERM);
+}
+
+SWEEP(kt_process_pid, PLAIN | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("true"), KT_PROCESS_NULL);
+    CHECK_GT(SWEPT(kt_process_pid, (p)), 0);
+}
+
+SWEEP(kt_process_stdin, PLAIN | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("true"), KT_PROCESS_NULL);
+    CHECK(!SWEPT(kt_process_stdin, (p)));
+}
+
+SWEEP(kt_process_stdout, PLAIN | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("true"), KT_PROCESS_NULL);
+    CHECK(!SWEPT(kt_process_stdout, (p)));
+}
+
+SWEEP(kt_process_stderr, PLAIN | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("true"), KT_PROCESS_NULL);
+    CHECK(!SWEPT(kt_process_stderr, (p)));
+}
