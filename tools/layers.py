@@ -30,6 +30,7 @@ HEADERS = {
     'broadcast.h': 'core',
     'cache.h': 'core',
     'callback.h': 'core',
+    'channel.h': 'core',
     'context.h': 'core',
     'coroutine.h': 'core',
     'debug.h': 'core',

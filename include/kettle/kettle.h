@@ -12,6 +12,7 @@
 #include <kettle/buffer.h>
 #include <kettle/cache.h>
 #include <kettle/callback.h>
+#include <kettle/channel.h>
 #include <kettle/context.h>
 #include <kettle/coroutine.h>
 #include <kettle/debug.h>
