@@ -279,6 +279,166 @@ TEST(a_shutdown_sends_all_away_who_wait)
     CHECK_TRACE("");
 }
 
+/* ---- Among the cases of kt_select ---------------------------------------------------------- */
+
+typedef struct choice {
+    kt_channel in, out;
+    kt_event other;
+    int item, which, rc;
+} choice;
+
+static int chooses(void *arg)
+{
+    choice *c = arg;
+    kt_select_case cases[] = {kt_select_event(&c->other), kt_select_receive(&c->in, &c->item),
+                              kt_select_send(&c->out, &(int){9}), kt_select_after(KT_S(9))};
+    c->which = kt_select(cases, 4);
+    c->rc = c->which < 0 ? c->which : cases[c->which].rc;
+    return 0;
+}
+
+#define CHOICE {.in = KT_CHANNEL_INIT(int, 1), .out = KT_CHANNEL_INIT(int, 1), .other = KT_EVENT_INIT}
+
+static kt_task *chooser(choice *c)
+{
+    sure(kt_channel_send(&c->out, &(int){8})); /* full */
+    kt_task *t = spawn(chooses, c, 0);
+    yield_times(1);
+    return t;
+}
+
+/* And has left all lines, or this would be misuse. */
+static void check_choice(choice *c, kt_task *t, int which, int rc)
+{
+    CHECK_OK(kt_task_join(t));
+    CHECK_EQ(c->which, which);
+    CHECK_EQ(c->rc, rc);
+    kt_channel_release(&c->in);
+    kt_channel_release(&c->out);
+}
+
+TEST(a_select_receives)
+{
+    choice c = CHOICE;
+    kt_task *t = chooser(&c);
+    CHECK_OK(kt_channel_send_nowait(&c.in, &(int){5}));
+    CHECK_EQ(kt_channel_size(&c.in), 0);
+    kt_event_set(&c.other); /* too late */
+    check_choice(&c, t, 1, 0);
+    CHECK_EQ(c.item, 5);
+}
+
+TEST(a_select_sends)
+{
+    choice c = CHOICE;
+    kt_task *t = chooser(&c);
+    int item = 0;
+    CHECK_OK(kt_channel_receive_nowait(&c.out, &item));
+    CHECK_EQ(item, 8);
+    CHECK_OK(kt_channel_receive_nowait(&c.out, &item));
+    CHECK_EQ(item, 9);
+    check_choice(&c, t, 2, 0);
+}
+
+TEST(a_select_is_told_of_a_shutdown)
+{
+    choice c = CHOICE;
+    kt_task *t = chooser(&c);
+    kt_channel_shutdown(&c.in, false);
+    check_choice(&c, t, 1, KT_ESHUTDOWN);
+}
+
+TEST(a_select_that_has_something_else_leaves_its_channels_alone)
+{
+    choice c = CHOICE, late = CHOICE;
+    kt_task *t = chooser(&c);
+    kt_event_set(&c.other);
+    CHECK_OK(kt_channel_send_nowait(&c.in, &(int){5}));
+    CHECK_EQ(kt_channel_size(&c.in), 1);
+    check_choice(&c, t, 0, 0);
+    check_choice(&late, chooser(&late), 3, 0);
+}
+
+TEST(a_channel_is_asked_without_waiting)
+{
+    kt_auto(kt_channel) c = KT_CHANNEL_INIT(int, 1);
+    int item = 0;
+    kt_select_case cases[] = {kt_select_receive(NULL, &item), kt_select_receive(&c, &item)};
+    CHECK_ERR(kt_select_nowait(cases, 2), -EAGAIN);
+    sure(kt_channel_send(&c, &(int){4}));
+    CHECK_EQ(kt_select_nowait(cases, 2), 1);
+    CHECK_EQ(item, 4);
+}
+
+enum { ITEMS = 12, TAKERS = 4 };
+
+typedef struct fair {
+    kt_channel a, b;
+    int taken[2 * ITEMS];
+} fair;
+
+KT_FN(brings, a, struct {
+    kt_channel *c;
+    int first;
+})
+{
+    for (int i = a->first; i < a->first + ITEMS; i++) {
+        int rc = kt_channel_send(a->c, &i);
+        if (rc < 0)
+            return rc;
+    }
+    kt_channel_shutdown(a->c, false);
+    return 0;
+}
+
+static int takes(void *arg)
+{
+    fair *f = arg;
+    int x, y;
+    kt_select_case cases[] = {kt_select_receive(&f->a, &x), kt_select_receive(&f->b, &y)};
+    while (cases[0].object || cases[1].object) {
+        int which = kt_select(cases, 2);
+        if (which < 0)
+            return which;
+        if (cases[which].rc == KT_ESHUTDOWN)
+            cases[which].object = NULL;
+        else
+            f->taken[which == 0 ? x : y]++;
+    }
+    return 0;
+}
+
+/* Some of the takers are cancelled at some moment. */
+static int all_items_once(void *arg)
+{
+    fair f = {.a = KT_CHANNEL_INIT(int, 2), .b = KT_CHANNEL_INIT(int, 3)};
+    kt_task *victims[2];
+    (void)arg;
+    {
+        kt_auto(kt_group) g = KT_GROUP_INIT;
+        for (int i = 0; i < TAKERS; i++)
+            sure(kt_group_spawn_with(&g, NULL, takes, &f, 0, &victims[i % 2]));
+        sure(kt_group_spawn(&g, KT_WITH(brings, &f.a, 0)));
+        sure(kt_group_spawn(&g, KT_WITH(brings, &f.b, ITEMS)));
+        for (int i = 0; i < 2; i++) {
+            yield_times(5);
+            kt_task_cancel(victims[i]);
+        }
+        sure(kt_group_join(&g, 0));
+    }
+    for (int i = 0; i < 2 * ITEMS; i++)
+        CHECK_EQ(f.taken[i], 1);
+    kt_channel_release(&f.a);
+    kt_channel_release(&f.b);
+    return 0;
+}
+
+TEST_WITH(no_item_is_lost_or_taken_twice_in_any_order, KT_TEST_NO_LOOP)
+{
+    kt_test_seeds(300, all_items_once, NULL);
+    CHECK(true);
+}
+
 /* ---- Misuse -------------------------------------------------------------------------------- */
 
 static void receives_in_callback(void *c)

@@ -101,6 +101,144 @@ TEST_WITH(a_shutdown_ends_a_threads_waiting, KT_TEST_NO_LOOP)
     kt_channel_release(&shared);
 }
 
+/* ---- On its way: another thread serves a task, whose loop has not looked yet -------------------- */
+
+static int sends_now(void *c)
+{
+    return kt_channel_send_nowait(c, &(int){5});
+}
+
+static int receives_now(void *c)
+{
+    int item;
+    return kt_channel_receive_nowait(c, &item);
+}
+
+static int shuts_now(void *c)
+{
+    kt_channel_shutdown(c, false);
+    return 0;
+}
+
+/* The loop stands still meanwhile. */
+static void elsewhere(kt_fn fn, void *arg)
+{
+    end(start(&(kt_job){.fn = fn, .arg = arg}));
+}
+
+static int receives_then_sleeps(void *c)
+{
+    int item = 0;
+    CHECK_OK(kt_channel_receive(c, &item));
+    CHECK_EQ(item, 5);
+    return kt_sleep(KT_S(1));
+}
+
+TEST(an_item_on_its_way_wins_over_a_cancellation)
+{
+    kt_auto(kt_channel) c = KT_CHANNEL_INIT(int, 1);
+    kt_task *t = spawn(receives_then_sleeps, &c, 0);
+    yield_times(1);
+    elsewhere(sends_now, &c);
+    CHECK(kt_task_cancel(t));
+    CHECK(kt_task_cancel(t));
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED); /* from its sleep */
+    CHECK_EQ(kt_channel_size(&c), 0);
+}
+
+static int sends_then_sleeps(void *c)
+{
+    CHECK_OK(kt_channel_send(c, &(int){6}));
+    return kt_sleep(KT_S(1));
+}
+
+TEST(an_item_taken_by_another_thread_is_sent)
+{
+    kt_auto(kt_channel) c = KT_CHANNEL_INIT(int, 1);
+    int item = 0;
+    sure(kt_channel_send(&c, &(int){5}));
+    kt_task *t = spawn(sends_then_sleeps, &c, 0);
+    yield_times(1);
+    elsewhere(receives_now, &c);
+    CHECK(kt_task_cancel(t));
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_OK(kt_channel_receive_nowait(&c, &item));
+    CHECK_EQ(item, 6);
+}
+
+static int receives(void *c)
+{
+    int item;
+    return kt_channel_receive(c, &item);
+}
+
+TEST(another_thread_shuts_it_down)
+{
+    kt_auto(kt_channel) c = KT_CHANNEL_INIT(int, 1);
+    kt_task *tasks[3];
+    for (int i = 0; i < 3; i++)
+        tasks[i] = spawn(receives, &c, 0);
+    yield_times(1);
+    elsewhere(shuts_now, &c);
+    for (int i = 0; i < 3; i++)
+        CHECK_ERR(kt_task_join(tasks[i]), KT_ESHUTDOWN);
+}
+
+typedef struct desk {
+    kt_channel c;
+    kt_lock lock;
+    int item, which;
+} desk;
+
+static int selects(void *arg)
+{
+    desk *d = arg;
+    kt_select_case cases[] = {kt_select_lock(&d->lock), kt_select_receive(&d->c, &d->item)};
+    d->which = kt_select(cases, 2);
+    CHECK_OK(cases[1].rc);
+    return kt_sleep(KT_S(1));
+}
+
+static int locks(void *arg)
+{
+    desk *d = arg;
+    int rc = kt_lock_acquire(&d->lock);
+    if (rc == 0)
+        kt_lock_release(&d->lock);
+    return rc;
+}
+
+TEST(a_turn_that_comes_after_an_item_goes_to_the_next)
+{
+    desk d = {.c = KT_CHANNEL_INIT(int, 1), .lock = KT_LOCK_INIT};
+    sure(kt_lock_acquire(&d.lock));
+    kt_task *t = spawn(selects, &d, 0);
+    yield_times(1);
+    kt_task *next = spawn(locks, &d, 0);
+    yield_times(1);
+    elsewhere(sends_now, &d.c);
+    kt_lock_release(&d.lock); /* to the one who has got something else */
+    CHECK_OK(kt_task_join(next));
+    CHECK_OK(kt_task_join(t));
+    CHECK_EQ(d.which, 1);
+    CHECK_EQ(d.item, 5);
+    kt_channel_release(&d.c);
+}
+
+TEST(an_item_on_its_way_to_a_select_wins_over_a_cancellation)
+{
+    desk d = {.c = KT_CHANNEL_INIT(int, 1), .lock = KT_LOCK_INIT};
+    sure(kt_lock_acquire(&d.lock));
+    kt_task *t = spawn(selects, &d, 0);
+    yield_times(1);
+    elsewhere(sends_now, &d.c);
+    CHECK(kt_task_cancel(t));
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED); /* from its sleep */
+    CHECK_EQ(d.item, 5);
+    kt_lock_release(&d.lock);
+    kt_channel_release(&d.c);
+}
+
 /* ---- All together: in a task and on a thread these are the same ------------------------------ */
 
 enum { PRODUCERS = 8, ITEMS_EACH = 12500, TASKS = 3 };
