@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Channels between loops and threads. */
-#include "sure.h"
+#include "beside.h"
 
 #include <kettle/memory.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -12,26 +11,6 @@ static void skip_sim(void)
     const char *driver = getenv("KETTLE_DRIVER");
     if (driver && strcmp(driver, "sim") == 0)
         kt_test_skip("a loop in virtual time does not wait for other threads");
-}
-
-static void *run_of(void *job)
-{
-    const kt_job *j = job;
-    CHECK_OK(j->fn((void *)(uintptr_t)j->arg));
-    return NULL;
-}
-
-/* A thread that calls the job's function, which must not fail; the job stays where it is. */
-static pthread_t start(kt_job *job)
-{
-    pthread_t thread;
-    CHECK_EQ(pthread_create(&thread, NULL, run_of, job), 0);
-    return thread;
-}
-
-static void end(pthread_t thread)
-{
-    CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 static void nap(void)
@@ -103,11 +82,6 @@ TEST_WITH(a_shutdown_ends_a_threads_waiting, KT_TEST_NO_LOOP)
 
 /* ---- On its way: another thread serves a task, whose loop has not looked yet -------------------- */
 
-static int sends_now(void *c)
-{
-    return kt_channel_send_nowait(c, &(int){5});
-}
-
 static int receives_now(void *c)
 {
     int item;
@@ -118,12 +92,6 @@ static int shuts_now(void *c)
 {
     kt_channel_shutdown(c, false);
     return 0;
-}
-
-/* The loop stands still meanwhile. */
-static void elsewhere(kt_fn fn, void *arg)
-{
-    end(start(&(kt_job){.fn = fn, .arg = arg}));
 }
 
 static int receives_then_sleeps(void *c)
@@ -139,7 +107,7 @@ TEST(an_item_on_its_way_wins_over_a_cancellation)
     kt_auto(kt_channel) c = KT_CHANNEL_INIT(int, 1);
     kt_task *t = spawn(receives_then_sleeps, &c, 0);
     yield_times(1);
-    elsewhere(sends_now, &c);
+    elsewhere(sends_five, &c);
     CHECK(kt_task_cancel(t));
     CHECK(kt_task_cancel(t));
     CHECK_ERR(kt_task_join(t), KT_ECANCELED); /* from its sleep */
@@ -182,61 +150,6 @@ TEST(another_thread_shuts_it_down)
     elsewhere(shuts_now, &c);
     for (int i = 0; i < 3; i++)
         CHECK_ERR(kt_task_join(tasks[i]), KT_ESHUTDOWN);
-}
-
-typedef struct desk {
-    kt_channel c;
-    kt_lock lock;
-    int item, which;
-} desk;
-
-static int selects(void *arg)
-{
-    desk *d = arg;
-    kt_select_case cases[] = {kt_select_lock(&d->lock), kt_select_receive(&d->c, &d->item)};
-    d->which = kt_select(cases, 2);
-    CHECK_OK(cases[1].rc);
-    return kt_sleep(KT_S(1));
-}
-
-static int locks(void *arg)
-{
-    desk *d = arg;
-    int rc = kt_lock_acquire(&d->lock);
-    if (rc == 0)
-        kt_lock_release(&d->lock);
-    return rc;
-}
-
-TEST(a_turn_that_comes_after_an_item_goes_to_the_next)
-{
-    desk d = {.c = KT_CHANNEL_INIT(int, 1), .lock = KT_LOCK_INIT};
-    sure(kt_lock_acquire(&d.lock));
-    kt_task *t = spawn(selects, &d, 0);
-    yield_times(1);
-    kt_task *next = spawn(locks, &d, 0);
-    yield_times(1);
-    elsewhere(sends_now, &d.c);
-    kt_lock_release(&d.lock); /* to the one who has got something else */
-    CHECK_OK(kt_task_join(next));
-    CHECK_OK(kt_task_join(t));
-    CHECK_EQ(d.which, 1);
-    CHECK_EQ(d.item, 5);
-    kt_channel_release(&d.c);
-}
-
-TEST(an_item_on_its_way_to_a_select_wins_over_a_cancellation)
-{
-    desk d = {.c = KT_CHANNEL_INIT(int, 1), .lock = KT_LOCK_INIT};
-    sure(kt_lock_acquire(&d.lock));
-    kt_task *t = spawn(selects, &d, 0);
-    yield_times(1);
-    elsewhere(sends_now, &d.c);
-    CHECK(kt_task_cancel(t));
-    CHECK_ERR(kt_task_join(t), KT_ECANCELED); /* from its sleep */
-    CHECK_EQ(d.item, 5);
-    kt_lock_release(&d.lock);
-    kt_channel_release(&d.c);
 }
 
 /* ---- All together: in a task and on a thread these are the same ------------------------------ */
@@ -457,44 +370,6 @@ TEST_WITH(no_item_is_lost_in_a_storm_of_cancellations, KT_TEST_REAL_TIME)
 TEST_WITH(no_item_is_lost_where_selects_are_cancelled, KT_TEST_REAL_TIME)
 {
     weather(selects_in_storm, feeds_own);
-}
-
-/* ---- Sending by select --------------------------------------------------------------------- */
-
-static int drains(void *arg)
-{
-    int item, last = 0, rc;
-    while ((rc = kt_channel_receive(arg, &item)) == 0) {
-        CHECK_GT(item, 0);
-        last += item;
-    }
-    atomic_fetch_add(&sum, last);
-    return rc == KT_ESHUTDOWN ? 0 : rc;
-}
-
-TEST_WITH(an_item_is_sent_by_exactly_one_case, KT_TEST_REAL_TIME)
-{
-    kt_channel one = KT_CHANNEL_INIT(int, 1), other = KT_CHANNEL_INIT(int, 1);
-    kt_job jobs[] = {{.fn = drains, .arg = &one}, {.fn = drains, .arg = &other}};
-    pthread_t threads[] = {start(&jobs[0]), start(&jobs[1])};
-    int sent = 0;
-    for (int i = 0; i < STORM_ITEMS; i++) {
-        int item = 1;
-        kt_select_case cases[] = {kt_select_send(&one, &item), kt_select_send(&other, &item),
-                                  kt_select_after(KT_US(i % 40))};
-        int which = kt_select(cases, 3);
-        sent += which < 2;
-        if (which < 2)
-            sure(cases[which].rc);
-    }
-    kt_channel_shutdown(&one, false);
-    kt_channel_shutdown(&other, false);
-    end(threads[0]);
-    end(threads[1]);
-    CHECK_EQ(atomic_load(&sum), sent);
-    CHECK_GT(sent, 0);
-    kt_channel_release(&one);
-    kt_channel_release(&other);
 }
 
 /* ---- Ends ---------------------------------------------------------------------------------- */
