@@ -23,7 +23,8 @@ typedef struct selecting {
     size_t n;
     kt_select_case *chosen; /* whose turn came, or NULL */
     bool raced;             /* and a cancellation came before the task ran */
-    atomic_bool claimed;    /* a case has been chosen, or a cancellation */
+    bool shared;            /* with other threads, by a channel */
+    atomic_bool claimed;    /* then: a case has been chosen, or a cancellation */
     kt_select_case *unused; /* whose turn came after that, or NULL */
     kt__served served;      /* by a channel */
     kt_select_case *timed;  /* with the earliest deadline, or NULL */
@@ -176,7 +177,7 @@ static void leave(kt_task *t, selecting *s)
 
 static bool claim(selecting *s)
 {
-    return !atomic_exchange(&s->claimed, true);
+    return !s->shared || !atomic_exchange(&s->claimed, true);
 }
 
 static void chose(kt_task *t, kt_select_case *c, int value)
@@ -252,13 +253,15 @@ static const kt__wait wait_select = {
     .any = true,
 };
 
-/* The first of the cases with the earliest deadline. */
-static void find_deadline(selecting *s)
+/* Before it waits, once: finds the first of the cases with the earliest deadline; and is there a channel? */
+static void prepare(selecting *s)
 {
+    s->served = (kt__served){.message = {.run = was_served, .drop = was_served}, .task = s->self};
     s->deadline = KT_FOREVER;
     for (size_t i = 0; i < s->n; i++) {
         kt_select_case *c = &s->cases[i];
         kt_time when = c->when;
+        s->shared = s->shared || in_channel(c);
         if (c->kind == KT__SELECT_AFTER)
             when = kt__deadline(kt__clock_now(s->self->loop), when);
         else if (c->kind != KT__SELECT_AT)
@@ -292,8 +295,7 @@ static bool stand(kt_task *self, kt_select_case *c)
 
 static int stand_in_lines(kt_task *self, selecting *s)
 {
-    s->served = (kt__served){.message = {.run = was_served, .drop = was_served}, .task = self};
-    atomic_store(&s->claimed, false);
+    atomic_store_explicit(&s->claimed, false, memory_order_relaxed);
     self->timer.sequence = kt__turn(self->loop);
     kt__timer_start(self->loop, &s->timer, s->deadline, time_over);
     kt__wait_begin(self, &wait_select, s); /* from the first channel on it may be served */
@@ -327,12 +329,12 @@ int kt_select(kt_select_case *cases, size_t n)
 {
     selecting s = {.self = kt__self("kt_select"), .cases = cases, .n = n};
     int which = look(cases, n);
-    for (bool timed = false; which == -EAGAIN; which = look(cases, n)) {
+    for (bool prepared = false; which == -EAGAIN; which = look(cases, n)) {
         if (s.self->code)
             return kt__yield(s.self);
-        if (!timed)
-            find_deadline(&s);
-        timed = true;
+        if (!prepared)
+            prepare(&s);
+        prepared = true;
         int value = stand_in_lines(s.self, &s);
         kt_select_case *c = kt_steal(s.chosen), *unused = kt_steal(s.unused);
         if (unused)
