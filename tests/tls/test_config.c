@@ -40,7 +40,8 @@ static void check_subject(const kt_stream *s, const char *expected)
 TEST(a_protocol_is_agreed_on_in_the_servers_order)
 {
     static const char *const client[] = {"http/1.1", "h2", NULL}, *const server[] = {"h2", "http/1.1", NULL};
-    kt_auto(tls_pair) p = tls_pair_open((kt_tls_client_options){.alpn = client}, (kt_tls_server_options){.alpn = server});
+    kt_auto(tls_pair) p = tls_pair_open((kt_tls_client_options){.alpn = client},
+                                        (kt_tls_server_options){.alpn = server});
     CHECK_SLICE(info_of(p.client).alpn, "h2");
     CHECK_SLICE(info_of(p.server).alpn, "h2");
     CHECK_STR(info_of(p.server).server_name, "localhost");

@@ -47,7 +47,8 @@ static int serve(void *arg)
 
 static int speak(tls_pair *p)
 {
-    const kt_tls_options hasty = {.server_name = "localhost", .shutdown_timeout = KT_MS(1), .handshake_timeout = KT_S(1)};
+    const kt_tls_options hasty = {.server_name = "localhost", .shutdown_timeout = KT_MS(1),
+                                  .handshake_timeout = KT_S(1)};
     char byte;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, KT_S(5));
