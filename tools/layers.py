@@ -9,11 +9,12 @@ USES = {
     'base': set(),
     'core': {'base'},
     'io': {'base', 'core'},
-    'http': {'base', 'core', 'io'},
-    'db': {'base', 'core', 'io'},
-    'jobs': {'base', 'core', 'io', 'http', 'db'},
-    'web': {'base', 'core', 'io', 'http', 'db'},
-    'test': {'base', 'core', 'io', 'http', 'db'},
+    'tls': {'base', 'core', 'io'},
+    'http': {'base', 'core', 'io', 'tls'},
+    'db': {'base', 'core', 'io', 'tls'},
+    'jobs': {'base', 'core', 'io', 'tls', 'http', 'db'},
+    'web': {'base', 'core', 'io', 'tls', 'http', 'db'},
+    'test': {'base', 'core', 'io', 'tls', 'http', 'db'},
 }
 USES['programs'] = set(USES) - {'test'}
 
@@ -61,6 +62,7 @@ HEADERS = {
     'stream.h': 'io',
     'udp.h': 'io',
     'stream_backend.h': 'io',
+    'tls.h': 'tls',
     'http.h': 'http',
     'jobs.h': 'jobs',
     'test.h': 'test',
@@ -71,6 +73,7 @@ LIBRARIES = {
     'base': 'libkettle',
     'core': 'libkettle',
     'io': 'libkettle',
+    'tls': 'libkettle-net',
     'http': 'libkettle-net',
     'jobs': 'libkettle-jobs',
     'test': 'libkettle-test',
