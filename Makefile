@@ -5,7 +5,7 @@ prefix ?= /usr/local
 jobs := $(shell nproc)
 
 .PHONY: run test bench check-asan check-tsan check-valgrind check-sweeps check-seeds check-kill9 check-fuzz \
-	coverage install clean help
+	mutants coverage install clean help
 
 # Build, and serve the job system on http://127.0.0.1:8000 until Ctrl-C.
 run: build/build.ninja
@@ -61,6 +61,11 @@ check-kill9: build/build.ninja
 check-fuzz:
 	tools/install-deps build test fuzz
 	KT_FUZZ_SECONDS=$(or $(SECONDS),60) tools/run-tests fuzz
+
+# src/core broken in one place at a time: which breaks no test notices. ARGS='--file sched.c'
+mutants:
+	tools/install-deps build test
+	tools/mutants $(ARGS)
 
 # Line and branch coverage, in build-coverage/coverage.html.
 coverage:

@@ -357,11 +357,134 @@ static int threadsafe_calls(void)
     return rc;
 }
 
+/* ---- Channels, and what they are measured by ----------------------------------------------- */
+
+#define LANE_MAX 1000
+
+/* Two sides pass numbers on: in a task or on a thread, it is the same for a channel. */
+typedef struct lane {
+    long items;
+    kt_channel channel;
+
+    /* The peer: what one writes by hand for two threads. */
+    pthread_mutex_t mutex;
+    pthread_cond_t filled, emptied;
+    size_t head, count;
+    long ring[LANE_MAX];
+} lane;
+
+static int lane_send(void *arg)
+{
+    lane *l = arg;
+    int rc = 0;
+    for (long i = 0; i < l->items && rc == 0; i++)
+        rc = kt_channel_send(&l->channel, &i);
+    return rc;
+}
+
+static int lane_receive(void *arg)
+{
+    lane *l = arg;
+    int rc = 0;
+    for (long i = 0, got; i < l->items && rc == 0; i++) {
+        rc = kt_channel_receive(&l->channel, &got);
+        if (rc == 0 && got != i)
+            rc = -EIO;
+    }
+    return rc;
+}
+
+static int plain_send(void *arg)
+{
+    lane *l = arg;
+    for (long i = 0; i < l->items; i++) {
+        pthread_mutex_lock(&l->mutex);
+        while (l->count == LANE_MAX)
+            pthread_cond_wait(&l->emptied, &l->mutex);
+        l->ring[(l->head + l->count++) % LANE_MAX] = i;
+        pthread_cond_signal(&l->filled);
+        pthread_mutex_unlock(&l->mutex);
+    }
+    return 0;
+}
+
+static int plain_receive(void *arg)
+{
+    lane *l = arg;
+    int rc = 0;
+    for (long i = 0; i < l->items; i++) {
+        pthread_mutex_lock(&l->mutex);
+        while (l->count == 0)
+            pthread_cond_wait(&l->filled, &l->mutex);
+        if (l->ring[l->head] != i)
+            rc = -EIO;
+        l->head = (l->head + 1) % LANE_MAX;
+        l->count--;
+        pthread_cond_signal(&l->emptied);
+        pthread_mutex_unlock(&l->mutex);
+    }
+    return rc;
+}
+
+static int send_in_loop(void *arg)
+{
+    return kt_run(lane_send, arg, 0);
+}
+
+typedef struct side {
+    kt_fn fn;
+    lane *lane;
+    int rc;
+} side;
+
+static void *side_main(void *arg)
+{
+    side *s = arg;
+    s->rc = s->fn(s->lane);
+    return NULL;
+}
+
+/* `here` is in this task, or, if it must not be, on a thread for which the loop waits. */
+static int lane_run(const char *name, kt_fn elsewhere, kt_fn here, bool in_task)
+{
+    static lane l;
+    pthread_t thread;
+    l = (lane){.items = 2000000 / scale, .channel = KT_CHANNEL_INIT(long, LANE_MAX),
+               .mutex = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER,
+               .emptied = PTHREAD_COND_INITIALIZER};
+    side other = {.fn = elsewhere, .lane = &l};
+    kt_time from = kt_now();
+    int error = pthread_create(&thread, NULL, side_main, &other);
+    if (error)
+        return -error;
+    int rc = in_task ? here(&l) : kt_thread_run(here, &l, 0);
+    pthread_join(thread, NULL);
+    report_each(name, kt_now() - from, l.items);
+    kt_channel_release(&l.channel);
+    return rc < 0 ? rc : other.rc;
+}
+
+static int lanes(void)
+{
+    int rc = lane_run("channel of 1000, loop to loop", send_in_loop, lane_receive, true);
+    if (rc == 0)
+        rc = lane_run("channel of 1000, thread to loop", lane_send, lane_receive, true);
+    if (rc == 0)
+        rc = lane_run("channel of 1000, loop to thread", lane_receive, lane_send, true);
+    if (rc == 0)
+        rc = lane_run("channel of 1000, thread to thread", lane_send, lane_receive, false);
+    if (rc == 0)
+        rc = lane_run("mutex and conditions by hand, thread to thread", plain_send, plain_receive, false);
+    return rc;
+}
+
 static int threads_main(void *arg)
 {
     (void)arg;
     int rc = thread_trips();
-    return rc < 0 ? rc : threadsafe_calls();
+    if (rc == 0)
+        rc = threadsafe_calls();
+    return rc < 0 ? rc : lanes();
 }
 
 /* ---- Memory -------------------------------------------------------------------------------- */

@@ -19,8 +19,8 @@ REQUESTS = [('requests/s', 'requests/s', '{:,.0f}', 'rate'),
 
 TABLES = [
     Table('costs', 'Costs of the runtime', [], None,
-          'CPU time of the loop\'s thread; `kt_thread_run` and `kt_call_threadsafe` in real time, '
-          'with both cores.'),
+          'CPU time of the loop\'s thread; `kt_thread_run`, `kt_call_threadsafe` and channels in real '
+          'time, with both cores.'),
     Table('echo', 'Echo: 64 bytes, 50 connections', REQUESTS, 'plain epoll loop',
           'Server on one core, load on the other. The plain loop is the least that two system '
           'calls a message allow.'),

@@ -41,7 +41,10 @@ KT_BEGIN
     X(KT_EEXIT, 20, "program ended with a non-zero status") \
     X(KT_ESIGNAL, 21, "program was ended by a signal") \
     X(KT_EBROKEN, 22, "barrier is broken") \
-    X(KT_EWORKER, 23, "worker process died")
+    X(KT_EWORKER, 23, "worker process died") \
+    X(KT_ETLS, 30, "TLS failed") \
+    X(KT_ECERTIFICATE, 31, "the peer's certificate is not trusted") \
+    X(KT_ETRUNCATED, 32, "connection ended without a farewell: bytes may be missing")
 
 #define KT__ERROR_BASE 10000
 enum {

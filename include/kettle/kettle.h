@@ -2,8 +2,8 @@
 #ifndef KETTLE_KETTLE_H
 #define KETTLE_KETTLE_H
 
-/* All of libkettle: the runtime and its input and output. HTTP, jobs and the test kit have libraries
- * and headers of their own (http.h, jobs.h, test.h). */
+/* All of libkettle: the runtime and its input and output. TLS, HTTP, jobs and the test kit have libraries
+ * and headers of their own (tls.h, http.h, jobs.h, test.h). */
 
 #include <kettle/address.h>
 #include <kettle/base.h>
@@ -12,6 +12,7 @@
 #include <kettle/buffer.h>
 #include <kettle/cache.h>
 #include <kettle/callback.h>
+#include <kettle/channel.h>
 #include <kettle/context.h>
 #include <kettle/coroutine.h>
 #include <kettle/debug.h>

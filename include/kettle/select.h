@@ -26,12 +26,13 @@
  * left every line, and a turn that it was given and did not use has gone to the next.
  *
  * A case whose object is NULL never comes true: so a loop switches cases off. An array can be used again
- * and again; while the call waits it must not move. The objects are those of the running loop. Like
- * asyncio.wait(FIRST_COMPLETED) over `get()`, `wait()` and `sleep()`, without the tasks to make and
- * cancel, and without the items that these lose. */
+ * and again; while the call waits it must not move. The objects are those of the running loop, but for channels,
+ * which other loops and threads use too: an item that is on its way from there wins over a cancellation, which
+ * then shows at the next suspending call. Like asyncio.wait(FIRST_COMPLETED) over `get()`, `wait()` and
+ * `sleep()`, without the tasks to make and cancel, and without the items that these lose. */
 
+#include <kettle/channel.h>
 #include <kettle/future.h>
-#include <kettle/queue.h>
 
 KT_BEGIN
 
@@ -46,6 +47,8 @@ enum kt__select_kind {
     KT__SELECT_SEMAPHORE,
     KT__SELECT_AFTER,
     KT__SELECT_AT,
+    KT__SELECT_RECEIVE,
+    KT__SELECT_SEND,
 };
 
 /* One thing to wait for; made by the functions below. */
@@ -61,7 +64,7 @@ typedef struct kt_select_case {
 
 /* Waits until one case can be had, and takes it. Its index, and in its `rc` what kt_queue_get,
  * kt_task_await and so on would have returned, so also KT_ESHUTDOWN, or the failure of a task. Or the
- * cancellation's code, and then nothing was taken. Never allocates (but a put may: its rc is then
+ * cancellation's code, and then nothing was taken. Never allocates (but a put or a send may: its rc is then
  * -ENOMEM). With n == 0 it waits for a cancellation. Suspends unless a case can be had at once; a call that
  * need not wait succeeds also in a task that is being cancelled. */
 KT_API int kt_select(kt_select_case *cases, size_t n) KT_CHECKED;
@@ -86,6 +89,18 @@ static inline kt_select_case kt_select_get(kt_queue *q, void *ret_item)
 static inline kt_select_case kt_select_put(kt_queue *q, const void *item)
 {
     return kt__select_case(KT__SELECT_PUT, q, (void *)(uintptr_t)item, 0);
+}
+
+/* One item is received from c into *ret_item, or c is shut down and empty. */
+static inline kt_select_case kt_select_receive(kt_channel *c, void *ret_item)
+{
+    return kt__select_case(KT__SELECT_RECEIVE, c, ret_item, 0);
+}
+
+/* *item is sent to c, or c is shut down. */
+static inline kt_select_case kt_select_send(kt_channel *c, const void *item)
+{
+    return kt__select_case(KT__SELECT_SEND, c, (void *)(uintptr_t)item, 0);
 }
 
 /* The event is set. */

@@ -55,6 +55,17 @@ KT_API int kt_stream_new(const kt_stream_backend *backend, void *object, kt_stre
 /* The object of a stream that has this back end, NULL of any other. Does not suspend. */
 KT_API void *kt_stream_object(const kt_stream *s, const kt_stream_backend *backend);
 
+/* Puts a back end in front of what s is: s from now on is a stream of `object`, which it owns, and *ret_below is
+ * what it was, with the bytes that it had buffered. That one is the back end's, which closes it in `close`. Whoever
+ * else has a pointer to s need not know. A task inside s is misuse. -ENOMEM, and then s is as it was. Does not
+ * suspend. Like StreamWriter.start_tls. */
+KT_API int kt_stream_wrap(kt_stream *s, const kt_stream_backend *backend, void *object,
+                          kt_stream **ret_below) KT_CHECKED;
+
+/* For `read` and `writev` that may end without input or output beneath: a cancellation point, which lets others
+ * run now and then. 0, or the cancellation's code. In a task. */
+KT_API int kt_stream_turn(void) KT_CHECKED;
+
 KT_END
 
 #endif

@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <kettle/memory.h>
 #include <kettle/remote.h>
-#include <pthread.h>
-#include <time.h>
 
-#include "core/core.h"
+#include "core/blocked.h"
 
 struct kt_remote {
     kt__message start, stop;
@@ -99,7 +97,6 @@ static void stop_dropped(kt__message *m)
 
 int kt_spawn_threadsafe(kt_loop *loop, KT__JOB, kt_remote **ret_remote)
 {
-    pthread_condattr_t monotonic;
     if (size > SIZE_MAX - sizeof(kt_remote))
         return -ENOMEM;
     kt_remote *r = kt_alloc(sizeof *r + size);
@@ -111,33 +108,21 @@ int kt_spawn_threadsafe(kt_loop *loop, KT__JOB, kt_remote **ret_remote)
     if (size > 0)
         r->arg = memcpy(r->arg_copy, arg, size);
     pthread_mutex_init(&r->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->over, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    kt__cond_init(&r->over);
     *ret_remote = r;
     kt__inbox_post(loop->inbox, &r->start);
     return 0;
-}
-
-static struct timespec deadline_of(kt_time limit)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    kt_time when = kt__deadline(KT_S(now.tv_sec) + now.tv_nsec, limit > 0 ? limit : 0);
-    return (struct timespec){.tv_sec = when / KT_S(1), .tv_nsec = when % KT_S(1)};
 }
 
 int kt_remote_wait(kt_remote *r, kt_time limit)
 {
     if (kt__loop)
         kt__misuse("kt_remote_wait: would block the loop that runs on this thread");
-    struct timespec deadline = deadline_of(limit);
+    kt_time end = kt__limit_end(limit);
     pthread_mutex_lock(&r->mutex);
     int error = 0;
     while (!r->done && error == 0)
-        error = limit == KT_FOREVER ? pthread_cond_wait(&r->over, &r->mutex)
-                                    : pthread_cond_timedwait(&r->over, &r->mutex, &deadline);
+        error = kt__cond_wait(&r->over, &r->mutex, end);
     int rc = r->done ? r->rc : -ETIMEDOUT;
     if (r->done && rc < 0)
         (void)kt_error_set(rc, "%s", r->detail ? r->detail : "");

@@ -32,6 +32,31 @@ void *kt_stream_object(const kt_stream *s, const kt_stream_backend *backend)
     return s->backend == backend ? s->object : NULL;
 }
 
+/* The descriptor stays where it is, since drivers know it by its address: in s, which outlives what it was. */
+int kt_stream_wrap(kt_stream *s, const kt_stream_backend *backend, void *object, kt_stream **ret_below)
+{
+    const kt_task *inside = s->reader ? s->reader : s->writer;
+    if (inside)
+        kt__misuse("kt_stream_wrap: task '%s' is inside the stream", kt_task_name(inside));
+    kt_stream *below = kt_calloc(1, sizeof *below);
+    if (!below)
+        return -ENOMEM;
+    *below = *s;
+    below->fd = (kt__fd){.fd = -1};
+    s->backend = backend;
+    s->object = object;
+    s->buffer = NULL;
+    s->start = s->end = s->capacity = 0;
+    s->at_end = s->torn = false;
+    *ret_below = below;
+    return 0;
+}
+
+int kt_stream_turn(void)
+{
+    return kt__op_turn(kt__self("kt_stream_turn"));
+}
+
 int kt__stream_enter(kt_stream *s, kt_task **place)
 {
     kt_task *self = kt__self("reading from or writing to a stream");

@@ -18,6 +18,7 @@ PINNED(kt_semaphore, 4);
 PINNED(kt_timeout, 16);
 PINNED(kt_group, 12);
 PINNED(kt_queue, 18);
+PINNED(kt_channel, 29);
 PINNED(kt_job, 3);
 PINNED(kt_select_case, 9);
 PINNED(kt_exit_stack, 4);

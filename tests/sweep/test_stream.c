@@ -1,36 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "sweep.h"
+#include "stream_pair.h"
 
 #include <netinet/in.h>
-
-/* Virtual time stands still while an operation is under way, so who waits for the subject counts turns. */
-static void turns(int n)
-{
-    for (int i = 0; i < n; i++)
-        sure(kt_sleep(0));
-}
-
-typedef struct pair {
-    kt_stream *near, *far;
-} pair;
-
-static pair pair_open(void)
-{
-    kt_stream *ends[2];
-    sure(kt_stream_pair(ends));
-    return (pair){ends[0], ends[1]};
-}
-
-static void pair_close(pair *p)
-{
-    kt_stream_close(kt_steal(p->near));
-    kt_stream_close(kt_steal(p->far));
-}
-
-static void say(pair *p, const char *text)
-{
-    sure(kt_stream_write(p->far, text, strlen(text)));
-}
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
 
@@ -55,6 +26,26 @@ SWEEP(kt_stream_connect, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     kt_auto(kt_listener) *l = listener_open();
     kt_auto(kt_stream) *s = NULL;
     sweep_begin(connects, l);
+    (void)sweep_end();
+    sure(kt_stream_connect("127.0.0.1", kt_listener_port(l), &s));
+}
+
+/* Two names, one after the other. */
+static int connects_with(void *arg)
+{
+    const kt_connect_options options = {.local_host = "localhost"};
+    kt_auto(kt_stream) *s = NULL;
+    int rc = SWEPT(kt_stream_connect_with, ("localhost", kt_listener_port(arg), &options, &s));
+    CHECK((rc < 0) == !s);
+    return rc;
+}
+
+SWEEP(kt_stream_connect_with, SUSPENDS | ALLOCATES | SPARES | WHOLE | WINS | REAL)
+{
+    kt_auto(kt_listener) *l = NULL;
+    kt_auto(kt_stream) *s = NULL;
+    sure(kt_listen(NULL, 0, NULL, &l));
+    sweep_begin(connects_with, l);
     (void)sweep_end();
     sure(kt_stream_connect("127.0.0.1", kt_listener_port(l), &s));
 }
@@ -194,6 +185,23 @@ SWEEP(kt_listener_port, PLAIN | REAL)
     CHECK_NE(SWEPT(kt_listener_port, (l)), 0);
 }
 
+SWEEP(kt_listener_count, PLAIN | REAL)
+{
+    kt_auto(kt_listener) *l = listener_open();
+    CHECK_EQ(SWEPT(kt_listener_count, (l)), 1);
+}
+
+SWEEP(kt_listener_address, PLAIN | REAL)
+{
+    kt_auto(kt_listener) *l = listener_open();
+    kt_address a, untouched;
+    sure(SWEPT(kt_listener_address, (l, 0, &a)));
+    CHECK_EQ(kt_address_port(&a), kt_listener_port(l));
+    untouched = a;
+    CHECK_ERR(SWEPT(kt_listener_address, (l, 1, &a)), -EINVAL);
+    CHECK(kt_address_equal(&a, &untouched));
+}
+
 static int closes_listener(void *arg)
 {
     SWEPT(kt_listener_close, (arg));
@@ -255,13 +263,6 @@ static void speak(pair *p, const char *first, const char *second)
     sure(kt_stream_shutdown_write(p->far));
 }
 
-static void check_whole(pair *p, const char *expected)
-{
-    char bytes[32] = "";
-    sure(kt_stream_read_exactly(p->near, bytes, strlen(expected)));
-    CHECK_STR(bytes, expected);
-}
-
 SWEEP(kt_stream_read_exactly, SUSPENDS | ALLOCATES | REAL)
 {
     pair p = pair_open();
@@ -284,6 +285,26 @@ SWEEP(kt_stream_read_until, SUSPENDS | ALLOCATES | REAL)
 {
     pair p = pair_open();
     sweep_begin(reads_until, p.near);
+    speak(&p, "te", "a;");
+    if (sweep_end() < 0)
+        check_whole(&p, "tea;");
+    pair_close(&p);
+}
+
+static int reads_until_any(void *arg)
+{
+    const kt_slice ends[] = {kt_slice_from("."), kt_slice_from(";")};
+    kt_slice bytes = {NULL, 0};
+    int rc = SWEPT(kt_stream_read_until_any, (arg, ends, 2, 100, &bytes));
+    CHECK_SLICE(bytes, rc < 0 ? "" : "tea;");
+    CHECK(rc < 0 || rc == 2);
+    return rc;
+}
+
+SWEEP(kt_stream_read_until_any, SUSPENDS | ALLOCATES | REAL)
+{
+    pair p = pair_open();
+    sweep_begin(reads_until_any, p.near);
     speak(&p, "te", "a;");
     if (sweep_end() < 0)
         check_whole(&p, "tea;");
@@ -339,70 +360,31 @@ SWEEP(kt_stream_consume, PLAIN | REAL)
     pair_close(&p);
 }
 
-/* ---- Writing --------------------------------------------------------------------------------- */
-
-enum { MUCH = 700 * 1000 }; /* several times what a socket holds */
-
-static int drinks(void *arg)
-{
-    kt_stream *s = arg;
-    static char bytes[65536];
-    ssize_t n, sum = 0;
-    while ((n = kt_stream_read(s, bytes, sizeof bytes)) > 0)
-        sum += n;
-    return n < 0 ? (int)n : (int)sum;
-}
-
-static int writes(void *arg)
-{
-    static const char much[MUCH];
-    return SWEPT(kt_stream_write, (arg, much, sizeof much));
-}
-
-/* A cancelled write has ended before its first byte, and then the stream is as it was; or in the middle,
- * and then it takes no more. */
-static void sweep_write(kt_fn fn)
+SWEEP(kt_stream_buffered, PLAIN | REAL)
 {
     pair p = pair_open();
-    sweep_begin(fn, p.near);
-    turns(4);
-    kt_task *drinker = spawn(drinks, p.far, 0);
-    int rc = sweep_end(), again = kt_stream_write(p.near, "x", 1);
-    sure(kt_stream_shutdown_write(p.near));
-    int drunk = kt_task_join(drinker);
-    if (again == 0)
-        CHECK_EQ(drunk, rc < 0 ? 1 : MUCH + 1);
-    else
-        CHECK_ERR(again, KT_EINVALIDSTATE);
-    CHECK(rc < 0 || again == 0);
+    kt_slice bytes;
+    CHECK_SLICE(SWEPT(kt_stream_buffered, (p.near)), "");
+    say(&p, "teapot");
+    CHECK_EQ(kt_stream_fill(p.near, 0, 100, &bytes), 6);
+    kt_stream_consume(p.near, 3);
+    CHECK_SLICE(SWEPT(kt_stream_buffered, (p.near)), "pot");
+    check_whole(&p, "pot"); /* nothing was taken by looking */
     pair_close(&p);
 }
 
-SWEEP(kt_stream_write, SUSPENDS | REAL)
-{
-    sweep_write(writes);
-}
-
-static int writes_pieces(void *arg)
-{
-    static char much[MUCH / 2];
-    const struct iovec pieces[] = {{much, sizeof much}, {much, sizeof much}};
-    int rc = SWEPT(kt_stream_writev, (arg, pieces, 2));
-    CHECK_EQ(pieces[0].iov_len, sizeof much);
-    return rc;
-}
-
-SWEEP(kt_stream_writev, SUSPENDS | REAL)
-{
-    sweep_write(writes_pieces);
-}
-
-SWEEP(kt_stream_shutdown_write, PLAIN | REAL)
+SWEEP(kt_stream_at_eof, PLAIN | REAL)
 {
     pair p = pair_open();
-    char byte;
-    sure(SWEPT(kt_stream_shutdown_write, (p.far)));
-    CHECK_EQ(kt_stream_read(p.near, &byte, 1), 0);
+    kt_slice bytes;
+    say(&p, "tea");
+    sure(kt_stream_shutdown_write(p.far));
+    CHECK_EQ(kt_stream_fill(p.near, 0, 100, &bytes), 3);
+    CHECK(!SWEPT(kt_stream_at_eof, (p.near)));
+    CHECK_EQ(kt_stream_fill(p.near, 3, 100, &bytes), 3);
+    CHECK(!SWEPT(kt_stream_at_eof, (p.near))); /* there is something to read first */
+    check_whole(&p, "tea");
+    CHECK(SWEPT(kt_stream_at_eof, (p.near)));
     pair_close(&p);
 }
 

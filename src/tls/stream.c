@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+
+/* TLS streams: the back end, once hands are shaken. */
+
+#include <errno.h>
+#include <kettle/memory.h>
+#include <kettle/stream_backend.h>
+#include <kettle/timeout.h>
+#include <openssl/err.h>
+
+#include "tls/tls.h"
+
+/* Grows when a read has filled it, so that who is idle or says little costs little. */
+#define IN_MIN 4096
+#define IN_MAX ((size_t)17 * 1024)
+/* A write encrypts so much at most before it sends. */
+#define BATCH_BYTES ((size_t)64 * 1024)
+#define RECORD_BYTES SSL3_RT_MAX_PLAIN_LENGTH
+/* What a record is longer than its text, and a key update with it, and to spare. */
+#define OVERHEAD 1024
+/* Small pieces share a record. */
+#define GATHER_BYTES 2048
+
+/* ---- Below ----------------------------------------------------------------------------------- */
+
+static int in_room(kt__tls *c)
+{
+    bool was_full = c->in && c->in_end == c->in_capacity && c->in_capacity < IN_MAX;
+    if (c->in && !was_full)
+        return 0;
+    size_t capacity = c->in ? IN_MAX : IN_MIN;
+    char *in = kt_realloc(c->in, capacity);
+    if (!in)
+        return -ENOMEM;
+    c->in = in;
+    c->in_capacity = capacity;
+    return 0;
+}
+
+/* OpenSSL asks for more only when it has taken all that was there. */
+int kt__tls_fill(kt__tls *c)
+{
+    if (c->closing)
+        return KT_ECLOSED;
+    int rc = in_room(c);
+    if (rc < 0)
+        return rc;
+    c->reading = true;
+    ssize_t n = kt_stream_read(c->below, c->in, c->in_capacity);
+    c->reading = false;
+    if (n < 0)
+        return (int)n;
+    c->in_start = 0;
+    c->in_end = (size_t)n;
+    c->in_over = n == 0;
+    return 0;
+}
+
+/* Is there something to send? Then it is in `sending`. */
+static bool load(kt__tls *c)
+{
+    if (c->sent < c->sending.size)
+        return true;
+    c->sent = 0;
+    kt_buffer_release(&c->sending);
+    if (c->out.size == 0)
+        return false;
+    kt_buffer empty = c->sending;
+    c->sending = c->out;
+    c->out = empty;
+    return true;
+}
+
+static size_t unsent(const kt__tls *c)
+{
+    return c->out.size + c->sending.size - c->sent;
+}
+
+int kt__tls_flush(kt__tls *c)
+{
+    ssize_t n = 0;
+    while (n >= 0 && !c->closing && load(c)) {
+        c->flushing = true;
+        n = kt_stream_write_some(c->below, c->sending.data + c->sent, c->sending.size - c->sent);
+        c->flushing = false;
+        c->sent += n > 0 ? (size_t)n : 0;
+    }
+    return n < 0 ? (int)n : c->closing ? KT_ECLOSED : 0;
+}
+
+/* What fails shows when somebody writes or reads. */
+void kt__tls_push(kt__tls *c)
+{
+    ssize_t n = 1;
+    while (n > 0 && !c->flushing && !c->closing && load(c)) {
+        n = kt_stream_write_nowait(c->below, c->sending.data + c->sent, c->sending.size - c->sent);
+        c->sent += n > 0 ? (size_t)n : 0;
+    }
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* 0: not now; the other task shakes hands, or it is misuse no more than to try. */
+static int usable(const kt__tls *c)
+{
+    if (c->broken)
+        return kt_error_set(c->broken, "TLS has failed on this stream: %s", kt_strerror(c->broken));
+    if (c->shaking)
+        return kt_error_set(KT_EINVALIDSTATE, "the TLS handshake is not over");
+    return 0;
+}
+
+/* What OpenSSL has to say meanwhile, such as the answer to a key update, must not wait here: if both sides did, for
+ * room, nobody would read. */
+static ssize_t read_record(kt__tls *c, void *bytes, size_t size)
+{
+    for (;;) {
+        size_t n;
+        ERR_clear_error();
+        int ok = SSL_read_ex(c->ssl, bytes, size, &n);
+        int error = ok ? SSL_ERROR_NONE : SSL_get_error(c->ssl, ok);
+        int rc = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ || error == SSL_ERROR_ZERO_RETURN
+                     ? 0
+                     : kt__tls_broken(c);
+        kt__tls_push(c);
+        if (ok)
+            return (ssize_t)n;
+        if (error == SSL_ERROR_ZERO_RETURN || rc < 0)
+            return rc;
+        rc = kt__tls_fill(c);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static ssize_t tls_read(void *object, void *bytes, size_t size)
+{
+    kt__tls *c = object;
+    int rc = kt_stream_turn();
+    if (rc == 0)
+        rc = usable(c);
+    return rc < 0 ? rc : read_record(c, bytes, size);
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+/* Encrypts a part of the bytes. With the room made before, only a broken connection can fail, so that
+ * no memory is a failure before anything happened. */
+static ssize_t encrypt(kt__tls *c, const char *bytes, size_t size)
+{
+    size_t n;
+    if (size > RECORD_BYTES)
+        size = RECORD_BYTES;
+    int rc = kt_buffer_reserve(&c->out, size + OVERHEAD);
+    if (rc < 0)
+        return rc;
+    ERR_clear_error();
+    return SSL_write_ex(c->ssl, bytes, size, &n) ? (ssize_t)n : kt__tls_broken(c);
+}
+
+/* The bytes of several small pieces from `at` on, as many as fit. */
+static size_t gather(const struct iovec *pieces, size_t count, size_t offset, char bytes[GATHER_BYTES])
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count && size < GATHER_BYTES; i++, offset = 0) {
+        size_t n = pieces[i].iov_len - offset;
+        if (n > GATHER_BYTES - size)
+            n = GATHER_BYTES - size;
+        memcpy(bytes + size, (const char *)pieces[i].iov_base + offset, n);
+        size += n;
+    }
+    return size;
+}
+
+static ssize_t encrypt_next(kt__tls *c, const struct iovec *pieces, size_t count, size_t offset)
+{
+    char together[GATHER_BYTES];
+    size_t left = pieces->iov_len - offset;
+    if (left >= GATHER_BYTES || count == 1)
+        return encrypt(c, (const char *)pieces->iov_base + offset, left);
+    return encrypt(c, together, gather(pieces, count, offset, together));
+}
+
+static ssize_t encrypt_pieces(kt__tls *c, const struct iovec *pieces, size_t count)
+{
+    size_t taken = 0, offset = 0;
+    while (count > 0 && unsent(c) < BATCH_BYTES) {
+        ssize_t n = encrypt_next(c, pieces, count, offset);
+        if (n < 0)
+            return taken > 0 && !c->broken ? (ssize_t)taken : n;
+        taken += (size_t)n;
+        for (offset += (size_t)n; count > 0 && offset >= pieces->iov_len; count--, pieces++)
+            offset -= pieces->iov_len;
+    }
+    return (ssize_t)taken;
+}
+
+static ssize_t tls_writev(void *object, const struct iovec *pieces, size_t count)
+{
+    kt__tls *c = object;
+    int rc = kt_stream_turn();
+    if (rc == 0)
+        rc = usable(c);
+    if (rc == 0 && SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN)
+        rc = -EPIPE;
+    if (rc == 0 && unsent(c) >= BATCH_BYTES)
+        rc = kt__tls_flush(c);
+    return rc < 0 ? rc : encrypt_pieces(c, pieces, count);
+}
+
+static int tls_flush(void *object)
+{
+    return kt__tls_flush(object);
+}
+
+/* ---- Ending ---------------------------------------------------------------------------------- */
+
+/* The farewell is in `out` afterwards. */
+static int bid_farewell(kt__tls *c)
+{
+    if (!SSL_is_init_finished(c->ssl) || SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN)
+        return 0;
+    int rc = kt_buffer_reserve(&c->out, OVERHEAD);
+    if (rc < 0)
+        return rc;
+    ERR_clear_error();
+    return SSL_shutdown(c->ssl) < 0 ? kt__tls_broken(c) : 0;
+}
+
+static int tls_shutdown_write(void *object)
+{
+    kt__tls *c = object;
+    int rc = usable(c);
+    return rc < 0 ? rc : bid_farewell(c);
+}
+
+/* What the peer still says is for nobody. */
+static int await_farewell(kt__tls *c)
+{
+    char bytes[2048];
+    ssize_t n = 1;
+    while (n > 0 && !c->broken)
+        n = read_record(c, bytes, sizeof bytes);
+    return n < 0 ? (int)n : 0;
+}
+
+/* First without waiting: a cancelled task does not wait. */
+static void part(kt__tls *c)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    int rc = c->broken ? 0 : bid_farewell(c);
+    kt__tls_push(c);
+    kt_timeout_start(&limit, c->shutdown_timeout);
+    if (rc == 0)
+        rc = kt__tls_flush(c);
+    if (rc == 0 && !c->broken && SSL_is_init_finished(c->ssl))
+        rc = await_farewell(c);
+    (void)!kt_timeout_end(&limit, rc); /* whatever it was, the stream is closed now */
+}
+
+static void tls_close(void *object)
+{
+    kt__tls *c = object;
+    if (!c->reading && !c->flushing) {
+        part(c);
+    } else if (!c->flushing && !c->broken && bid_farewell(c) == 0) {
+        kt__tls_push(c);
+    }
+    c->closing = true;
+    kt_stream_close(kt_steal(c->below));
+}
+
+void kt__tls_free(void *object)
+{
+    kt__tls *c = object;
+    if (!c)
+        return;
+    SSL_free(c->ssl);
+    kt__tls_set_unref(c->set);
+    kt_buffer_release(&c->out);
+    kt_buffer_release(&c->sending);
+    kt_free(c->in);
+    kt_free(c);
+}
+
+static int tls_fd(const void *object)
+{
+    const kt__tls *c = object;
+    return c->below ? kt_stream_fd(c->below) : -1;
+}
+
+const kt_stream_backend kt__tls_backend = {
+    .name = "TLS",
+    .read = tls_read,
+    .writev = tls_writev,
+    .flush = tls_flush,
+    .shutdown_write = tls_shutdown_write,
+    .close = tls_close,
+    .free = kt__tls_free,
+    .fd = tls_fd,
+};
