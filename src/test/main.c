@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "test/kit.h"
 
+#include <kettle/process_pool.h>
+
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -199,6 +201,7 @@ static bool parse(int argc, char **argv, settings *ret_settings)
 
 KT_API int main(int argc, char **argv)
 {
+    kt_process_pool_main(argc, argv); /* so that tests can open pools of processes */
     settings s;
     if (!parse(argc, argv, &s)) {
         fprintf(stderr, "usage: %s [--list] [--no-fork] [NAME]...\n", argv[0]);
