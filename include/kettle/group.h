@@ -88,7 +88,8 @@ typedef struct kt_failure {
 
 /* The failures of the group that the running task has joined last with kt_group_join; none if all went
  * well. A task that is awaited or joined and returns its group's code brings that list along. Valid
- * until the task's next join of a group or of such a task, or its end. Without memory entries are missing.
+ * until the task's next join of a group or of such a task, or its end. Without memory entries are missing, and
+ * with none for any there is no list.
  * Does not suspend. */
 KT_API kt_failures kt_group_failures(void);
 

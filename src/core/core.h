@@ -392,8 +392,8 @@ int kt__forwarded_end(kt_task *self, int rc);
 
 typedef struct kt__failures kt__failures;
 
-/* Adds task t's failure with code rc to a list, which is made as needed. Without memory it is lost. */
-void kt__failures_add(kt__failures **list, const kt_task *t, int rc);
+/* Adds task t's failure with code rc, the total-th, to a list, which is made as needed. Without memory it is lost. */
+void kt__failures_add(kt__failures **list, const kt_task *t, int rc, size_t total);
 
 /* The list (or NULL) is now that of the running task, for a failure with this code; takes it over. */
 void kt__failures_give(kt_task *self, kt__failures *f, int rc);

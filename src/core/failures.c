@@ -61,12 +61,12 @@ static kt_failure *next_item(kt__failures **list)
     return &f->items[f->count];
 }
 
-void kt__failures_add(kt__failures **list, const kt_task *t, int rc)
+void kt__failures_add(kt__failures **list, const kt_task *t, int rc, size_t total)
 {
     const char *name = kt_task_name(t);
     kt_failure *item = next_item(list);
     if (*list)
-        (*list)->total++;
+        (*list)->total = total; /* those that came before there was memory for a list included */
     if (!item)
         return;
     *item = (kt_failure){.rc = rc,

@@ -64,8 +64,9 @@ void kt_group_cancel(kt_group *g)
 
 static void child_failed(kt_group *g, kt_task *t)
 {
-    kt__failures_add(&g->failures, t, t->rc);
-    if (g->failed++ == 0) {
+    g->failed++;
+    kt__failures_add(&g->failures, t, t->rc, g->failed);
+    if (g->failed == 1) {
         g->rc = t->rc;
         g->detail = kt_steal(t->detail);
     }
@@ -219,7 +220,7 @@ static int end(kt_task *self, kt_group *g, int rc)
 {
     bool cancelled = g->state & CANCELLED;
     if (rc < 0 && !kt_is_cancel(rc))
-        kt__failures_add(&g->failures, self, rc);
+        kt__failures_add(&g->failures, self, rc, g->failed + 1);
     g->state = OPEN;
     rc = kt__scope_close(&g->scope, rc);
     int failure = take_failure(self, g);

@@ -114,5 +114,6 @@ TEST(without_memory_the_code_is_not_lost)
         CHECK_ERR(kt_group_join(&g, 0), -EIO);
         CHECK(kt_test_allocation_failed());
         CHECK_LE(kt_group_failures().count, 2);
+        CHECK_EQ(kt_group_failures().total, 2); /* also of those whose entry is missing */
     }
 }

@@ -175,7 +175,7 @@ static void judge_cancelled(int rc, int code)
         return;
     }
     CHECK_OK(rc);
-    if (run.way == AT_ONCE && !run.woken)
+    if ((run.way == AT_ONCE && !run.woken) || (run.way == BEFORE && run.points > 0))
         CHECK(has(HOLDS | WINS)); /* otherwise it must have failed */
     CHECK_ERR(kt_sleep(KT_S(1000)), code); /* not lost */
 }

@@ -231,24 +231,3 @@ SWEEP(kt_version, PLAIN | NO_LOOP)
 {
     CHECK(SWEPT(kt_version, ()) != NULL);
 }
-
-/* ---- Context ------------------------------------------------------------------------------- */
-
-static const kt_context_var var = {"a variable"};
-
-static int sets_value(void *arg)
-{
-    int rc = SWEPT(kt_context_set, (&var, arg));
-    CHECK_STR(kt_context_get(&var, "none"), rc < 0 ? "none" : arg);
-    return rc;
-}
-
-SWEEP(kt_context_set, ALLOCATES)
-{
-    (void)sweep_subject(sets_value, "value");
-}
-
-SWEEP(kt_context_get, PLAIN)
-{
-    CHECK_STR(SWEPT(kt_context_get, (&var, "none")), "none");
-}
