@@ -16,7 +16,7 @@ static int relay(void *arg)
     while ((n = kt_stream_read(m->from, bytes, sizeof bytes)) > 0) {
         size_t size = (size_t)n < m->cut - m->seen ? (size_t)n : m->cut - m->seen;
         if (m->flip >= m->seen && m->flip < m->seen + size)
-            bytes[m->flip - m->seen] ^= 1 << (m->flip % 8);
+            bytes[m->flip - m->seen] ^= (char)(1 << (m->flip % 8));
         m->seen += size;
         if (size > 0 && kt_stream_write(m->to, bytes, size) < 0)
             break;
