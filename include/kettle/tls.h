@@ -121,8 +121,8 @@ KT_API int kt_tls_connect(const kt_tls_config *c, const char *host, uint16_t por
 
 /* Shakes hands on a stream that is there, as the client or the server that the config is of; s is a TLS stream from
  * then on, in place. Bytes that s had buffered count as the beginning of the peer's handshake, never as what
- * was said under its protection: plain text that somebody put behind a STARTTLS makes it fail (RFC 2595 2.2;
- * CPython does so since 3.14.3). NULL options mean the defaults; a client that verifies names needs a
+ * was said under its protection: plain text that somebody put behind a STARTTLS makes it fail (RFC 2595 2.2).
+ * NULL options mean the defaults; a client that verifies names needs a
  * server_name (-EINVAL).
  *
  * 0; KT_ECERTIFICATE: the peer's certificate is not trusted, and the detail says why; KT_ETLS: another failure, or
