@@ -120,13 +120,6 @@ static inline void settle(void)
     sure(kt_sleep(KT_MS(1)));
 }
 
-/* Virtual time stands still while an operation is under way, so who waits for the subject counts turns. */
-static inline void turns(int n)
-{
-    for (int i = 0; i < n; i++)
-        sure(kt_sleep(0));
-}
-
 static inline kt_task *spawn(KT__JOB)
 {
     kt_task *t = NULL;

@@ -3,6 +3,13 @@
 
 #include <sys/socket.h>
 
+/* Virtual time stands still while an operation is under way, so who waits for the subject counts turns. */
+static void turns(int n)
+{
+    for (int i = 0; i < n; i++)
+        sure(kt_sleep(0));
+}
+
 typedef struct pair {
     kt_udp *near, *far;
     int queued;
