@@ -45,6 +45,9 @@ static struct {
     bool looking_again;
 } run;
 
+/* On the thread of the scenario. The loops of other threads are none of the harness's business. */
+static __thread bool ours;
+
 bool sweep_struck(void)
 {
     return run.struck;
@@ -111,6 +114,8 @@ int __wrap_kt__park(kt_task *self);
 
 int __wrap_kt__park(kt_task *self)
 {
+    if (!ours)
+        return __real_kt__park(self);
     self->loop->passes_left = 0; /* so that the loop comes to look, below, after this pass */
     if (!run.inside || self != run.caller)
         return __real_kt__park(self);
@@ -154,6 +159,8 @@ void __wrap_kt__signal_handlers_look(kt_loop *l);
 void __wrap_kt__signal_handlers_look(kt_loop *l)
 {
     __real_kt__signal_handlers_look(l);
+    if (!ours)
+        return;
     if (run.inside && run.due && !run.struck)
         strike();
     if (!run.inside || l->simulated || run.looking_again)
@@ -314,6 +321,7 @@ static void run_once(const sweep_entry *e, way w, unsigned nth, uint64_t seed)
 {
     kt__descriptors files = {NULL, 0};
     memset(&run, 0, sizeof run);
+    ours = true;
     run.entry = e;
     run.way = w;
     run.nth = nth;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sweep.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -122,6 +123,88 @@ SWEEP(kt_fd_wait, SUSPENDS | REAL)
     CHECK_EQ(read(ends[0], &byte, 1), 1);
     close(ends[0]);
     close(ends[1]);
+}
+
+/* The table of watches has room for so many descriptors to begin with. */
+enum { BEYOND_TABLE = 64 };
+
+/* A pipe, and how often the function that watches it was called. */
+typedef struct watched {
+    int ends[2];
+    int called;
+} watched;
+
+static void take_byte(void *arg)
+{
+    watched *w = arg;
+    char byte;
+    CHECK_EQ(read(w->ends[0], &byte, 1), 1);
+    w->called++;
+}
+
+static void open_watched(watched *w, int fd_min)
+{
+    int ends[2];
+    CHECK_OK(pipe(ends));
+    *w = (watched){.ends = {fcntl(ends[0], F_DUPFD_CLOEXEC, fd_min), ends[1]}};
+    CHECK_GE(w->ends[0], fd_min);
+    close(ends[0]);
+}
+
+static void close_watched(const watched *w)
+{
+    close(w->ends[0]);
+    close(w->ends[1]);
+}
+
+static void check_called(watched *w, int times)
+{
+    CHECK_EQ(write(w->ends[1], "x", 1), 1);
+    for (int i = 0; i < 200; i++) /* more than a busy loop's passes between two looks at the kernel */
+        sure(kt_sleep(0));
+    CHECK_EQ(w->called, times);
+}
+
+static int watches(void *arg)
+{
+    watched *w = arg;
+    int rc = SWEPT(kt_fd_watch, (w->ends[0], KT_READABLE, take_byte, w));
+    if (rc < 0)
+        CHECK(!kt_fd_unwatch(w->ends[0], KT_READABLE));
+    return rc;
+}
+
+/* The table grows and must not lose who stands in it already. */
+SWEEP(kt_fd_watch, ALLOCATES | REAL)
+{
+    watched w, other;
+    open_watched(&w, BEYOND_TABLE);
+    open_watched(&other, 0);
+    sure(kt_fd_watch(other.ends[0], KT_READABLE, take_byte, &other));
+    (void)sweep_subject(watches, &w);
+    check_called(&w, 1);
+    check_called(&other, 1);
+    CHECK(kt_fd_unwatch(w.ends[0], KT_READABLE));
+    CHECK(kt_fd_unwatch(other.ends[0], KT_READABLE));
+    close_watched(&w);
+    close_watched(&other);
+}
+
+SWEEP(kt_fd_unwatch, PLAIN | REAL)
+{
+    watched w, other;
+    open_watched(&w, 0);
+    open_watched(&other, 0);
+    sure(kt_fd_watch(w.ends[0], KT_READABLE, take_byte, &w));
+    sure(kt_fd_watch(other.ends[0], KT_READABLE, take_byte, &other));
+    check_called(&w, 1);
+    CHECK(SWEPT(kt_fd_unwatch, (w.ends[0], KT_READABLE)));
+    CHECK(!SWEPT(kt_fd_unwatch, (w.ends[0], KT_READABLE)));
+    check_called(&w, 1);
+    check_called(&other, 1);
+    CHECK(kt_fd_unwatch(other.ends[0], KT_READABLE));
+    close_watched(&w);
+    close_watched(&other);
 }
 
 /* ---- Threads ------------------------------------------------------------------------------- */

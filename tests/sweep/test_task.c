@@ -118,6 +118,34 @@ SWEEP(kt_task_cancel, PLAIN)
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
 }
 
+static int cancels_with_words(void *arg)
+{
+    CHECK(SWEPT(kt_task_cancel_with, (arg, "the water is cold")));
+    CHECK_STR(kt_task_cancel_message(arg), sweep_struck() ? "" : "the water is cold");
+    return 0;
+}
+
+/* It is cancelled in any case, and the words of an earlier request are gone. */
+SWEEP(kt_task_cancel_with, ALLOCATES | SPARES)
+{
+    kt_task *t = spawn(naps, second, sizeof second);
+    settle();
+    CHECK(kt_task_cancel_with(t, "earlier"));
+    (void)sweep_subject(cancels_with_words, t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_STR(kt_error_detail(), sweep_struck() ? "" : "the water is cold");
+}
+
+SWEEP(kt_task_cancel_message, PLAIN)
+{
+    kt_task *t = spawn(naps, second, sizeof second);
+    settle();
+    CHECK_STR(SWEPT(kt_task_cancel_message, (t)), "");
+    CHECK(kt_task_cancel_with(t, "enough"));
+    CHECK_STR(SWEPT(kt_task_cancel_message, (t)), "enough");
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+}
+
 /* ---- Looking at it ------------------------------------------------------------------------- */
 
 SWEEP(kt_task_done, PLAIN)
@@ -146,6 +174,38 @@ SWEEP(kt_task_name, PLAIN)
     CHECK_STR(SWEPT(kt_task_name, (kt_task_current())), "main");
     CHECK(strncmp(SWEPT(kt_task_name, (t)), "Task-", 5) == 0);
     sure(kt_task_join(t));
+}
+
+static int renames(void *arg)
+{
+    int rc = SWEPT(kt_task_name_set, (arg, "new name"));
+    CHECK_STR(kt_task_name(arg), rc < 0 ? "old name" : "new name");
+    return rc;
+}
+
+SWEEP(kt_task_name_set, ALLOCATES)
+{
+    kt_task *t = spawn(nothing, NULL, 0);
+    sure(kt_task_name_set(t, "old name"));
+    (void)sweep_subject(renames, t);
+    sure(kt_task_join(t));
+}
+
+static void count_task(kt_task *t, void *arg)
+{
+    CHECK(!kt_task_done(t));
+    ++*(int *)arg;
+}
+
+SWEEP(kt_task_hook_set, PLAIN)
+{
+    int seen = 0;
+    SWEPT(kt_task_hook_set, (count_task, &seen));
+    sure(kt_task_join(spawn(nothing, NULL, 0)));
+    CHECK_EQ(seen, 1);
+    SWEPT(kt_task_hook_set, (NULL, NULL));
+    sure(kt_task_join(spawn(nothing, NULL, 0)));
+    CHECK_EQ(seen, 1);
 }
 
 SWEEP(kt_task_each, PLAIN)
