@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <kettle/process_pool.h>
 #include "test/kit.h"
 
 #include <fnmatch.h>
@@ -199,6 +200,7 @@ static bool parse(int argc, char **argv, settings *ret_settings)
 
 KT_API int main(int argc, char **argv)
 {
+    kt_process_pool_main(argc, argv); /* so that tests can open pools of processes */
     settings s;
     if (!parse(argc, argv, &s)) {
         fprintf(stderr, "usage: %s [--list] [--no-fork] [NAME]...\n", argv[0]);
