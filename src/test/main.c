@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <kettle/process_pool.h>
 #include "test/kit.h"
+
+#include <kettle/process_pool.h>
 
 #include <fnmatch.h>
 #include <stdlib.h>

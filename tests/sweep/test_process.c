@@ -123,3 +123,76 @@ SWEEP(kt_process_stderr, PLAIN | REAL_TIME)
     kt_auto(kt_process) *p = start(ARGV("true"), KT_PROCESS_NULL);
     CHECK(!SWEPT(kt_process_stderr, (p)));
 }
+
+/* ---- Pools of processes ------------------------------------------------------------------------ */
+
+KT_PROCESS_FN(pours, input, size, ret_output)
+{
+    return kt_buffer_append(ret_output, input, size);
+}
+
+static kt_process_pool *open_pool(void)
+{
+    kt_process_pool *p = NULL;
+    sure(kt_process_pool_open(&(kt_process_pool_options){.workers = 1}, &p));
+    return p;
+}
+
+/* After whatever was done to it or its caller, a job runs. */
+static void pool_works(kt_process_pool *p)
+{
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    sure(kt_process_pool_run(p, pours, "tea", 3, &out));
+    CHECK_SLICE(kt_buffer_slice(&out), "tea");
+}
+
+SWEEP(kt_process_pool_main, PLAIN)
+{
+    char name[] = "sweep", *argv[] = {name, NULL};
+    SWEPT(kt_process_pool_main, (1, argv));
+    CHECK(true); /* it came back */
+}
+
+static int opens_pool(void *arg)
+{
+    (void)arg;
+    kt_auto(kt_process_pool) *p = NULL;
+    int rc = SWEPT(kt_process_pool_open, (NULL, &p));
+    CHECK((rc < 0) == !p);
+    return rc;
+}
+
+SWEEP(kt_process_pool_open, SUSPENDS | ALLOCATES | WINS | REAL_TIME)
+{
+    (void)sweep_subject(opens_pool, NULL);
+}
+
+static int runs_in_pool(void *arg)
+{
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    sure(kt_buffer_append_string(&out, "before"));
+    int rc = SWEPT(kt_process_pool_run, (arg, pours, "tea", 3, &out));
+    CHECK_SLICE(kt_buffer_slice(&out), rc < 0 ? "before" : "tea");
+    return rc;
+}
+
+SWEEP(kt_process_pool_run, SUSPENDS | ALLOCATES | WINS | REAL_TIME)
+{
+    kt_auto(kt_process_pool) *p = open_pool();
+    sweep_begin(runs_in_pool, p);
+    (void)sweep_end();
+    pool_works(p);
+}
+
+static int closes_pool(void *arg)
+{
+    SWEPT(kt_process_pool_close, (arg));
+    return 0;
+}
+
+SWEEP(kt_process_pool_close, SUSPENDS | HOLDS | REAL_TIME)
+{
+    kt_process_pool *p = open_pool();
+    pool_works(p);
+    (void)sweep_subject(closes_pool, p);
+}
