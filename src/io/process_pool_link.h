@@ -48,7 +48,8 @@ void kt__server_close(kt__server *s);
  * code. Suspends only while the server has no ear. */
 int kt__worker_start(kt__server *s, kt__worker **ret_worker) KT_CHECKED;
 
-/* Kills the worker, waits for its end, frees. A server that does not see to it is ended, with all workers. Suspends; a cancellation is held back. */
+/* Kills the worker, waits for its end, frees. A server that does not see to it is killed, and all workers
+ * with it. Suspends; a cancellation is held back. */
 void kt__worker_end(kt__server *s, kt__worker *w);
 
 /* Makes its line end, so that whoever reads or writes there finds out. Does not suspend. */
