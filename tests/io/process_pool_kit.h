@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "io/proc_scan.h"
+
 /* Who runs the job, and who has made it. */
 typedef struct family {
     pid_t worker, server;
@@ -66,14 +68,14 @@ static inline kt_process_pool *open_pool(unsigned workers)
 /* Neither gone nor a zombie that its new parent has not reaped yet. */
 static inline bool runs(pid_t pid)
 {
-    char path[64], state = 'X';
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return false;
-    int fields = fscanf(f, "%*d %*s %c", &state);
-    fclose(f);
-    return fields == 1 && state != 'Z' && state != 'X';
+    char name[16];
+    pid_t group;
+    bool runs = false;
+    int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(name, sizeof(name), "%d", (int)pid);
+    bool there = kt__proc_read(proc, name, &group, &runs);
+    close(proc);
+    return there && runs;
 }
 
 /* What the kernel ends by itself takes a moment. */
@@ -98,7 +100,7 @@ typedef struct teller {
 
 static inline teller teller_open(void)
 {
-    teller t;
+    teller t = {{-1, -1}, ""};
     CHECK_OK(pipe2(t.ends, O_CLOEXEC | O_NONBLOCK));
     snprintf(t.path, sizeof(t.path), "/proc/%d/fd/%d", (int)getpid(), t.ends[1]);
     return t;

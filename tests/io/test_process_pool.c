@@ -332,7 +332,7 @@ KT_PROCESS_FN(prepare_later, input, size, ret_output)
 TEST_WITH(a_worker_that_cannot_be_prepared_is_not_used, KT_TEST_REAL_TIME)
 {
     teller t = teller_open();
-    char path[64];
+    char path[64] = "";
     snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), t.ends[0]);
     const kt_process_pool_options o = {.workers = 1, .prepare = prepare_later,
                                        .prepare_input = path, .prepare_size = sizeof(path)};

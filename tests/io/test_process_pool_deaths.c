@@ -514,6 +514,45 @@ TEST_WITH(no_process_outlives_the_loop, KT_TEST_NO_LOOP)
     check_forgetful(RETURNS, true);
 }
 
+static char logged[4096];
+
+static void keep_message(const char *message)
+{
+    size_t size = strlen(logged);
+    snprintf(logged + size, sizeof(logged) - size, "%s\n", message);
+}
+
+static int leave_pool_open(void *arg)
+{
+    static kt_process_pool *open;
+    (void)arg;
+    kt_auto(kt_process_pool) *closed = open_pool(1);
+    (void)closed;
+    open = open_pool(1);
+    return family_of(open).worker > 0 ? 0 : -ECHILD;
+}
+
+/* Once: not the streams and what else it is made of. In a process of its own, for it leaves memory. */
+TEST_WITH(debug_mode_names_a_pool_that_was_never_closed, KT_TEST_NO_LOOP)
+{
+    int status;
+    need_real_driver();
+    pid_t program = fork();
+    if (program == 0) {
+        kt_log_hook_set(keep_message);
+        int rc = kt_run_with(&(kt_options){.debug = KT_DEBUG_ON, .slow_step = KT_S(10)}, leave_pool_open, NULL, 0);
+        const char *report = strstr(logged, "a process pool, made at "), *words = "was never closed";
+        report = report ? strstr(report, words) : NULL;
+        if (rc == 0 && report && strstr(logged, words) == report && !strstr(report + 1, words) &&
+            !strstr(logged, "swallowed"))
+            _exit(0);
+        fprintf(stderr, "%s", logged);
+        _exit(1);
+    }
+    CHECK_EQ(waitpid(program, &status, 0), program);
+    CHECK_EQ(status, 0);
+}
+
 /* ---- Want of memory and descriptors -------------------------------------------------------- */
 
 TEST_WITH(every_allocation_may_fail, KT_TEST_REAL_TIME)
