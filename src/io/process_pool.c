@@ -176,9 +176,6 @@ static int explain(kt_process_pool *p, kt__worker *w, const char *name, int rc)
 /* As exchange, with the reasons of a failure in words. */
 static int run_in(kt_process_pool *p, kt__worker *w, const job *j, int *ret_result)
 {
-    const kt_task *self = kt__self("kt_process_pool_run");
-    if (self->code)
-        return kt_sleep(0); /* nothing is sent */
     if (p->closing)
         return KT_ESHUTDOWN; /* this worker was made too late for close to hang up on it */
     int rc = exchange(w, j, ret_result);
@@ -390,6 +387,7 @@ static void hand_over(kt_buffer *output, kt_buffer *ret_output)
 int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, const void *input, size_t size,
                         kt_buffer *ret_output)
 {
+    (void)kt__self("kt_process_pool_run");
     kt_auto(kt_buffer) output = KT_BUFFER_INIT;
     kt_lease lease = KT_LEASE_INIT;
     const kt__process_function *f = kt__process_function_by_address(fn);

@@ -112,14 +112,31 @@ static inline void teller_close(teller *t)
     close(t->ends[1]);
 }
 
-/* A job that has begun, in a task. */
-KT_FN(run_endlessly, a, struct { kt_process_pool *pool; teller *teller; })
+/* Starts a program that outlives it, tells of both, and waits. */
+KT_PROCESS_FN(have_child, input, size, ret_output)
+{
+    family f = {getpid(), 0};
+    (void)size;
+    (void)ret_output;
+    f.server = fork();
+    if (f.server == 0)
+        for (;;)
+            pause();
+    int fd = open(input, O_WRONLY | O_CLOEXEC);
+    if (write(fd, &f, sizeof(f)) != sizeof(f))
+        return -EIO;
+    for (;;)
+        pause();
+}
+
+/* A job that tells when it has begun, in a task. */
+KT_FN(run_told, a, struct { kt_process_pool *pool; kt_process_fn fn; teller *teller; })
 {
     kt_auto(kt_buffer) out = KT_BUFFER_INIT;
     int rc = kt_buffer_append_string(&out, "before");
     if (rc < 0)
         return rc;
-    rc = kt_process_pool_run(a->pool, run_for_ever, a->teller->path, sizeof(a->teller->path), &out);
+    rc = kt_process_pool_run(a->pool, a->fn, a->teller->path, sizeof(a->teller->path), &out);
     CHECK_SLICE(kt_buffer_slice(&out), "before");
     return rc;
 }

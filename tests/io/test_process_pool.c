@@ -238,7 +238,7 @@ TEST_WITH(a_full_line_turns_callers_away, KT_TEST_REAL_TIME)
     teller t = teller_open();
     CHECK_OK(kt_process_pool_open(&(kt_process_pool_options){.workers = 1, .waiting_max = 1}, &p));
     kt_auto(kt_group) tasks = KT_GROUP_INIT;
-    CHECK_OK(kt_group_spawn(&tasks, KT_WITH(run_endlessly, .pool = p, .teller = &t)));
+    CHECK_OK(kt_group_spawn(&tasks, KT_WITH(run_told, .pool = p, .fn = run_for_ever, .teller = &t)));
     (void)await_teller(&t);
     CHECK_OK(kt_group_spawn(&tasks, KT_WITH(note_turn, .pool = p, .number = 1)));
     CHECK_OK(kt_sleep(0));

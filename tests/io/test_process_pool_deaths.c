@@ -185,31 +185,36 @@ TEST_WITH(a_function_that_closes_the_line_is_ended, KT_TEST_REAL_TIME)
     CHECK(!runs(worker));
 }
 
-/* Two processes return from it, so there are two answers. */
+/* Two processes return from it, the second one later: so there are two answers. */
 KT_PROCESS_FN(return_twice, input, size, ret_output)
 {
     (void)input;
     (void)size;
     pid_t pid = fork();
-    if (pid > 0)
-        while (waitpid(pid, NULL, WNOHANG) == 0 && usleep(20000) == 0)
-            break;
+    if (pid == 0)
+        usleep(50000);
     return kt_buffer_append_string(ret_output, pid == 0 ? "child" : "parent");
+}
+
+KT_PROCESS_FN(nap, input, size, ret_output)
+{
+    usleep(500000);
+    return kt_buffer_append(ret_output, input, size);
 }
 
 TEST_WITH(an_answer_to_another_job_is_never_taken, KT_TEST_REAL_TIME)
 {
     kt_auto(kt_process_pool) *p = open_pool(1);
-    for (int i = 0; i < 3; i++) {
-        kt_auto(kt_buffer) out = KT_BUFFER_INIT;
-        CHECK_OK(kt_process_pool_run(p, return_twice, NULL, 0, &out));
-        CHECK_OK(kt_sleep(KT_MS(i * 30)));
-        int rc = kt_process_pool_run(p, echo, "tea", 3, &out);
-        if (rc < 0)
-            CHECK_ERR(rc, KT_EPROTOCOL);
-        else
-            CHECK_SLICE(kt_buffer_slice(&out), "tea");
-    }
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    CHECK_OK(kt_process_pool_run(p, return_twice, NULL, 0, &out));
+    CHECK_SLICE(kt_buffer_slice(&out), "parent");
+    CHECK_ERR(kt_process_pool_run(p, nap, "tea", 3, &out), KT_EPROTOCOL);
+    CHECK_SLICE(kt_buffer_slice(&out), "parent");
+
+    CHECK_OK(kt_process_pool_run(p, return_twice, NULL, 0, &out));
+    CHECK_OK(kt_sleep(KT_MS(200))); /* it came while nobody asked */
+    CHECK_OK(kt_process_pool_run(p, echo, "tea", 3, &out));
+    CHECK_SLICE(kt_buffer_slice(&out), "tea");
 }
 
 /* ---- Cancellation -------------------------------------------------------------------------- */
@@ -219,7 +224,7 @@ TEST_WITH(a_running_job_is_ended_by_its_cancellation, KT_TEST_REAL_TIME)
     kt_task *task;
     teller t = teller_open();
     kt_auto(kt_process_pool) *p = open_pool(1);
-    CHECK_OK(kt_spawn(KT_WITH(run_endlessly, .pool = p, .teller = &t), &task));
+    CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = run_for_ever, .teller = &t), &task));
     const family f = await_teller(&t);
     CHECK(runs(f.worker));
     CHECK(kt_task_cancel(task));
@@ -237,9 +242,9 @@ TEST_WITH(a_waiting_job_is_taken_back, KT_TEST_REAL_TIME)
     kt_task *first, *second;
     teller t = teller_open(), unheard = teller_open();
     kt_auto(kt_process_pool) *p = open_pool(1);
-    CHECK_OK(kt_spawn(KT_WITH(run_endlessly, .pool = p, .teller = &t), &first));
+    CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = run_for_ever, .teller = &t), &first));
     const family f = await_teller(&t);
-    CHECK_OK(kt_spawn(KT_WITH(run_endlessly, .pool = p, .teller = &unheard), &second));
+    CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = run_for_ever, .teller = &unheard), &second));
     CHECK_OK(kt_sleep(KT_MS(5)));
     CHECK(kt_task_cancel(second));
     CHECK_ERR(kt_task_join(second), KT_ECANCELED);
@@ -280,39 +285,46 @@ TEST_WITH(a_call_under_cancellation_costs_no_worker, KT_TEST_REAL_TIME)
     CHECK_EQ(family_of(p).worker, worker);
 }
 
-/* Starts a program that outlives it, tells of both, and waits. */
-KT_PROCESS_FN(have_child, input, size, ret_output)
-{
-    family f = {getpid(), 0};
-    (void)size;
-    (void)ret_output;
-    f.server = fork();
-    if (f.server == 0)
-        for (;;)
-            pause();
-    int fd = open(input, O_WRONLY | O_CLOEXEC);
-    if (write(fd, &f, sizeof(f)) != sizeof(f))
-        return -EIO;
-    for (;;)
-        pause();
-}
-
-KT_FN(have_child_in_task, a, struct { kt_process_pool *pool; teller *teller; })
-{
-    return kt_process_pool_run(a->pool, have_child, a->teller->path, sizeof(a->teller->path), NULL);
-}
-
 TEST_WITH(what_a_function_has_started_ends_with_it, KT_TEST_REAL_TIME)
 {
     kt_task *task;
     teller t = teller_open();
     kt_auto(kt_process_pool) *p = open_pool(1);
-    CHECK_OK(kt_spawn(KT_WITH(have_child_in_task, .pool = p, .teller = &t), &task));
+    CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = have_child, .teller = &t), &task));
     const family f = await_teller(&t);
     CHECK(runs(f.worker) && runs(f.server));
     CHECK(kt_task_cancel(task));
     CHECK_ERR(kt_task_join(task), KT_ECANCELED);
     CHECK(!runs(f.worker) && !runs(f.server));
+    teller_close(&t);
+}
+
+/* What it starts leaves the group, and has the line, too. */
+KT_PROCESS_FN(let_go_and_die, input, size, ret_output)
+{
+    (void)size;
+    (void)ret_output;
+    pid_t pid = fork();
+    if (pid == 0) {
+        family f = {setsid(), 0};
+        int fd = open(input, O_WRONLY | O_CLOEXEC);
+        if (write(fd, &f, sizeof(f)) == sizeof(f))
+            pause();
+        _exit(1);
+    }
+    usleep(50000);
+    return raise(SIGKILL);
+}
+
+TEST_WITH(what_has_left_the_group_does_not_keep_a_caller_waiting, KT_TEST_REAL_TIME)
+{
+    teller t = teller_open();
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    kt_time start = kt_now();
+    CHECK_ERR(kt_process_pool_run(p, let_go_and_die, t.path, sizeof(t.path), NULL), KT_EWORKER);
+    CHECK_LT(kt_now() - start, KT_S(10));
+    CHECK_OK(kill(await_teller(&t).worker, SIGKILL));
+    CHECK_OK(kt_process_pool_run(p, echo, NULL, 0, NULL));
     teller_close(&t);
 }
 
@@ -338,10 +350,11 @@ TEST_WITH(a_server_that_is_killed_takes_the_pool_along, KT_TEST_REAL_TIME)
     kt_task *task;
     teller t = teller_open();
     kt_process_pool *p = open_pool(1);
-    CHECK_OK(kt_spawn(KT_WITH(run_endlessly, .pool = p, .teller = &t), &task));
+    CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = run_for_ever, .teller = &t), &task));
     const family f = await_teller(&t);
     CHECK_OK(kill(f.server, SIGKILL));
     CHECK_ERR(kt_task_join(task), KT_EWORKER);
+    CHECK(strstr(kt_error_detail(), "server") && strstr(kt_error_detail(), "'run_for_ever'"));
     CHECK(ends_soon(f.worker));
     CHECK_ERR(kt_process_pool_run(p, echo, NULL, 0, NULL), KT_EWORKER);
     CHECK(strstr(kt_error_detail(), "server"));
@@ -378,7 +391,7 @@ TEST_WITH(close_sends_callers_away, KT_TEST_REAL_TIME)
     int right = 0;
     teller t = teller_open();
     kt_process_pool *p = open_pool(1);
-    CHECK_OK(kt_spawn(KT_WITH(run_endlessly, .pool = p, .teller = &t), &running));
+    CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = run_for_ever, .teller = &t), &running));
     const family f = await_teller(&t);
     CHECK_OK(kt_spawn(KT_WITH(echo_in_task, .pool = p, .right = &right), &waiting));
     CHECK_OK(kt_sleep(0));
@@ -426,131 +439,6 @@ TEST_WITH(close_while_workers_are_being_made, KT_TEST_REAL_TIME)
         }
         check_no_children();
     }
-}
-
-/* ---- Ends of the program ------------------------------------------------------------------- */
-
-static void need_real_driver(void)
-{
-    const char *driver = getenv("KETTLE_DRIVER");
-    if (driver && strcmp(driver, "sim") == 0)
-        kt_test_skip("needs real descriptors");
-}
-
-typedef struct forgetful {
-    int tell_fd;
-    enum { EXITS, IS_KILLED, RETURNS } way;
-    bool busy;
-} forgetful;
-
-/* Opens a pool, tells of it, and ends in its way, without a close. */
-static int forget_pool(void *arg)
-{
-    const forgetful *f = arg;
-    static kt_process_pool *p; /* not to be called a leak */
-    static teller t;
-    kt_task *task;
-    p = open_pool(2);
-    family people = family_of(p);
-    if (f->busy) {
-        t = teller_open();
-        CHECK_OK(kt_spawn(KT_WITH(run_endlessly, .pool = p, .teller = &t), &task));
-        people = await_teller(&t);
-    }
-    CHECK_EQ(write(f->tell_fd, &people, sizeof(people)), sizeof(people));
-    if (f->way == EXITS)
-        _exit(0);
-    if (f->way == IS_KILLED)
-        return kt_sleep(KT_FOREVER);
-    if (f->busy)
-        kt_task_detach(task);
-    return 0;
-}
-
-static void check_forgetful(int way, bool busy)
-{
-    int ends[2], status;
-    family people;
-    CHECK_OK(pipe2(ends, O_CLOEXEC));
-    forgetful f = {ends[1], way, busy};
-    pid_t program = fork();
-    if (program == 0) {
-        int rc = kt_run(forget_pool, &f, 0);
-        if (way == RETURNS && rc == 0)
-            pause(); /* the loop is gone, the program is not */
-        _exit(1);
-    }
-    CHECK_EQ(read(ends[0], &people, sizeof(people)), sizeof(people));
-    if (way == RETURNS)
-        CHECK(ends_soon(people.worker) && ends_soon(people.server));
-    if (way != EXITS)
-        CHECK_OK(kill(program, SIGKILL));
-    CHECK_EQ(waitpid(program, &status, 0), program);
-    CHECK_EQ(WIFSIGNALED(status), way != EXITS);
-    CHECK(ends_soon(people.worker));
-    CHECK(ends_soon(people.server));
-    close(ends[0]);
-    close(ends[1]);
-}
-
-TEST_WITH(no_process_outlives_a_program_that_exits, KT_TEST_NO_LOOP)
-{
-    need_real_driver();
-    check_forgetful(EXITS, false);
-    check_forgetful(EXITS, true);
-}
-
-TEST_WITH(no_process_outlives_a_program_that_is_killed, KT_TEST_NO_LOOP)
-{
-    need_real_driver();
-    check_forgetful(IS_KILLED, false);
-    check_forgetful(IS_KILLED, true);
-}
-
-TEST_WITH(no_process_outlives_the_loop, KT_TEST_NO_LOOP)
-{
-    need_real_driver();
-    check_forgetful(RETURNS, false);
-    check_forgetful(RETURNS, true);
-}
-
-static char logged[4096];
-
-static void keep_message(const char *message)
-{
-    size_t size = strlen(logged);
-    snprintf(logged + size, sizeof(logged) - size, "%s\n", message);
-}
-
-static int leave_pool_open(void *arg)
-{
-    static kt_process_pool *open;
-    (void)arg;
-    kt_auto(kt_process_pool) *closed = open_pool(1);
-    (void)closed;
-    open = open_pool(1);
-    return family_of(open).worker > 0 ? 0 : -ECHILD;
-}
-
-/* Once: not the streams and what else it is made of. In a process of its own, for it leaves memory. */
-TEST_WITH(debug_mode_names_a_pool_that_was_never_closed, KT_TEST_NO_LOOP)
-{
-    int status;
-    need_real_driver();
-    pid_t program = fork();
-    if (program == 0) {
-        kt_log_hook_set(keep_message);
-        int rc = kt_run_with(&(kt_options){.debug = KT_DEBUG_ON, .slow_step = KT_S(10)}, leave_pool_open, NULL, 0);
-        const char *report = strstr(logged, "a process pool, made at "), *words = "was never closed";
-        report = report ? strstr(report, words) : NULL;
-        if (rc == 0 && report && strstr(logged, words) == report && !strstr(report + 1, words) &&
-            !strstr(logged, "swallowed"))
-            _exit(0);
-        fprintf(stderr, "%s", logged);
-        _exit(1);
-    }
-    CHECK_EQ(waitpid(program, &status, 0), program);
-    CHECK_EQ(status, 0);
 }
 
 /* ---- Want of memory and descriptors -------------------------------------------------------- */
