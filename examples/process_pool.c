@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Work in processes of its own: primes are counted by all cores at once, and a function that crashes harms
- * nobody but the one who called it. */
+/* CPU-bound work in worker processes, like run_in_executor with a ProcessPoolExecutor: primes are counted by
+ * all cores while the loop goes on, and a function that crashes harms nobody but its caller. */
 #include <kettle/kettle.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,60 +19,57 @@ static bool is_prime(int n)
 }
 
 /* In a worker process: its memory is its own, so the answer travels back as bytes. */
-KT_PROCESS_FN(count_primes, input, ret_output)
+KT_PROCESS_FN(count_primes, input, size, ret_output)
 {
-    struct range r;
+    const struct range *r = input;
     int count = 0;
-    memcpy(&r, input.data, sizeof(r));
-    for (int n = r.first; n <= r.last; n++)
+    (void)size;
+    for (int n = r->first; n <= r->last; n++)
         count += is_prime(n);
-    return kt_buffer_printf(ret_output, "%d", count);
+    return kt_buffer_append(ret_output, &count, sizeof(count));
 }
 
-KT_PROCESS_FN(crash, input, ret_output)
+KT_PROCESS_FN(crash, input, size, ret_output)
 {
-    (void)input, (void)ret_output;
-    signal(SIGABRT, SIG_DFL);
-    return raise(SIGABRT);
+    (void)input, (void)size, (void)ret_output;
+    signal(SIGSEGV, SIG_DFL);
+    return raise(SIGSEGV);
 }
 
-struct part {
-    kt_process_pool *pool;
-    struct range range;
-    kt_buffer answer;
-};
-
-/* In a task of the program, which waits for the worker. */
-static int count_part(void *arg)
+KT_FN(count_part, a, struct { kt_process_pool *pool; struct range range; int *ret_count; })
 {
-    struct part *p = arg;
-    return kt_process_pool_run(p->pool, count_primes, (kt_slice){(const char *)&p->range, sizeof(p->range)},
-                               &p->answer);
+    kt_auto(kt_buffer) answer = KT_BUFFER_INIT;
+    int rc = kt_process_pool_run(a->pool, count_primes, &a->range, sizeof(a->range), &answer);
+    if (rc == 0)
+        memcpy(a->ret_count, answer.data, sizeof(*a->ret_count));
+    return rc;
 }
 
 static int run(void *arg)
 {
+    enum { PARTS = 4, PART = 50000 };
+    int counts[PARTS];
     (void)arg;
     kt_auto(kt_process_pool) *pool = NULL;
     int rc = kt_process_pool_open(NULL, &pool);
     if (rc < 0)
         return rc;
-    struct part parts[] = {{pool, {1, 100000}, KT_BUFFER_INIT},
-                           {pool, {100001, 200000}, KT_BUFFER_INIT},
-                           {pool, {200001, 300000}, KT_BUFFER_INIT}};
-    const kt_job jobs[] = {{count_part, &parts[0], 0}, {count_part, &parts[1], 0}, {count_part, &parts[2], 0}};
-    rc = kt_gather(jobs, 3, NULL);
-    for (int i = 0; i < 3; i++) {
-        if (rc >= 0)
-            printf("%d to %d: %.*s primes\n", parts[i].range.first, parts[i].range.last,
-                   (int)parts[i].answer.size, parts[i].answer.data);
-        kt_buffer_release(&parts[i].answer);
-    }
+    kt_auto(kt_group) parts = KT_GROUP_INIT;
+    for (int i = 0; i < PARTS && rc == 0; i++)
+        rc = kt_group_spawn(&parts, KT_WITH(count_part, .pool = pool, .ret_count = &counts[i],
+                                            .range = {i * PART + 1, (i + 1) * PART}));
+    rc = kt_group_join(&parts, rc);
     if (rc < 0)
         return rc;
-    rc = kt_process_pool_run(pool, crash, (kt_slice){"", 0}, NULL);
+    for (int i = 0; i < PARTS; i++)
+        printf("%d to %d: %d primes\n", i * PART + 1, (i + 1) * PART, counts[i]);
+
+    rc = kt_process_pool_run(pool, crash, NULL, 0, NULL);
     printf("crash: %s\n", kt_strerror(rc));
-    return 0;
+    rc = count_part(&(count_part_args){pool, {1, 100}, &counts[0]}); /* by a new worker */
+    if (rc == 0)
+        printf("1 to 100: %d primes\n", counts[0]);
+    return rc;
 }
 
 int main(int argc, char **argv)
@@ -80,6 +77,6 @@ int main(int argc, char **argv)
     kt_process_pool_main(argc, argv); /* a pool starts this program again, for its workers */
     int rc = kt_run(run, NULL, 0);
     if (rc < 0)
-        fprintf(stderr, "process_pool: %s\n", kt_strerror(rc));
+        fprintf(stderr, "process_pool: %s (%s)\n", kt_strerror(rc), kt_error_detail());
     return rc < 0;
 }

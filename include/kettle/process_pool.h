@@ -5,20 +5,20 @@
 /* Functions run in worker processes: for work that must not harm the program when it crashes, leaks,
  * or has to be killed in the middle. Work that is merely long is cheaper on a thread (thread.h).
  *
- *     KT_PROCESS_FN(count_primes, input, ret_output)
+ *     KT_PROCESS_FN(count_primes, input, size, ret_output)
  *     {
- *         struct range r;
- *         memcpy(&r, input.data, sizeof(r));
- *         return kt_buffer_printf(ret_output, "%d", count(r.first, r.last));
+ *         const struct range *r = input;
+ *         return kt_buffer_printf(ret_output, "%d", count(r->first, r->last));
  *     }
  *
  *     static int run(void *arg)
  *     {
+ *         const struct range r = {1, 1000000};
  *         kt_auto(kt_process_pool) *pool = NULL;
  *         kt_auto(kt_buffer) answer = KT_BUFFER_INIT;
  *         int rc = kt_process_pool_open(NULL, &pool);
  *         if (rc == 0)
- *             rc = kt_process_pool_run(pool, count_primes, (kt_slice){(char *)&r, sizeof(r)}, &answer);
+ *             rc = kt_process_pool_run(pool, count_primes, &r, sizeof(r), &answer);
  *         return rc;
  *     }
  *
@@ -37,8 +37,10 @@
  * Workers are made when they are needed. Each leads a process group of its own, so a terminal's Ctrl-C
  * does not reach it; it has no descriptor but 0 (/dev/null), 1, 2 and its line to the pool, all
  * signals at their defaults and none blocked. When the program or its loop's thread dies, of
- * whatever cause, the server ends all workers, with what they started in their groups; when the
- * server is killed, the kernel kills the workers. */
+ * whatever cause, the server kills all workers, with what they started in their groups; when the
+ * server is killed, the kernel kills the workers.
+ *
+ * A pool belongs to the loop that opened it, and its calls to that loop's tasks. */
 
 #include <kettle/buffer.h>
 #include <kettle/task.h>
@@ -50,8 +52,8 @@ typedef struct kt_process_pool kt_process_pool;
 /* What a worker runs: one job at a time, outside any loop (it may kt_run one). The input is aligned
  * for any type and gone afterwards. What is appended to ret_output travels back if the result is
  * >= 0; beyond the limit an append fails with KT_ELIMIT. A failure should say why by
- * kt_error_set: the words travel, too. */
-typedef int (*kt_process_fn)(kt_slice input, kt_buffer *ret_output);
+ * kt_error_set: its first 255 bytes travel, too. */
+typedef int (*kt_process_fn)(const void *input, size_t size, kt_buffer *ret_output);
 
 /* Private: a function registers itself before main, for the program and its workers know it by name. */
 typedef struct kt__process_function {
@@ -62,16 +64,16 @@ typedef struct kt__process_function {
 
 KT_API void kt__process_function_register(kt__process_function *f);
 
-/* Defines and registers `static int name(kt_slice input, kt_buffer *ret_output)`. Names are the
- * program's, at most 127 bytes: two functions with the same one are misuse. */
-#define KT_PROCESS_FN(name, input, ret_output) \
-    static int name(kt_slice input, kt_buffer *ret_output); \
+/* Defines and registers `static int name(const void *input, size_t size, kt_buffer *ret_output)`. Names
+ * are the program's, at most 127 bytes: two functions with the same one are misuse. */
+#define KT_PROCESS_FN(name, input, size, ret_output) \
+    static int name(const void *input, size_t size, kt_buffer *ret_output); \
     static kt__process_function kt__process_function_##name = {#name, name, NULL}; \
     __attribute__((constructor)) static void kt__process_register_##name(void) \
     { \
         kt__process_function_register(&kt__process_function_##name); \
     } \
-    static int name(kt_slice input, kt_buffer *ret_output)
+    static int name(const void *input, size_t size, kt_buffer *ret_output)
 
 /* To be called first in main, by every program that opens a pool. In a process that a pool has
  * started it serves and never returns; otherwise it returns at once. Like
@@ -80,15 +82,17 @@ KT_API void kt_process_pool_main(int argc, char **argv);
 
 /* All zero means the defaults. */
 typedef struct kt_process_pool_options {
-    const char *name;         /* copied; for ps(1) and messages, at most 15 bytes count; NULL = "pool" */
-    unsigned workers;         /* at most 1024; 0 = CPUs */
-    unsigned waiting_max;     /* callers in line for a worker, see run; 0 = 4096 */
-    size_t input_bytes_max;   /* of a job, at most 1 GiB; 0 = 64 MiB */
-    size_t output_bytes_max;  /* of a job, at most 1 GiB; 0 = 64 MiB */
-    unsigned jobs_per_worker; /* then it is replaced; 0 = no end */
-    kt_time idle_max;         /* a worker unused for so long is ended; 0 = 5 minutes */
-    kt_process_fn prepare;    /* run once in every worker before its first job; NULL = nothing */
-    kt_slice prepare_input;   /* not copied: must outlive the pool */
+    const char *name;          /* for ps(1), at most 15 bytes count; read during open only; NULL = "pool" */
+    unsigned workers;          /* at most 1024; 0 = CPUs */
+    unsigned waiting_max;      /* callers in line for a worker, see run; 0 = 65,536 */
+    size_t input_bytes_max;    /* of a job, at most 1 GiB; 0 = 64 MiB */
+    size_t output_bytes_max;   /* of a job, at most 1 GiB; 0 = 64 MiB */
+    unsigned jobs_per_worker;  /* then it is replaced; 0 = no end. Like max_tasks_per_child */
+    kt_time idle_max;          /* a worker unused for so long is ended; 0 = 5 minutes */
+    kt_process_fn prepare;     /* run once in every worker before its first job; NULL = nothing. What
+                                * it puts out is dropped. Like initializer */
+    const void *prepare_input; /* not copied: must outlive the pool */
+    size_t prepare_size;       /* at most input_bytes_max */
 } kt_process_pool_options;
 
 /* Starts the pool's server; workers follow with the jobs. The caller owns *ret_pool. Misuse unless
@@ -112,24 +116,26 @@ KT_API int kt_process_pool_open(const kt_process_pool_options *options,
  *    a wait of 10 ms, doubled with each further one, 1 s at most. Also: the pool's server was
  *    killed; then this holds for all further calls.
  *  - KT_EPROTOCOL: what the worker sent is no answer; it was killed. fn has written to its line.
+ *  - what prepare has failed with, in this worker; the next job tries another one.
  *  - KT_ELIMIT: more input than the pool takes, or more output than the limit (from fn).
  *  - KT_EFULL: waiting_max callers wait already. KT_ESHUTDOWN: the pool is being closed.
  *  - KT_ENOTFOUND: the worker's program does not have fn (it lies in a library loaded by dlopen(3)).
- *  - -EAGAIN, -ENOMEM, -EMFILE: no worker can be made, or no room for the output.
+ *  - -EAGAIN, -ENOMEM, -EMFILE: no worker can be made, or there is no room for the job.
  *  - the cancellation's code. A job that waits is taken back; one that runs is ended by SIGKILL to the
- *    worker and its process group, and their end is awaited. A result that is already there wins,
- *    and the cancellation shows at the next call.
+ *    worker and its process group, and the end of both is awaited (of the group at most two seconds,
+ *    for a system call may hang). A result that is already there may win, and the cancellation
+ *    shows at the next call.
  * In all these cases ret_output is untouched. A limit on time is a timeout scope around the call.
  *
  * Misuse for a function that is not a KT_PROCESS_FN. Suspends. Like loop.run_in_executor with a
  * ProcessPoolExecutor. */
-KT_API int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, kt_slice input,
+KT_API int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, const void *input, size_t size,
                                kt_buffer *ret_output) KT_CHECKED;
 
 /* Ends the pool; NULL is allowed. Jobs that run are killed, and those that wait do not begin: their
  * callers get KT_ESHUTDOWN first. (To let jobs end, join the tasks that run them before.) Then no
- * process of the pool is left, but what has left its worker's process group. Suspends; a
- * cancellation is held back. In a task. Like Executor.shutdown. */
+ * process of the pool runs, but what has left its worker's group. Suspends; a cancellation is held
+ * back. In a task, and not in two at once. Like ProcessPoolExecutor.kill_workers (3.14). */
 KT_API void kt_process_pool_close(kt_process_pool *p);
 
 static inline void kt_process_pool_cleanup(kt_process_pool **p)

@@ -6,7 +6,6 @@
 #include <kettle/sync.h>
 #include <kettle/thread.h>
 
-#include "io/proc_scan.h"
 #include "io/spawn.h"
 
 #include <errno.h>
@@ -17,8 +16,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#define LINGER_MS_MAX 2000
 
 struct kt_process {
     pid_t pid; /* and the group's number; ours until the child is reaped */
@@ -330,27 +327,9 @@ static void announce_end(int fd, pid_t pid)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static bool is_group(pid_t group, void *arg)
-{
-    return group == *(const pid_t *)arg;
-}
-
-/* Waits until nothing of a killed group runs. The kill itself is atomic against fork(2), so nothing
- * can escape it, but a process may still be inside a system call, whose effect would come after our
- * caller believes it over. Bounded, for such a call can hang (a dead file server). Returns 1. */
 static int outlast(void *arg)
 {
-    pid_t group = *(pid_t *)arg;
-    int pause_ms = 1;
-    for (int waited_ms = 0; waited_ms < LINGER_MS_MAX; waited_ms += pause_ms) {
-        if (kill(-group, 0) < 0 && errno == ESRCH)
-            return 1;
-        if (waited_ms >= 3 && kt__proc_scan(is_group, &group) == 0)
-            return 1;
-        if (waited_ms > 0 && pause_ms < 32)
-            pause_ms *= 2;
-        nanosleep(&(struct timespec){0, pause_ms * 1000000L}, NULL);
-    }
+    kt__group_outlast(*(const pid_t *)arg);
     return 1;
 }
 
@@ -360,7 +339,7 @@ static void await_group(pid_t group, bool in_task)
     if (kill(-group, 0) < 0 && errno == ESRCH)
         return;
     if (!in_task || kt_thread_run(outlast, &group, 0) != 1)
-        outlast(&group);
+        kt__group_outlast(group);
 }
 
 static void end_child(kt_process *p, bool in_task)

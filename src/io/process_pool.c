@@ -11,16 +11,15 @@
 #include <kettle/pool.h>
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 #include "core/wait_until.h"
 #include "io/process_pool_link.h"
 
 #define WORKERS_MAX 1024
-#define WAITING_MAX 4096
+#define WAITING_MAX 65536
 #define BYTES_MAX ((size_t)64 << 20)
 
 /* Deaths in a row that cost no time, and the waits after further ones. */
@@ -31,6 +30,9 @@
 /* A line that ends is a worker that dies: its status comes soon. */
 #define GRACE KT_S(1)
 
+/* What one read takes of an answer, beyond that into the output's own memory. */
+#define HEAD_MAX 4096
+
 struct kt_process_pool {
     kt__server *server;
     kt_resource_pool workers;
@@ -40,10 +42,11 @@ struct kt_process_pool {
     const kt__process_function *prepare;
     kt_slice prepare_input;
 
+
     bool closing;
-    kt_event closed;    /* set with it */
-    unsigned deaths;    /* in a row */
-    kt_time last_death; /* if there was one */
+    kt_event closed; /* set with it */
+    unsigned deaths; /* in a row */
+    kt_time last_death;
 };
 
 typedef struct job {
@@ -61,7 +64,7 @@ static int send_job(kt__worker *w, const job *j)
     kt__request q = {
         .magic = KT__REQUEST_MAGIC,
         .name_size = (uint32_t)strlen(name),
-        .serial = w->jobs,
+        .serial = ++w->serial,
         .input_size = j->input.size,
         .output_max = j->output_max,
     };
@@ -75,7 +78,7 @@ static int send_job(kt__worker *w, const job *j)
 
 static bool is_sound(const kt__answer *a, const kt__worker *w, const job *j)
 {
-    return a->magic == KT__ANSWER_MAGIC && a->serial == w->jobs &&
+    return a->magic == KT__ANSWER_MAGIC && a->serial == w->serial &&
            a->output_size <= (a->rc < 0 ? 0 : j->output_max) &&
            a->detail_size <= (a->rc < 0 ? KT__POOL_DETAIL_MAX : 0);
 }
@@ -92,16 +95,32 @@ static int read_output(kt__worker *w, const kt__answer *a, kt_buffer *output)
     return rc;
 }
 
+/* The head of an answer, and in the same breath what else of it is there: the whole, if it is small. */
+static int read_head(kt__worker *w, kt__answer *ret_answer)
+{
+    kt_slice bytes = kt_stream_buffered(w->line);
+    while (bytes.size < sizeof(*ret_answer)) {
+        size_t have = bytes.size;
+        ssize_t n = kt_stream_fill(w->line, have, HEAD_MAX, &bytes);
+        if (n < 0)
+            return (int)n;
+        if ((size_t)n == have)
+            return KT_EINCOMPLETE;
+    }
+    memcpy(ret_answer, bytes.data, sizeof(*ret_answer));
+    kt_stream_consume(w->line, sizeof(*ret_answer));
+    return 0;
+}
+
 /* Sends the job and reads its answer. 0 with the function's own result in *ret_result (and its words
  * recorded), and the worker is free for the next job. Otherwise it is in an unknown state. */
 static int exchange(kt__worker *w, const job *j, int *ret_result)
 {
     kt__answer a;
     char detail[KT__POOL_DETAIL_MAX + 1];
-    w->jobs++;
     int rc = send_job(w, j);
     if (rc == 0)
-        rc = kt__line_read(w->line, &a, sizeof(a));
+        rc = read_head(w, &a);
     if (rc == 0 && !is_sound(&a, w, j))
         return kt_error_set(KT_EPROTOCOL, "worker %d wrote to its line while it ran '%s', and was "
                                           "killed", (int)w->pid, j->function->name);
@@ -157,9 +176,8 @@ static int explain(kt_process_pool *p, kt__worker *w, const char *name, int rc)
 /* As exchange, with the reasons of a failure in words. */
 static int run_in(kt_process_pool *p, kt__worker *w, const job *j, int *ret_result)
 {
-    const kt_task *self = kt__self("kt_process_pool_run");
-    if (self->code)
-        return kt_sleep(0); /* nothing is sent, and no worker has to die for it */
+    if (p->closing)
+        return KT_ESHUTDOWN; /* this worker was made too late for close to hang up on it */
     int rc = exchange(w, j, ret_result);
     if (rc < 0)
         return explain(p, w, j->function->name, rc);
@@ -194,7 +212,6 @@ static int prepare(kt_process_pool *p, kt__worker *w)
     const job j = {p->prepare, p->prepare_input, p->output_bytes_max, &output};
     int result;
     int rc = run_in(p, w, &j, &result);
-    w->jobs = 0; /* it counts for nobody; serials start anew on both sides' behalf */
     return rc < 0 ? rc : result < 0 ? result : 0;
 }
 
@@ -231,10 +248,9 @@ static int check_worker(void *resource, void *arg)
 
 /* ---- Open and close ------------------------------------------------------------------------ */
 
-static unsigned cpus(void)
+static size_t input_bytes_max(const kt_process_pool_options *o)
 {
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+    return o->input_bytes_max ? o->input_bytes_max : BYTES_MAX;
 }
 
 static int check_options(const kt_process_pool_options *o)
@@ -245,9 +261,11 @@ static int check_options(const kt_process_pool_options *o)
         kt__misuse("kt_process_pool_open: prepare is not a KT_PROCESS_FN");
     if (o->workers > WORKERS_MAX)
         return kt_error_set(-EINVAL, "%u workers, %d are allowed", o->workers, WORKERS_MAX);
-    if (o->input_bytes_max > KT__POOL_BYTES_MAX || o->output_bytes_max > KT__POOL_BYTES_MAX ||
-        o->prepare_input.size > KT__POOL_BYTES_MAX)
+    if (o->input_bytes_max > KT__POOL_BYTES_MAX || o->output_bytes_max > KT__POOL_BYTES_MAX)
         return kt_error_set(-EINVAL, "over %zu bytes of input or output", KT__POOL_BYTES_MAX);
+    if (o->prepare_size > input_bytes_max(o))
+        return kt_error_set(-EINVAL, "%zu bytes of input for prepare, %zu are allowed",
+                            o->prepare_size, input_bytes_max(o));
     if (!kt_loop_current())
         return KT_ENOTRUNNING;
     if (kt_loop_current()->simulated)
@@ -263,6 +281,8 @@ static int open_parts(kt_process_pool *p, const char *name)
     rc = kt_resource_pool_open(&p->workers);
     if (rc < 0)
         kt__server_close(p->server);
+    else
+        kt__closed(&p->workers, "a resource pool"); /* debug mode shall name the whole, not its parts */
     return rc;
 }
 
@@ -276,12 +296,12 @@ int kt_process_pool_open(const kt_process_pool_options *options, kt_process_pool
     if (!p)
         return -ENOMEM;
     p->waiting_max = o->waiting_max ? o->waiting_max : WAITING_MAX;
-    p->input_bytes_max = o->input_bytes_max ? o->input_bytes_max : BYTES_MAX;
+    p->input_bytes_max = input_bytes_max(o);
     p->output_bytes_max = o->output_bytes_max ? o->output_bytes_max : BYTES_MAX;
     p->jobs_per_worker = o->jobs_per_worker;
     p->prepare = o->prepare ? kt__process_function_by_address(o->prepare) : NULL;
-    p->prepare_input = o->prepare_input;
-    p->workers.max = o->workers ? o->workers : cpus();
+    p->prepare_input = (kt_slice){o->prepare_input, o->prepare_size};
+    p->workers.max = o->workers ? o->workers : kt__cpus();
     p->workers.idle_max = o->idle_max;
     p->workers.create = create_worker;
     p->workers.destroy = destroy_worker;
@@ -292,6 +312,7 @@ int kt_process_pool_open(const kt_process_pool_options *options, kt_process_pool
         kt_free(p);
         return rc;
     }
+    kt__opened(p, "a process pool", KT__SITE, NULL);
     *ret_pool = p;
     return 0;
 }
@@ -302,6 +323,10 @@ void kt_process_pool_close(kt_process_pool *p)
 {
     if (!p)
         return;
+    (void)kt__self("kt_process_pool_close");
+    if (p->closing)
+        kt__misuse("kt_process_pool_close: another task closes this pool already");
+    kt__closed(p, "a process pool");
     kt_cancel_hold();
     p->closing = true;
     kt_event_set(&p->closed);
@@ -315,7 +340,7 @@ void kt_process_pool_close(kt_process_pool *p)
 
 /* ---- Run ----------------------------------------------------------------------------------- */
 
-static int admit(const kt_process_pool *p, const kt__process_function *f, kt_slice input)
+static int admit(const kt_process_pool *p, const kt__process_function *f, size_t size)
 {
     if (!f)
         kt__misuse("kt_process_pool_run: the function is not a KT_PROCESS_FN");
@@ -323,9 +348,9 @@ static int admit(const kt_process_pool *p, const kt__process_function *f, kt_sli
         return KT_ESHUTDOWN;
     if (p->server->gone)
         return kt_error_set(KT_EWORKER, "the pool's server %d has died", (int)p->server->pid);
-    if (input.size > p->input_bytes_max)
-        return kt_error_set(KT_ELIMIT, "%zu bytes of input for '%s', %zu are allowed", input.size,
-                            f->name, p->input_bytes_max);
+    if (size > p->input_bytes_max)
+        return kt_error_set(KT_ELIMIT, "%zu bytes of input for '%s', %zu are allowed", size, f->name,
+                            p->input_bytes_max);
     if (p->workers.waiting >= p->waiting_max)
         return kt_error_set(KT_EFULL, "%u callers wait for a worker already", p->workers.waiting);
     return 0;
@@ -339,9 +364,10 @@ static size_t output_max(const kt_process_pool *p, const kt_buffer *wanted)
 
 /* Gives the worker back, or ends it if it is worn or in an unknown state. Nothing of the pool may be
  * touched afterwards: it may be gone. */
-static void leave(kt_process_pool *p, kt_lease *lease, int rc)
+static void leave(const kt_process_pool *p, kt_lease *lease, int rc)
 {
-    const kt__worker *w = lease->resource;
+    kt__worker *w = lease->resource;
+    w->jobs++;
     bool worn = p->jobs_per_worker > 0 && w->jobs >= p->jobs_per_worker;
     if (rc < 0 || worn)
         kt_lease_discard(lease);
@@ -349,17 +375,28 @@ static void leave(kt_process_pool *p, kt_lease *lease, int rc)
         kt_lease_release(lease);
 }
 
-int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, kt_slice input, kt_buffer *ret_output)
+/* The output in place of what was there, under the limit that was there. */
+static void hand_over(kt_buffer *output, kt_buffer *ret_output)
 {
+    output->size_max = ret_output->size_max;
+    kt_buffer_release(ret_output);
+    *ret_output = *output;
+    *output = (kt_buffer)KT_BUFFER_INIT;
+}
+
+int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, const void *input, size_t size,
+                        kt_buffer *ret_output)
+{
+    (void)kt__self("kt_process_pool_run");
     kt_auto(kt_buffer) output = KT_BUFFER_INIT;
     kt_lease lease = KT_LEASE_INIT;
     const kt__process_function *f = kt__process_function_by_address(fn);
-    int rc = admit(p, f, input);
+    int rc = admit(p, f, size);
     if (rc == 0)
         rc = kt_resource_pool_acquire(&p->workers, &lease);
     if (rc < 0)
         return rc;
-    const job j = {f, input, output_max(p, ret_output), &output};
+    const job j = {f, {input, size}, output_max(p, ret_output), &output};
     int result = 0;
     rc = run_in(p, lease.resource, &j, &result);
     if (rc == 0)
@@ -367,12 +404,7 @@ int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, kt_slice input, kt
     leave(p, &lease, rc);
     if (rc < 0 || result < 0)
         return rc < 0 ? rc : result;
-    if (ret_output) {
-        size_t size_max = ret_output->size_max;
-        kt_buffer_release(ret_output);
-        *ret_output = output;
-        ret_output->size_max = size_max;
-        output = (kt_buffer)KT_BUFFER_INIT;
-    }
+    if (ret_output)
+        hand_over(&output, ret_output);
     return result;
 }

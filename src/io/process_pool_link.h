@@ -15,7 +15,8 @@ typedef struct kt__worker {
     uint64_t number;
     pid_t pid; /* 0 until the server has told */
     kt_stream *line;
-    uint64_t jobs;
+    uint64_t serial; /* of the last request */
+    unsigned jobs;
     kt_event end; /* set when it has been reaped, could not be made, or was lost with the server */
     bool lost;
     int error;  /* why it could not be made, 0 if it was */
@@ -24,7 +25,7 @@ typedef struct kt__worker {
 
 typedef struct kt__server {
     pid_t pid;
-    int pidfd; /* -1: there is no process */
+    int pidfd; /* -1: there has been no process */
     kt_stream *line;
     kt_task *keeper; /* hears the reports */
     kt__worker *workers;
@@ -47,7 +48,8 @@ void kt__server_close(kt__server *s);
  * code. Suspends only while the server has no ear. */
 int kt__worker_start(kt__server *s, kt__worker **ret_worker) KT_CHECKED;
 
-/* Kills the worker, waits for its end, frees. Suspends; a cancellation is held back. */
+/* Kills the worker, waits for its end, frees. A server that does not see to it is killed, and all workers
+ * with it. Suspends; a cancellation is held back. */
 void kt__worker_end(kt__server *s, kt__worker *w);
 
 /* Makes its line end, so that whoever reads or writes there finds out. Does not suspend. */
@@ -56,7 +58,7 @@ void kt__worker_hang_up(const kt__worker *w);
 /* Is it alive, as far as can be seen, and silent, as it has to be without a job? Does not suspend. */
 bool kt__worker_is_idle(const kt__worker *w);
 
-/* Reads right into memory of any size, where kt_stream_read_exactly would make its buffer as large.
+/* Reads right into memory of any size, where kt_stream_read_exactly would need a buffer as large.
  * 0, KT_EINCOMPLETE, or an error of kt_stream_read. Suspends. */
 int kt__line_read(kt_stream *line, void *bytes, size_t size) KT_CHECKED;
 

@@ -6,6 +6,7 @@
  * belongs to a loop; everything may block. */
 
 #include "io/process_pool_wire.h"
+#include "io/spawn.h"
 
 #include <kettle/memory.h>
 
@@ -123,6 +124,7 @@ static void reap(server *s)
             kill_child(c);
         while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
             continue;
+        kt__group_outlast(c->pid);
         *link = c->next;
         report(s, KT__REPORT_ENDED, status, c->worker);
         kt_free(c);

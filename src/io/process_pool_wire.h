@@ -68,6 +68,6 @@ const kt__process_function *kt__process_function_by_address(kt_process_fn fn);
 bool kt__process_pool_ready(void);
 
 /* A worker's life, in its own process (process_pool_worker.c): runs jobs until the line ends. */
-void kt__worker_live(int line) KT_NORETURN;
+void kt__worker_live(int fd) KT_NORETURN;
 
 #endif

@@ -53,79 +53,109 @@ const kt__process_function *kt__process_function_by_address(kt_process_fn fn)
 
 /* ---- The line ------------------------------------------------------------------------------ */
 
-static void read_all(int line, void *bytes, size_t size)
+/* A request is read in one piece, if it is small. Only one is ever under way, so there is never more than one
+ * in the buffer. */
+typedef struct line {
+    int fd;
+    size_t start, end;
+    char buffer[4096];
+} line;
+
+static size_t receive_some(const line *l, void *bytes, size_t size)
+{
+    ssize_t n;
+    do
+        n = read(l->fd, bytes, size);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        _exit(0); /* the pool has hung up */
+    return (size_t)n;
+}
+
+static void read_all(line *l, void *bytes, size_t size)
 {
     char *at = bytes;
     while (size > 0) {
-        ssize_t n = read(line, at, size);
-        if (n < 0 && errno == EINTR)
+        size_t n = l->end - l->start;
+        if (n == 0 && size >= sizeof(l->buffer)) {
+            n = receive_some(l, at, size);
+        } else if (n == 0) {
+            l->start = 0;
+            l->end = receive_some(l, l->buffer, sizeof(l->buffer));
             continue;
-        if (n <= 0)
-            _exit(0);
+        } else {
+            n = n < size ? n : size;
+            memcpy(at, l->buffer + l->start, n);
+            l->start += n;
+        }
         at += n;
-        size -= (size_t)n;
+        size -= n;
     }
 }
 
-static void skip(int line, size_t size)
+static void skip(line *l, size_t size)
 {
     char bytes[4096];
     while (size > 0) {
         size_t part = size < sizeof(bytes) ? size : sizeof(bytes);
-        read_all(line, bytes, part);
+        read_all(l, bytes, part);
         size -= part;
     }
 }
 
-static void write_all(int line, const void *bytes, size_t size)
+static void write_all(const line *l, struct iovec *pieces, size_t count)
 {
-    const char *at = bytes;
-    while (size > 0) {
-        ssize_t n = send(line, at, size, MSG_NOSIGNAL);
+    while (count > 0) {
+        const struct msghdr m = {.msg_iov = pieces, .msg_iovlen = count};
+        ssize_t n = sendmsg(l->fd, &m, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             _exit(0);
-        at += n;
-        size -= (size_t)n;
+        size_t sent = (size_t)n;
+        for (; count > 0 && sent >= pieces->iov_len; pieces++, count--)
+            sent -= pieces->iov_len;
+        if (count > 0) {
+            pieces->iov_base = (char *)pieces->iov_base + sent;
+            pieces->iov_len -= sent;
+        }
     }
 }
 
 /* ---- A job --------------------------------------------------------------------------------- */
 
 /* Reads the function's name and the input. -ENOMEM: the input was skipped. */
-static int receive(int line, const kt__request *q, char name[KT__POOL_NAME_MAX + 1],
-                   char **ret_input)
+static int receive(line *l, const kt__request *q, char name[KT__POOL_NAME_MAX + 1], void **ret_input)
 {
-    read_all(line, name, q->name_size);
+    read_all(l, name, q->name_size);
     name[q->name_size] = 0;
-    char *input = kt_alloc(q->input_size);
+    void *input = kt_alloc(q->input_size);
     if (!input) {
-        skip(line, q->input_size);
+        skip(l, q->input_size);
         return kt_error_set(-ENOMEM, "no memory for an input of %llu bytes",
                             (unsigned long long)q->input_size);
     }
-    read_all(line, input, q->input_size);
+    read_all(l, input, q->input_size);
     *ret_input = input;
     return 0;
 }
 
-static int call(const char *name, kt_slice input, size_t output_max, kt_buffer *output)
+static int call(const char *name, const void *input, const kt__request *q, kt_buffer *output)
 {
     const kt__process_function *f = kt__process_function_by_name(name);
     if (!f)
         return kt_error_set(KT_ENOTFOUND, "the worker's program has no function '%s'", name);
-    output->size_max = output_max;
-    int rc = output_max > 0 ? f->fn(input, output) : KT_ELIMIT;
+    output->size_max = q->output_max;
+    int rc = f->fn(input, q->input_size, output);
     /* A function may have made the bytes by itself, past the buffer's functions. */
-    if (rc >= 0 && output->size > output_max)
-        rc = kt_error_set(KT_ELIMIT, "'%s' gave %zu bytes, %zu are allowed", name, output->size,
-                          output_max);
+    if (rc >= 0 && output->size > q->output_max)
+        rc = kt_error_set(KT_ELIMIT, "'%s' gave %zu bytes, %llu are allowed", name, output->size,
+                          (unsigned long long)q->output_max);
     fflush(NULL); /* a worker ends without notice, and then nobody would */
     return rc;
 }
 
-static void answer(int line, uint64_t serial, int rc, const kt_buffer *output)
+static void answer(const line *l, uint64_t serial, int rc, const kt_buffer *output)
 {
     const char *detail = rc < 0 ? kt_error_detail() : "";
     kt__answer a = {
@@ -135,32 +165,37 @@ static void answer(int line, uint64_t serial, int rc, const kt_buffer *output)
         .output_size = rc < 0 ? 0 : output->size,
         .detail_size = strnlen(detail, KT__POOL_DETAIL_MAX),
     };
-    write_all(line, &a, sizeof(a));
-    write_all(line, detail, a.detail_size);
-    write_all(line, output->data, a.output_size);
+    struct iovec pieces[] = {
+        {&a, sizeof(a)},
+        {(void *)(uintptr_t)detail, a.detail_size},
+        {output->data, a.output_size},
+    };
+    write_all(l, pieces, 3);
 }
 
-static void serve(int line, const kt__request *q)
+static void serve(line *l, const kt__request *q)
 {
-    char name[KT__POOL_NAME_MAX + 1], *input = NULL;
+    char name[KT__POOL_NAME_MAX + 1];
+    void *input = NULL;
     kt_buffer output = KT_BUFFER_INIT;
     kt_error_set(0, "%s", ""); /* the last job's words are not this one's */
-    int rc = receive(line, q, name, &input);
+    int rc = receive(l, q, name, &input);
     if (rc == 0)
-        rc = call(name, (kt_slice){input, q->input_size}, q->output_max, &output);
+        rc = call(name, input, q, &output);
     kt_free(input);
-    answer(line, q->serial, rc, &output);
+    answer(l, q->serial, rc, &output);
     kt_buffer_release(&output);
 }
 
-void kt__worker_live(int line)
+void kt__worker_live(int fd)
 {
+    line l = {.fd = fd};
     for (;;) {
         kt__request q;
-        read_all(line, &q, sizeof(q));
+        read_all(&l, &q, sizeof(q));
         if (q.magic != KT__REQUEST_MAGIC || q.name_size > KT__POOL_NAME_MAX ||
             q.input_size > KT__POOL_BYTES_MAX || q.output_max > KT__POOL_BYTES_MAX)
             _exit(STATUS_CONFUSED);
-        serve(line, &q);
+        serve(&l, &q);
     }
 }

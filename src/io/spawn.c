@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "io/spawn.h"
 
+#include "io/proc_scan.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The child is made as posix_spawn(3) makes it: CLONE_VM | CLONE_VFORK on a stack of its own, so
@@ -36,6 +39,7 @@
 #define SIGNAL_LAST 64
 #define REPORT_BYTES 64
 #define CHILD_BYTES (32 * 1024)
+#define LINGER_MS_MAX 2000
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC 4U
@@ -255,6 +259,28 @@ int kt__lift(int fd)
     int rc = above < 0 ? -errno : above;
     close(fd);
     return rc;
+}
+
+static bool is_group(pid_t group, void *arg)
+{
+    return group == *(const pid_t *)arg;
+}
+
+/* The kill itself is atomic against fork(2), so nothing can escape it, but a process may still be inside a
+ * system call, whose effect would come after our caller believes it over. Bounded, for such a call
+ * can hang (a dead file server). */
+void kt__group_outlast(pid_t group)
+{
+    int pause_ms = 1;
+    for (int waited_ms = 0; waited_ms < LINGER_MS_MAX; waited_ms += pause_ms) {
+        if (kill(-group, 0) < 0 && errno == ESRCH)
+            return;
+        if (waited_ms >= 3 && kt__proc_scan(is_group, &group) == 0)
+            return;
+        if (waited_ms > 0 && pause_ms < 32)
+            pause_ms *= 2;
+        nanosleep(&(struct timespec){0, pause_ms * 1000000L}, NULL);
+    }
 }
 
 /* ---- PATH ------------------------------------------------------------------------------ */

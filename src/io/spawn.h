@@ -45,4 +45,8 @@ int kt__spawn_find(const char *name, int directory_fd, char *ret_path, size_t pa
 int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd, kt__spawn_step *ret_step)
     KT_CHECKED;
 
+/* Waits until nothing of a killed process group runs, whose leader has been reaped. Blocks, at most
+ * two seconds. */
+void kt__group_outlast(pid_t group);
+
 #endif

@@ -1,345 +1,463 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include <kettle/kettle.h>
-#include <kettle/test.h>
+#include "process_pool_kit.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <pthread.h>
 
-/* Functions in worker processes, and what becomes of both when something dies. */
+/* Jobs: what travels, in which order, within which limits; and workers' lives without accidents. */
 
-KT_PROCESS_FN(upper, input, ret_output)
+/* ---- Results ------------------------------------------------------------------------------- */
+
+TEST_WITH(the_output_comes_back_with_the_result, KT_TEST_REAL_TIME)
 {
-    for (size_t i = 0; i < input.size; i++) {
-        char c = input.data[i];
-        if (c >= 'a' && c <= 'z')
-            c = (char)(c - 'a' + 'A');
-        int rc = kt_buffer_append(ret_output, &c, 1);
-        if (rc < 0)
-            return rc;
-    }
-    return (int)input.size;
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    CHECK_OK(kt_buffer_append_string(&out, "what it held"));
+    CHECK_EQ(kt_process_pool_run(p, echo, "tea", 3, &out), 0);
+    CHECK_SLICE(kt_buffer_slice(&out), "tea");
+    CHECK_EQ(kt_process_pool_run(p, echo, NULL, 0, &out), 0);
+    CHECK_EQ(out.size, 0);
+    CHECK_OK(kt_process_pool_run(p, echo, "unwanted", 8, NULL));
 }
 
-KT_PROCESS_FN(fails, input, ret_output)
+KT_PROCESS_FN(add, input, size, ret_output)
 {
+    const int *numbers = input;
+    int sum = 0;
+    for (size_t i = 0; i < size / sizeof(int); i++)
+        sum += numbers[i];
     (void)ret_output;
-    return kt_error_set(-EDOM, "no tea in '%.*s'", (int)input.size, input.data);
+    return sum;
 }
 
-KT_PROCESS_FN(crashes, input, ret_output)
+TEST_WITH(a_result_above_zero_is_handed_through, KT_TEST_REAL_TIME)
 {
-    (void)input, (void)ret_output;
-    signal(SIGSEGV, SIG_DFL); /* also where a sanitizer has its own handler */
-    return raise(SIGSEGV);
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    const int numbers[] = {20, 20, 2};
+    CHECK_EQ(kt_process_pool_run(p, add, numbers, sizeof(numbers), NULL), 42);
 }
 
-KT_PROCESS_FN(exits, input, ret_output)
+KT_PROCESS_FN(fail, input, size, ret_output)
 {
-    (void)input, (void)ret_output;
-    _exit(7);
+    int rc = kt_buffer_append_string(ret_output, "dropped");
+    if (rc < 0)
+        return rc;
+    return size > 0 ? kt_error_set(KT_EVALIDATION, "no such %.*s", (int)size, (const char *)input)
+                    : -ENOENT;
 }
 
-KT_PROCESS_FN(own_pid, input, ret_output)
+TEST_WITH(a_failure_travels_with_its_words, KT_TEST_REAL_TIME)
 {
-    (void)input, (void)ret_output;
-    return (int)getpid();
-}
-
-/* Writes its pid to the descriptor's path in the input, then hangs. */
-KT_PROCESS_FN(hangs, input, ret_output)
-{
-    (void)ret_output;
-    char path[128];
-    snprintf(path, sizeof(path), "%.*s", (int)input.size, input.data);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    pid_t pid = getpid();
-    if (fd < 0 || write(fd, &pid, sizeof(pid)) != sizeof(pid))
-        return -errno;
-    close(fd);
-    for (;;)
-        pause();
-}
-
-/* Which descriptors there are: 0, 1, 2 and the line, whatever the program has open. */
-KT_PROCESS_FN(open_descriptors, input, ret_output)
-{
-    (void)input, (void)ret_output;
-    int count = 0;
-    for (int fd = 0; fd < 1024; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
-
-static int prepared;
-
-KT_PROCESS_FN(prepares, input, ret_output)
-{
-    (void)ret_output;
-    prepared = (int)input.size;
-    return 0;
-}
-
-KT_PROCESS_FN(was_prepared, input, ret_output)
-{
-    (void)input, (void)ret_output;
-    return prepared;
-}
-
-static kt_process_pool *open_pool(kt_process_pool_options o)
-{
-    kt_process_pool *p = NULL;
-    CHECK_OK(kt_process_pool_open(&o, &p));
-    return p;
-}
-
-static int call(kt_process_pool *p, kt_process_fn fn, const char *input)
-{
-    return kt_process_pool_run(p, fn, kt_slice_from(input), NULL);
-}
-
-TEST_WITH(an_output_travels_back_with_the_result, KT_TEST_REAL_TIME)
-{
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){0});
+    kt_auto(kt_process_pool) *p = open_pool(1);
     kt_auto(kt_buffer) out = KT_BUFFER_INIT;
     CHECK_OK(kt_buffer_append_string(&out, "before"));
-    CHECK_EQ(kt_process_pool_run(p, upper, kt_slice_from("kettle"), &out), 6);
-    CHECK_SLICE(kt_buffer_slice(&out), "KETTLE");
-}
-
-TEST_WITH(a_failure_brings_its_words_and_leaves_the_output, KT_TEST_REAL_TIME)
-{
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 1});
-    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
-    CHECK_OK(kt_buffer_append_string(&out, "before"));
-    int first = call(p, own_pid, "");
-    CHECK_EQ(kt_process_pool_run(p, fails, kt_slice_from("pot"), &out), -EDOM);
-    CHECK_STR(kt_error_detail(), "no tea in 'pot'");
+    CHECK_ERR(kt_process_pool_run(p, fail, "kettle", 6, &out), KT_EVALIDATION);
+    CHECK_STR(kt_error_detail(), "no such kettle");
     CHECK_SLICE(kt_buffer_slice(&out), "before");
-    CHECK_EQ(call(p, own_pid, ""), first); /* a failure harms no worker */
+    CHECK_ERR(kt_process_pool_run(p, fail, NULL, 0, &out), -ENOENT);
+    CHECK_STR(kt_error_detail(), ""); /* not the words of the last job */
 }
 
-TEST_WITH(a_megabyte_goes_both_ways, KT_TEST_REAL_TIME)
+TEST_WITH(words_beyond_the_limit_are_cut, KT_TEST_REAL_TIME)
 {
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 1});
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    char long_name[400];
+    memset(long_name, 'x', sizeof(long_name));
+    CHECK_ERR(kt_process_pool_run(p, fail, long_name, sizeof(long_name), NULL), KT_EVALIDATION);
+    CHECK_EQ(strlen(kt_error_detail()), 255);
+}
+
+TEST_WITH(megabytes_travel_both_ways, KT_TEST_REAL_TIME)
+{
+    const size_t size = 5000001;
+    kt_auto(kt_process_pool) *p = open_pool(1);
     kt_auto(kt_buffer) in = KT_BUFFER_INIT, out = KT_BUFFER_INIT;
-    CHECK_OK(kt_buffer_reserve(&in, 1000000));
-    for (int i = 0; i < 1000000; i++)
-        in.data[i] = (char)('a' + i % 23);
-    in.size = 1000000;
-    CHECK_EQ(kt_process_pool_run(p, upper, kt_buffer_slice(&in), &out), 1000000);
-    CHECK_EQ(out.size, 1000000);
-    for (int i = 0; i < 1000000; i++)
-        if (out.data[i] != 'A' + i % 23)
-            CHECK_EQ(out.data[i], 'A' + i % 23);
+    CHECK_OK(kt_buffer_reserve(&in, size));
+    for (in.size = 0; in.size < size; in.size++)
+        in.data[in.size] = (char)(in.size * 7 + in.size / 1000);
+    CHECK_OK(kt_process_pool_run(p, echo, in.data, in.size, &out));
+    CHECK_EQ(out.size, size);
+    CHECK(memcmp(in.data, out.data, size) == 0);
+    for (size_t around = 4000; around < 4200; around += 3) { /* about the size of one read */
+        CHECK_OK(kt_process_pool_run(p, echo, in.data, around, &out));
+        CHECK_EQ(out.size, around);
+        CHECK(memcmp(in.data, out.data, around) == 0);
+    }
 }
 
-TEST_WITH(a_worker_that_dies_is_reported_and_replaced, KT_TEST_REAL_TIME)
+static int brew(void *arg)
 {
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 1});
-    int first = call(p, own_pid, "");
-    CHECK(first > 0 && first != getpid());
-    CHECK_EQ(call(p, crashes, ""), KT_EWORKER);
-    CHECK(strstr(kt_error_detail(), "was killed by SIGSEGV while it ran 'crashes'"));
-    CHECK_EQ(kill(first, 0), -1);
-    CHECK_EQ(errno, ESRCH); /* reaped */
-    CHECK_EQ(call(p, exits, ""), KT_EWORKER);
-    CHECK(strstr(kt_error_detail(), "exited with status 7 while it ran 'exits'"));
-    int second = call(p, own_pid, "");
-    CHECK(second > 0 && second != first);
+    (void)arg;
+    int rc = kt_sleep(KT_MS(1));
+    return rc < 0 ? rc : 7;
 }
 
-static int runs_upper(void *arg)
+KT_PROCESS_FN(run_a_loop, input, size, ret_output)
 {
+    (void)input;
+    (void)size;
+    (void)ret_output;
+    return kt_run(brew, NULL, 0);
+}
+
+TEST_WITH(a_function_may_run_a_loop_of_its_own, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    CHECK_EQ(kt_process_pool_run(p, run_a_loop, NULL, 0, NULL), 7);
+    CHECK_EQ(kt_process_pool_run(p, run_a_loop, NULL, 0, NULL), 7);
+}
+
+/* ---- Order and number ---------------------------------------------------------------------- */
+
+KT_FN(note_turn, a, struct { kt_process_pool *pool; int number; })
+{
+    int rc = kt_process_pool_run(a->pool, add, &a->number, sizeof(a->number), NULL);
+    if (rc >= 0)
+        kt_test_say("%d", rc);
+    return rc < 0 ? rc : 0;
+}
+
+TEST_WITH(callers_are_served_in_the_order_of_their_calls, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    kt_auto(kt_group) all = KT_GROUP_INIT;
+    for (int i = 1; i <= 6; i++)
+        CHECK_OK(kt_group_spawn(&all, KT_WITH(note_turn, .pool = p, .number = i)));
+    CHECK_OK(kt_group_join(&all, 0));
+    CHECK_TRACE("1\n2\n3\n4\n5\n6");
+}
+
+KT_FN(run_one, a, struct { kt_process_pool *pool; int *right; int number; })
+{
+    int rc = kt_process_pool_run(a->pool, add, &a->number, sizeof(a->number), NULL);
+    if (rc == a->number)
+        ++*a->right;
+    return rc < 0 ? rc : 0;
+}
+
+TEST_WITH(ten_thousand_jobs_at_once, KT_TEST_REAL_TIME)
+{
+    enum { JOBS = 10000 };
+    int right = 0;
+    kt_auto(kt_process_pool) *p = open_pool(3);
+    kt_auto(kt_group) all = KT_GROUP_INIT;
+    for (int i = 0; i < JOBS; i++)
+        CHECK_OK(kt_group_spawn(&all, KT_WITH(run_one, .pool = p, .right = &right, .number = i)));
+    CHECK_OK(kt_group_join(&all, 0));
+    CHECK_EQ(right, JOBS);
+}
+
+KT_PROCESS_FN(nap, input, size, ret_output)
+{
+    usleep(*(const unsigned *)input);
+    (void)size;
+    return tell_family(NULL, 0, ret_output);
+}
+
+KT_FN(nap_and_tell, a, struct { kt_process_pool *pool; pid_t *ret_pid; })
+{
+    const unsigned us = 200000;
     kt_auto(kt_buffer) out = KT_BUFFER_INIT;
-    return kt_process_pool_run(arg, upper, kt_slice_from("tea"), &out);
+    int rc = kt_process_pool_run(a->pool, nap, &us, sizeof(us), &out);
+    if (rc == 0)
+        *a->ret_pid = ((const family *)(const void *)out.data)->worker;
+    return rc;
 }
 
-TEST_WITH(a_death_harms_no_other_caller, KT_TEST_REAL_TIME)
+TEST_WITH(workers_work_at_the_same_time, KT_TEST_REAL_TIME)
 {
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 2});
-    kt_task *others[50];
-    for (int i = 0; i < 50; i++)
-        CHECK_OK(kt_spawn(runs_upper, p, 0, &others[i]));
-    for (int i = 0; i < 3; i++)
-        CHECK_EQ(call(p, crashes, ""), KT_EWORKER);
-    for (int i = 0; i < 50; i++)
-        CHECK_EQ(kt_task_join(others[i]), 3);
+    enum { WORKERS = 8 };
+    pid_t pids[WORKERS];
+    kt_auto(kt_process_pool) *p = open_pool(WORKERS);
+    kt_auto(kt_group) all = KT_GROUP_INIT;
+    for (int i = 0; i < WORKERS; i++)
+        CHECK_OK(kt_group_spawn(&all, KT_WITH(nap_and_tell, .pool = p, .ret_pid = &pids[i])));
+    CHECK_OK(kt_group_join(&all, 0));
+    for (int i = 0; i < WORKERS; i++)
+        for (int k = 0; k < i; k++)
+            CHECK_NE(pids[i], pids[k]);
 }
 
-TEST_WITH(thousands_of_jobs_share_two_workers, KT_TEST_REAL_TIME)
+TEST_WITH(a_worker_is_used_again, KT_TEST_REAL_TIME)
 {
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 2});
-    static kt_task *tasks[2000];
-    for (int i = 0; i < 2000; i++)
-        CHECK_OK(kt_spawn(runs_upper, p, 0, &tasks[i]));
-    for (int i = 0; i < 2000; i++)
-        CHECK_EQ(kt_task_join(tasks[i]), 3);
+    kt_auto(kt_process_pool) *p = open_pool(4);
+    const family f = family_of(p);
+    CHECK_NE(f.worker, getpid());
+    CHECK_NE(f.server, getpid());
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(family_of(p).worker, f.worker);
 }
 
-/* A pipe's read end, and the path by which a worker of this machine opens the other. */
-static kt_stream *pid_line(char path[64], int *ret_writer)
+TEST_WITH(pools_stand_side_by_side, KT_TEST_REAL_TIME)
 {
-    int ends[2];
-    kt_stream *s = NULL;
-    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
-    CHECK_OK(kt_stream_from_fd(ends[0], &s));
-    snprintf(path, 64, "/proc/%d/fd/%d", (int)getpid(), ends[1]);
-    *ret_writer = ends[1];
-    return s;
+    kt_auto(kt_process_pool) *a = open_pool(1);
+    kt_auto(kt_process_pool) *b = open_pool(1);
+    CHECK_NE(family_of(a).server, family_of(b).server);
 }
 
-TEST_WITH(a_timeout_kills_the_worker_under_its_job, KT_TEST_REAL_TIME)
+/* ---- Limits -------------------------------------------------------------------------------- */
+
+TEST_WITH(input_beyond_the_limit_is_refused, KT_TEST_REAL_TIME)
 {
-    char path[64];
-    int writer;
-    pid_t pid = 0;
-    kt_auto(kt_stream) *line = pid_line(path, &writer);
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 1});
-    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, KT_MS(500));
-    CHECK_EQ(kt_timeout_end(&limit, call(p, hangs, path)), KT_ETIMEDOUT);
-    CHECK_OK(kt_stream_read_exactly(line, &pid, sizeof(pid)));
-    CHECK_EQ(kill(pid, 0), -1); /* dead, and reaped, before the call returned */
-    CHECK_EQ(errno, ESRCH);
-    CHECK_EQ(call(p, upper, "on"), 2);
-    close(writer);
+    kt_auto(kt_process_pool) *p = NULL;
+    CHECK_OK(kt_process_pool_open(&(kt_process_pool_options){.input_bytes_max = 5}, &p));
+    CHECK_OK(kt_process_pool_run(p, echo, "12345", 5, NULL));
+    CHECK_ERR(kt_process_pool_run(p, echo, "123456", 6, NULL), KT_ELIMIT);
+    CHECK_STR(kt_error_detail(), "6 bytes of input for 'echo', 5 are allowed");
 }
 
-static int runs_hangs(void *arg)
+/* Past the functions of buffers, which would have refused. */
+KT_PROCESS_FN(swell, input, size, ret_output)
 {
-    void *const *both = arg;
-    return call(both[0], hangs, both[1]);
+    (void)input;
+    (void)size;
+    ret_output->size_max = 0;
+    return kt_buffer_append_string(ret_output, "0123456789");
 }
 
-TEST_WITH(closing_tells_the_callers_under_way_and_in_line, KT_TEST_REAL_TIME)
+TEST_WITH(output_beyond_the_limit_is_an_error_and_the_worker_goes_on, KT_TEST_REAL_TIME)
 {
-    char path[64];
-    int writer;
-    pid_t pid = 0;
-    kt_auto(kt_stream) *line = pid_line(path, &writer);
-    kt_process_pool *p = open_pool((kt_process_pool_options){.workers = 1});
-    void *both[] = {p, path};
-    kt_task *running = NULL, *waiting = NULL;
-    CHECK_OK(kt_spawn(runs_hangs, both, 0, &running));
-    CHECK_OK(kt_stream_read_exactly(line, &pid, sizeof(pid)));
-    CHECK_OK(kt_spawn(runs_upper, p, 0, &waiting));
+    kt_auto(kt_process_pool) *p = NULL;
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT_MAX(3);
+    CHECK_OK(kt_process_pool_open(&(kt_process_pool_options){.workers = 1, .output_bytes_max = 8}, &p));
+    pid_t worker = family_of(p).worker;
+    CHECK_OK(kt_process_pool_run(p, echo, "12345678", 8, NULL));
+    CHECK_ERR(kt_process_pool_run(p, echo, "123456789", 9, NULL), KT_ELIMIT);
+    CHECK_ERR(kt_process_pool_run(p, echo, "1234", 4, &out), KT_ELIMIT); /* this caller's own */
+    CHECK_ERR(kt_process_pool_run(p, swell, NULL, 0, &out), KT_ELIMIT);
+    CHECK_STR(kt_error_detail(), "'swell' gave 10 bytes, 3 are allowed");
+    CHECK_OK(kt_process_pool_run(p, echo, "123", 3, &out));
+    CHECK_SLICE(kt_buffer_slice(&out), "123");
+    CHECK_EQ(out.size_max, 3);
+    CHECK_EQ(family_of(p).worker, worker);
+}
+
+TEST_WITH(a_full_line_turns_callers_away, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_process_pool) *p = NULL;
+    teller t = teller_open();
+    CHECK_OK(kt_process_pool_open(&(kt_process_pool_options){.workers = 1, .waiting_max = 1}, &p));
+    kt_auto(kt_group) tasks = KT_GROUP_INIT;
+    CHECK_OK(kt_group_spawn(&tasks, KT_WITH(run_told, .pool = p, .fn = run_for_ever, .teller = &t)));
+    (void)await_teller(&t);
+    CHECK_OK(kt_group_spawn(&tasks, KT_WITH(note_turn, .pool = p, .number = 1)));
     CHECK_OK(kt_sleep(0));
+    CHECK_ERR(kt_process_pool_run(p, echo, NULL, 0, NULL), KT_EFULL);
+    CHECK_ERR(kt_group_join(&tasks, KT_EFULL), KT_EFULL);
+    teller_close(&t);
+}
+
+TEST_WITH(options_beyond_reason_are_refused, KT_TEST_REAL_TIME)
+{
+    const size_t too_much = ((size_t)1 << 30) + 1;
+    const kt_process_pool_options wrong[] = {
+        {.workers = 1025},
+        {.input_bytes_max = too_much},
+        {.output_bytes_max = too_much},
+        {.prepare = echo, .input_bytes_max = 3, .prepare_input = "1234", .prepare_size = 4},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        kt_process_pool *p = NULL;
+        CHECK_ERR(kt_process_pool_open(&wrong[i], &p), -EINVAL);
+        CHECK(!p);
+    }
+}
+
+/* ---- Lives of workers ---------------------------------------------------------------------- */
+
+TEST_WITH(a_worker_is_replaced_after_its_share_of_jobs, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_process_pool) *p = NULL;
+    CHECK_OK(kt_process_pool_open(&(kt_process_pool_options){.workers = 1, .jobs_per_worker = 2}, &p));
+    pid_t first = family_of(p).worker;
+    CHECK_EQ(family_of(p).worker, first);
+    CHECK(!runs(first));
+    pid_t second = family_of(p).worker;
+    CHECK_NE(second, first);
+    CHECK(runs(second));
+}
+
+TEST_WITH(a_worker_without_work_is_ended, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_process_pool) *p = NULL;
+    CHECK_OK(kt_process_pool_open(&(kt_process_pool_options){.workers = 1, .idle_max = KT_MS(20)}, &p));
+    pid_t worker = family_of(p).worker;
+    for (int i = 0; i < 2000 && runs(worker); i++)
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    CHECK(!runs(worker));
+    CHECK_NE(family_of(p).worker, worker);
+}
+
+static char prepared[16];
+
+KT_PROCESS_FN(keep, input, size, ret_output)
+{
+    (void)ret_output;
+    memcpy(prepared, input, size);
+    return kt_buffer_append_string(ret_output, "nobody reads this");
+}
+
+KT_PROCESS_FN(show, input, size, ret_output)
+{
+    (void)input;
+    (void)size;
+    return kt_buffer_append_string(ret_output, prepared);
+}
+
+TEST_WITH(each_worker_is_prepared_once, KT_TEST_REAL_TIME)
+{
+    const kt_process_pool_options o = {.workers = 1, .jobs_per_worker = 1, .prepare = keep,
+                                       .prepare_input = "ready", .prepare_size = 5};
+    kt_auto(kt_process_pool) *p = NULL;
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    CHECK_OK(kt_process_pool_open(&o, &p));
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(kt_process_pool_run(p, show, NULL, 0, &out));
+        CHECK_SLICE(kt_buffer_slice(&out), "ready");
+    }
+}
+
+/* Fails while the descriptor of a teller is empty. */
+KT_PROCESS_FN(prepare_later, input, size, ret_output)
+{
+    char byte;
+    int fd = open(input, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ssize_t n = read(fd, &byte, 1);
+    close(fd);
+    (void)size;
+    (void)ret_output;
+    return n == 1 ? 0 : kt_error_set(-EAGAIN, "not yet");
+}
+
+TEST_WITH(a_worker_that_cannot_be_prepared_is_not_used, KT_TEST_REAL_TIME)
+{
+    teller t = teller_open();
+    char path[64] = "";
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), t.ends[0]);
+    const kt_process_pool_options o = {.workers = 1, .prepare = prepare_later,
+                                       .prepare_input = path, .prepare_size = sizeof(path)};
+    kt_auto(kt_process_pool) *p = NULL;
+    CHECK_OK(kt_process_pool_open(&o, &p));
+    for (int i = 0; i < 2; i++) {
+        CHECK_ERR(kt_process_pool_run(p, add, NULL, 0, NULL), -EAGAIN);
+        CHECK_STR(kt_error_detail(), "not yet");
+    }
+    CHECK_EQ(write(t.ends[1], "1", 1), 1);
+    CHECK_OK(kt_process_pool_run(p, add, NULL, 0, NULL));
+    teller_close(&t);
+}
+
+/* ---- What a worker finds ------------------------------------------------------------------- */
+
+/* The open descriptors, what is ignored, blocked, and who leads. */
+KT_PROCESS_FN(look_around, input, size, ret_output)
+{
+    (void)input;
+    (void)size;
+    char target[64];
+    int rc = 0;
+    for (int fd = 0; fd < 1000 && rc == 0; fd++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(path, target, sizeof(target) - 1);
+        if (n < 0)
+            continue;
+        target[n] = 0;
+        bool is_line = strncmp(target, "socket:", 7) == 0;
+        rc = fd == 0 ? kt_buffer_printf(ret_output, "%s", target)
+                     : kt_buffer_printf(ret_output, " %s", fd < 3 ? "out" : is_line ? "line" : target);
+    }
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    for (int s = 1; s < 32 && rc == 0; s++) {
+        struct sigaction a;
+        if (s != SIGKILL && s != SIGSTOP && sigaction(s, NULL, &a) == 0 && a.sa_handler == SIG_IGN)
+            rc = kt_buffer_printf(ret_output, " ignored %d", s);
+        if (rc == 0 && sigismember(&mask, s))
+            rc = kt_buffer_printf(ret_output, " blocked %d", s);
+    }
+    return rc < 0 ? rc : kt_buffer_printf(ret_output, "%s", getpgrp() == getpid() ? "" : " led");
+}
+
+TEST_WITH(a_worker_finds_a_tidy_place, KT_TEST_REAL_TIME)
+{
+    sigset_t some;
+    sigemptyset(&some);
+    sigaddset(&some, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &some, NULL);
+    signal(SIGHUP, SIG_IGN);
+    int stray = dup(1); /* without close-on-exec */
+    kt_auto(kt_process_pool) *p = open_pool(2);
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    (void)family_of(p);
+    CHECK_OK(kt_process_pool_run(p, look_around, NULL, 0, &out));
+    CHECK_SLICE(kt_buffer_slice(&out), "/dev/null out out line");
+    close(stray);
+}
+
+KT_PROCESS_FN(say_hello, input, size, ret_output)
+{
+    (void)input;
+    (void)size;
+    (void)ret_output;
+    return printf("hello from a worker");
+}
+
+TEST_WITH(what_a_function_prints_is_out_when_it_ends, KT_TEST_REAL_TIME)
+{
+    int ends[2], out = dup(1);
+    char text[64] = "";
+    CHECK_OK(pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+    CHECK_OK(dup2(ends[1], 1));
+    kt_process_pool *p = open_pool(1);
+    CHECK_OK(dup2(out, 1));
+    close(out);
+    CHECK_GT(kt_process_pool_run(p, say_hello, NULL, 0, NULL), 0);
+    CHECK_EQ(read(ends[0], text, sizeof(text) - 1), 19);
+    CHECK_STR(text, "hello from a worker");
     kt_process_pool_close(p);
-    CHECK_EQ(kt_task_join(running), KT_ESHUTDOWN);
-    CHECK_EQ(kt_task_join(waiting), KT_ESHUTDOWN);
-    CHECK_EQ(kill(pid, 0), -1);
-    CHECK_EQ(errno, ESRCH);
-    close(writer);
+    close(ends[0]);
+    close(ends[1]);
 }
 
-TEST_WITH(a_cancelled_caller_in_line_takes_its_job_back, KT_TEST_REAL_TIME)
-{
-    char path[64];
-    int writer;
-    pid_t pid = 0;
-    kt_auto(kt_stream) *line = pid_line(path, &writer);
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 1});
-    void *both[] = {p, path};
-    kt_task *running = NULL, *waiting = NULL;
-    CHECK_OK(kt_spawn(runs_hangs, both, 0, &running));
-    CHECK_OK(kt_stream_read_exactly(line, &pid, sizeof(pid)));
-    CHECK_OK(kt_spawn(runs_upper, p, 0, &waiting));
-    CHECK_OK(kt_sleep(0));
-    kt_task_cancel(waiting);
-    CHECK_EQ(kt_task_join(waiting), KT_ECANCELED);
-    CHECK_EQ(kill(pid, 0), 0); /* the other runs on */
-    kt_task_cancel(running);
-    CHECK_EQ(kt_task_join(running), KT_ECANCELED);
-    CHECK_EQ(kill(pid, 0), -1);
-    close(writer);
-}
+/* ---- Opening ------------------------------------------------------------------------------- */
 
-TEST_WITH(limits_are_kept_and_named, KT_TEST_REAL_TIME)
-{
-    const kt_process_pool_options o = {.workers = 1, .input_bytes_max = 8, .output_bytes_max = 4};
-    kt_auto(kt_process_pool) *p = open_pool(o);
-    CHECK_EQ(call(p, upper, "123456789"), KT_ELIMIT);
-    CHECK(strstr(kt_error_detail(), "9 bytes of input for 'upper', 8 are allowed"));
-    CHECK_EQ(call(p, upper, "12345"), KT_ELIMIT);
-    CHECK_EQ(call(p, upper, "1234"), 4);
-    kt_process_pool *none = NULL;
-    CHECK_EQ(kt_process_pool_open(&(kt_process_pool_options){.workers = 1025}, &none), -EINVAL);
-    CHECK(!none);
-}
-
-TEST_WITH(a_worker_is_replaced_after_its_number_of_jobs, KT_TEST_REAL_TIME)
-{
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 1, .jobs_per_worker = 2});
-    int first = call(p, own_pid, "");
-    CHECK_EQ(call(p, own_pid, ""), first);
-    CHECK_NE(call(p, own_pid, ""), first);
-}
-
-TEST_WITH(every_worker_is_prepared_once, KT_TEST_REAL_TIME)
-{
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){
-        .workers = 1, .prepare = prepares, .prepare_input = {"12345", 5}});
-    CHECK_EQ(call(p, was_prepared, ""), 5);
-    CHECK_EQ(call(p, crashes, ""), KT_EWORKER);
-    CHECK_EQ(call(p, was_prepared, ""), 5);
-    CHECK_EQ(prepared, 0); /* not here */
-}
-
-TEST_WITH(a_worker_has_four_descriptors, KT_TEST_REAL_TIME)
-{
-    int mine = open("/dev/null", O_RDONLY); /* inherited by whatever is merely forked and executed */
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 2});
-    CHECK_EQ(call(p, open_descriptors, ""), 4);
-    close(mine);
-}
-
-TEST_WITH(a_killed_server_takes_its_workers_along, KT_TEST_REAL_TIME)
-{
-    char path[64];
-    int writer;
-    pid_t pid = 0;
-    kt_auto(kt_stream) *line = pid_line(path, &writer);
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){.workers = 1});
-    void *both[] = {p, path};
-    kt_task *running = NULL;
-    CHECK_OK(kt_spawn(runs_hangs, both, 0, &running));
-    CHECK_OK(kt_stream_read_exactly(line, &pid, sizeof(pid)));
-    char stat[64];
-    int server = 0;
-    snprintf(stat, sizeof(stat), "/proc/%d/stat", (int)pid);
-    FILE *f = fopen(stat, "re");
-    CHECK(f);
-    int fields = fscanf(f, "%*d %*s %*c %d", &server);
-    fclose(f);
-    CHECK_EQ(fields, 1);
-    CHECK_EQ(kill(server, SIGKILL), 0);
-    CHECK_EQ(kt_task_join(running), KT_EWORKER);
-    CHECK_EQ(call(p, upper, ""), KT_EWORKER);
-    close(writer);
-}
-
-TEST(under_sim_there_are_no_processes)
+TEST(there_are_no_processes_in_simulation)
 {
     kt_process_pool *p = NULL;
     if (strcmp(kt_loop_driver(kt_loop_current()), "sim") != 0)
-        kt_test_skip("sim only");
-    CHECK_EQ(kt_process_pool_open(NULL, &p), KT_ENOTSIM);
+        kt_test_skip("the driver is real");
+    CHECK_ERR(kt_process_pool_open(NULL, &p), KT_ENOTSIM);
     CHECK(!p);
+    kt_process_pool_close(NULL);
 }
 
-static int not_a_process_fn(kt_slice input, kt_buffer *ret_output)
+TEST_WITH(a_pool_needs_a_loop, KT_TEST_NO_LOOP)
 {
-    (void)input, (void)ret_output;
-    return 0;
+    kt_process_pool *p = NULL;
+    CHECK_ERR(kt_process_pool_open(NULL, &p), KT_ENOTRUNNING);
 }
 
-TEST_DIES(a_function_that_is_not_registered_is_misuse, KT_TEST_REAL_TIME, "not a KT_PROCESS_FN")
+static int unregistered(const void *input, size_t size, kt_buffer *ret_output)
 {
-    kt_auto(kt_process_pool) *p = open_pool((kt_process_pool_options){0});
-    CHECK_OK(call(p, not_a_process_fn, ""));
+    return echo(input, size, ret_output);
+}
+
+TEST_DIES(a_function_must_be_registered, KT_TEST_REAL_TIME, "is not a KT_PROCESS_FN")
+{
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    CHECK_OK(kt_process_pool_run(p, unregistered, NULL, 0, NULL));
+}
+
+TEST_DIES(so_must_prepare, KT_TEST_REAL_TIME, "prepare is not a KT_PROCESS_FN")
+{
+    kt_process_pool *p = NULL;
+    CHECK_OK(kt_process_pool_open(&(kt_process_pool_options){.prepare = unregistered}, &p));
+}
+
+TEST_DIES(a_name_belongs_to_one_function, KT_TEST_NO_LOOP, "there are two functions 'echo'")
+{
+    static kt__process_function second = {"echo", unregistered, NULL};
+    kt__process_function_register(&second);
+    CHECK(false);
 }

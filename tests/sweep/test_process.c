@@ -126,9 +126,9 @@ SWEEP(kt_process_stderr, PLAIN | REAL_TIME)
 
 /* ---- Pools of processes ------------------------------------------------------------------------ */
 
-KT_PROCESS_FN(pours, input, ret_output)
+KT_PROCESS_FN(pours, input, size, ret_output)
 {
-    return kt_buffer_append(ret_output, input.data, input.size);
+    return kt_buffer_append(ret_output, input, size);
 }
 
 static kt_process_pool *open_pool(void)
@@ -142,7 +142,7 @@ static kt_process_pool *open_pool(void)
 static void pool_works(kt_process_pool *p)
 {
     kt_auto(kt_buffer) out = KT_BUFFER_INIT;
-    sure(kt_process_pool_run(p, pours, kt_slice_from("tea"), &out));
+    sure(kt_process_pool_run(p, pours, "tea", 3, &out));
     CHECK_SLICE(kt_buffer_slice(&out), "tea");
 }
 
@@ -171,7 +171,7 @@ static int runs_in_pool(void *arg)
 {
     kt_auto(kt_buffer) out = KT_BUFFER_INIT;
     sure(kt_buffer_append_string(&out, "before"));
-    int rc = SWEPT(kt_process_pool_run, (arg, pours, kt_slice_from("tea"), &out));
+    int rc = SWEPT(kt_process_pool_run, (arg, pours, "tea", 3, &out));
     CHECK_SLICE(kt_buffer_slice(&out), rc < 0 ? "before" : "tea");
     return rc;
 }
