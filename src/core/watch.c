@@ -50,7 +50,7 @@ typedef struct kt__watch {
     sem_t answered;
     char name[96];
     void *frames[FRAMES_MAX];
-    int count;
+    atomic_int count; /* of frames; stored after them, so that who has loaded it may read them */
 } watch;
 
 static kt_time clock_of(clockid_t id)
@@ -139,7 +139,7 @@ static void on_asked(int number, siginfo_t *info, void *context)
         bool runs = asked == atomic_load(&w->step);
         if (runs)
             name_step(w->task, l->calling, w->name, sizeof w->name);
-        w->count = runs ? backtrace(w->frames, FRAMES_MAX) : 0;
+        atomic_store(&w->count, runs ? backtrace(w->frames, FRAMES_MAX) : 0);
         sem_post(&w->answered);
     }
     go_on_with_call(context);
@@ -160,7 +160,7 @@ static bool ask(watch *w, uint64_t step)
     while (sem_clockwait(&w->answered, CLOCK_MONOTONIC, &until) < 0)
         if (errno != EINTR)
             return atomic_exchange(&w->asked, 0) == 0 && sem_trywait(&w->answered) == 0;
-    return w->count > 0;
+    return atomic_load(&w->count) > 0;
 }
 
 static void write_frames(const watch *w)
