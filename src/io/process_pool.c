@@ -42,7 +42,6 @@ struct kt_process_pool {
     const kt__process_function *prepare;
     kt_slice prepare_input;
 
-
     bool closing;
     kt_event closed; /* set with it */
     unsigned deaths; /* in a row */
