@@ -264,9 +264,11 @@ static void shield_cancel(kt_task *waiter)
     kt__wake(waiter, waiter->code);
 }
 
+/* Out of the line it waits for its turn only, as a shield does: the task may be gone. */
 static void awaits_task(const kt_task *t, kt__each each, void *arg)
 {
-    each(t->wait_object, arg);
+    if (t->place.line)
+        each(t->wait_object, arg);
 }
 
 static const kt__wait wait_shield = {
