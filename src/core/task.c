@@ -363,7 +363,7 @@ static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
         return kt__yield(self);
     if (self->code) {
         kt__forward_active(self);
-        kt_task_cancel(t);
+        kt_task_cancel_with(t, self->cancel_words);
     }
     self->timer.sequence = kt__turn(self->loop);
     int rc = kt__line_up(self, &t->awaiters, wait, t);

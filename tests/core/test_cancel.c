@@ -437,6 +437,22 @@ TEST(words_go_with_the_request_to_what_the_task_waits_for)
     CHECK_ERR(kt_task_join(inner), KT_ECANCELED);
 }
 
+static int is_cancelled_and_awaits(void *arg)
+{
+    kt_task_cancel_with(kt_task_current(), "enough");
+    return kt_task_await(arg);
+}
+
+TEST(words_go_with_a_request_that_no_call_has_returned_too)
+{
+    char inside[32] = "";
+    kt_task *inner = spawn(tells_why, inside, 0);
+    yield_times(1);
+    CHECK_ERR(kt_task_join(spawn(is_cancelled_and_awaits, inner, 0)), KT_ECANCELED);
+    CHECK_STR(inside, "enough");
+    CHECK_ERR(kt_task_join(inner), KT_ECANCELED);
+}
+
 TEST(a_task_that_never_started_passes_the_words_on_too)
 {
     kt_task *t = spawn_sleeper(1);
