@@ -51,6 +51,23 @@ TEST(callbacks_can_hand_their_errors_over)
     CHECK_STR(told, "the callback failed: EIO: cold");
 }
 
+static void note_and_fail(const kt_unhandled *u, void *arg)
+{
+    int rc = kt_error_set(-EPIPE, "and the log is closed");
+    snprintf(arg, 128, "%s: %s", u->detail, kt_error_name(rc));
+}
+
+TEST(a_handler_that_fails_itself_can_still_read_the_words)
+{
+    char told[128] = "";
+    kt_error_handler_set(note_and_fail, told);
+    kt_task_detach(spawn(fails, "the pump", 0));
+    yield_times(1);
+    CHECK_STR(told, "the pump: EPIPE");
+    kt_error_unhandled(kt_error_set(-EIO, "cold"), "the tea");
+    CHECK_STR(told, "cold: EPIPE");
+}
+
 static void append_unhandled(const kt_unhandled *u, void *arg)
 {
     char *told = arg;
