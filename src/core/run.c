@@ -222,7 +222,6 @@ void kt_runner_close(kt_runner *r)
     kt_loop *l = &r->loop;
     enter(l, "kt_runner_close");
     kt__loop_finish(l);
-    kt__tasks_free_unclaimed(l);
     kt__debug_end(l);
     kt__context_unref(r->context);
     leave(l);
