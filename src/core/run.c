@@ -144,11 +144,14 @@ static int main_new(kt_runner *r, KT__JOB)
     kt_loop *l = &r->loop;
     const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
     int rc = kt__task_new(l, NULL, &named, fn, arg, size, &l->main);
-    if (rc == 0 && r->context) {
+    if (rc < 0)
+        return rc;
+    l->main->owner = r; /* nobody else may join it */
+    if (r->context) {
         kt__context_unref(l->main->context_values);
         l->main->context_values = kt__context_ref(r->context);
     }
-    return rc;
+    return 0;
 }
 
 /* What the main task says of its end becomes what the thread says. */

@@ -385,7 +385,7 @@ static void check_owned(const kt_task *t, const char *what)
     if (t->detached)
         kt__misuse("%s: task '%s' was joined or detached before", what, kt_task_name(t));
     if (t->owner)
-        kt__misuse("%s: task '%s' is being joined already, or belongs to a group", what, kt_task_name(t));
+        kt__misuse("%s: task '%s' is being joined already, or belongs to a group or the loop", what, kt_task_name(t));
 }
 
 int kt_task_join(kt_task *t)
