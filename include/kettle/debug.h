@@ -49,7 +49,7 @@ KT_API void kt_debug_closed(const void *object, const char *kind);
 typedef struct kt_unhandled {
     const char *message; /* what happened, in asyncio's words */
     int rc;              /* the error */
-    const char *detail;  /* it in words, "" if there are none */
+    const char *detail;  /* it in words, "" if there are none; cut at 255 bytes */
     kt_task *task;       /* whose it is, or NULL; only to look at */
 } kt_unhandled;
 

@@ -52,12 +52,9 @@ KT_API int kt_exit_stack_close(kt_exit_stack *s, int rc) KT_CHECKED;
  * not suspend. Like AsyncExitStack.pop_all. */
 KT_API kt_exit_stack kt_exit_stack_pop_all(kt_exit_stack *s) KT_CHECKED;
 
-/* Closes it; closers are told KT_ECANCELED, since an early return does not say why. For kt_auto. */
-static inline void kt_exit_stack_cleanup(kt_exit_stack *s)
-{
-    int rc = kt_exit_stack_close(s, KT_ECANCELED);
-    (void)rc; /* the scope is being left with an error of its own */
-}
+/* Closes it; closers are told KT_ECANCELED, since an early return does not say why, and whatever they answer, a
+ * cancellation goes on. Suspends as they do; it is held back meanwhile. For kt_auto. */
+KT_API void kt_exit_stack_cleanup(kt_exit_stack *s);
 
 KT_END
 

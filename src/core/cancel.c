@@ -12,17 +12,18 @@
 #include "core/core.h"
 
 /* The outside outranks scopes; of scopes the outermost, whose end is the furthest away, counts. */
-static void update_code(kt_task *t)
+static int active_code(const kt_task *t)
 {
     int code = 0;
-    if (t->held == 0) {
-        for (const kt__scope *s = t->scopes; s; s = s->outer)
-            if (s->state == KT__SCOPE_ACTIVE)
-                code = s->code;
-        if (t->outside)
-            code = KT_ECANCELED;
-    }
-    t->code = code;
+    for (const kt__scope *s = t->scopes; s; s = s->outer)
+        if (s->state == KT__SCOPE_ACTIVE)
+            code = s->code;
+    return t->outside ? KT_ECANCELED : code;
+}
+
+static void update_code(kt_task *t)
+{
+    t->code = t->held > 0 ? 0 : active_code(t);
 }
 
 /* A wait that a cancellation has ended, or a turn given to others: nothing is left to take back. */
@@ -274,7 +275,8 @@ int kt__scope_close(kt__scope *s, int rc)
     if (kt_is_cancel(rc) && t->requests > s->outside_at_start)
         t->outside = true; /* the body ends by both: the outside one goes on */
     update_code(t);
-    t->delivered = t->code && (t->delivered || kt_is_cancel(rc));
+    /* What is held back no call has returned here, but one before may have. */
+    t->delivered = active_code(t) && (t->delivered || (kt_is_cancel(rc) && t->held == 0));
     if (!kt_is_cancel(rc))
         return rc;
     return t->code ? t->code : s->code;

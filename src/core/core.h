@@ -282,7 +282,7 @@ static inline kt_task *kt__self(const char *what)
 /* Runs the loop until the main task is done. */
 void kt__loop_run(kt_loop *l);
 
-/* Cancels and runs what is left, ends the pool, and lets the last callbacks run. */
+/* Cancels and runs what is left, ends the pool, lets the last callbacks run, and frees the tasks that nobody joined. */
 void kt__loop_finish(kt_loop *l);
 
 /* Runs the fresh task t at once, on behalf of the running task, which goes on as soon as t first

@@ -73,12 +73,14 @@ int kt_exit_stack_push_exit(kt_exit_stack *s, int (*fn)(void *arg, int rc), void
     return push(s, (struct kt__exit){.told = fn, .arg = arg});
 }
 
-static int run_all(kt_exit_stack *s, int rc)
+static int run_all(const kt_task *self, kt_exit_stack *s, int rc)
 {
+    hold(self);
     while (s->count > 0) {
         struct kt__exit e = s->exits[--s->count]; /* a copy: it may push */
         rc = run_exit(&e, rc);
     }
+    unhold(self);
     kt_free(kt_steal(s->exits));
     s->capacity = 0;
     return rc;
@@ -90,12 +92,17 @@ int kt_exit_stack_close(kt_exit_stack *s, int rc)
     if (s->count == 0 && !s->exits)
         return rc;
     int requests = self ? kt_task_cancelling(self) : 0;
-    hold(self);
-    int left = run_all(s, rc);
-    unhold(self);
+    int left = run_all(self, s, rc);
     if (self && kt_is_cancel(rc) && !kt_is_cancel(left) && kt_task_cancelling(self) == requests)
         (void)kt_cancel_catch(); /* what it tells is rc, or what was swallowed with it */
     return left;
+}
+
+/* The scope is being left with an error of its own, which nobody can swallow. */
+void kt_exit_stack_cleanup(kt_exit_stack *s)
+{
+    if (s->count > 0 || s->exits)
+        (void)run_all(kt_task_current(), s, KT_ECANCELED);
 }
 
 kt_exit_stack kt_exit_stack_pop_all(kt_exit_stack *s)

@@ -257,7 +257,8 @@ int kt_group_join(kt_group *g, int rc)
     return rc;
 }
 
-/* The scope is being left with an error of its own, whose list of failures may be the task's already. */
+/* The scope is being left with an error of its own, whose list of failures may be the task's already. If that was
+ * a cancellation, it can still be caught: no child's failure takes its place, as one does at a join. */
 void kt_group_cleanup(kt_group *g)
 {
     if (!g->scope.task) {
@@ -265,9 +266,11 @@ void kt_group_cleanup(kt_group *g)
         return;
     }
     kt_task *self = kt__self("kt_group_cleanup");
+    const bool delivered = self->delivered;
     kt_cancel_hold();
     int rc = join(self, g, KT_ECANCELED);
     if (g->failures)
         kt__failures_give(self, kt_steal(g->failures), rc);
     kt_cancel_unhold();
+    self->delivered = delivered && self->code;
 }

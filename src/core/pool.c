@@ -367,13 +367,15 @@ int kt__pool_run(kt_thread_pool *p, kt_fn fn, void *arg, void (*interrupt)(void 
         .arg = arg,
         .waiter = self,
         .interrupt = interrupt,
-        .context = self->context_values, /* which stays as it is while self waits */
+        .context = kt__context_ref(kt__context_here()), /* others may be in the same context, and set values */
     };
     int rc = submit(p, &j);
-    if (rc < 0)
-        return rc;
-    kt__wait_begin(self, &wait_thread, &j);
-    return kt__park(self); /* j's address is out, so no compiler makes this a tail call */
+    if (rc == 0) {
+        kt__wait_begin(self, &wait_thread, &j);
+        rc = kt__park(self);
+    }
+    kt__context_unref(j.context);
+    return rc;
 }
 
 int kt_thread_pool_run(kt_thread_pool *p, KT__JOB)

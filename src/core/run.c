@@ -144,11 +144,14 @@ static int main_new(kt_runner *r, KT__JOB)
     kt_loop *l = &r->loop;
     const kt_spawn_options named = {.name = "main", .stack_bytes = l->options.stack_bytes};
     int rc = kt__task_new(l, NULL, &named, fn, arg, size, &l->main);
-    if (rc == 0 && r->context) {
+    if (rc < 0)
+        return rc;
+    l->main->owner = r; /* nobody else may join it */
+    if (r->context) {
         kt__context_unref(l->main->context_values);
         l->main->context_values = kt__context_ref(r->context);
     }
-    return rc;
+    return 0;
 }
 
 /* What the main task says of its end becomes what the thread says. */
@@ -222,7 +225,6 @@ void kt_runner_close(kt_runner *r)
     kt_loop *l = &r->loop;
     enter(l, "kt_runner_close");
     kt__loop_finish(l);
-    kt__tasks_free_unclaimed(l);
     kt__debug_end(l);
     kt__context_unref(r->context);
     leave(l);

@@ -341,11 +341,16 @@ void kt__loop_run(kt_loop *l)
     run_until(l, main_done, 0);
 }
 
+static bool is_ready(const kt_loop *l)
+{
+    return l->now.next != &l->now || l->next.next != &l->next;
+}
+
 /* The last hops and callbacks, and what other threads have posted. */
 static void drain(kt_loop *l)
 {
     do {
-        while (l->now.next != &l->now || l->next.next != &l->next) {
+        while (is_ready(l)) {
             pass_take(l);
             run_pass(l);
         }
@@ -365,7 +370,7 @@ static void cancel_all(kt_loop *l)
 void kt__loop_finish(kt_loop *l)
 {
     l->ending = true;
-    do { /* once, unless the last callbacks spawn tasks or hand jobs to threads */
+    do { /* once, unless the last callbacks and the handler of errors spawn tasks or hand jobs to threads */
         cancel_all(l);
         kt__tasks_report_left(l);
         kt__fd_watches_end(l); /* one that is always ready would never let us end */
@@ -374,8 +379,10 @@ void kt__loop_finish(kt_loop *l)
         run_until(l, kt__pools_idle, 0); /* a job that calls home must not wait in vain */
         kt__pools_free(l);
         drain(l);
-    } while (l->tasks_first || l->pools);
-    kt__tasks_report_left(l);
+        kt__tasks_report_left(l);
+        if (!l->tasks_first && !l->pools)
+            kt__tasks_free_unclaimed(l);
+    } while (l->tasks_first || l->pools || is_ready(l));
     kt__callbacks_end(l);
     kt__signal_handlers_end(l);
 }

@@ -264,9 +264,11 @@ static void shield_cancel(kt_task *waiter)
     kt__wake(waiter, waiter->code);
 }
 
+/* Out of the line it waits for its turn only, as a shield does: the task may be gone. */
 static void awaits_task(const kt_task *t, kt__each each, void *arg)
 {
-    each(t->wait_object, arg);
+    if (t->place.line)
+        each(t->wait_object, arg);
 }
 
 static const kt__wait wait_shield = {
@@ -361,7 +363,7 @@ static int wait_for_end(kt_task *self, kt_task *t, const kt__wait *wait)
         return kt__yield(self);
     if (self->code) {
         kt__forward_active(self);
-        kt_task_cancel(t);
+        kt_task_cancel_with(t, self->cancel_words);
     }
     self->timer.sequence = kt__turn(self->loop);
     int rc = kt__line_up(self, &t->awaiters, wait, t);
@@ -383,7 +385,7 @@ static void check_owned(const kt_task *t, const char *what)
     if (t->detached)
         kt__misuse("%s: task '%s' was joined or detached before", what, kt_task_name(t));
     if (t->owner)
-        kt__misuse("%s: task '%s' is being joined already, or belongs to a group", what, kt_task_name(t));
+        kt__misuse("%s: task '%s' is being joined already, or belongs to a group or the loop", what, kt_task_name(t));
 }
 
 int kt_task_join(kt_task *t)

@@ -19,9 +19,12 @@ static void say(const kt_loop *l, const kt_unhandled *u)
     kt__log(text);
 }
 
+/* The words are copied: a handler that fails itself replaces those that they were. */
 void kt__unhandled(kt_loop *l, const char *message, int rc, const char *detail, kt_task *t)
 {
-    const kt_unhandled u = {.message = message, .rc = rc, .detail = detail ? detail : "", .task = t};
+    char words[256];
+    snprintf(words, sizeof words, "%s", detail ? detail : "");
+    const kt_unhandled u = {.message = message, .rc = rc, .detail = words, .task = t};
     if (l->on_unhandled)
         l->on_unhandled(&u, l->on_unhandled_arg);
     else

@@ -118,6 +118,21 @@ KT_FN(takes_lock, a, struct {
     return rc;
 }
 
+/* A destructor may have limits of its own, even such as fire. */
+TEST(what_was_held_back_can_be_caught_whatever_was_open_meanwhile)
+{
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    kt_cancel_hold();
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(1));
+    sure(kt_sleep(KT_S(2)));
+    CHECK_OK(kt_timeout_end(&limit, 0));
+    kt_cancel_unhold();
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(0));
+}
+
 TEST(a_lock_handed_to_a_cancelled_task_goes_to_the_next)
 {
     kt_lock lock = KT_LOCK_INIT;
@@ -434,6 +449,22 @@ TEST(words_go_with_the_request_to_what_the_task_waits_for)
     CHECK_ERR(kt_task_join(outer), KT_ECANCELED);
     CHECK_STR(inside, "enough");
     CHECK_STR(kt_error_detail(), "enough");
+    CHECK_ERR(kt_task_join(inner), KT_ECANCELED);
+}
+
+static int is_cancelled_and_awaits(void *arg)
+{
+    kt_task_cancel_with(kt_task_current(), "enough");
+    return kt_task_await(arg);
+}
+
+TEST(words_go_with_a_request_that_no_call_has_returned_too)
+{
+    char inside[32] = "";
+    kt_task *inner = spawn(tells_why, inside, 0);
+    yield_times(1);
+    CHECK_ERR(kt_task_join(spawn(is_cancelled_and_awaits, inner, 0)), KT_ECANCELED);
+    CHECK_STR(inside, "enough");
     CHECK_ERR(kt_task_join(inner), KT_ECANCELED);
 }
 

@@ -408,6 +408,23 @@ TEST(who_waits_for_a_task_can_be_asked)
     CHECK_OK(kt_task_join(slow));
 }
 
+static int shields(void *arg)
+{
+    return kt_shield(*(kt_task **)arg);
+}
+
+/* It is told of the end a pass later than who awaits: by then the task may have been freed. */
+TEST(a_shield_that_is_over_waits_for_no_task)
+{
+    kt_task *t = spawn_sleeper(1), *shield = spawn_named("shield", shields, &t);
+    CHECK_OK(kt_task_await(t)); /* is in line before it */
+    CHECK(!kt_task_done(shield));
+    CHECK_EQ(kt_task_each_awaiter(t, NULL, NULL), 0);
+    CHECK_OK(kt_task_join(t));
+    kt_task_dump(STDOUT_FILENO);
+    CHECK_OK(kt_task_join(shield));
+}
+
 static int uses_stack(void *arg)
 {
     volatile char room[40 << 10];

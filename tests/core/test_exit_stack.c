@@ -171,6 +171,29 @@ TEST(but_not_one_that_comes_meanwhile)
     CHECK_TRACE("a KT_ECANCELED\nslow");
 }
 
+static int returns_early_when_cancelled(void *arg)
+{
+    (void)arg;
+    kt_auto(kt_exit_stack) s = KT_EXIT_STACK_INIT;
+    CHECK_OK(kt_exit_stack_push_exit(&s, swallow, "a"));
+    return kt_sleep(KT_S(60)) < 0 ? -EIO : 0;
+}
+
+static int goes_on_after_it(void *arg)
+{
+    CHECK_ERR(returns_early_when_cancelled(arg), -EIO);
+    return kt_sleep(KT_S(1));
+}
+
+TEST(and_not_by_an_early_return)
+{
+    kt_task *t = spawn(goes_on_after_it, NULL, 0);
+    CHECK_OK(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_TRACE("a KT_ECANCELED");
+}
+
 TEST_WITH(it_works_outside_a_loop, KT_TEST_NO_LOOP)
 {
     kt_auto(kt_exit_stack) s = KT_EXIT_STACK_INIT;

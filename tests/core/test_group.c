@@ -20,6 +20,12 @@ static int slow_to_stop(void *arg)
     return rc;
 }
 
+static int fails_at_once(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
 /* ---- Ways out of the scope --------------------------------------------------------------- */
 
 static int returns_early(int *stopped)
@@ -74,6 +80,22 @@ TEST(clean_up_waits_for_children_although_the_owner_is_cancelled)
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     CHECK_EQ(stopped, 1);
     CHECK_EQ(kt_now(), KT_S(3));
+}
+
+static int is_cancelled_beside_a_failure(void)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, fails_at_once, NULL, 0));
+    CHECK_ERR(kt_sleep(KT_S(60)), KT_ESIBLING);
+    kt_task_cancel(kt_task_current());
+    return kt_sleep(KT_S(60));
+}
+
+TEST(a_cancellation_by_which_a_scope_is_left_can_be_caught)
+{
+    CHECK_ERR(is_cancelled_beside_a_failure(), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(KT_S(1)));
 }
 
 TEST(a_group_that_never_had_a_child_joins_at_once)
@@ -426,12 +448,6 @@ TEST(an_eager_child_runs_within_the_spawn)
     kt_test_say("owner");
     CHECK_OK(kt_group_join(&g, 0));
     CHECK_TRACE("child\nowner");
-}
-
-static int fails_at_once(void *arg)
-{
-    (void)arg;
-    return -EIO;
 }
 
 /* Even one that was caught before, and not taken back. */

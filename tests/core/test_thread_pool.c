@@ -289,6 +289,11 @@ static int sees_the_word(void *arg)
     return strcmp(kt_context_get(&word, "none"), arg) == 0;
 }
 
+static int sets_the_word(void *arg)
+{
+    return kt_context_set(&word, arg);
+}
+
 TEST(a_job_sees_the_context_of_who_asked)
 {
     kt_auto(kt_thread_pool) *p = opened("context", 1, 0);
@@ -299,6 +304,29 @@ TEST(a_job_sees_the_context_of_who_asked)
     CHECK_OK(kt_context_set(&word, "milk"));
     CHECK_EQ(kt_task_join(t), 1);
     CHECK_EQ(kt_thread_pool_run(p, sees_the_word, "milk", 0), 1);
+}
+
+KT_FN(asks_in_pool, a, struct {
+    kt_thread_pool *pool;
+    char *word;
+})
+{
+    return kt_thread_pool_run(a->pool, sees_the_word, a->word, 0);
+}
+
+/* The job that waits for a thread sees what was there when it was asked for, whatever others set. */
+TEST(a_job_sees_the_context_in_which_it_was_asked_for)
+{
+    kt_auto(kt_thread_pool) *p = opened("context", 1, 0);
+    kt_auto(kt_context) *c = NULL;
+    kt_task *t;
+    CHECK_OK(kt_context_set(&word, "tea"));
+    CHECK_OK(kt_context_copy(&c));
+    CHECK_OK(kt_context_set(&word, "milk"));
+    CHECK_EQ(kt_context_run(c, asks_in_pool, &(asks_in_pool_args){p, "tea"}, 0), 1);
+    CHECK_OK(kt_spawn_with(&(kt_spawn_options){.eager = true, .context = c}, KT_WITH(asks_in_pool, p, "tea"), &t));
+    CHECK_OK(kt_context_run(c, sets_the_word, "salt", 0));
+    CHECK_EQ(kt_task_join(t), 1);
 }
 
 TEST(without_memory_nothing_is_handed_over)

@@ -51,6 +51,23 @@ TEST(callbacks_can_hand_their_errors_over)
     CHECK_STR(told, "the callback failed: EIO: cold");
 }
 
+static void note_and_fail(const kt_unhandled *u, void *arg)
+{
+    int rc = kt_error_set(-EPIPE, "and the log is closed");
+    snprintf(arg, 128, "%s: %s", u->detail, kt_error_name(rc));
+}
+
+TEST(a_handler_that_fails_itself_can_still_read_the_words)
+{
+    char told[128] = "";
+    kt_error_handler_set(note_and_fail, told);
+    kt_task_detach(spawn(fails, "the pump", 0));
+    yield_times(1);
+    CHECK_STR(told, "the pump: EPIPE");
+    kt_error_unhandled(kt_error_set(-EIO, "cold"), "the tea");
+    CHECK_STR(told, "cold: EPIPE");
+}
+
 static void append_unhandled(const kt_unhandled *u, void *arg)
 {
     char *told = arg;
@@ -80,4 +97,32 @@ TEST_WITH(left_over_tasks_that_fail_are_told_of_in_order_of_creation, KT_TEST_NO
     char told[128] = "";
     CHECK_OK(kt_run_with(&options, leaves_two, told, 0));
     CHECK_STR(told, "A;B;");
+}
+
+static void note_call(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+/* Like one that sends what it is told to a server. */
+static void spawn_and_call(const kt_unhandled *u, void *arg)
+{
+    static kt_callback soon = KT_CALLBACK_INIT;
+    (void)u;
+    spawn(sleep_seconds, &(int){1}, sizeof(int));
+    kt_call_soon(&soon, note_call, arg);
+}
+
+static int leaves_a_failure(void *arg)
+{
+    kt_error_handler_set(spawn_and_call, arg);
+    spawn(fails, "the pump", 0);
+    return kt_sleep(0);
+}
+
+TEST_WITH(a_handler_may_spawn_and_call_even_at_the_very_end, KT_TEST_NO_LOOP)
+{
+    bool called = false;
+    CHECK_OK(kt_run(leaves_a_failure, &called, 0));
+    CHECK(called);
 }

@@ -165,6 +165,29 @@ SWEEP(kt_group_cleanup, SUSPENDS | HOLDS)
     (void)sweep_end();
 }
 
+static void waits_and_counts(void *arg)
+{
+    sure(kt_sleep(KT_S(1))); /* a cancellation is held back */
+    ++*(int *)arg;
+}
+
+static int leaves_exit_stack(void *arg)
+{
+    kt_exit_stack s = KT_EXIT_STACK_INIT;
+    sure(kt_exit_stack_push(&s, waits_and_counts, arg));
+    sure(kt_exit_stack_push(&s, waits_and_counts, arg));
+    SWEPT(kt_exit_stack_cleanup, (&s));
+    CHECK_EQ(*(int *)arg, 2);
+    return 0;
+}
+
+SWEEP(kt_exit_stack_cleanup, SUSPENDS | HOLDS)
+{
+    int closed = 0;
+    sweep_begin(leaves_exit_stack, &closed);
+    (void)sweep_end();
+}
+
 static int drains(void *arg)
 {
     kt_auto(kt_group) g = KT_GROUP_INIT;
