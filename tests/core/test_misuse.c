@@ -54,7 +54,8 @@ static int joins(void *arg)
     return kt_task_join(arg);
 }
 
-TEST_DIES(joining_the_main_task, 0, "kt_task_join: task 'main' is being joined already, or belongs to a group or the loop")
+TEST_DIES(joining_the_main_task, 0,
+          "kt_task_join: task 'main' is being joined already, or belongs to a group or the loop")
 {
     spawn(joins, kt_task_current(), 0);
     ignore(kt_sleep(KT_S(1)));
