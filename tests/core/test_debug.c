@@ -8,38 +8,46 @@
 
 #include "core/core.h"
 
-/* Reports come from the watching thread too; a test looks at them when that has ended, or has had time. */
+/* Reports come from the watching thread too. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* for what follows */
 static char logged[32768];
-static _Atomic size_t logged_size;
+static size_t logged_size;
 
 static void keep_message(const char *message)
 {
-    size_t size = strlen(message) + 1, at = atomic_fetch_add(&logged_size, size);
-    if (at + size >= sizeof logged)
-        return;
-    memcpy(logged + at, message, size - 1);
-    logged[at + size - 1] = '\n';
-}
-
-static bool was_logged(const char *words)
-{
-    return strstr(logged, words) != NULL;
+    size_t size = strlen(message);
+    pthread_mutex_lock(&mutex);
+    if (logged_size + size + 1 < sizeof logged) {
+        memcpy(logged + logged_size, message, size);
+        logged[logged_size + size] = '\n';
+        logged_size += size + 1;
+    }
+    pthread_mutex_unlock(&mutex);
 }
 
 static int count_logged(const char *words)
 {
     int count = 0;
+    pthread_mutex_lock(&mutex);
     for (const char *p = logged; (p = strstr(p, words)); p++)
         count++;
+    pthread_mutex_unlock(&mutex);
     return count;
+}
+
+static bool was_logged(const char *words)
+{
+    return count_logged(words) > 0;
 }
 
 /* Runs fn in debug mode and in virtual time, and keeps what is reported, that of the loop's end included. */
 static int run_watched(kt_fn fn, void *arg)
 {
     const kt_options options = {.virtual_time = true, .debug = KT_DEBUG_ON, .slow_step = KT_MS(50)};
+    pthread_mutex_lock(&mutex);
     memset(logged, 0, sizeof logged);
-    atomic_store(&logged_size, 0);
+    logged_size = 0;
+    pthread_mutex_unlock(&mutex);
     kt_log_hook_set(keep_message);
     int rc = kt_run_with(&options, fn, arg, 0);
     kt_log_hook_set(NULL);
