@@ -23,6 +23,11 @@
     X(dwfl_addrmodule) \
     X(dwfl_module_addrinfo) \
     X(dwfl_module_getsrc) \
+    X(dwfl_module_nextcu) \
+    X(dwarf_haspc) \
+    X(dwarf_getsrc_die) \
+    X(dwarf_linesrc) \
+    X(dwarf_lineno) \
     X(dwfl_lineinfo)
 
 struct kt__symbols {
@@ -98,6 +103,24 @@ static const char *short_path(const char *path)
     return p;
 }
 
+/* The source file and line, or NULL. By libdw's table of addresses, which gcc makes (.debug_aranges) and clang
+ * does not; else unit by unit. */
+static const char *place_of(const struct kt__symbols *s, Dwfl_Module *module, Dwarf_Addr at, int *ret_line)
+{
+    Dwfl_Line *known = s->dwfl_module_getsrc(module, at);
+    if (known)
+        return s->dwfl_lineinfo(known, NULL, ret_line, NULL, NULL, NULL);
+    Dwarf_Addr bias = 0;
+    Dwarf_Die *unit = NULL;
+    while ((unit = s->dwfl_module_nextcu(module, unit, &bias))) {
+        if (s->dwarf_haspc(unit, at - bias) <= 0)
+            continue;
+        Dwarf_Line *line = s->dwarf_getsrc_die(unit, at - bias);
+        return line && s->dwarf_lineno(line, ret_line) == 0 ? s->dwarf_linesrc(line, NULL, NULL) : NULL;
+    }
+    return NULL;
+}
+
 static bool describe_by_debug(struct kt__symbols *s, const void *address, char *text, size_t size)
 {
     const Dwarf_Addr at = (uintptr_t)address - 1; /* the call, not what follows it */
@@ -110,8 +133,7 @@ static bool describe_by_debug(struct kt__symbols *s, const void *address, char *
     const char *name = s->dwfl_module_addrinfo(module, at, &offset, &symbol, NULL, NULL, NULL);
     if (!name)
         return false;
-    Dwfl_Line *line = s->dwfl_module_getsrc(module, at);
-    const char *file = line ? s->dwfl_lineinfo(line, NULL, &line_number, NULL, NULL, NULL) : NULL;
+    const char *file = place_of(s, module, at, &line_number);
     if (file)
         snprintf(text, size, "%s+%#llx at %s:%d", name, (unsigned long long)offset + 1, short_path(file),
                  line_number);
