@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Thread pools: the loop's own, made when it is first needed, and those that the program opens. Threads are
- * made when a job finds none idle, up to the limit, and stay. A job that has ended comes back as a message
+ * made when a job finds none free, up to the limit, and stay. A job that has ended comes back as a message
  * to the loop. Under sim there are no threads: the loop runs the jobs itself, at moments that the seed
  * decides.
  *
@@ -227,6 +227,12 @@ static void job_free(job *j)
     kt_free(j);
 }
 
+/* Under the mutex. A thread whose job is home may not be idle yet, but takes the next one. */
+static bool needs_thread(const kt_thread_pool *p)
+{
+    return p->idle <= p->queued && p->unfinished >= p->count && p->count < p->max;
+}
+
 static int submit(kt_thread_pool *p, job *j)
 {
     kt_loop *l = p->loop;
@@ -239,7 +245,7 @@ static int submit(kt_thread_pool *p, job *j)
     pthread_mutex_lock(&p->mutex);
     if (!j->waiter && p->queued >= p->queue_max)
         rc = KT_EFULL;
-    else if (!l->simulated && p->idle <= p->queued && p->count < p->max)
+    else if (!l->simulated && needs_thread(p))
         rc = thread_add(p);
     if (rc == 0 || (rc != KT_EFULL && p->count > 0)) {
         rc = 0;

@@ -55,6 +55,16 @@ TEST(jobs_run_beside_the_loop_or_under_sim_on_it)
     CHECK_EQ(pthread_equal(thread, pthread_self()) != 0, simulated());
 }
 
+TEST(jobs_that_follow_each_other_share_one_thread)
+{
+    pthread_t first = pthread_self(), later = first;
+    CHECK_OK(kt_thread_run(which_thread, &first, 0));
+    for (int i = 0; i < 1000; i++) {
+        CHECK_OK(kt_thread_run(which_thread, &later, 0));
+        CHECK(pthread_equal(first, later));
+    }
+}
+
 static int naps(void *arg)
 {
     nap(30);
