@@ -40,6 +40,7 @@ HEADERS = {
     'signal.h': 'core',
     'group.h': 'core',
     'loop.h': 'core',
+    'loops.h': 'core',
     'periodic.h': 'core',
     'pipeline.h': 'core',
     'pool.h': 'core',

@@ -21,6 +21,7 @@
 #include <kettle/future.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
+#include <kettle/loops.h>
 #include <kettle/memory.h>
 #include <kettle/periodic.h>
 #include <kettle/pipeline.h>

@@ -152,6 +152,7 @@ struct kt_loop {
     const kt__driver *driver;
     void *driver_state;
     size_t pending; /* operations and jobs that the outside world will end */
+    bool attended;  /* a task of another loop waits for it, and may cancel its main task */
     struct kt__fd_watch **watches; /* by descriptor; fd_watch.c */
     size_t watches_size, watches_count;
     bool watches_over;
@@ -505,6 +506,9 @@ int kt__pool_run(kt_thread_pool *p, kt_fn fn, void *arg, void (*interrupt)(void 
 
 /* Runs one queued job on this thread (sim); false if there is none. */
 bool kt__pool_run_one(kt_loop *l);
+
+/* The loop of a runner that is open. */
+kt_loop *kt__runner_loop(kt_runner *r);
 
 /* CPUs that this process may use. */
 unsigned kt__cpus(void);

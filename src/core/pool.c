@@ -350,6 +350,7 @@ static void run_cancel(kt_task *t)
 
 /* No `raced`: the job has been done, its result wins. */
 static const kt__wait wait_thread = {.what = "a pool thread", .cancel = run_cancel};
+static const kt__wait wait_loop = {.what = "a loop on another thread", .cancel = run_cancel};
 
 static void run_ended(kt__message *m)
 {
@@ -377,7 +378,7 @@ int kt__pool_run(kt_thread_pool *p, kt_fn fn, void *arg, void (*interrupt)(void 
     };
     int rc = submit(p, &j);
     if (rc == 0) {
-        kt__wait_begin(self, &wait_thread, &j);
+        kt__wait_begin(self, interrupt ? &wait_loop : &wait_thread, &j);
         rc = kt__park(self);
     }
     kt__context_unref(j.context);

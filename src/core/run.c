@@ -181,6 +181,11 @@ int kt_runner_open(const kt_options *options, kt_runner **ret_runner)
     return 0;
 }
 
+kt_loop *kt__runner_loop(kt_runner *r)
+{
+    return &r->loop;
+}
+
 /* From here to leave() this thread is the loop's. */
 static void enter(kt_loop *l, const char *what)
 {

@@ -240,6 +240,12 @@ static kt_time wake_time(const kt_loop *l)
     return l->timers.root ? l->timers.root->deadline : KT_FOREVER;
 }
 
+/* Will the outside world wake it, or may it, there being nothing else that could? */
+static bool awaits_outside(const kt_loop *l)
+{
+    return l->pending > 0 || (l->attended && !l->timers.root);
+}
+
 /* Nothing is ready in virtual time: the clock jumps, if nothing real is outstanding. */
 static void virtual_jump(kt_loop *l)
 {
@@ -247,7 +253,7 @@ static void virtual_jump(kt_loop *l)
         return;
     if (l->simulated && kt__pool_run_one(l))
         return;
-    if (l->pending > 0)
+    if (awaits_outside(l))
         return;
     if (!l->timers.root)
         kt__deadlock(l);
@@ -267,8 +273,8 @@ static void poll_world(kt_loop *l)
         virtual_jump(l);
     kt_time until = wake_time(l);
     if (l->virtual_time)
-        until = until > l->virtual_now && l->pending > 0 ? KT_FOREVER : 0;
-    if (KT_UNLIKELY(l->debug && until == KT_FOREVER && l->pending == 0 && l->tasks_first && !l->signal_handlers))
+        until = until > l->virtual_now && awaits_outside(l) ? KT_FOREVER : 0;
+    if (KT_UNLIKELY(l->debug && until == KT_FOREVER && !awaits_outside(l) && l->tasks_first && !l->signal_handlers))
         kt__stalled(l);
     if (until > 0 && !kt__inbox_sleep(l))
         until = 0;

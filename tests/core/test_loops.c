@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+#include "sure.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+static bool simulated(void)
+{
+    return strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0;
+}
+
+/* ---- One loop beside ----------------------------------------------------------------------- */
+
+typedef struct seen {
+    kt_loop *loop;
+    pthread_t thread;
+    const char *driver;
+} seen;
+
+static int looks_around(void *arg)
+{
+    seen *s = arg;
+    s->loop = kt_loop_current();
+    s->thread = pthread_self();
+    s->driver = kt_loop_driver(s->loop);
+    sure(kt_sleep(KT_MS(1)));
+    return 7;
+}
+
+TEST_WITH(a_loop_beside_runs_on_a_thread_of_its_own, KT_TEST_REAL_TIME)
+{
+    seen other = {.loop = kt_loop_current(), .thread = pthread_self()};
+    CHECK_EQ(kt_loop_run(NULL, looks_around, &other, 0), 7);
+    CHECK(other.loop != kt_loop_current());
+    CHECK(!pthread_equal(other.thread, pthread_self()));
+    CHECK_STR(other.driver, kt_loop_driver(kt_loop_current()));
+}
+
+TEST_WITH(a_loop_beside_has_the_options_that_it_is_given, KT_TEST_REAL_TIME)
+{
+    const kt_options options = {.driver = KT_DRIVER_SIM};
+    seen other = {.loop = kt_loop_current(), .thread = pthread_self()};
+    CHECK_EQ(kt_loop_run(&options, looks_around, &other, 0), 7);
+    const char *forced = getenv("KETTLE_DRIVER");
+    CHECK_STR(other.driver, forced && *forced ? forced : "sim");
+}
+
+static int fails(void *arg)
+{
+    (void)arg;
+    return kt_error_set(-EIO, "the kettle leaks");
+}
+
+TEST_WITH(the_words_of_a_failure_come_back, KT_TEST_REAL_TIME)
+{
+    CHECK_ERR(kt_loop_run(NULL, fails, NULL, 0), -EIO);
+    CHECK_STR(kt_error_detail(), "the kettle leaks");
+}
+
+TEST(beside_a_simulated_loop_there_is_no_other)
+{
+    seen other;
+    int rc = simulated() ? kt_loop_run(NULL, looks_around, &other, 0) : KT_ENOTSIM;
+    CHECK_ERR(rc, KT_ENOTSIM);
+}
+
+static int naps(void *arg)
+{
+    return kt_sleep(*(const kt_time *)arg);
+}
+
+static int ticks(void *arg)
+{
+    int *n = arg;
+    for (;;) {
+        int rc = kt_sleep(KT_MS(1));
+        if (rc < 0)
+            return rc;
+        ++*n;
+    }
+}
+
+TEST_WITH(the_callers_loop_goes_on_meanwhile, KT_TEST_REAL_TIME)
+{
+    int n = 0;
+    kt_task *clock = spawn(ticks, &n, 0);
+    const kt_time nap = KT_MS(30);
+    CHECK_OK(kt_loop_run(NULL, naps, &nap, sizeof nap));
+    CHECK_GE(n, 2);
+    kt_task_cancel(clock);
+    CHECK_ERR(kt_task_join(clock), KT_ECANCELED);
+}
+
+/* ---- Cancellation -------------------------------------------------------------------------- */
+
+typedef struct cleanup {
+    atomic_bool begun, over;
+    bool swallows;
+} cleanup;
+
+static int cleans_up(void *arg)
+{
+    cleanup *c = arg;
+    atomic_store(&c->begun, true);
+    int rc = kt_sleep(KT_FOREVER);
+    kt_cancel_hold();
+    sure(kt_sleep(KT_MS(5)));
+    kt_cancel_unhold();
+    atomic_store(&c->over, true);
+    if (c->swallows)
+        CHECK_EQ(kt_cancel_catch(), rc);
+    return c->swallows ? 5 : rc;
+}
+
+static int runs_beside(void *arg)
+{
+    return kt_loop_run(NULL, cleans_up, arg, 0);
+}
+
+static void wait_until_begun(const cleanup *c)
+{
+    while (!atomic_load(&c->begun))
+        sure(kt_sleep(KT_MS(1)));
+}
+
+TEST_WITH(a_cancellation_is_passed_on_and_its_clean_up_awaited, KT_TEST_REAL_TIME)
+{
+    cleanup c = {.begun = false};
+    kt_task *t = spawn(runs_beside, &c, 0);
+    wait_until_begun(&c);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK(atomic_load(&c.over));
+}
+
+TEST_WITH(a_timeout_over_a_loop_beside_is_told_as_such, KT_TEST_REAL_TIME)
+{
+    cleanup c = {.begun = false};
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_MS(20));
+    int rc = kt_loop_run(NULL, cleans_up, &c, 0);
+    CHECK_ERR(kt_timeout_end(&limit, rc), KT_ETIMEDOUT);
+    CHECK(kt_timeout_expired(&limit));
+    CHECK(atomic_load(&c.over) || !atomic_load(&c.begun));
+}
+
+static int swallows_beside(void *arg)
+{
+    int rc = kt_loop_run(NULL, cleans_up, arg, 0);
+    CHECK_EQ(rc, 5);
+    return kt_sleep(0);
+}
+
+TEST_WITH(one_that_is_swallowed_there_shows_at_the_callers_next_call, KT_TEST_REAL_TIME)
+{
+    cleanup c = {.swallows = true};
+    kt_task *t = spawn(swallows_beside, &c, 0);
+    wait_until_begun(&c);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+}
+
+TEST_WITH(a_cancellation_at_any_moment_leaves_nothing, KT_TEST_REAL_TIME)
+{
+    for (int i = 0; i < 60; i++) {
+        cleanup c = {.begun = false};
+        kt_task *t = spawn(runs_beside, &c, 0);
+        sure(kt_sleep(i * KT_US(20)));
+        kt_task_cancel(t);
+        if (i % 3 == 0)
+            kt_task_cancel(t);
+        CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    }
+}
+
+static int leaves_a_task(void *arg)
+{
+    kt_task_detach(spawn(cleans_up, arg, 0));
+    return kt_sleep(0);
+}
+
+TEST_WITH(the_tasks_that_it_leaves_are_cancelled_there, KT_TEST_REAL_TIME)
+{
+    cleanup c = {.begun = false};
+    CHECK_OK(kt_loop_run(NULL, leaves_a_task, &c, 0));
+    CHECK(atomic_load(&c.over));
+}
+
+/* ---- A set of loops ------------------------------------------------------------------------ */
+
+#define MANY 4
+
+typedef struct set {
+    kt_loop *loops[MANY];
+    atomic_uint arrived;
+} set;
+
+KT_FN(arrives, a, struct { set *set; })
+{
+    CHECK_EQ(kt_loops_count(), MANY);
+    a->set->loops[kt_loops_index()] = kt_loop_current();
+    atomic_fetch_add(&a->set->arrived, 1);
+    while (atomic_load(&a->set->arrived) < MANY)
+        sure(kt_sleep(KT_MS(1)));
+    return 3;
+}
+
+TEST_WITH(each_loop_runs_it_once_and_knows_its_number, KT_TEST_REAL_TIME)
+{
+    set s = {.arrived = 0};
+    CHECK_OK(kt_loops_run(MANY, KT_WITH(arrives, &s)));
+    CHECK_EQ(atomic_load(&s.arrived), MANY);
+    CHECK(s.loops[0] == kt_loop_current());
+    for (int i = 0; i < MANY; i++)
+        for (int k = 0; k < i; k++)
+            CHECK(s.loops[i] != s.loops[k]);
+    CHECK_EQ(kt_loops_index(), 0);
+    CHECK_EQ(kt_loops_count(), 1);
+}
+
+TEST(in_virtual_time_they_are_tasks_of_one_loop)
+{
+    set s = {.arrived = 0};
+    kt_time before = kt_now();
+    CHECK_OK(kt_loops_run(MANY, KT_WITH(arrives, &s)));
+    CHECK_EQ(atomic_load(&s.arrived), MANY);
+    for (int i = 0; i < MANY; i++)
+        CHECK(s.loops[i] == kt_loop_current());
+    CHECK_EQ(kt_now() - before, KT_MS(1));
+}
+
+KT_FN(writes_to_its_own, n, struct { int n; })
+{
+    CHECK_EQ(n->n, 5);
+    n->n += (int)kt_loops_index();
+    int mine = n->n;
+    sure(kt_sleep(KT_MS(2)));
+    CHECK_EQ(n->n, mine);
+    return 0;
+}
+
+TEST_WITH(each_has_its_own_copy_of_the_argument, KT_TEST_REAL_TIME)
+{
+    CHECK_OK(kt_loops_run(MANY, KT_WITH(writes_to_its_own, 5)));
+}
+
+static int counts(void *arg)
+{
+    atomic_fetch_add((atomic_uint *)arg, 1);
+    return 0;
+}
+
+TEST_WITH(without_a_number_there_is_one_for_each_cpu, KT_TEST_REAL_TIME)
+{
+    cpu_set_t cpus;
+    atomic_uint loops = 0;
+    CHECK_OK(sched_getaffinity(0, sizeof cpus, &cpus));
+    CHECK_OK(kt_loops_run(0, counts, &loops, 0));
+    CHECK_EQ(atomic_load(&loops), (unsigned)CPU_COUNT(&cpus));
+}
+
+TEST(more_than_the_limit_are_refused)
+{
+    atomic_uint loops = 0;
+    CHECK_ERR(kt_loops_run(KT_LOOPS_MAX + 1, counts, &loops, 0), -EINVAL);
+    CHECK_STR(kt_error_detail(), "1025 loops, at most 1024");
+    CHECK_EQ(atomic_load(&loops), 0);
+}
+
+static int index_in_a_job(void *arg)
+{
+    (void)arg;
+    return (int)kt_loops_index();
+}
+
+static int asks_everywhere(void *arg)
+{
+    const int index = (int)kt_loops_index();
+    CHECK_EQ(kt_task_join(spawn(index_in_a_job, NULL, 0)), index);
+    CHECK_EQ(kt_thread_run(index_in_a_job, NULL, 0), index);
+    return counts(arg);
+}
+
+TEST_WITH(tasks_and_jobs_know_the_number_too, KT_TEST_REAL_TIME)
+{
+    atomic_uint loops = 0;
+    CHECK_OK(kt_loops_run(MANY, asks_everywhere, &loops, 0));
+    CHECK_EQ(atomic_load(&loops), MANY);
+}
+
+typedef struct failing {
+    unsigned which;
+    atomic_uint arrived, cancelled;
+} failing;
+
+static int one_fails(void *arg)
+{
+    failing *f = arg;
+    atomic_fetch_add(&f->arrived, 1);
+    while (kt_loops_index() == f->which && atomic_load(&f->arrived) < MANY)
+        sure(kt_sleep(KT_MS(1)));
+    if (kt_loops_index() == f->which)
+        return kt_error_set(-EIO, "loop %u leaks", f->which);
+    int rc = kt_sleep(KT_FOREVER);
+    atomic_fetch_add(&f->cancelled, 1);
+    return rc;
+}
+
+TEST_WITH(the_first_that_fails_cancels_the_others, KT_TEST_REAL_TIME)
+{
+    for (unsigned i = 0; i < MANY; i++) {
+        failing f = {.which = i};
+        char words[] = "loop 0 leaks";
+        words[5] = (char)('0' + i);
+        CHECK_ERR(kt_loops_run(MANY, one_fails, &f, 0), -EIO);
+        CHECK_STR(kt_error_detail(), words);
+        CHECK_EQ(atomic_load(&f.cancelled), MANY - 1);
+        kt_failures all = kt_group_failures();
+        CHECK_EQ(all.count, 1);
+        words[6] = 0;
+        CHECK_STR(all.items[0].name, words);
+    }
+}
+
+static int all_of_them(void *arg)
+{
+    return kt_loops_run(MANY, one_fails, arg, 0);
+}
+
+TEST_WITH(a_cancellation_reaches_all_of_them, KT_TEST_REAL_TIME)
+{
+    failing f = {.which = MANY};
+    kt_task *t = spawn(all_of_them, &f, 0);
+    while (atomic_load(&f.arrived) < MANY)
+        sure(kt_sleep(KT_MS(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(atomic_load(&f.cancelled), MANY);
+}
+
+static int two_more(void *arg)
+{
+    CHECK_OK(kt_loops_run(2, counts, arg, 0));
+    CHECK_EQ(kt_loops_count(), 2);
+    return 0;
+}
+
+TEST_WITH(a_loop_of_a_set_may_run_a_set, KT_TEST_REAL_TIME)
+{
+    atomic_uint loops = 0;
+    CHECK_OK(kt_loops_run(2, two_more, &loops, 0));
+    CHECK_EQ(atomic_load(&loops), 4);
+}
+
+static int stop(void *arg)
+{
+    const failing *f = arg;
+    while (atomic_load(&f->arrived) < MANY)
+        sure(kt_sleep(KT_MS(1)));
+    CHECK_OK(kill(getpid(), SIGTERM));
+    return 0;
+}
+
+static int loops_until_signalled(void *arg)
+{
+    kt_task_detach(spawn(stop, arg, 0));
+    return kt_loops_run(MANY, one_fails, arg, 0);
+}
+
+TEST_WITH(a_signal_stops_all_of_them, KT_TEST_NO_LOOP)
+{
+    failing f = {.which = MANY};
+    const char *forced = getenv("KETTLE_DRIVER");
+    if (forced && strcmp(forced, "sim") == 0)
+        kt_test_skip("the simulated driver takes no signals");
+    CHECK_ERR(kt_run(loops_until_signalled, &f, 0), -EINTR);
+    CHECK_EQ(atomic_load(&f.cancelled), MANY);
+}
