@@ -57,6 +57,7 @@ HEADERS = {
     'timeout.h': 'core',
     'wait.h': 'core',
     'address.h': 'io',
+    'balancer.h': 'io',
     'kettle.h': 'io',
     'process.h': 'io',
     'process_pool.h': 'io',

@@ -6,6 +6,7 @@
  * and headers of their own (tls.h, http.h, jobs.h, test.h). */
 
 #include <kettle/address.h>
+#include <kettle/balancer.h>
 #include <kettle/base.h>
 #include <kettle/breaker.h>
 #include <kettle/broadcast.h>

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/eyes.h"
+#include "io/listener.h"
 #include "io/socket.h"
 #include "io/stream_private.h"
 
@@ -24,21 +25,6 @@
 /* So many addresses at most; and tries to find a port that is free on all of them. */
 #define SOCKETS_MAX 32
 #define PORT_TRIES 16
-
-/* With one address `fd` is its socket. With several it is an epoll(7) set of them, which is readable when
- * one of them is, so that whoever accepts waits in one place; the sockets are O_NONBLOCK then. */
-struct kt_listener {
-    kt__fd fd;
-    int *sockets; /* NULL with one */
-    size_t count;
-    sa_family_t family;
-    uint16_t port;
-    char *path; /* of the Unix socket's file, removed at close if it is still ours */
-    unsigned pausing; /* tasks in accept that sleep */
-    bool closed;
-    dev_t device;
-    ino_t inode;
-};
 
 static int backlog(const kt_listen_options *o)
 {
@@ -309,12 +295,17 @@ void kt_listener_close(kt_listener *l)
     kt__closed(l, "a listener");
     remove_file(l);
     l->closed = true;
+    if (l->share)
+        kt__share_close(l->share);
     kt_cancel_hold();
     while (l->pausing)
         if (kt_sleep(KT_MS(1)) < 0)
             break; /* cannot be: cancellations are held back */
     kt_cancel_unhold();
-    kt__fd_close(&l->fd);
+    if (l->share)
+        kt__share_free(l->share);
+    else
+        kt__fd_close(&l->fd);
     for (size_t i = 0; i < l->count; i++)
         close(l->sockets[i]);
     kt_free(l->sockets);
@@ -329,6 +320,8 @@ uint16_t kt_listener_port(const kt_listener *l)
 
 size_t kt_listener_count(const kt_listener *l)
 {
+    if (l->share)
+        return kt__share_count(l->share);
     return l->sockets ? l->count : 1;
 }
 
@@ -337,6 +330,10 @@ int kt_listener_address(const kt_listener *l, size_t index, kt_address *ret_addr
     kt_address a = {.size = sizeof a.storage};
     if (index >= kt_listener_count(l))
         return -EINVAL;
+    if (l->share) {
+        *ret_address = kt__share_address(l->share, index);
+        return 0;
+    }
     if (getsockname(l->sockets ? l->sockets[index] : l->fd.fd, &a.any, &a.size) < 0)
         return -errno;
     *ret_address = a;
@@ -394,7 +391,7 @@ static ssize_t accept_one(kt_task *self, kt_listener *l)
     return kt__op_run(self);
 }
 
-int kt_listener_accept(kt_listener *l, kt_stream **ret_stream)
+int kt__listener_accept_socket(kt_listener *l, int *ret_fd)
 {
     kt_task *self = kt__self("kt_listener_accept");
     sa_family_t family = l->family;
@@ -414,7 +411,37 @@ int kt_listener_accept(kt_listener *l, kt_stream **ret_stream)
     const int on = 1;
     if (family != AF_UNIX) /* a peer that is gone already shows at the first read */
         (void)setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    int rc = kt__stream_new((int)fd, ret_stream);
+    *ret_fd = (int)fd;
+    return 0;
+}
+
+static int accept_from_share(kt_listener *l, kt_stream **ret_stream)
+{
+    kt__share *share = l->share;
+    int fd;
+    l->pausing++;
+    int rc = kt__share_accept(share, &fd);
+    l->pausing--;
+    if (rc < 0)
+        return rc;
+    rc = kt__stream_new(fd, ret_stream);
+    if (rc < 0)
+        kt__share_left(share);
+    else
+        (*ret_stream)->share = share;
+    return rc;
+}
+
+int kt_listener_accept(kt_listener *l, kt_stream **ret_stream)
+{
+    int fd, rc;
+    if (l->share) {
+        rc = accept_from_share(l, ret_stream);
+    } else {
+        rc = kt__listener_accept_socket(l, &fd);
+        if (rc == 0)
+            rc = kt__stream_new(fd, ret_stream);
+    }
     if (rc == 0)
         kt__opened(*ret_stream, "a stream", KT__SITE, NULL);
     return rc;

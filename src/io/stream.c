@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "core/eyes.h"
+#include "io/listener.h"
 
 #define CAPACITY_MIN 4096
 #define SEPARATOR_MAX 16
@@ -43,6 +44,7 @@ int kt_stream_wrap(kt_stream *s, const kt_stream_backend *backend, void *object,
         return -ENOMEM;
     *below = *s;
     below->fd = (kt__fd){.fd = -1};
+    below->share = NULL;
     s->backend = backend;
     s->object = object;
     s->buffer = NULL;
@@ -83,6 +85,8 @@ void kt_stream_close(kt_stream *s)
     kt_cancel_unhold();
     if (s->backend->free)
         s->backend->free(s->object);
+    if (s->share)
+        kt__share_left(s->share);
     kt_free(s->buffer);
     kt_free(s);
 }

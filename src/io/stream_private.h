@@ -18,6 +18,7 @@ struct kt_stream {
     bool torn;    /* a write ended in the middle */
     bool closing; /* by another task; operations fail with KT_ECLOSED */
     kt__fd fd;    /* of streams over descriptors */
+    struct kt__share *share; /* of a balancer's connections, or NULL */
 };
 
 /* Marks the running task as the stream's reader or writer; two at once are misuse. 0, or KT_ECLOSED. The
