@@ -178,6 +178,7 @@ struct kt_loop {
     kt_task *left_failed; /* by id: failed while the loop was ending */
 
     kt__inbox *inbox;
+    struct kt__beside *besides;  /* loops on other threads that tasks of this one wait for; loops.c */
     kt_thread_pool *pools;       /* open */
     kt_thread_pool *pool;        /* the loop's own; NULL: not made yet */
     kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
@@ -545,6 +546,9 @@ void kt__on_scheduler(kt_loop *l, void (*fn)(void *arg), void *arg);
 
 /* Hands the tree of tasks to the log hook. */
 void kt__dump_to_log(kt_loop *l);
+
+/* The same of the loop and then of those that its tasks wait for, each on its own thread. */
+void kt__loops_dump(kt_loop *l);
 
 /* Calls each(on, arg) for every task that t waits for. */
 void kt__awaits(const kt_task *t, kt__each each, void *arg);

@@ -5,6 +5,7 @@
 #include <execinfo.h>
 #include <kettle/memory.h>
 #include <stdarg.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -268,10 +269,15 @@ static void to_log(const char *line, void *unused)
     kt__log(line);
 }
 
+/* Loops of several threads that are asked together (kt__loops_dump) speak one after the other. */
+static pthread_mutex_t speaking = PTHREAD_MUTEX_INITIALIZER;
+
 void kt__dump_to_log(kt_loop *l)
 {
     dump d = {.loop = l, .line = to_log};
+    pthread_mutex_lock(&speaking);
     kt__on_scheduler(l, write_all, &d);
+    pthread_mutex_unlock(&speaking);
 }
 
 void kt__deadlock(kt_loop *l)

@@ -15,7 +15,8 @@
 
 /* ---- One loop ------------------------------------------------------------------------------ */
 
-typedef struct beside {
+typedef struct kt__beside {
+    struct kt__beside *next; /* of those of the caller's loop */
     kt_options options;
     kt_fn fn;
     const void *arg;
@@ -23,12 +24,12 @@ typedef struct beside {
 
     pthread_mutex_t mutex; /* for what follows */
     kt_loop *loop;         /* while its inbox takes messages */
-    kt__message stop;
-    bool stopping;  /* `stop` is on its way */
-    bool cancelled; /* before the loop was there */
+    kt__message stop, dump;
+    bool stopping, dumping; /* the message is on its way */
+    bool cancelled;         /* before the loop was there */
 } beside;
 
-static void stop_dropped(kt__message *m)
+static void dropped(kt__message *m)
 {
     (void)m;
 }
@@ -44,18 +45,42 @@ static void stop_arrived(kt__message *m)
         (void)kt_task_cancel(kt__loop->main);
 }
 
+static void dump_arrived(kt__message *m)
+{
+    beside *b = KT__OWNER(m, beside, dump);
+    pthread_mutex_lock(&b->mutex);
+    b->dumping = false;
+    pthread_mutex_unlock(&b->mutex);
+    kt__loops_dump(kt__loop);
+}
+
+/* Under the mutex: the loop is still there. */
+static void tell(const beside *b, kt__message *m, bool *under_way)
+{
+    if (b->loop && !*under_way) {
+        *under_way = true;
+        kt__inbox_post(b->loop->inbox, m);
+    }
+}
+
 /* On the caller's loop. */
 static void interrupt(void *arg)
 {
     beside *b = arg;
     pthread_mutex_lock(&b->mutex);
-    if (!b->loop) {
-        b->cancelled = true;
-    } else if (!b->stopping) {
-        b->stopping = true;
-        kt__inbox_post(b->loop->inbox, &b->stop); /* under the mutex: the loop is still there */
-    }
+    b->cancelled = true;
+    tell(b, &b->stop, &b->stopping);
     pthread_mutex_unlock(&b->mutex);
+}
+
+void kt__loops_dump(kt_loop *l)
+{
+    kt__dump_to_log(l);
+    for (beside *b = l->besides; b; b = b->next) {
+        pthread_mutex_lock(&b->mutex);
+        tell(b, &b->dump, &b->dumping);
+        pthread_mutex_unlock(&b->mutex);
+    }
 }
 
 /* True: nobody wants the loop any more. */
@@ -88,6 +113,20 @@ static int run_beside(void *arg)
     return rc < 0 ? kt_error_set(rc, "%s", words) : rc;
 }
 
+static void link_to(kt_loop *l, beside *b)
+{
+    b->next = l->besides;
+    l->besides = b;
+}
+
+static void unlink_from(kt_loop *l, const beside *b)
+{
+    beside **link = &l->besides;
+    while (*link != b)
+        link = &(*link)->next;
+    *link = b->next;
+}
+
 /* The signals' handlers ring one loop, and it is not this one. */
 static int run_on(kt_thread_pool *pool, const kt_options *options, KT__JOB)
 {
@@ -98,11 +137,14 @@ static int run_on(kt_thread_pool *pool, const kt_options *options, KT__JOB)
         .arg = arg,
         .size = size,
         .mutex = PTHREAD_MUTEX_INITIALIZER,
-        .stop = {.run = stop_arrived, .drop = stop_dropped},
+        .stop = {.run = stop_arrived, .drop = dropped},
+        .dump = {.run = dump_arrived, .drop = dropped},
     };
     b.options.no_signals = true;
     b.options.dump_on_quit = false;
+    link_to(self->loop, &b);
     int rc = kt__pool_run(pool, run_beside, &b, interrupt);
+    unlink_from(self->loop, &b);
     pthread_mutex_destroy(&b.mutex);
     if (rc != KT_ECANCELED || !self->code)
         return rc;

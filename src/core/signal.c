@@ -123,7 +123,7 @@ void kt__signals_look(kt_loop *l)
         return;
     if (KT_UNLIKELY(atomic_load_explicit(&dump_asked, memory_order_relaxed))) {
         atomic_store(&dump_asked, false);
-        kt__dump_to_log(l);
+        kt__loops_dump(l);
     }
     if (atomic_load_explicit(&last_signal, memory_order_relaxed) == 0)
         return;

@@ -379,3 +379,56 @@ TEST_WITH(a_signal_stops_all_of_them, KT_TEST_NO_LOOP)
     CHECK_ERR(kt_run(loops_until_signalled, &f, 0), -EINTR);
     CHECK_EQ(atomic_load(&f.cancelled), MANY);
 }
+
+/* ---- Eyes ---------------------------------------------------------------------------------- */
+
+static atomic_uint mains_seen;
+
+static void counts_mains(const char *line)
+{
+    if (strstr(line, "task 'main' waits for sleep, for ever"))
+        atomic_fetch_add(&mains_seen, 1);
+}
+
+static int quits(void *arg)
+{
+    const failing *f = arg;
+    while (atomic_load(&f->arrived) < MANY)
+        sure(kt_sleep(KT_MS(1)));
+    CHECK_OK(kill(getpid(), SIGQUIT));
+    while (atomic_load(&mains_seen) < MANY - 1)
+        sure(kt_sleep(KT_MS(1)));
+    CHECK_OK(kill(getpid(), SIGTERM));
+    return 0;
+}
+
+static int loops_until_seen(void *arg)
+{
+    kt_task_detach(spawn(quits, arg, 0));
+    return kt_loops_run(MANY, one_fails, arg, 0);
+}
+
+TEST_WITH(sigquit_prints_the_tasks_of_all_of_them, KT_TEST_NO_LOOP)
+{
+    failing f = {.which = MANY};
+    const kt_options options = {.dump_on_quit = true};
+    const char *forced = getenv("KETTLE_DRIVER");
+    if (forced && strcmp(forced, "sim") == 0)
+        kt_test_skip("the simulated driver takes no signals");
+    kt_log_hook_set(counts_mains);
+    signal(SIGQUIT, SIG_DFL); /* the kit's own gives way */
+    CHECK_ERR(kt_run_with(&options, loops_until_seen, &f, 0), -EINTR);
+    kt_log_hook_set(NULL);
+    CHECK_EQ(atomic_load(&mains_seen), MANY - 1);
+}
+
+/* In virtual time a loop in which nothing can happen any more is a deadlock. This one may be told to end. */
+TEST_WITH(a_loop_that_waits_for_its_caller_only_is_no_deadlock, KT_TEST_REAL_TIME)
+{
+    cleanup c = {.begun = false};
+    const kt_options options = {.virtual_time = true};
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_MS(50));
+    int rc = kt_loop_run(&options, cleans_up, &c, 0);
+    CHECK_ERR(kt_timeout_end(&limit, rc), KT_ETIMEDOUT);
+}
