@@ -149,6 +149,7 @@ struct kt_loop {
     kt__stack *spare;    /* the stack of a task that just ended, which runs on it still */
 
     kt__heap timers;
+    kt__callbacks never; /* whose time is KT_FOREVER */
     const kt__driver *driver;
     void *driver_state;
     size_t pending; /* operations and jobs that the outside world will end */
