@@ -517,6 +517,10 @@ void kt__sigpipe_restore(const kt_loop *l);
 void kt__signals_take(kt_loop *l);
 void kt__signals_give_back(kt_loop *l);
 void kt__signals_look(kt_loop *l);
+
+/* Puts back what was there before a kt_signal took it; what a run had taken, and would have given back by now, goes
+ * to its default. */
+void kt__signal_put_back(int number, const struct sigaction *before);
 void kt__signal_handlers_look(kt_loop *l);
 void kt__signal_handlers_end(kt_loop *l);
 int kt__overflow_watch(kt_loop *l);

@@ -117,6 +117,15 @@ void kt__signals_give_back(kt_loop *l)
     }
 }
 
+void kt__signal_put_back(int number, const struct sigaction *before)
+{
+    sigaction(number, before, NULL);
+    if (atomic_load(&ring_at))
+        return;
+    give_back(number, on_signal);
+    give_back(number, on_quit);
+}
+
 void kt__signals_look(kt_loop *l)
 {
     if (!l->has_signals)
