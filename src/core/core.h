@@ -187,8 +187,7 @@ struct kt_loop {
     kt__map opened, sites;   /* debug mode's; eyes.c */
     void (*calling)(void *arg); /* the user's callback that runs, or ran last */
     bool main_signalled; /* a signal asked the main task to stop */
-    bool has_signals, watches_faults;
-    sigset_t signals_before;
+    bool has_signals, watches_faults, blocked_sigpipe;
     struct kt_signal *signal_handlers; /* of the program's own */
     void *alternate_stack; /* of the thread, if the loop gave it one */
     kt_options options;
