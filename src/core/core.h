@@ -321,6 +321,11 @@ void kt__semaphore_pass(kt_semaphore *s);
 /* And one that the task uses. */
 void kt__semaphore_taken(kt_semaphore *s);
 
+/* kt_lock_acquire for a function that the user calls at `site`; and for debug mode alone: there the running task has
+ * taken the lock. */
+int kt__lock_acquire(kt_lock *l, const void *site);
+void kt__lock_taken(const kt_lock *l, const void *site);
+
 /* For .raced: the task had been given its turn, and gives it on when it runs, not before, as asyncio's
  * do. kt__had_turn tells it so, after a kt__line_up that failed. */
 bool kt__raced_turn(kt_task *t);
