@@ -364,10 +364,11 @@ int kt_cache_put(kt_cache *c, kt_slice key, const void *value)
 {
     kt__cache_entry *e;
     int rc = check_key(c, key);
-    if (rc == 0 && c->closing)
-        rc = KT_ESHUTDOWN;
-    if (rc == 0)
-        rc = make_buckets(c);
+    if (rc < 0)
+        return rc;
+    if (c->closing)
+        return KT_ESHUTDOWN;
+    rc = make_buckets(c);
     if (rc == 0)
         rc = entry_new(c, key, hash_of(key), &e);
     if (rc < 0)
