@@ -51,7 +51,7 @@ int kt_stage_emit(kt_stage *s, const void *item)
 
 /* ---- Workers ------------------------------------------------------------------------------- */
 
-/* < 0 if the worker is to end: cancelled, or the failure is fatal. */
+/* < 0 if the worker is to end: cancelled, however the item's run has ended, or the failure is fatal. */
 static int run_item(kt_stage *s, void *item)
 {
     kt_task *self = kt__self("kt_pipeline_start");
@@ -59,13 +59,11 @@ static int run_item(kt_stage *s, void *item)
     s->taken++;
     int rc = s->run(s, item, s->arg);
     s->busy += kt_now() - start;
-    if (rc >= 0)
-        return 0;
-    if (self->code && kt_is_cancel(rc))
-        return rc;
+    if (rc >= 0 || (self->code && kt_is_cancel(rc)))
+        return self->code;
     if (s->failed++ == 0)
         s->first_error = rc;
-    return s->fatal ? rc : 0;
+    return s->fatal ? rc : self->code;
 }
 
 static int run_items(kt_stage *s)

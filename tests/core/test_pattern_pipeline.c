@@ -187,6 +187,36 @@ static int pass_blocks(void *arg)
     return kt_pipeline_join(&p, rc);
 }
 
+static int fails_in_words_of_its_own(kt_stage *s, void *item, void *arg)
+{
+    (void)s;
+    (void)item;
+    (void)arg;
+    return kt_sleep(KT_S(1)) < 0 ? -EIO : 0;
+}
+
+static void count_drop(void *item, void *arg)
+{
+    (void)item;
+    ++*(int *)arg;
+}
+
+TEST(a_cancelled_worker_leaves_what_is_in_line)
+{
+    int drops = 0;
+    kt_stage stages[] = {
+        {.run = fails_in_words_of_its_own, .drop = count_drop, .arg = &drops, .item_bytes = sizeof(int)}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 1));
+    sure(feed(&p, 1, 5));
+    sure(kt_sleep(KT_MS(1500)));
+    CHECK_ERR(kt_pipeline_join(&p, -EDOM), -EDOM);
+    CHECK_EQ(stages[0].taken, 2);
+    CHECK_EQ(stages[0].failed, 1);
+    CHECK_EQ(drops, 3);
+    CHECK_EQ(kt_now(), KT_MS(1500));
+}
+
 static void nobody_left(void *arg)
 {
     (void)arg;
