@@ -170,6 +170,17 @@ static void wait_for_putters(kt_pipeline *p)
     kt_cancel_unhold();
 }
 
+/* The workers have ended. */
+static void clear(kt_pipeline *p)
+{
+    shut_all(p);
+    wait_for_putters(p);
+    for (size_t i = 0; i < p->count; i++)
+        drop_line(&p->stages[i]);
+    p->stages = NULL;
+    p->count = 0;
+}
+
 int kt_pipeline_join(kt_pipeline *p, int rc)
 {
     if (!p->stages)
@@ -178,19 +189,16 @@ int kt_pipeline_join(kt_pipeline *p, int rc)
     rc = kt_group_join(&p->workers, rc);
     if (rc == KT_ESHUTDOWN && p->rc < 0)
         rc = p->rc; /* the body was told of the end before the group was */
-    shut_all(p);
-    wait_for_putters(p);
-    for (size_t i = 0; i < p->count; i++)
-        drop_line(&p->stages[i]);
-    p->stages = NULL;
-    p->count = 0;
+    clear(p);
     return rc;
 }
 
+/* Not by a join: what the scope is left by can still be caught, see kt_group_cleanup. */
 void kt_pipeline_cleanup(kt_pipeline *p)
 {
-    kt_cancel_hold();
-    int rc = kt_pipeline_join(p, KT_ECANCELED);
-    (void)rc; /* the scope is being left with an error of its own */
-    kt_cancel_unhold();
+    if (!p->stages)
+        return;
+    kt_queue_shutdown(&p->stages[0].line, false);
+    kt_group_cleanup(&p->workers);
+    clear(p);
 }

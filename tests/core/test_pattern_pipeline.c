@@ -247,6 +247,26 @@ TEST(leaving_the_scope_ends_it)
     nobody_left(NULL);
 }
 
+static int is_cancelled_beside_a_failure(void)
+{
+    int sum = 0, even = 2;
+    kt_stage stages[] = {{.run = odd_only, .item_bytes = sizeof(int), .fatal = true},
+                         {.run = sums, .arg = &sum, .item_bytes = sizeof(int)}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 2));
+    sure(kt_pipeline_put(&p, &even));
+    CHECK_ERR(kt_sleep(KT_S(60)), KT_ESIBLING);
+    kt_task_cancel(kt_task_current());
+    return kt_sleep(KT_S(60));
+}
+
+TEST(a_cancellation_by_which_its_scope_is_left_can_be_caught)
+{
+    CHECK_ERR(is_cancelled_beside_a_failure(), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(KT_S(1)));
+}
+
 TEST_DIES(emitting_from_the_last_stage_is_misuse, 0, "no stage behind this one")
 {
     kt_stage stages[] = {{.run = adds_ten, .item_bytes = sizeof(int)}};
