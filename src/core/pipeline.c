@@ -90,15 +90,23 @@ static int work(void *arg)
     kt_stage *s = arg;
     kt_pipeline *p = s->pipeline;
     int rc = run_items(s);
-    bool last = s == &p->stages[p->count - 1];
     if (rc < 0) {
         shut_all(p);
         if (p->rc == 0 && rc != KT_ECANCELED)
             p->rc = rc;
     }
-    if (--s->running == 0 && !last)
-        kt_queue_shutdown(&s[1].line, false);
     return rc;
+}
+
+/* Also of a worker that was cancelled before it began: nobody takes from its line, or puts into the next, any more. */
+static void work_over(void *arg)
+{
+    kt_stage *s = arg;
+    if (--s->running > 0)
+        return;
+    kt_queue_shutdown(&s->line, false);
+    if (s != &s->pipeline->stages[s->pipeline->count - 1])
+        kt_queue_shutdown(&s[1].line, false);
 }
 
 /* ---- Start and join ------------------------------------------------------------------------ */
@@ -121,7 +129,7 @@ static void prepare(kt_pipeline *p, kt_stage *s)
 static int spawn_workers(kt_pipeline *p, kt_stage *s)
 {
     int rc = 0;
-    kt_spawn_options options = {.name = s->name ? s->name : "stage"};
+    kt_spawn_options options = {.name = s->name ? s->name : "stage", .drop = work_over};
     for (unsigned i = 0; rc == 0 && i < workers_of(s); i++)
         rc = kt_group_spawn_with(&p->workers, &options, work, s, 0, NULL);
     return rc;

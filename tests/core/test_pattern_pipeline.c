@@ -267,6 +267,26 @@ TEST(a_cancellation_by_which_its_scope_is_left_can_be_caught)
     CHECK_OK(kt_sleep(KT_S(1)));
 }
 
+static void cancel_named(kt_task *t, void *name)
+{
+    if (strcmp(kt_task_name(t), name) == 0)
+        kt_task_cancel(t);
+}
+
+TEST(a_worker_that_is_cancelled_before_it_begins_leaves_nobody_waiting)
+{
+    int sum = 0;
+    kt_stage stages[] = {{.run = adds_ten, .item_bytes = sizeof(int)},
+                         {.name = "sum", .run = sums, .arg = &sum, .item_bytes = sizeof(int), .waiting_max = 1}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 2));
+    kt_task_each(cancel_named, "sum");
+    CHECK_OK(kt_pipeline_join(&p, feed(&p, 1, 3)));
+    CHECK_EQ(stages[0].taken, 3);
+    CHECK_EQ(stages[0].first_error, KT_ESHUTDOWN);
+    CHECK_EQ(sum, 0);
+}
+
 TEST_DIES(emitting_from_the_last_stage_is_misuse, 0, "no stage behind this one")
 {
     kt_stage stages[] = {{.run = adds_ten, .item_bytes = sizeof(int)}};
