@@ -409,6 +409,30 @@ TEST(what_an_argument_owns_is_dropped_also_if_the_task_never_runs)
     CHECK_EQ(drops, 11);
 }
 
+TEST(what_an_argument_owns_is_dropped_also_if_there_is_no_stack)
+{
+    const kt_spawn_options options = {.drop = count_drop, .stack_bytes = 1 << 20};
+    kt_task *t;
+    sure(kt_spawn_with(&options, sleep_seconds, &(int){3}, sizeof(int), &t));
+    kt_test_fail_allocation(1);
+    CHECK_ERR(kt_task_join(t), -ENOMEM);
+    CHECK(kt_test_allocation_failed());
+    CHECK_EQ(drops, 3);
+}
+
+TEST(what_the_arguments_of_a_group_own_is_dropped_when_it_ends_early)
+{
+    const kt_spawn_options options = {.drop = count_drop};
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    for (int i = 1; i <= 3; i++)
+        sure(kt_group_spawn_with(&g, &options, sleep_seconds, &i, sizeof i, NULL));
+    CHECK_ERR(kt_group_join(&g, -EIO), -EIO);
+    CHECK_EQ(drops, 6);
+    kt_test_fail_allocation(1);
+    CHECK_ERR(kt_group_spawn_with(&g, &options, sleep_seconds, &(int){9}, sizeof(int), NULL), -ENOMEM);
+    CHECK_EQ(drops, 6);
+}
+
 static void count_task(kt_task *t, void *arg)
 {
     CHECK(!kt_task_done(t));
