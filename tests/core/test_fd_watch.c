@@ -352,6 +352,11 @@ TEST_DIES(two_directions_in_one_call_are_misuse, 0, "one direction at a time")
     CHECK_OK(kt_fd_watch(0, KT_READABLE | KT_WRITABLE, just_count, NULL));
 }
 
+TEST_DIES(ending_two_directions_in_one_call_is_misuse, 0, "kt_fd_unwatch: one direction at a time")
+{
+    (void)kt_fd_unwatch(0, KT_READABLE | KT_WRITABLE);
+}
+
 TEST(the_simulated_driver_refuses)
 {
     if (strcmp(kt_loop_driver(kt_loop_current()), "sim") != 0)
