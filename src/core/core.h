@@ -116,7 +116,7 @@ struct kt_task {
     kt_task *all_next, *all_prev; /* tasks of the loop that are not done */
     kt__waiters awaiters;
     kt__callbacks callbacks;     /* for its end */
-    kt__setting *context_values; /* newest first */
+    kt__setting *context_values;
     kt_context *values_in;       /* whose values count instead while it runs in it; or NULL */
     struct kt_coroutine *coroutine; /* that runs in it, innermost */
 
