@@ -13,8 +13,8 @@
  * on the loop's thread, outside any task (kt_task_current() is NULL), and must not suspend. Callbacks and
  * tasks share one first-in, first-out ready queue. The kt_callback lives in the caller's storage and must
  * not go away while it is pending; it is free again when its function is called, and one whose time has not come
- * when the loop ends is cancelled. Nothing here suspends or fails; starting one that is pending is
- * misuse. On the loop's thread. */
+ * when the loop ends (KT_FOREVER never comes) is cancelled; but not one that waits for a future, see future.h.
+ * Nothing here suspends or fails; starting one that is pending is misuse. On the loop's thread. */
 
 #include <kettle/timeout.h>
 

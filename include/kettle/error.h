@@ -32,7 +32,7 @@ KT_BEGIN
     X(KT_ELIMIT, 11, "limit exceeded") \
     X(KT_ENAME, 12, "host name cannot be resolved") \
     X(KT_EPROTOCOL, 13, "peer broke the protocol") \
-    X(KT_ECLOSED, 14, "connection closed by the peer") \
+    X(KT_ECLOSED, 14, "closed meanwhile") \
     X(KT_EINVALIDSTATE, 15, "not in a state in which this is possible") \
     X(KT_ENOTFOUND, 16, "not found") \
     X(KT_ECONFLICT, 17, "conflicts with the current state") \

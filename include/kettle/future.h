@@ -48,7 +48,9 @@ KT_API int kt_future_result(const kt_future *f, intptr_t *ret_result) KT_CHECKED
  * future, as asyncio's await does. Suspends unless it is settled. */
 KT_API int kt_future_await(kt_future *f, intptr_t *ret_result) KT_CHECKED;
 
-/* Calls fn(arg) once it is settled, in the pass after. Like Future.add_done_callback. */
+/* Calls fn(arg) once it is settled, in the pass after; on one that is, in the next pass. While it is not settled the
+ * callback stays pending, even beyond the loop's end, which knows of no futures: cancel it before. Like
+ * Future.add_done_callback. */
 KT_API void kt_future_on_done(kt_future *f, kt_callback *c, void (*fn)(void *arg), void *arg);
 
 KT_END

@@ -46,8 +46,8 @@ KT_API int kt_fd_wait(int fd, int events) KT_CHECKED;
  * libpq). Like loop.add_reader and add_writer. */
 KT_API int kt_fd_watch(int fd, int event, void (*fn)(void *arg), void *arg) KT_CHECKED;
 
-/* Ends a watch: from now on its function is not called. False if there was none. Does not suspend. Like
- * loop.remove_reader and remove_writer. */
+/* Ends the watch for one `event`: from now on its function is not called. False if there was none. Does not
+ * suspend. Like loop.remove_reader and remove_writer. */
 KT_API bool kt_fd_unwatch(int fd, int event);
 
 KT_END

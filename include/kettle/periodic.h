@@ -44,13 +44,13 @@ typedef struct kt_periodic {
 } kt_periodic;
 
 /* Begins to call fn(arg) in a task of its own. `size` bytes of arg are copied, once: every run
- * gets the same copy. 0, -ENOMEM, KT_ENOTRUNNING. Starting one that runs is misuse. Does not
- * suspend. */
+ * gets the same copy. 0, -ENOMEM, KT_ENOTRUNNING. Starting one that runs, or is just being stopped, is
+ * misuse. Does not suspend. */
 KT_API int kt_periodic_start(kt_periodic *p, KT__JOB) KT_CHECKED;
 
 /* Cancels it, in the middle of a run too, and waits for its end. Returns 0, or the code with
- * which `failed` ended it before. 0 if it does not run. Misuse from within the run. Suspends; a
- * cancellation of the caller is held back. */
+ * which `failed` ended it before. 0 if it does not run. Misuse from within the run, and while another
+ * task stops it. Suspends; a cancellation of the caller is held back. */
 KT_API int kt_periodic_stop(kt_periodic *p);
 
 /* The same in the calling task: calls fn(arg), uncopied, on the caller's stack until it is

@@ -179,8 +179,8 @@ KT_API bool kt_stream_at_eof(const kt_stream *s);
 /* Writes all bytes, waiting while the peer does not read: that is the back-pressure; nothing is
  * copied. 0, -EPIPE, -ECONNRESET, ... After a failure, or a cancellation in the middle, an unknown
  * part was written, and every further write fails with KT_EINVALIDSTATE; a cancellation before the first byte
- * leaves the stream as it was. KT_ECLOSED: another task has closed it. Suspends, always a cancellation point.
- * One writer at a time, else misuse. Like StreamWriter.write and drain, writev(2). */
+ * leaves the stream as it was. KT_ECLOSED: another task has closed it. Suspends; always a cancellation point, even
+ * with nothing to write. One writer at a time, else misuse. Like StreamWriter.write and drain, writev(2). */
 KT_API int kt_stream_write(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
 
 /* The same for several pieces, in one system call where they fit. The array is left as it was.

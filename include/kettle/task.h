@@ -148,8 +148,9 @@ typedef struct kt_spawn_options {
     bool eager;         /* runs within the call until it first suspends; it may be done then */
     kt_context *context; /* to run in, shared, instead of a copy of the spawner's; context.h */
 
-    /* If not NULL, called once with fn's argument: after fn, or in its stead where the task is cancelled before it
-     * starts. Frees what the argument owns. Must not suspend. A spawn that fails does not call it. */
+    /* If not NULL, called once with fn's argument: after fn, or in its stead where the task never starts, because it
+     * was cancelled before or because there is no stack for it. Frees what the argument owns. Must not suspend. A
+     * spawn that fails does not call it. */
     void (*drop)(void *arg);
 } kt_spawn_options;
 
@@ -175,7 +176,10 @@ KT_API int kt_shield(kt_task *t) KT_CHECKED;
 KT_API void kt_task_detach(kt_task *t);
 
 /* Asks the task to stop. True if the request was taken, false if the task is done. A task that has
- * not started never runs. One may cancel oneself. Does not suspend. Like Task.cancel. */
+ * not started never runs; what its argument owns goes by `drop` of kt_spawn_options. One that ends before
+ * any of its calls has returned the request ends with KT_ECANCELED, whatever fn returned: so what fn makes for
+ * others it hands out by its argument, and its result only says how it went. One may cancel oneself. Does not
+ * suspend. Like Task.cancel. */
 KT_API bool kt_task_cancel(kt_task *t);
 
 /* The same with words for the reason: they are copied, and replace those of an earlier request (without

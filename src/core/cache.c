@@ -28,6 +28,7 @@ struct kt__cache_entry {
     kt_time expires;
     kt_event settled;
     int rc;
+    bool made;                        /* there is a value, to be dropped even if the task's result is another */
     bool listed, kept;
     char *detail;                     /* of a failure */
     void (*drop)(void *value, void *arg);
@@ -64,12 +65,11 @@ static int entry_new(kt_cache *c, kt_slice key, uint64_t hash, kt__cache_entry *
     return 0;
 }
 
-/* Only a value that was settled well is dropped. */
 static void entry_unref(kt__cache_entry *e)
 {
     if (--e->refs > 0)
         return;
-    if (e->drop && e->rc >= 0 && e->settled.is_set)
+    if (e->drop && e->made)
         e->drop(e->value, e->drop_arg);
     kt_free(e->detail);
     kt_free(e);
@@ -214,7 +214,9 @@ static void flights_remove(kt_cache *c, kt__cache_entry *e)
 static int fly(void *arg)
 {
     kt__cache_entry *e = arg;
-    return e->cache->fetch(key_of(e), e->value, e->cache->arg);
+    int rc = e->cache->fetch(key_of(e), e->value, e->cache->arg);
+    e->made = rc >= 0;
+    return rc;
 }
 
 /* The end of a fetch, also of one whose task was cancelled before it ran. */
@@ -362,10 +364,11 @@ int kt_cache_put(kt_cache *c, kt_slice key, const void *value)
 {
     kt__cache_entry *e;
     int rc = check_key(c, key);
-    if (rc == 0 && c->closing)
-        rc = KT_ESHUTDOWN;
-    if (rc == 0)
-        rc = make_buckets(c);
+    if (rc < 0)
+        return rc;
+    if (c->closing)
+        return KT_ESHUTDOWN;
+    rc = make_buckets(c);
     if (rc == 0)
         rc = entry_new(c, key, hash_of(key), &e);
     if (rc < 0)
@@ -373,6 +376,7 @@ int kt_cache_put(kt_cache *c, kt_slice key, const void *value)
     kt_cache_forget(c, key);
     if (c->value_bytes > 0)
         memcpy(e->value, value, c->value_bytes);
+    e->made = true;
     kt_event_set(&e->settled);
     list(c, e);
     keep(c, e, c->ttl > 0 ? c->ttl : TTL);

@@ -45,9 +45,27 @@ void kt_call_soon(kt_callback *c, void (*fn)(void *arg), void *arg)
     make_due(c);
 }
 
-/* One whose time has come is called in the next pass, after what is ready and the events. */
+static void list_add(kt__callbacks *list, kt_callback *c)
+{
+    c->list = list;
+    c->next = NULL;
+    c->prev = list->last;
+    if (list->last)
+        list->last->next = c;
+    else
+        list->first = c;
+    list->last = c;
+}
+
+/* One whose time has come is called in the next pass, after what is ready and the events. One whose time never
+ * comes is on no timer, but the loop's end must find it. */
 static void call_at(kt_callback *c, kt_time when, kt_time now)
 {
+    if (when == KT_FOREVER) {
+        c->timer.deadline = when;
+        list_add(&c->loop->never, c);
+        return;
+    }
     kt__timer_start(c->loop, &c->timer, when, run);
     if (when <= now)
         kt__poll_soon(c->loop);
@@ -96,6 +114,8 @@ void kt__callbacks_end(kt_loop *l)
 {
     while (l->timers.root)
         kt_callback_cancel(KT__OWNER(l->timers.root, kt_callback, timer));
+    while (l->never.first)
+        kt_callback_cancel(l->never.first);
 }
 
 /* ---- When something is done ---------------------------------------------------------------- */
@@ -104,14 +124,7 @@ void kt__callbacks_add(kt__callbacks *list, kt_callback *c, void (*fn)(void *arg
                        const char *what)
 {
     c->timer.sequence = kt__turn(begin(c, fn, arg, what));
-    c->list = list;
-    c->next = NULL;
-    c->prev = list->last;
-    if (list->last)
-        list->last->next = c;
-    else
-        list->first = c;
-    list->last = c;
+    list_add(list, c);
 }
 
 void kt__callbacks_remove(kt_callback *c)

@@ -16,7 +16,7 @@ static const kt__wait wait_condition = {
 
 int kt_condition_acquire(kt_condition *c)
 {
-    return kt_lock_acquire(&c->lock);
+    return kt__lock_acquire(&c->lock, KT__SITE);
 }
 
 void kt_condition_release(kt_condition *c)
@@ -41,17 +41,17 @@ static void check_held(const kt_condition *c, const char *what)
         kt__misuse("%s: the task does not hold the condition's lock", what);
 }
 
-int kt_condition_wait(kt_condition *c)
+static int wait_once(kt_condition *c, const void *site)
 {
     kt_task *self = kt__self("kt_condition_wait");
     check_held(c, "kt_condition_wait");
     kt_lock_release(&c->lock);
     int rc = (self->code ? kt__yield(self) : kt__line_up(self, &c->waiters, &wait_condition, c));
     if (rc == 0)
-        rc = kt_lock_acquire(&c->lock);
+        rc = kt__lock_acquire(&c->lock, site);
     if (rc < 0) { /* without the lock: who is cancelled while it waits for it begins anew, as in asyncio */
         kt_cancel_hold();
-        int locked = kt_lock_acquire(&c->lock);
+        int locked = kt__lock_acquire(&c->lock, site);
         kt_cancel_unhold();
         if (locked < 0)
             kt__misuse("kt_condition_wait: the lock was taken by the task itself meanwhile");
@@ -61,13 +61,18 @@ int kt_condition_wait(kt_condition *c)
     return rc;
 }
 
+int kt_condition_wait(kt_condition *c)
+{
+    return wait_once(c, KT__SITE);
+}
+
 int kt_condition_wait_for(kt_condition *c, int (*holds)(void *arg), void *arg)
 {
     for (;;) {
         int answer = holds(arg);
         if (answer != 0)
             return answer;
-        int rc = kt_condition_wait(c);
+        int rc = wait_once(c, KT__SITE);
         if (rc < 0)
             return rc;
     }

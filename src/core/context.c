@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Task-local values: a list of settings, newest first, that is never changed, only prefixed; so a task that is
- * spawned shares its parent's. Each entry counts who begins with it. */
+/* Task-local values: a list of settings, one a variable. Each entry counts who begins with it; the entries that a task
+ * shares with nobody, at the front, are changed in place, the others never: so a task that is spawned shares its
+ * parent's list. */
 
 #include <errno.h>
 #include <kettle/context.h>
@@ -11,10 +12,10 @@
 
 struct kt__setting {
     atomic_size_t references; /* lists and entries that go on here */
-    struct kt__setting *older;
+    struct kt__setting *next;
     const kt_context_var *var;
     const void *value;
-    bool unset; /* as though there were none, whatever older ones say */
+    bool unset; /* as though there were none */
 };
 
 struct kt_context {
@@ -32,9 +33,9 @@ kt__setting *kt__context_ref(kt__setting *s)
 void kt__context_unref(kt__setting *s)
 {
     while (s && atomic_fetch_sub_explicit(&s->references, 1, memory_order_acq_rel) == 1) {
-        kt__setting *older = s->older;
+        kt__setting *next = s->next;
         kt_free(s);
-        s = older;
+        s = next;
     }
 }
 
@@ -89,7 +90,7 @@ void kt__context_call(kt__setting *values, void (*fn)(void *arg), void *arg)
 static const kt__setting *find(const kt__setting *s, const kt_context_var *var)
 {
     while (s && s->var != var)
-        s = s->older;
+        s = s->next;
     return s && !s->unset ? s : NULL;
 }
 
@@ -104,22 +105,49 @@ void *kt_context_get(const kt_context_var *var, const void *otherwise)
     return value_of(kt__context_here(), var, otherwise);
 }
 
+/* Adds an entry at the end of a list. */
+static int append(kt__setting ***end, const kt_context_var *var, const void *value, bool unset)
+{
+    kt__setting *s = kt_alloc(sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    *s = (kt__setting){.references = 1, .var = var, .value = value, .unset = unset};
+    **end = s;
+    *end = &s->next;
+    return 0;
+}
+
+/* A setting of our own in place of what the shared list has for the variable. What stands before that is copied, so
+ * that no list is longer than there are variables, however often it is shared and set. */
+static int store_shared(kt__setting **list, const kt_context_var *var, const void *value, bool unset)
+{
+    kt__setting *shared = *list, *rest = shared, *own = NULL, **end = &own;
+    while (rest && rest->var != var)
+        rest = rest->next;
+    int rc = append(&end, var, value, unset);
+    for (const kt__setting *s = shared; rest && s != rest && rc == 0; s = s->next)
+        rc = append(&end, s->var, s->value, s->unset);
+    if (rc < 0) {
+        kt__context_unref(own);
+        return rc;
+    }
+    *end = kt__context_ref(rest ? rest->next : shared);
+    *list = own;
+    kt__context_unref(shared);
+    return 0;
+}
+
 static int store(kt__setting **values, const kt_context_var *var, const void *value, bool unset)
 {
-    kt__setting *newest = *values;
-    for (kt__setting *s = newest; s && atomic_load(&s->references) == 1; s = s->older) {
+    kt__setting **list = values;
+    for (kt__setting *s; (s = *list) && atomic_load(&s->references) == 1; list = &s->next) {
         if (s->var != var)
             continue;
         s->value = value; /* nobody shares it: setting again and again takes no memory */
         s->unset = unset;
         return 0;
     }
-    kt__setting *s = kt_alloc(sizeof *s);
-    if (!s)
-        return -ENOMEM;
-    *s = (kt__setting){.references = 1, .older = newest, .var = var, .value = value, .unset = unset};
-    *values = s;
-    return 0;
+    return store_shared(list, var, value, unset);
 }
 
 int kt_context_set(const kt_context_var *var, const void *value)

@@ -116,7 +116,7 @@ struct kt_task {
     kt_task *all_next, *all_prev; /* tasks of the loop that are not done */
     kt__waiters awaiters;
     kt__callbacks callbacks;     /* for its end */
-    kt__setting *context_values; /* newest first */
+    kt__setting *context_values;
     kt_context *values_in;       /* whose values count instead while it runs in it; or NULL */
     struct kt_coroutine *coroutine; /* that runs in it, innermost */
 
@@ -149,6 +149,7 @@ struct kt_loop {
     kt__stack *spare;    /* the stack of a task that just ended, which runs on it still */
 
     kt__heap timers;
+    kt__callbacks never; /* whose time is KT_FOREVER */
     const kt__driver *driver;
     void *driver_state;
     size_t pending; /* operations and jobs that the outside world will end */
@@ -188,8 +189,7 @@ struct kt_loop {
     kt__map opened, sites;   /* debug mode's; eyes.c */
     void (*calling)(void *arg); /* the user's callback that runs, or ran last */
     bool main_signalled; /* a signal asked the main task to stop */
-    bool has_signals, watches_faults;
-    sigset_t signals_before;
+    bool has_signals, watches_faults, blocked_sigpipe;
     struct kt_signal *signal_handlers; /* of the program's own */
     void *alternate_stack; /* of the thread, if the loop gave it one */
     kt_options options;
@@ -322,6 +322,11 @@ void kt__semaphore_pass(kt_semaphore *s);
 
 /* And one that the task uses. */
 void kt__semaphore_taken(kt_semaphore *s);
+
+/* kt_lock_acquire for a function that the user calls at `site`; and for debug mode alone: there the running task has
+ * taken the lock. */
+int kt__lock_acquire(kt_lock *l, const void *site);
+void kt__lock_taken(const kt_lock *l, const void *site);
 
 /* For .raced: the task had been given its turn, and gives it on when it runs, not before, as asyncio's
  * do. kt__had_turn tells it so, after a kt__line_up that failed. */
@@ -521,6 +526,10 @@ void kt__sigpipe_restore(const kt_loop *l);
 void kt__signals_take(kt_loop *l);
 void kt__signals_give_back(kt_loop *l);
 void kt__signals_look(kt_loop *l);
+
+/* Puts back what was there before a kt_signal took it; what a run had taken, and would have given back by now, goes
+ * to its default. */
+void kt__signal_put_back(int number, const struct sigaction *before);
 void kt__signal_handlers_look(kt_loop *l);
 void kt__signal_handlers_end(kt_loop *l);
 int kt__overflow_watch(kt_loop *l);

@@ -62,9 +62,15 @@ static int work(void *arg)
     int rc = 0;
     while (d->fn && rc == 0)
         rc = run_one(d);
+    return rc;
+}
+
+/* Also of a worker that was cancelled before it began. */
+static void work_over(void *arg)
+{
+    kt_debouncer *d = arg;
     d->working = false;
     kt_event_set(&d->idle);
-    return rc;
 }
 
 /* Joins a worker that has ended, which does not suspend. */
@@ -79,7 +85,7 @@ static void forget_worker(kt_debouncer *d)
 static int make_worker(kt_debouncer *d)
 {
     kt_task *t = NULL;
-    int rc = kt_spawn_with(&(kt_spawn_options){.name = "debouncer"}, work, d, 0, &t);
+    int rc = kt_spawn_with(&(kt_spawn_options){.name = "debouncer", .drop = work_over}, work, d, 0, &t);
     if (rc < 0)
         return rc;
     forget_worker(d);
@@ -109,9 +115,7 @@ int kt_debouncer_call(kt_debouncer *d, KT__JOB)
             return -ENOMEM;
         memcpy(c.arg, arg, size);
     }
-    /* A worker that was cancelled from outside will not take the call any more. */
-    bool gone = !d->worker || !d->working || kt_task_done(d->worker);
-    int rc = gone ? make_worker(d) : 0;
+    int rc = d->working ? 0 : make_worker(d);
     if (rc < 0) {
         free_call(c);
         return rc;
@@ -134,7 +138,7 @@ static void not_from_within(const kt_debouncer *d, const char *what)
 int kt_debouncer_flush(kt_debouncer *d)
 {
     not_from_within(d, "kt_debouncer_flush");
-    if (d->worker && d->working && !kt_task_done(d->worker)) {
+    if (d->working) {
         if (d->fn)
             d->due = kt_now();
         kt_event_set(&d->hurry);
@@ -155,6 +159,4 @@ void kt_debouncer_cleanup(kt_debouncer *d)
     kt_task_cancel(d->worker);
     forget_worker(d);
     kt_cancel_unhold();
-    d->working = false;
-    kt_event_set(&d->idle); /* also when the worker never ran */
 }

@@ -125,6 +125,8 @@ static void happened(kt_loop *l, const struct epoll_event *event)
     const uint32_t broken = EPOLLERR | EPOLLHUP;
     if (event->events & (EPOLLRDHUP | broken))
         fd->ending = true; /* a short read leaves it to be read, and no event will say so again */
+    /* Looked at first: a watch without one may be gone when its reader has ended. */
+    kt__op *writer = event->events & (EPOLLOUT | broken) ? fd->writer : NULL;
     if (fd->reader && fd->reader->kind == KT__OP_POLL) { /* it may wait for both directions */
         try_again(l, fd->reader);
     } else if (event->events & (EPOLLIN | EPOLLRDHUP | broken)) {
@@ -132,8 +134,8 @@ static void happened(kt_loop *l, const struct epoll_event *event)
         if (fd->reader)
             try_again(l, fd->reader);
     }
-    if (event->events & (EPOLLOUT | broken) && fd->writer)
-        try_again(l, fd->writer);
+    if (writer)
+        try_again(l, writer);
 }
 
 /* Rounded up, so that no timer is early. */

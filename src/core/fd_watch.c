@@ -196,11 +196,16 @@ static int set(kt_loop *l, direction *d, void (*fn)(void *arg), void *arg)
     return 0;
 }
 
+static void check_event(int event, const char *what)
+{
+    if (event != KT_READABLE && event != KT_WRITABLE)
+        kt__misuse("%s: one direction at a time, KT_READABLE or KT_WRITABLE", what);
+}
+
 int kt_fd_watch(int fd, int event, void (*fn)(void *arg), void *arg)
 {
     kt_loop *l = kt__loop;
-    if (event != KT_READABLE && event != KT_WRITABLE)
-        kt__misuse("kt_fd_watch: one direction at a time, KT_READABLE or KT_WRITABLE");
+    check_event(event, "kt_fd_watch");
     if (!l || l->watches_over)
         return kt_error_set(KT_ENOTRUNNING, "kt_fd_watch outside a loop, or at its end");
     if (l->driver == &kt__driver_sim)
@@ -228,6 +233,7 @@ static void unwatch(kt_loop *l, struct kt__fd_watch *w, direction *d)
 bool kt_fd_unwatch(int fd, int event)
 {
     kt_loop *l = kt__loop;
+    check_event(event, "kt_fd_unwatch");
     struct kt__fd_watch *w = l ? find(l, fd) : NULL;
     direction *d = w ? (event == KT_READABLE ? &w->reader : &w->writer) : NULL;
     if (!d || !d->fn)

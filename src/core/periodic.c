@@ -129,7 +129,8 @@ int kt_periodic_stop(kt_periodic *p)
         kt__misuse("kt_periodic_stop: called from within the run; return an error instead");
     kt_cancel_hold();
     kt_task_cancel(p->task);
-    int rc = kt_task_join(kt_steal(p->task));
+    int rc = kt_task_join(p->task); /* ours until it has ended: nobody may start or stop it meanwhile */
+    p->task = NULL;
     kt_cancel_unhold();
     free_arg(p);
     return rc == KT_ECANCELED ? 0 : rc;

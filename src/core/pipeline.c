@@ -51,7 +51,7 @@ int kt_stage_emit(kt_stage *s, const void *item)
 
 /* ---- Workers ------------------------------------------------------------------------------- */
 
-/* < 0 if the worker is to end: cancelled, or the failure is fatal. */
+/* < 0 if the worker is to end: cancelled, however the item's run has ended, or the failure is fatal. */
 static int run_item(kt_stage *s, void *item)
 {
     kt_task *self = kt__self("kt_pipeline_start");
@@ -59,13 +59,11 @@ static int run_item(kt_stage *s, void *item)
     s->taken++;
     int rc = s->run(s, item, s->arg);
     s->busy += kt_now() - start;
-    if (rc >= 0)
-        return 0;
-    if (self->code && kt_is_cancel(rc))
-        return rc;
+    if (rc >= 0 || (self->code && kt_is_cancel(rc)))
+        return self->code;
     if (s->failed++ == 0)
         s->first_error = rc;
-    return s->fatal ? rc : 0;
+    return s->fatal ? rc : self->code;
 }
 
 static int run_items(kt_stage *s)
@@ -92,15 +90,23 @@ static int work(void *arg)
     kt_stage *s = arg;
     kt_pipeline *p = s->pipeline;
     int rc = run_items(s);
-    bool last = s == &p->stages[p->count - 1];
     if (rc < 0) {
         shut_all(p);
         if (p->rc == 0 && rc != KT_ECANCELED)
             p->rc = rc;
     }
-    if (--s->running == 0 && !last)
-        kt_queue_shutdown(&s[1].line, false);
     return rc;
+}
+
+/* Also of a worker that was cancelled before it began: nobody takes from its line, or puts into the next, any more. */
+static void work_over(void *arg)
+{
+    kt_stage *s = arg;
+    if (--s->running > 0)
+        return;
+    kt_queue_shutdown(&s->line, false);
+    if (s != &s->pipeline->stages[s->pipeline->count - 1])
+        kt_queue_shutdown(&s[1].line, false);
 }
 
 /* ---- Start and join ------------------------------------------------------------------------ */
@@ -123,7 +129,7 @@ static void prepare(kt_pipeline *p, kt_stage *s)
 static int spawn_workers(kt_pipeline *p, kt_stage *s)
 {
     int rc = 0;
-    kt_spawn_options options = {.name = s->name ? s->name : "stage"};
+    kt_spawn_options options = {.name = s->name ? s->name : "stage", .drop = work_over};
     for (unsigned i = 0; rc == 0 && i < workers_of(s); i++)
         rc = kt_group_spawn_with(&p->workers, &options, work, s, 0, NULL);
     return rc;
@@ -172,6 +178,17 @@ static void wait_for_putters(kt_pipeline *p)
     kt_cancel_unhold();
 }
 
+/* The workers have ended. */
+static void clear(kt_pipeline *p)
+{
+    shut_all(p);
+    wait_for_putters(p);
+    for (size_t i = 0; i < p->count; i++)
+        drop_line(&p->stages[i]);
+    p->stages = NULL;
+    p->count = 0;
+}
+
 int kt_pipeline_join(kt_pipeline *p, int rc)
 {
     if (!p->stages)
@@ -180,19 +197,16 @@ int kt_pipeline_join(kt_pipeline *p, int rc)
     rc = kt_group_join(&p->workers, rc);
     if (rc == KT_ESHUTDOWN && p->rc < 0)
         rc = p->rc; /* the body was told of the end before the group was */
-    shut_all(p);
-    wait_for_putters(p);
-    for (size_t i = 0; i < p->count; i++)
-        drop_line(&p->stages[i]);
-    p->stages = NULL;
-    p->count = 0;
+    clear(p);
     return rc;
 }
 
+/* Not by a join: what the scope is left by can still be caught, see kt_group_cleanup. */
 void kt_pipeline_cleanup(kt_pipeline *p)
 {
-    kt_cancel_hold();
-    int rc = kt_pipeline_join(p, KT_ECANCELED);
-    (void)rc; /* the scope is being left with an error of its own */
-    kt_cancel_unhold();
+    if (!p->stages)
+        return;
+    kt_queue_shutdown(&p->stages[0].line, false);
+    kt_group_cleanup(&p->workers);
+    clear(p);
 }

@@ -17,7 +17,7 @@ typedef struct race {
     size_t running;
     bool newest_over, won;
     size_t winner;
-    int rc;         /* the winner's, or the failure that came last */
+    int rc;         /* the winner's, or the failure that came last, KT_ECANCELED if none began */
     kt_event ended; /* some job */
     char detail[DETAIL_BYTES];
 } race;
@@ -30,7 +30,6 @@ KT_FN(runner, a, struct {
     race *r = a->race;
     const kt_job *job = &r->jobs[a->index];
     int rc = job->fn((void *)(uintptr_t)job->arg);
-    r->running--;
     if (r->rcs)
         r->rcs[a->index] = rc;
     if (!r->won) {
@@ -39,9 +38,17 @@ KT_FN(runner, a, struct {
         r->rc = rc;
         snprintf(r->detail, sizeof r->detail, "%s", rc < 0 ? kt_error_detail() : "");
     }
+    return 0; /* a failure would end the group */
+}
+
+/* Also if it was cancelled before it began. */
+static void runner_over(void *arg)
+{
+    const runner_args *a = arg;
+    race *r = a->race;
+    r->running--;
     r->newest_over = r->newest_over || a->index == r->newest;
     kt_event_set(&r->ended);
-    return 0; /* a failure would end the group */
 }
 
 /* Until somebody has won, or it is the next one's turn. */
@@ -60,12 +67,13 @@ static int wait_for_turn(race *r, kt_time delay)
 
 static int start_in_turn(race *r, size_t n, kt_time delay, kt_group *g)
 {
+    const kt_spawn_options options = {.drop = runner_over};
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0 && !r->won; i++) {
         r->newest = i;
         r->newest_over = false;
         r->running++;
-        rc = kt_group_spawn(g, KT_WITH(runner, r, i));
+        rc = kt_group_spawn_with(g, &options, KT_WITH(runner, r, i), NULL);
         if (rc == 0 && i + 1 < n)
             rc = wait_for_turn(r, delay);
     }
@@ -74,7 +82,7 @@ static int start_in_turn(race *r, size_t n, kt_time delay, kt_group *g)
 
 int kt_staggered_race(const kt_job *jobs, size_t n, kt_time delay, int ret_rcs[], size_t *ret_winner)
 {
-    race r = {.jobs = jobs, .rcs = ret_rcs, .ended = KT_EVENT_INIT};
+    race r = {.jobs = jobs, .rcs = ret_rcs, .rc = KT_ECANCELED, .ended = KT_EVENT_INIT};
     kt_auto(kt_group) g = KT_GROUP_INIT;
     if (n == 0)
         return kt_error_set(-EINVAL, "a race without jobs");

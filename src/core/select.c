@@ -308,28 +308,35 @@ static int stand_in_lines(kt_task *self, selecting *s)
     return kt__park(self);
 }
 
-static int look(kt_select_case *cases, size_t n)
+/* Case c it is, for the call at `site`: where debug mode is to look for a lock. */
+static int won(const kt_select_case *cases, kt_select_case *c, int rc, const void *site)
+{
+    c->rc = rc;
+    if (c->kind == KT__SELECT_LOCK)
+        kt__lock_taken(c->object, site);
+    return (int)(c - cases);
+}
+
+static int look(kt_select_case *cases, size_t n, const void *site)
 {
     for (size_t i = 0; i < n; i++) {
         int rc = attempt(&cases[i]);
-        if (rc == NOT_YET)
-            continue;
-        cases[i].rc = rc;
-        return (int)i;
+        if (rc != NOT_YET)
+            return won(cases, &cases[i], rc, site);
     }
     return -EAGAIN;
 }
 
 int kt_select_nowait(kt_select_case *cases, size_t n)
 {
-    return look(cases, n);
+    return look(cases, n, KT__SITE);
 }
 
 int kt_select(kt_select_case *cases, size_t n)
 {
     selecting s = {.self = kt__self("kt_select"), .cases = cases, .n = n};
-    int which = look(cases, n);
-    for (bool prepared = false; which == -EAGAIN; which = look(cases, n)) {
+    int which = look(cases, n, KT__SITE);
+    for (bool prepared = false; which == -EAGAIN; which = look(cases, n, KT__SITE)) {
         if (s.self->code)
             return kt__yield(s.self);
         if (!prepared)
@@ -346,8 +353,7 @@ int kt_select(kt_select_case *cases, size_t n)
         int rc = use_turn(c, value);
         if (rc == NOT_YET)
             continue; /* somebody was quicker: all cases are looked at again */
-        c->rc = rc;
-        return (int)(c - cases);
+        return won(cases, c, rc, KT__SITE);
     }
     return which;
 }

@@ -63,16 +63,21 @@ static bool has_handler(int number, void (*handler)(int number))
 
 void kt__sigpipe_block(kt_loop *l)
 {
+    sigset_t pipe, before;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    l->blocked_sigpipe = !sigismember(&before, SIGPIPE);
+}
+
+/* That one alone: what else the program has blocked or let through meanwhile is its own affair. */
+void kt__sigpipe_restore(const kt_loop *l)
+{
     sigset_t pipe;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, &l->signals_before);
-}
-
-void kt__sigpipe_restore(const kt_loop *l)
-{
-    if (!sigismember(&l->signals_before, SIGPIPE))
-        pthread_sigmask(SIG_SETMASK, &l->signals_before, NULL);
+    if (l->blocked_sigpipe)
+        pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
 }
 
 static void take(int number, void (*handler)(int number))
@@ -115,6 +120,15 @@ void kt__signals_give_back(kt_loop *l)
         atomic_flag_clear(&in_use);
         l->has_signals = false;
     }
+}
+
+void kt__signal_put_back(int number, const struct sigaction *before)
+{
+    sigaction(number, before, NULL);
+    if (atomic_load(&ring_at))
+        return;
+    give_back(number, on_signal);
+    give_back(number, on_quit);
 }
 
 void kt__signals_look(kt_loop *l)

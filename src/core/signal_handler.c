@@ -88,7 +88,7 @@ void kt_signal_release(kt_signal *s)
     while (*link != s)
         link = &(*link)->next;
     *link = s->next;
-    sigaction(s->number, &asked[s->number].before, NULL);
+    kt__signal_put_back(s->number, &asked[s->number].before);
     atomic_store(&asked[s->number].inbox, NULL);
     kt__timer_stop(l, &s->timer);
     s->loop = NULL;

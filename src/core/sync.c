@@ -33,9 +33,9 @@ static const kt__wait wait_lock = {
 };
 
 /* Debug mode tells of a task that ends with the lock. */
-static void taken(const kt_lock *l, const void *site, const kt_task *self)
+void kt__lock_taken(const kt_lock *l, const void *site)
 {
-    kt__opened(l, "a lock", site, self);
+    kt__opened(l, "a lock", site, l->holder);
 }
 
 int kt_lock_acquire_nowait(kt_lock *l)
@@ -44,16 +44,16 @@ int kt_lock_acquire_nowait(kt_lock *l)
     if (l->holder)
         return -EBUSY;
     l->holder = self;
-    taken(l, KT__SITE, self);
+    kt__lock_taken(l, KT__SITE);
     return 0;
 }
 
-int kt_lock_acquire(kt_lock *l)
+int kt__lock_acquire(kt_lock *l, const void *site)
 {
     kt_task *self = kt__self("kt_lock_acquire");
     if (!l->holder) {
         l->holder = self;
-        taken(l, KT__SITE, self);
+        kt__lock_taken(l, site);
         return 0;
     }
     if (self->code)
@@ -61,11 +61,16 @@ int kt_lock_acquire(kt_lock *l)
     int rc = kt__line_up(self, &l->waiters, &wait_lock, l);
     if (rc == 0) {
         l->handed_over = false;
-        taken(l, KT__SITE, self);
+        kt__lock_taken(l, site);
     } else if (kt__had_turn(self)) {
         kt__lock_pass(l);
     }
     return rc;
+}
+
+int kt_lock_acquire(kt_lock *l)
+{
+    return kt__lock_acquire(l, KT__SITE);
 }
 
 /* Anybody may, as with asyncio: to take the lock here and release it there is a use of its own. */

@@ -188,6 +188,8 @@ ssize_t kt_stream_sendfile(kt_stream *s, int fd, int64_t offset, int64_t count, 
         return kt_error_set(-EINVAL, "a file has no offset %lld", (long long)offset);
     if (s->torn)
         return kt_error_set(KT_EINVALIDSTATE, "an earlier write ended in the middle");
+    if (t.over)
+        return kt_stream_write(s, "", 0);
     int rc = send_direct(self, s, &t);
     if (is_refusal(rc, &t) && flags & KT_SENDFILE_NO_FALLBACK)
         return kt_error_set(-EOPNOTSUPP, "the system cannot send this file to this stream");

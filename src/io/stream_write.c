@@ -57,6 +57,13 @@ static ssize_t write_window(kt_stream *s, const position *p)
     return count == 0 ? 0 : s->backend->writev(s->object, window, count);
 }
 
+/* That, too, is a cancellation point, for a caller that need not look at how much it has. */
+static int write_nothing(kt_stream *s)
+{
+    int rc = kt__op_turn(s->writer);
+    return rc == 0 && s->closing ? KT_ECLOSED : rc;
+}
+
 int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count)
 {
     position p = {.piece = pieces, .left = count};
@@ -70,7 +77,9 @@ int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count)
         begun = true;
         advance(&p, (size_t)n);
     }
-    if (n == 0 && begun && s->backend->flush)
+    if (n == 0 && !begun)
+        n = write_nothing(s);
+    else if (n == 0 && s->backend->flush)
         n = s->backend->flush(s->object);
     s->writer = NULL;
     if (n < 0)

@@ -24,7 +24,7 @@ static int seconds_of(const kt_jobs_args *args, double *ret_seconds, kt_jobs_fau
 static int check(const kt_jobs_args *args, kt_jobs_fault *fault)
 {
     static const char *const names[] = {"seconds"};
-    double seconds;
+    double seconds = 0;
     const char *unknown = kt_jobs_arg_unknown(args, names, 1);
     if (unknown)
         return kt__type_fault(fault, unknown, "is no argument of a sleep");
@@ -34,7 +34,7 @@ static int check(const kt_jobs_args *args, kt_jobs_fault *fault)
 static int label(const kt_jobs_args *args, kt_buffer *text)
 {
     kt_jobs_fault fault;
-    double seconds;
+    double seconds = 0;
     int rc = seconds_of(args, &seconds, &fault);
     return rc < 0 ? rc : kt_buffer_printf(text, "sleep %g s", seconds);
 }
@@ -42,7 +42,7 @@ static int label(const kt_jobs_args *args, kt_buffer *text)
 static int run(kt_jobs_attempt *job)
 {
     kt_jobs_fault fault;
-    double seconds;
+    double seconds = 0;
     int rc = seconds_of(kt_jobs_args_of(job), &seconds, &fault);
     if (rc < 0)
         return kt_error_set(rc, "args.%s %s", fault.field, fault.message);

@@ -2,6 +2,8 @@
 /* Contexts as objects, and tokens. */
 #include "sure.h"
 
+#include "test/kit.h"
+
 static const kt_context_var var = {"var"}, other = {"other"};
 
 static const char *value(void)
@@ -20,6 +22,53 @@ TEST(reset_puts_back_what_was_before_each_set)
     CHECK_STR(value(), "a");
     CHECK_OK(kt_context_reset(&first));
     CHECK_STR(value(), "none");
+}
+
+static int sees_both(void *expected)
+{
+    int rc = kt_sleep(KT_S(2)); /* beside the next one */
+    CHECK(kt_context_get(&var, NULL) == expected);
+    CHECK_STR(kt_context_get(&other, "none"), "x");
+    return rc;
+}
+
+/* As who accepts connections and tells each handler a number by a variable. */
+TEST(values_that_are_set_for_one_task_after_the_other_take_no_more_and_more_memory)
+{
+    size_t live = 0;
+    static const char numbers[100];
+    for (int i = 0; i < 100; i++) {
+        CHECK_OK(kt_context_set(&other, "x"));
+        CHECK_OK(kt_context_set(&var, &numbers[i]));
+        kt_task_detach(spawn(sees_both, (void *)(uintptr_t)&numbers[i], 0));
+        CHECK_OK(kt_context_set(&other, "y"));
+        CHECK_OK(kt_sleep(KT_S(1)));
+        if (i == 5)
+            live = kt__test_memory_live();
+    }
+    CHECK_EQ(kt__test_memory_live(), live);
+    CHECK_OK(kt_sleep(KT_S(3)));
+}
+
+TEST(a_set_in_a_shared_list_fails_whole)
+{
+    static const kt_context_var third = {"third"};
+    const kt_context_var *const all[] = {&var, &other, &third}; /* to the last one belong copies of two */
+    CHECK_OK(kt_context_set(&var, "1"));
+    CHECK_OK(kt_context_set(&other, "2"));
+    CHECK_OK(kt_context_set(&third, "3"));
+    kt_auto(kt_context) *shared = NULL;
+    CHECK_OK(kt_context_copy(&shared));
+    for (int n = 1; n <= 3; n++) {
+        kt_test_fail_allocation((uint64_t)n);
+        CHECK_ERR(kt_context_set(all[n - 1], "new"), -ENOMEM);
+        CHECK(kt_test_allocation_failed());
+        CHECK_STR(value(), "1");
+    }
+    CHECK_OK(kt_context_set(&third, "new"));
+    CHECK_STR(kt_context_get(&third, "none"), "new");
+    CHECK_STR(kt_context_get(&other, "none"), "2");
+    CHECK_STR(kt_context_lookup(shared, &third, "none"), "3");
 }
 
 static int value_is(void *expected)

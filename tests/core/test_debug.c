@@ -233,6 +233,69 @@ TEST_WITH(a_lock_held_by_a_task_that_ended_is_reported, KT_TEST_NO_LOOP)
     CHECK(was_logged("task 'forgetful' ended and still holds a lock, taken at takes_lock"));
 }
 
+static int is_asked_once(void *arg)
+{
+    return (*(int *)arg)++;
+}
+
+static int takes_locks_again(void *arg)
+{
+    kt_condition *c = arg;
+    int asked = 0;
+    sure(kt_condition_acquire(&c[0]));
+    sure(kt_condition_wait(&c[0]));
+    sure(kt_condition_acquire(&c[1]));
+    sure(kt_condition_wait_for(&c[1], is_asked_once, &asked));
+    return 0;
+}
+
+static int forgets_conditions(void *arg)
+{
+    kt_condition c[2] = {KT_CONDITION_INIT, KT_CONDITION_INIT};
+    kt_task *t = spawn_named("forgetful", takes_locks_again, c);
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        yield_times(2);
+        sure(kt_condition_acquire(&c[i]));
+        kt_condition_notify(&c[i], 1);
+        kt_condition_release(&c[i]);
+    }
+    return kt_task_join(t);
+}
+
+TEST_WITH(a_conditions_lock_is_taken_where_it_was_waited_for, KT_TEST_NO_LOOP)
+{
+    CHECK_OK(run_watched(forgets_conditions, NULL));
+    CHECK_EQ(count_logged("task 'forgetful' ended and still holds a lock, taken at takes_locks_again"), 2);
+}
+
+static int selects_lock(void *arg)
+{
+    kt_select_case c = kt_select_lock(arg);
+    int rc = kt_select(&c, 1);
+    CHECK_EQ(rc, 0);
+    return rc;
+}
+
+static int forgets_selected(void *arg)
+{
+    kt_lock free = KT_LOCK_INIT, held = KT_LOCK_INIT;
+    (void)arg;
+    sure(kt_lock_acquire(&held));
+    kt_task *t = spawn_named("at once", selects_lock, &free), *u = spawn_named("later", selects_lock, &held);
+    yield_times(1);
+    kt_lock_release(&held);
+    sure(kt_task_join(t));
+    return kt_task_join(u);
+}
+
+TEST_WITH(a_lock_that_was_selected_is_reported_too, KT_TEST_NO_LOOP)
+{
+    CHECK_OK(run_watched(forgets_selected, NULL));
+    CHECK(was_logged("task 'at once' ended and still holds a lock, taken at selects_lock"));
+    CHECK(was_logged("task 'later' ended and still holds a lock, taken at selects_lock"));
+}
+
 static int forgets_error(void *arg)
 {
     (void)arg;

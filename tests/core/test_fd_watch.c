@@ -253,6 +253,23 @@ TEST_WITH(a_descriptor_that_is_closed_in_its_own_function_is_watched_no_more, KT
     close(a.fd);
 }
 
+/* Another descriptor holds the file open, so that epoll tells of it all the same. */
+TEST_WITH(one_that_is_closed_while_it_is_waited_for_is_watched_no_more, KT_TEST_REAL_IO)
+{
+    side a, b;
+    make_pair(&a, &b);
+    CHECK_OK(kt_fd_watch(b.fd, KT_READABLE, just_count, &b));
+    yield_times(3);
+    int other = dup(b.fd);
+    CHECK_GE(other, 0);
+    CHECK_EQ(close(b.fd), 0);
+    feed(&a, "x");
+    yield_times(200);
+    (void)kt_fd_unwatch(b.fd, KT_READABLE); /* uring has not noticed: it waits for the file, not the number */
+    close(other);
+    close(a.fd);
+}
+
 static int leaves_watches(void *arg)
 {
     side *sides = arg;
@@ -333,6 +350,11 @@ TEST_WITH(beside_a_task_that_waits_there_epoll_refuses, KT_TEST_REAL_IO)
 TEST_DIES(two_directions_in_one_call_are_misuse, 0, "one direction at a time")
 {
     CHECK_OK(kt_fd_watch(0, KT_READABLE | KT_WRITABLE, just_count, NULL));
+}
+
+TEST_DIES(ending_two_directions_in_one_call_is_misuse, 0, "kt_fd_unwatch: one direction at a time")
+{
+    (void)kt_fd_unwatch(0, KT_READABLE | KT_WRITABLE);
 }
 
 TEST(the_simulated_driver_refuses)

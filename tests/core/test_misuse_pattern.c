@@ -117,6 +117,43 @@ TEST_DIES(starting_what_runs_periodically, 0, "kt_periodic_start: tea is running
     ignore(kt_periodic_start(&p, nothing, NULL, 0));
 }
 
+static int cleans_up_slowly(void *arg)
+{
+    (void)arg;
+    kt_cancel_hold();
+    ignore(kt_sleep(KT_S(1)));
+    kt_cancel_unhold();
+    return kt_sleep(0);
+}
+
+static int stops(void *arg)
+{
+    return kt_periodic_stop(arg);
+}
+
+/* Its run cleans up, and somebody waits for that. */
+static void begin_to_stop(kt_periodic *p)
+{
+    ignore(kt_periodic_start(p, cleans_up_slowly, "arg", 4));
+    ignore(kt_sleep(KT_S(1)));
+    (void)spawn(stops, p, 0);
+    ignore(kt_sleep(0));
+}
+
+TEST_DIES(starting_what_is_just_being_stopped, 0, "kt_periodic_start: tea is running")
+{
+    kt_periodic p = {.interval = KT_S(1), .name = "tea"};
+    begin_to_stop(&p);
+    ignore(kt_periodic_start(&p, nothing, NULL, 0));
+}
+
+TEST_DIES(stopping_what_is_just_being_stopped, 0, "task 'tea' is being joined already")
+{
+    kt_periodic p = {.interval = KT_S(1), .name = "tea"};
+    begin_to_stop(&p);
+    ignore(kt_periodic_stop(&p));
+}
+
 static int stops_itself(void *arg)
 {
     return kt_periodic_stop(arg);

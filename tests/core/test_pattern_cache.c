@@ -98,6 +98,31 @@ TEST(when_the_last_caller_leaves_the_fetch_is_cancelled_and_the_next_begins_afre
     CHECK_EQ(kt_task_each(NULL, NULL), 1);
 }
 
+/* As a job on a thread does, it ends well although it was cancelled meanwhile, and has not been told. */
+static int fetch_to_the_end(kt_slice key, void *ret_value, void *arg)
+{
+    kt_cancel_hold();
+    int rc = fetch(key, ret_value, arg);
+    kt_cancel_unhold();
+    return rc;
+}
+
+TEST(a_value_that_is_made_when_nobody_wants_it_any_more_is_dropped)
+{
+    origin o = {.takes = KT_S(1)};
+    kt_auto(kt_cache) c = CACHE(&o);
+    c.fetch = fetch_to_the_end;
+    CHECK_ERR(kt_wait_for(KT_MS(500), asks, &(asks_args){&c}, 0), KT_ETIMEDOUT);
+    sure(kt_sleep(KT_S(1)));
+    CHECK_EQ(o.drops, 1);
+    kt_task *t = spawn(KT_WITH(asks, &c));
+    yield_times(2);
+    kt_cache_close(&c);
+    CHECK_ERR(kt_task_join(t), KT_ESHUTDOWN);
+    CHECK_EQ(o.fetches, 2);
+    CHECK_EQ(o.drops, 2);
+}
+
 TEST(errors_reach_all_callers_and_are_kept_only_if_asked)
 {
     origin o = {.takes = KT_S(1), .rc = -EIO};

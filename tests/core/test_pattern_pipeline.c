@@ -187,6 +187,36 @@ static int pass_blocks(void *arg)
     return kt_pipeline_join(&p, rc);
 }
 
+static int fails_in_words_of_its_own(kt_stage *s, void *item, void *arg)
+{
+    (void)s;
+    (void)item;
+    (void)arg;
+    return kt_sleep(KT_S(1)) < 0 ? -EIO : 0;
+}
+
+static void count_drop(void *item, void *arg)
+{
+    (void)item;
+    ++*(int *)arg;
+}
+
+TEST(a_cancelled_worker_leaves_what_is_in_line)
+{
+    int drops = 0;
+    kt_stage stages[] = {
+        {.run = fails_in_words_of_its_own, .drop = count_drop, .arg = &drops, .item_bytes = sizeof(int)}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 1));
+    sure(feed(&p, 1, 5));
+    sure(kt_sleep(KT_MS(1500)));
+    CHECK_ERR(kt_pipeline_join(&p, -EDOM), -EDOM);
+    CHECK_EQ(stages[0].taken, 2);
+    CHECK_EQ(stages[0].failed, 1);
+    CHECK_EQ(drops, 3);
+    CHECK_EQ(kt_now(), KT_MS(1500));
+}
+
 static void nobody_left(void *arg)
 {
     (void)arg;
@@ -215,6 +245,46 @@ TEST(leaving_the_scope_ends_it)
     }
     CHECK_EQ(kt_now(), KT_S(1));
     nobody_left(NULL);
+}
+
+static int is_cancelled_beside_a_failure(void)
+{
+    int sum = 0, even = 2;
+    kt_stage stages[] = {{.run = odd_only, .item_bytes = sizeof(int), .fatal = true},
+                         {.run = sums, .arg = &sum, .item_bytes = sizeof(int)}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 2));
+    sure(kt_pipeline_put(&p, &even));
+    CHECK_ERR(kt_sleep(KT_S(60)), KT_ESIBLING);
+    kt_task_cancel(kt_task_current());
+    return kt_sleep(KT_S(60));
+}
+
+TEST(a_cancellation_by_which_its_scope_is_left_can_be_caught)
+{
+    CHECK_ERR(is_cancelled_beside_a_failure(), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(KT_S(1)));
+}
+
+static void cancel_named(kt_task *t, void *name)
+{
+    if (strcmp(kt_task_name(t), name) == 0)
+        kt_task_cancel(t);
+}
+
+TEST(a_worker_that_is_cancelled_before_it_begins_leaves_nobody_waiting)
+{
+    int sum = 0;
+    kt_stage stages[] = {{.run = adds_ten, .item_bytes = sizeof(int)},
+                         {.name = "sum", .run = sums, .arg = &sum, .item_bytes = sizeof(int), .waiting_max = 1}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 2));
+    kt_task_each(cancel_named, "sum");
+    CHECK_OK(kt_pipeline_join(&p, feed(&p, 1, 3)));
+    CHECK_EQ(stages[0].taken, 3);
+    CHECK_EQ(stages[0].first_error, KT_ESHUTDOWN);
+    CHECK_EQ(sum, 0);
 }
 
 TEST_DIES(emitting_from_the_last_stage_is_misuse, 0, "no stage behind this one")

@@ -222,6 +222,24 @@ TEST(leaving_the_scope_cancels_the_run_and_what_waits)
     CHECK_TRACE("a at 1000\na cancelled");
 }
 
+static void cancel_it(kt_task *t, void *arg)
+{
+    (void)arg;
+    kt_task_cancel(t);
+}
+
+TEST(a_debouncers_task_that_is_cancelled_before_it_begins_leaves_nobody_waiting)
+{
+    kt_auto(kt_debouncer) d = KT_DEBOUNCER_INIT(KT_S(1));
+    kt_task_hook_set(cancel_it, NULL);
+    sure(kt_debouncer_call(&d, KT_WITH(query, .text = "never")));
+    kt_task_hook_set(NULL, NULL);
+    CHECK_OK(kt_debouncer_flush(&d));
+    sure(kt_debouncer_call(&d, KT_WITH(query, .text = "now", .rc = 2)));
+    CHECK_EQ(kt_debouncer_flush(&d), 2);
+    CHECK_TRACE("now at 0");
+}
+
 static int debounce_and_flush(void *arg)
 {
     (void)arg;

@@ -150,6 +150,28 @@ TEST(a_cancelled_race_leaves_no_runner)
     CHECK_TRACE("0 starts at 300\n0 is cancelled"); /* another limit than the race's own */
 }
 
+static void cancel_some(kt_task *t, void *count)
+{
+    if ((*(int *)count)-- > 0)
+        kt_task_cancel(t);
+}
+
+TEST(a_runner_that_is_cancelled_before_it_begins_has_failed)
+{
+    const kt_job jobs[] = {RUNNER(0, 10, 5), RUNNER(1, 10, 6)};
+    int rcs[2], count = 1;
+    size_t winner;
+    to_the_start();
+    kt_task_hook_set(cancel_some, &count);
+    CHECK_EQ(kt_staggered_race(jobs, 2, KT_FOREVER, rcs, &winner), 6);
+    CHECK_EQ(winner, 1);
+    CHECK_ERR(rcs[0], KT_ECANCELED);
+    CHECK_TRACE("1 starts at 0");
+    count = 2;
+    CHECK_ERR(kt_staggered_race(jobs, 2, KT_FOREVER, NULL, &winner), KT_ECANCELED);
+    kt_task_hook_set(NULL, NULL);
+}
+
 TEST(every_allocation_of_a_race_may_fail)
 {
     for (uint64_t nth = 1;; nth++) {

@@ -146,6 +146,26 @@ TEST_WITH(callbacks_whose_time_has_not_come_are_dropped, KT_TEST_NO_LOOP)
     CHECK_EQ(count, 7);
 }
 
+static kt_callback later = KT_CALLBACK_INIT;
+
+static int calls_never(void *count)
+{
+    CHECK_OK(kt_context_set(&var, "value"));
+    kt_call_later(&last, KT_FOREVER, leave_a_task_late, count);
+    kt_call_at(&later, KT_FOREVER, leave_a_task_late, count);
+    return 0;
+}
+
+TEST_WITH(callbacks_whose_time_never_comes_can_be_started_by_the_next_loop, KT_TEST_NO_LOOP)
+{
+    int count = 7;
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(kt_run(calls_never, &count, 0));
+        CHECK(!kt_callback_pending(&last) && !kt_callback_pending(&later));
+    }
+    CHECK_EQ(count, 7);
+}
+
 /* ---- What is left over at the end --------------------------------------------------------- */
 
 KT_FN(left_over, a, struct {

@@ -266,6 +266,22 @@ TEST_WITH(sigpipe_is_blocked_in_the_loop_and_given_back, KT_TEST_NO_LOOP)
     CHECK(!sigismember(&set, SIGPIPE));
 }
 
+static int blocks_usr1(void *arg)
+{
+    return pthread_sigmask(SIG_BLOCK, arg, NULL);
+}
+
+TEST_WITH(other_signals_stay_as_the_program_has_set_them, KT_TEST_NO_LOOP)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    CHECK_EQ(kt_run(blocks_usr1, &set, 0), 0);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+    CHECK(sigismember(&set, SIGUSR1) && !sigismember(&set, SIGPIPE));
+    CHECK_EQ(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+}
+
 static int segv_default(void *arg)
 {
     (void)arg;

@@ -63,3 +63,27 @@ TEST(the_simulated_driver_knows_no_signals)
     CHECK_ERR(kt_signal_handle(&s, SIGUSR1, say, "x"), simulated ? KT_ENOTSIM : 0);
     kt_signal_release(&s);
 }
+
+static kt_signal forgotten[2] = {KT_SIGNAL_INIT, KT_SIGNAL_INIT};
+
+static int forgets_its_handlers(void *arg)
+{
+    (void)arg;
+    if (strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0)
+        kt_test_skip("there are no signals");
+    CHECK_OK(kt_signal_handle(&forgotten[0], SIGINT, say, "int"));
+    CHECK_OK(kt_signal_handle(&forgotten[1], SIGQUIT, say, "quit"));
+    return 0;
+}
+
+TEST_WITH(what_the_run_had_taken_is_given_back_by_a_handler_that_outlives_it, KT_TEST_NO_LOOP)
+{
+    struct sigaction now;
+    signal(SIGINT, SIG_DFL); /* a shell may ignore it for what it runs in the background */
+    signal(SIGQUIT, SIG_DFL);
+    CHECK_OK(kt_run_with(&(kt_options){.dump_on_quit = true}, forgets_its_handlers, NULL, 0));
+    CHECK_OK(sigaction(SIGINT, NULL, &now));
+    CHECK(now.sa_handler == SIG_DFL);
+    CHECK_OK(sigaction(SIGQUIT, NULL, &now));
+    CHECK(now.sa_handler == SIG_DFL);
+}

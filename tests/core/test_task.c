@@ -90,13 +90,15 @@ TEST_WITH(the_words_of_mains_failure_outlive_the_loop, KT_TEST_NO_LOOP)
     CHECK_STR(kt_error_detail(), "main broke");
 }
 
+/* One after the other: what one loop has left is what the next one of another thread finds. */
 static void *run_in_thread(void *arg)
 {
-    *(int *)arg = kt_run(seven, NULL, 0);
+    for (int i = 0; i < 10; i++)
+        *(int *)arg += kt_run(seven, NULL, 0);
     return NULL;
 }
 
-TEST_WITH(each_thread_may_have_a_loop, KT_TEST_NO_LOOP)
+TEST_WITH(each_thread_may_have_loops, KT_TEST_NO_LOOP)
 {
     pthread_t threads[4];
     int results[4] = {0};
@@ -104,7 +106,7 @@ TEST_WITH(each_thread_may_have_a_loop, KT_TEST_NO_LOOP)
         CHECK_EQ(pthread_create(&threads[i], NULL, run_in_thread, &results[i]), 0);
     for (int i = 0; i < 4; i++) {
         CHECK_EQ(pthread_join(threads[i], NULL), 0);
-        CHECK_EQ(results[i], 7);
+        CHECK_EQ(results[i], 70);
     }
 }
 
@@ -405,6 +407,30 @@ TEST(what_an_argument_owns_is_dropped_also_if_the_task_never_runs)
     CHECK_EQ(drops, 11);
     CHECK_ERR(kt_task_join(never), KT_ECANCELED);
     CHECK_EQ(drops, 11);
+}
+
+TEST(what_an_argument_owns_is_dropped_also_if_there_is_no_stack)
+{
+    const kt_spawn_options options = {.drop = count_drop, .stack_bytes = 1 << 20};
+    kt_task *t;
+    sure(kt_spawn_with(&options, sleep_seconds, &(int){3}, sizeof(int), &t));
+    kt_test_fail_allocation(1);
+    CHECK_ERR(kt_task_join(t), -ENOMEM);
+    CHECK(kt_test_allocation_failed());
+    CHECK_EQ(drops, 3);
+}
+
+TEST(what_the_arguments_of_a_group_own_is_dropped_when_it_ends_early)
+{
+    const kt_spawn_options options = {.drop = count_drop};
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    for (int i = 1; i <= 3; i++)
+        sure(kt_group_spawn_with(&g, &options, sleep_seconds, &i, sizeof i, NULL));
+    CHECK_ERR(kt_group_join(&g, -EIO), -EIO);
+    CHECK_EQ(drops, 6);
+    kt_test_fail_allocation(1);
+    CHECK_ERR(kt_group_spawn_with(&g, &options, sleep_seconds, &(int){9}, sizeof(int), NULL), -ENOMEM);
+    CHECK_EQ(drops, 6);
 }
 
 static void count_task(kt_task *t, void *arg)

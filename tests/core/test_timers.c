@@ -167,3 +167,19 @@ TEST(a_callback_tells_when_it_will_be_called)
     kt_callback_cancel(&at);
     CHECK_OK(kt_sleep(0));
 }
+
+TEST(a_callback_whose_time_never_comes_is_pending_until_it_is_cancelled)
+{
+    kt_callback never[3] = {KT_CALLBACK_INIT, KT_CALLBACK_INIT, KT_CALLBACK_INIT};
+    for (int i = 0; i < 3; i++)
+        kt_call_later(&never[i], KT_FOREVER, nothing, NULL);
+    CHECK_OK(kt_sleep(KT_S(1000)));
+    CHECK_EQ(kt_callback_when(&never[0]), KT_FOREVER);
+    CHECK(kt_callback_cancel(&never[1]));
+    CHECK(kt_callback_cancel(&never[0]));
+    CHECK(!kt_callback_pending(&never[0]) && kt_callback_pending(&never[2]));
+    kt_call_soon(&never[0], nothing, NULL);
+    CHECK(kt_callback_cancel(&never[2]));
+    CHECK_OK(kt_sleep(0));
+    CHECK(!kt_callback_pending(&never[0]));
+}

@@ -3,9 +3,10 @@
 # Installs a build into a folder and uses it as a stranger would: by pkg-config, in C11 and C++17,
 # against the shared and the static library. Then looks at how what was installed is hardened.
 #
-# usage: test_install.sh BUILD-DIR hello.c kit.c
+# usage: test_install.sh BUILD-DIR hello.c kit.c [PROGRAM ...]    (programs that the build installs)
 set -u
 build=$1 hello=$2 kit=$3
+programs=("${@:4}")
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 passed=0 failed=0
@@ -111,7 +112,8 @@ done
 for name in libkettle libkettle-jobs; do
     check "$name is built with FORTIFY" has_fortify "$libdir/$name.so"
 done
-for file in "$libdir"/libkettle*.so "$prefix"/bin/*; do
+programs=("${programs[@]/#*\//$prefix/bin/}")
+for file in "$libdir"/libkettle*.so "${programs[@]}"; do
     name=$(basename "$file")
     check "$name: full RELRO, bound at start" full_relro "$file"
     check "$name: no executable stack" stack_not_executable "$file"
@@ -119,9 +121,13 @@ for file in "$libdir"/libkettle*.so "$prefix"/bin/*; do
     check "$name: no text relocations" no_text_relocations "$file"
     check "$name: stack protector" has_stack_check "$file"
 done
-for file in "$prefix"/bin/*; do
+for file in "${programs[@]}"; do
     check "$(basename "$file"): PIE" is_pie "$file"
 done
+nothing_else() { # folder, what may be in it
+    [ ! -d "$1" ] || diff <(printf '%s\n' "$1"/*) <(printf '%s\n' "${@:2}")
+}
+check 'no other programs are installed' nothing_else "$prefix/bin" "${programs[@]}"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -157,6 +157,45 @@ TEST_WITH(a_full_pipe_has_no_room_and_nobody_waits, KT_TEST_REAL_IO)
 
 /* ---- Torn -------------------------------------------------------------------------------- */
 
+static int writes_nothing(void *arg)
+{
+    kt_stream *s = arg;
+    CHECK_OK(kt_stream_write(s, "", 0));
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(kt_stream_write(s, "", 0), KT_ECANCELED);
+    CHECK_ERR(kt_stream_writev(s, NULL, 0), KT_ECANCELED);
+    CHECK_ERR(kt_stream_sendfile(s, -1, 0, 0, 0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    return kt_stream_write(s, "x", 1);
+}
+
+TEST_STREAMS(to_write_nothing_is_a_cancellation_point, KT_TEST_REAL_IO)
+{
+    kt_auto(pair) p = pair_of(in_memory);
+    CHECK_OK(kt_task_join(spawn(writes_nothing, p.near, 0)));
+    char x;
+    CHECK_OK(kt_stream_read_exactly(p.far, &x, 1));
+    CHECK_EQ(x, 'x');
+}
+
+static int writes_nothing_for_ever(void *arg)
+{
+    int rc = 0;
+    while (rc == 0)
+        rc = kt_stream_write(arg, "", 0);
+    return rc;
+}
+
+TEST_STREAMS(who_writes_nothing_again_and_again_lets_others_run, KT_TEST_REAL_IO)
+{
+    kt_auto(pair) p = pair_of(in_memory);
+    kt_task *t = spawn(writes_nothing_for_ever, p.near, 0);
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(kt_sleep(0));
+    kt_stream_close(kt_steal(p.near));
+    CHECK_ERR(kt_task_join(t), KT_ECLOSED);
+}
+
 TEST_STREAMS(after_a_write_cancelled_in_the_middle_no_write_is_possible, KT_TEST_REAL_TIME)
 {
     kt_auto(pair) p = pair_of(in_memory);
