@@ -284,11 +284,12 @@ int kt__scope_close(kt__scope *s, int rc)
     s->task = NULL;
     if (s->state == KT__SCOPE_QUIET)
         return rc;
+    bool pending = active_code(t) && !t->delivered; /* asked for while the scope's own was handled: comes on top */
     if (kt_is_cancel(rc) && t->requests > s->outside_at_start)
         t->outside = true; /* the body ends by both: the outside one goes on */
     update_code(t);
     /* What is held back no call has returned here, but one before may have. */
-    t->delivered = active_code(t) && (t->delivered || (kt_is_cancel(rc) && t->held == 0));
+    t->delivered = active_code(t) && (t->delivered || (kt_is_cancel(rc) && t->held == 0 && !pending));
     if (!kt_is_cancel(rc))
         return rc;
     return t->code ? t->code : s->code;
