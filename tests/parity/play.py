@@ -7,6 +7,8 @@ Time is virtual: it jumps to the next timer when nothing is ready. Timers with e
 order asyncio leaves open, run in the order in which they were made."""
 
 import asyncio
+import contextlib
+import contextvars
 import itertools
 import os
 import selectors
@@ -14,6 +16,7 @@ import sys
 from asyncio import events
 
 TASKS = 10
+VAR = contextvars.ContextVar('var', default=0)
 
 
 class Node:
@@ -94,7 +97,9 @@ class Player:
         self.locks = [asyncio.Lock(), asyncio.Lock()]
         self.permits = [asyncio.Semaphore(1), asyncio.Semaphore(2)]
         self.events = [asyncio.Event(), asyncio.Event()]
-        self.queues = [asyncio.Queue(1), asyncio.Queue()]
+        self.queues = [asyncio.Queue(1), asyncio.Queue(), asyncio.LifoQueue(2), asyncio.PriorityQueue(2)]
+        self.barrier = asyncio.Barrier(2)
+        self.latest = [None] * TASKS
         self.condition = asyncio.Condition()
         self.futures = [loop.create_future() for _ in range(3)]
 
@@ -136,7 +141,7 @@ class Player:
             parts += [f'l{i}{self.locks[i].locked():d}', f'p{i}{self.permits[i].locked():d}',
                       f'e{i}{self.events[i].is_set():d}',
                       f'q{i}{self.queues[i].qsize()}/{self.queues[i]._unfinished_tasks}']
-        parts += [f'c{self.condition.locked():d}', 'b00']
+        parts += [f'c{self.condition.locked():d}', f'b{self.barrier.broken:d}{self.barrier.n_waiting}']
         parts += [f'f{i}{f.done():d}{f.cancelled():d}' for i, f in enumerate(self.futures)]
         parts += [f't{i}{t.done():d}{t.cancelled():d}{t.cancelling()}' for i, t in enumerate(self.tasks) if t]
         say(f'T{who} state', *parts)
@@ -195,6 +200,18 @@ class Player:
 
     async def op_cn(self, n, _e):
         self.condition.notify(n.a[0])
+
+    async def op_cp(self, n, _e):
+        await self.condition.wait_for(self.events[n.a[0]].is_set)
+
+    async def op_bw(self, _n, e):
+        say(f'T{e.who} passed {await self.barrier.wait()}')
+
+    async def op_br(self, _n, _e):
+        await self.barrier.reset()
+
+    async def op_ba(self, _n, _e):
+        await self.barrier.abort()
 
     # ---- Queues and futures
 
@@ -270,6 +287,43 @@ class Player:
         if self.tasks[n.a[0]] and not self.in_group[n.a[0]]:
             self.tasks[n.a[0]].add_done_callback(lambda _: say(f'cb {n.id}'))
 
+    def say_value(self, number):
+        say(f'cb {number} sees {VAR.get()}')
+
+    async def op_vl(self, n, e):
+        call = (self.loop.call_soon,) if n.a[0] < 0 else (self.loop.call_later, n.a[0])
+        self.latest[e.who] = call[0](*call[1:], self.say_value, n.id)
+
+    async def op_vx(self, n, _e):
+        if self.latest[n.a[0]]:
+            self.latest[n.a[0]].cancel()
+
+    async def op_vs(self, n, _e):
+        VAR.set(n.id)
+
+    async def op_vg(self, _n, e):
+        say(f'T{e.who} sees {VAR.get()}')
+
+    # ---- Generators
+
+    async def producer(self, n, who):
+        try:
+            for i in range(3):
+                await self.play(n.body, Env(who))
+                yield i
+        finally:
+            say(f'T{who} producer leaves')
+
+    async def op_gen(self, n, e):
+        async with contextlib.aclosing(self.producer(n, e.who)) as g:
+            for _ in range(n.a[0]):
+                try:
+                    item = await anext(g)
+                except StopAsyncIteration:
+                    break
+                say(f'T{e.who} item {item}')
+                await self.play(n.handler, e)
+
     # ---- Tasks
 
     async def op_tn(self, n, _e):
@@ -328,6 +382,11 @@ class Player:
         results = await asyncio.gather(*fresh, return_exceptions=bool(n.a[0]))
         for i, result in enumerate(results if n.a[0] else []):
             say(f'T{e.who} slot {i} {kind(result)}')
+
+    async def op_gt(self, n, e):
+        results = await asyncio.gather(*self.collect(n.a[1:], e, False), return_exceptions=bool(n.a[0]))
+        for i, result in enumerate(results if n.a[0] else []):
+            say(f'T{e.who} slot {i} {kind(result if isinstance(result, BaseException) else None)}')
 
     # ---- Groups and limits
 
