@@ -105,17 +105,16 @@ static void enter_state(kt_barrier *b, uint8_t state)
         ;
 }
 
-/* Waits while the barrier is in one of two states. */
+/* Waits while the barrier is in one of two states. Who is cancelled wakes another, as in the condition, who looks
+ * and waits on: that gives him another turn. */
 static int wait_while(kt_task *self, kt_barrier *b, uint8_t one, uint8_t other)
 {
-    while (b->state == one || b->state == other) {
-        if (self->code)
-            return kt__yield(self);
-        int rc = kt__line_up(self, &b->waiters, &wait_barrier, b);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    int rc = 0;
+    while (rc == 0 && (b->state == one || b->state == other))
+        rc = self->code ? kt__yield(self) : kt__line_up(self, &b->waiters, &wait_barrier, b);
+    if (rc < 0)
+        kt__line_wake(&b->waiters, 0);
+    return rc;
 }
 
 /* Inside: the last to come opens it, the others wait for that. */

@@ -170,6 +170,39 @@ TEST(one_that_is_cancelled_has_not_arrived)
     CHECK_EQ(kt_task_join(other), 0);
 }
 
+KT_FN(arrives_and_says, a, struct { kt_barrier *b; const char *name; })
+{
+    int rc = kt_barrier_wait(a->b);
+    kt_test_say("%s", a->name);
+    return rc;
+}
+
+KT_FN(says, a, struct { const char *word; })
+{
+    kt_test_say("%s", a->word);
+    return 0;
+}
+
+/* As asyncio's condition passes a notification on since 3.13: the first in line gets a turn, and uses it. */
+TEST(a_cancelled_waiter_of_a_barrier_gives_another_a_turn)
+{
+    kt_barrier b = KT_BARRIER_INIT(3);
+    kt_task *a, *cancelled, *other, *second;
+    CHECK_OK(kt_spawn(KT_WITH(arrives_and_says, &b, "first"), &a));
+    CHECK_OK(kt_spawn(KT_WITH(arrive, &b), &cancelled));
+    CHECK_OK(kt_sleep(0));
+    kt_task_cancel(cancelled);
+    CHECK_OK(kt_sleep(0));
+    CHECK_OK(kt_spawn(KT_WITH(says, "other"), &other));
+    CHECK_OK(kt_spawn_with(&(kt_spawn_options){.eager = true}, KT_WITH(arrives_and_says, &b, "second"), &second));
+    CHECK_EQ(kt_barrier_wait(&b), 2);
+    CHECK_EQ(kt_task_join(a), 0);
+    CHECK_ERR(kt_task_join(cancelled), KT_ECANCELED);
+    CHECK_OK(kt_task_join(other));
+    CHECK_EQ(kt_task_join(second), 1);
+    CHECK_TRACE("first\nother\nsecond");
+}
+
 TEST(abort_breaks_a_barrier_until_its_reset)
 {
     kt_barrier b = KT_BARRIER_INIT(3);
