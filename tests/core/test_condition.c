@@ -122,6 +122,48 @@ TEST(wait_for_returns_what_the_predicate_said)
     CHECK_EQ(kt_task_join(t), 2);
 }
 
+typedef struct place {
+    kt_lock lock;
+    kt_condition full, empty;
+    bool taken;
+} place;
+
+static int fills_twice(void *arg)
+{
+    place *p = arg;
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(kt_condition_acquire(&p->empty));
+        while (p->taken)
+            CHECK_OK(kt_condition_wait(&p->empty));
+        p->taken = true;
+        kt_test_say("filled");
+        kt_condition_notify_all(&p->full);
+        kt_condition_release(&p->empty);
+    }
+    return 0;
+}
+
+/* Each side is woken by the other one only: two fillers do not wake each other. */
+TEST(one_lock_may_have_two_conditions)
+{
+    place p = {KT_LOCK_INIT, KT_CONDITION_INIT_ON(&p.lock), KT_CONDITION_INIT_ON(&p.lock), false};
+    kt_task *t;
+    CHECK_OK(kt_spawn(fills_twice, &p, 0, &t));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(kt_lock_acquire(&p.lock));
+        CHECK(kt_condition_locked(&p.full) && kt_condition_locked(&p.empty));
+        while (!p.taken)
+            CHECK_OK(kt_condition_wait(&p.full));
+        kt_test_say("emptied");
+        p.taken = false;
+        kt_condition_notify(&p.empty, 1);
+        kt_lock_release(&p.lock);
+    }
+    CHECK_OK(kt_task_join(t));
+    CHECK(!kt_lock_locked(&p.lock));
+    CHECK_TRACE("filled\nemptied\nfilled\nemptied");
+}
+
 /* ---- Barrier ------------------------------------------------------------------------------- */
 
 KT_FN(arrive_twice, a, struct { const char *name; kt_barrier *b; int first, second; })
