@@ -120,7 +120,8 @@ KT_API int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[]) KT_CHECKED;
 /* The same over tasks that run already, which stay the caller's: also after a cancellation or a failure
  * they are to be joined or detached, and nobody may join one while the call waits. One that is in the
  * array twice is waited for and cancelled once, and its result stands at both positions. A cancellation is
- * passed on to all. -ENOMEM: nothing was waited for. Suspends unless n is 0. Like asyncio.gather given tasks. */
+ * passed on to all. -ENOMEM: nothing was waited for. Suspends unless all are done, or without ret_rcs one has
+ * failed already. Like asyncio.gather given tasks (3.12). */
 KT_API int kt_gather_tasks(kt_task *const tasks[], size_t n, int ret_rcs[]) KT_CHECKED;
 
 KT_END

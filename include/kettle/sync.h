@@ -112,10 +112,14 @@ KT_API bool kt_semaphore_locked(const kt_semaphore *s);
 typedef struct kt_condition {
     kt_lock lock;
     kt__waiters waiters;
-    uintptr_t reserved[1];
+    kt_lock *shared; /* the lock instead of its own, or NULL */
 } kt_condition;
 
-#define KT_CONDITION_INIT {KT_LOCK_INIT, {NULL, NULL}, {0}}
+#define KT_CONDITION_INIT {KT_LOCK_INIT, {NULL, NULL}, NULL}
+
+/* One for a lock of the caller's, which must outlive it: so one lock may have several conditions ("not full", "not
+ * empty"). Like asyncio.Condition(lock). */
+#define KT_CONDITION_INIT_ON(lock) {KT_LOCK_INIT, {NULL, NULL}, (lock)}
 
 /* The condition's lock; see kt_lock. */
 KT_API int kt_condition_acquire(kt_condition *c) KT_CHECKED;

@@ -182,12 +182,13 @@ KT_API void kt_task_detach(kt_task *t);
  * suspend. Like Task.cancel. */
 KT_API bool kt_task_cancel(kt_task *t);
 
-/* The same with words for the reason: they are copied, and replace those of an earlier request (without
- * memory, or with NULL, there are none). The task finds them with kt_task_cancel_message; who waits for
- * it, when it has ended by the cancellation, with kt_error_detail. Like Task.cancel(msg=...). */
+/* The same with words for the reason: they are copied, and replace those of an earlier request that is not
+ * on its way to the task yet (without memory, or with NULL, there are none). The task finds them with
+ * kt_task_cancel_message; who waits for it, when it has ended by the cancellation, with kt_error_detail. Like
+ * Task.cancel(msg=...). */
 KT_API bool kt_task_cancel_with(kt_task *t, const char *words);
 
-/* The words of the latest request, "" if it had none; valid until the next request. */
+/* The words of the request that reached the task last, or waits to; "" if it had none. Valid until the next. */
 KT_API const char *kt_task_cancel_message(const kt_task *t);
 
 /* Is it over? */

@@ -57,19 +57,27 @@ static bool pass_on(kt_task *t)
     return true;
 }
 
+/* Words that are on their way to a task arrive, as asyncio's error does. */
+static bool under_way(const kt_task *t)
+{
+    return t->state == KT__TASK_READY && t->wait == &wait_yield && kt_is_cancel(t->wake);
+}
+
 /* The request's words, if it has any, replace those of the one before. Without memory for them it has none. */
 static void take_words(kt_task *t, const char *words)
 {
-    char *copy = words && *words ? kt_strndup(words, strlen(words)) : NULL;
-    kt_free(t->cancel_words); /* last: `words` may be these */
-    t->cancel_words = copy;
+    if (words == t->cancel_words)
+        return; /* others in the chain may still want them */
+    kt_free(t->cancel_words);
+    t->cancel_words = words && *words ? kt_strndup(words, strlen(words)) : NULL;
 }
 
 /* Asks one task, which is not done. */
 static void request(kt_task *t, const char *words)
 {
     t->requests++;
-    take_words(t, words);
+    if (!under_way(t))
+        take_words(t, words);
     if (pass_on(t)) {
         t->outside_forwarded = true;
     } else {
@@ -98,13 +106,16 @@ bool kt_task_cancel_with(kt_task *t, const char *words)
         return false;
     for (kt_task *next; (next = next_in_chain(t)); t = next) {
         t->requests++;
-        take_words(t, words);
         t->outside_forwarded = t->passing_on = true;
         passed++;
     }
+    const bool late = under_way(t);
     request(t, words);
-    for (t = first; passed > 0; passed--, t = t->wait_object)
+    for (t = first; passed > 0; passed--, t = t->wait_object) {
         t->passing_on = false;
+        if (!late)
+            take_words(t, words);
+    }
     return true;
 }
 
@@ -253,7 +264,8 @@ void kt__scope_fire(kt__scope *s)
     kt_task *t = s->task;
     if (s->state != KT__SCOPE_QUIET)
         return;
-    take_words(t, NULL);
+    if (!under_way(t))
+        take_words(t, NULL);
     if (pass_on(t)) {
         s->state = KT__SCOPE_FORWARDED;
     } else {
@@ -272,11 +284,12 @@ int kt__scope_close(kt__scope *s, int rc)
     s->task = NULL;
     if (s->state == KT__SCOPE_QUIET)
         return rc;
+    bool pending = active_code(t) && !t->delivered; /* asked for while the scope's own was handled: comes on top */
     if (kt_is_cancel(rc) && t->requests > s->outside_at_start)
         t->outside = true; /* the body ends by both: the outside one goes on */
     update_code(t);
     /* What is held back no call has returned here, but one before may have. */
-    t->delivered = active_code(t) && (t->delivered || (kt_is_cancel(rc) && t->held == 0));
+    t->delivered = active_code(t) && (t->delivered || (kt_is_cancel(rc) && t->held == 0 && !pending));
     if (!kt_is_cancel(rc))
         return rc;
     return t->code ? t->code : s->code;

@@ -14,19 +14,24 @@ static const kt__wait wait_condition = {
     .raced = kt__raced_plain,
 };
 
+static kt_lock *lock_of(kt_condition *c)
+{
+    return c->shared ? c->shared : &c->lock;
+}
+
 int kt_condition_acquire(kt_condition *c)
 {
-    return kt__lock_acquire(&c->lock, KT__SITE);
+    return kt__lock_acquire(lock_of(c), KT__SITE);
 }
 
 void kt_condition_release(kt_condition *c)
 {
-    kt_lock_release(&c->lock);
+    kt_lock_release(lock_of(c));
 }
 
 bool kt_condition_locked(const kt_condition *c)
 {
-    return kt_lock_locked(&c->lock);
+    return kt_lock_locked(c->shared ? c->shared : &c->lock);
 }
 
 static void notify(kt_condition *c, size_t n)
@@ -35,9 +40,10 @@ static void notify(kt_condition *c, size_t n)
         n--;
 }
 
-static void check_held(const kt_condition *c, const char *what)
+static void check_held(kt_condition *c, const char *what)
 {
-    if (!c->lock.holder || c->lock.holder != kt_task_current())
+    const kt_task *holder = lock_of(c)->holder;
+    if (!holder || holder != kt_task_current())
         kt__misuse("%s: the task does not hold the condition's lock", what);
 }
 
@@ -45,13 +51,14 @@ static int wait_once(kt_condition *c, const void *site)
 {
     kt_task *self = kt__self("kt_condition_wait");
     check_held(c, "kt_condition_wait");
-    kt_lock_release(&c->lock);
+    kt_lock *lock = lock_of(c);
+    kt_lock_release(lock);
     int rc = (self->code ? kt__yield(self) : kt__line_up(self, &c->waiters, &wait_condition, c));
     if (rc == 0)
-        rc = kt__lock_acquire(&c->lock, site);
+        rc = kt__lock_acquire(lock, site);
     if (rc < 0) { /* without the lock: who is cancelled while it waits for it begins anew, as in asyncio */
         kt_cancel_hold();
-        int locked = kt__lock_acquire(&c->lock, site);
+        int locked = kt__lock_acquire(lock, site);
         kt_cancel_unhold();
         if (locked < 0)
             kt__misuse("kt_condition_wait: the lock was taken by the task itself meanwhile");
@@ -110,17 +117,16 @@ static void enter_state(kt_barrier *b, uint8_t state)
         ;
 }
 
-/* Waits while the barrier is in one of two states. */
+/* Waits while the barrier is in one of two states. Who is cancelled wakes another, as in the condition, who looks
+ * and waits on: that gives him another turn. */
 static int wait_while(kt_task *self, kt_barrier *b, uint8_t one, uint8_t other)
 {
-    while (b->state == one || b->state == other) {
-        if (self->code)
-            return kt__yield(self);
-        int rc = kt__line_up(self, &b->waiters, &wait_barrier, b);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
+    int rc = 0;
+    while (rc == 0 && (b->state == one || b->state == other))
+        rc = self->code ? kt__yield(self) : kt__line_up(self, &b->waiters, &wait_barrier, b);
+    if (rc < 0)
+        kt__line_wake(&b->waiters, 0);
+    return rc;
 }
 
 /* Inside: the last to come opens it, the others wait for that. */

@@ -61,6 +61,23 @@ static kt_failure *next_item(kt__failures **list)
     return &f->items[f->count];
 }
 
+static bool same_words(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Is the list that of the failure with which t ends? One that came later may have the same code, but has words of
+ * its own. */
+static bool is_latest(const kt__failures *f, const kt_task *t, int rc)
+{
+    if (!f || f->rc != rc)
+        return false;
+    bool found = f->count < f->total;
+    for (size_t i = 0; i < f->count && !found; i++)
+        found = f->items[i].rc == rc && same_words(f->items[i].detail, t->detail);
+    return found;
+}
+
 void kt__failures_add(kt__failures **list, const kt_task *t, int rc, size_t total)
 {
     const char *name = kt_task_name(t);
@@ -72,7 +89,7 @@ void kt__failures_add(kt__failures **list, const kt_task *t, int rc, size_t tota
     *item = (kt_failure){.rc = rc,
                          .name = kt_strndup(name, strlen(name)),
                          .detail = t->detail ? kt_strndup(t->detail, strlen(t->detail)) : NULL};
-    if (t->failures && t->failures->rc == rc) {
+    if (is_latest(t->failures, t, rc)) {
         t->failures->references++;
         item->inner = view_of(t->failures);
     }
@@ -90,7 +107,7 @@ void kt__failures_give(kt_task *self, kt__failures *f, int rc)
 void kt__failures_share(kt_task *self, const kt_task *t)
 {
     kt__failures *f = t->failures;
-    if (!f || f->rc != t->rc)
+    if (!is_latest(f, t, t->rc))
         return;
     f->references++;
     kt__failures_unref(self->failures);

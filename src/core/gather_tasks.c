@@ -50,7 +50,7 @@ static void task_ended(void *arg)
 }
 
 /* The slot of a task that has been entered already: its callback is the last one of the task's, since
- * nobody else has run meanwhile. Of tasks that are done nothing is known, and nothing need be. */
+ * nobody else has run meanwhile. Tasks that are done have none, and need none. */
 static size_t first_slot(const gather *g, const kt_task *t, size_t otherwise)
 {
     const kt_callback *last = t->callbacks.last;
@@ -60,13 +60,25 @@ static size_t first_slot(const gather *g, const kt_task *t, size_t otherwise)
     return s->gather == g ? (size_t)(s - g->slots) : otherwise;
 }
 
-static gather *watch_all(kt_task *self, kt_task *const tasks[], size_t n)
+/* One that is done counts at once, as in asyncio since 3.12. */
+static void count_done(gather *g, const slot *s)
+{
+    s->task->told = true;
+    if (g->rcs)
+        g->rcs[s - g->slots] = s->task->rc;
+    else if (s->task->rc < 0 && !g->failed)
+        g->failed = s->task;
+}
+
+static gather *watch_all(kt_task *self, kt_task *const tasks[], size_t n, int rcs[])
 {
     if (n > (SIZE_MAX - sizeof(gather)) / sizeof(slot))
         return NULL;
     gather *g = kt_calloc(1, sizeof *g + n * sizeof(slot));
     if (!g)
         return NULL;
+    g->waiter = self;
+    g->rcs = rcs;
     for (; g->count < n; g->count++) {
         slot *s = &g->slots[g->count];
         *s = (slot){.gather = g, .task = tasks[g->count], .ended = KT_CALLBACK_INIT};
@@ -75,10 +87,12 @@ static gather *watch_all(kt_task *self, kt_task *const tasks[], size_t n)
         if (s->task->loop != self->loop)
             kt__misuse("kt_gather_tasks: a task of another loop cannot be waited for");
         s->first = first_slot(g, s->task, g->count);
-        if (s->first != g->count)
-            continue;
-        kt_task_on_done(s->task, &s->ended, task_ended, s);
-        g->live++;
+        if (s->task->state == KT__TASK_DONE) {
+            count_done(g, s);
+        } else if (s->first == g->count) {
+            kt_task_on_done(s->task, &s->ended, task_ended, s);
+            g->live++;
+        }
     }
     return g;
 }
@@ -129,6 +143,16 @@ static const kt__wait wait_tasks = {
     .awaits = awaits_slots,
 };
 
+static int wait_for_tasks(kt_task *self, gather *g)
+{
+    if (self->code) { /* a request that nobody has seen yet goes to what is awaited, as in asyncio */
+        kt__forward_active(self);
+        cancel_tasks(g, self->cancel_words);
+    }
+    kt__wait_begin(self, &wait_tasks, g);
+    return kt__forwarded_end(self, kt__park(self));
+}
+
 int kt_gather_tasks(kt_task *const tasks[], size_t n, int ret_rcs[])
 {
     kt_task *self = kt__self("kt_gather_tasks");
@@ -136,18 +160,11 @@ int kt_gather_tasks(kt_task *const tasks[], size_t n, int ret_rcs[])
         return kt__yield(self);
     if (n == 0)
         return 0;
-    gather *g = watch_all(self, tasks, n);
+    gather *g = watch_all(self, tasks, n, ret_rcs);
     if (!g)
         return -ENOMEM;
-    g->waiter = self;
-    g->rcs = ret_rcs;
-    if (self->code) { /* a request that nobody has seen yet goes to what is awaited, as in asyncio */
-        kt__forward_active(self);
-        cancel_tasks(g, self->cancel_words);
-    }
-    kt__wait_begin(self, &wait_tasks, g);
-    int rc = kt__forwarded_end(self, kt__park(self));
-    if (g->failed && rc == g->failed->rc)
+    int rc = g->live > 0 && !g->failed ? wait_for_tasks(self, g) : 0;
+    if (g->failed && (rc == 0 || rc == g->failed->rc))
         rc = kt_task_await(g->failed); /* is done: this brings its words */
     unwatch(g);
     return rc;

@@ -193,14 +193,15 @@ static void free_ended(kt_group *g)
     }
 }
 
-/* The first child's failure goes to the owner, words included. */
-static int take_failure(kt_task *self, kt_group *g)
+/* The first child's failure goes to the owner, words included unless the body has failed by itself. */
+static int take_failure(kt_task *self, kt_group *g, bool body_failed)
 {
     int rc = g->rc;
-    if (g->failed > 0) {
+    if (g->failed > 0 && !body_failed) {
         kt_free(self->detail);
         self->detail = kt_steal(g->detail);
     }
+    kt_free(kt_steal(g->detail));
     g->rc = 0;
     g->failed = 0;
     return rc;
@@ -223,8 +224,9 @@ static int end(kt_task *self, kt_group *g, int rc)
         kt__failures_add(&g->failures, self, rc, g->failed + 1);
     g->state = OPEN;
     rc = kt__scope_close(&g->scope, rc);
-    int failure = take_failure(self, g);
-    if (rc < 0 && !kt_is_cancel(rc))
+    bool body_failed = rc < 0 && !kt_is_cancel(rc);
+    int failure = take_failure(self, g, body_failed);
+    if (body_failed)
         return ends_with_errors(self, rc);
     if (failure < 0)
         return ends_with_errors(self, failure);

@@ -416,22 +416,36 @@ TEST(a_request_may_say_why)
     char inside[32] = "";
     kt_task *t = spawn(tells_why, inside, 0);
     yield_times(1);
-    CHECK(kt_task_cancel_with(t, "too old"));
-    CHECK(kt_task_cancel_with(t, "the shop closes")); /* the latest counts */
+    CHECK(kt_task_cancel_with(t, "the shop closes"));
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     CHECK_STR(inside, "the shop closes");
     CHECK_STR(kt_error_detail(), "the shop closes");
 }
 
-TEST(a_request_without_words_takes_back_those_of_the_one_before)
+TEST(words_that_are_on_their_way_arrive)
 {
-    char inside[32] = "untouched";
+    char inside[32] = "";
     kt_task *t = spawn(tells_why, inside, 0);
     yield_times(1);
     kt_task_cancel_with(t, "too old");
+    kt_task_cancel_with(t, "the shop closes");
     kt_task_cancel(t);
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
-    CHECK_STR(inside, "");
+    CHECK_STR(inside, "too old");
+}
+
+TEST(of_requests_that_are_not_on_their_way_the_latest_one_speaks)
+{
+    kt_task *t = spawn_sleeper(1);
+    kt_task_cancel_with(t, "too old");
+    kt_task_cancel_with(t, "the shop closes");
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_STR(kt_error_detail(), "the shop closes");
+    t = spawn_sleeper(1);
+    kt_task_cancel_with(t, "too old");
+    kt_task_cancel(t);
+    CHECK_STR(kt_task_cancel_message(t), "");
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
 }
 
 static int awaits_task(void *arg)
@@ -450,6 +464,45 @@ TEST(words_go_with_the_request_to_what_the_task_waits_for)
     CHECK_STR(inside, "enough");
     CHECK_STR(kt_error_detail(), "enough");
     CHECK_ERR(kt_task_join(inner), KT_ECANCELED);
+}
+
+TEST(of_two_requests_through_a_chain_the_words_of_the_first_arrive)
+{
+    char inside[32] = "";
+    kt_task *inner = spawn(tells_why, inside, 0);
+    kt_task *outer = spawn(awaits_task, inner, 0);
+    yield_times(1);
+    kt_task_cancel_with(outer, "enough");
+    kt_task_cancel_with(outer, "too late");
+    CHECK_STR(kt_task_cancel_message(outer), "enough");
+    CHECK_ERR(kt_task_join(outer), KT_ECANCELED);
+    CHECK_STR(kt_error_detail(), "enough");
+    CHECK_ERR(kt_task_join(inner), KT_ECANCELED);
+    CHECK_STR(inside, "enough");
+}
+
+static int awaits_twice(void *arg)
+{
+    CHECK_ERR(kt_task_await(((kt_task **)arg)[0]), KT_ECANCELED);
+    kt_cancel_catch();
+    return kt_task_await(((kt_task **)arg)[1]);
+}
+
+TEST(a_task_s_own_words_can_be_said_again)
+{
+    char inside[2][32] = {"", ""};
+    kt_task *inner[] = {spawn(tells_why, inside[0], 0), spawn(tells_why, inside[1], 0)};
+    kt_task *mid = spawn(awaits_twice, inner, 0), *outer = spawn(awaits_task, mid, 0);
+    yield_times(1);
+    kt_task_cancel_with(outer, "enough");
+    yield_times(4);
+    kt_task_cancel_with(outer, kt_task_cancel_message(outer));
+    CHECK_ERR(kt_task_join(outer), KT_ECANCELED);
+    CHECK_ERR(kt_task_join(mid), KT_ECANCELED);
+    CHECK_STR(inside[0], "enough");
+    CHECK_STR(inside[1], "enough");
+    CHECK_ERR(kt_task_join(inner[0]), KT_ECANCELED);
+    CHECK_ERR(kt_task_join(inner[1]), KT_ECANCELED);
 }
 
 static int is_cancelled_and_awaits(void *arg)

@@ -122,6 +122,48 @@ TEST(wait_for_returns_what_the_predicate_said)
     CHECK_EQ(kt_task_join(t), 2);
 }
 
+typedef struct place {
+    kt_lock lock;
+    kt_condition full, empty;
+    bool taken;
+} place;
+
+static int fills_twice(void *arg)
+{
+    place *p = arg;
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(kt_condition_acquire(&p->empty));
+        while (p->taken)
+            CHECK_OK(kt_condition_wait(&p->empty));
+        p->taken = true;
+        kt_test_say("filled");
+        kt_condition_notify_all(&p->full);
+        kt_condition_release(&p->empty);
+    }
+    return 0;
+}
+
+/* Each side is woken by the other one only: two fillers do not wake each other. */
+TEST(one_lock_may_have_two_conditions)
+{
+    place p = {KT_LOCK_INIT, KT_CONDITION_INIT_ON(&p.lock), KT_CONDITION_INIT_ON(&p.lock), false};
+    kt_task *t;
+    CHECK_OK(kt_spawn(fills_twice, &p, 0, &t));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(kt_lock_acquire(&p.lock));
+        CHECK(kt_condition_locked(&p.full) && kt_condition_locked(&p.empty));
+        while (!p.taken)
+            CHECK_OK(kt_condition_wait(&p.full));
+        kt_test_say("emptied");
+        p.taken = false;
+        kt_condition_notify(&p.empty, 1);
+        kt_lock_release(&p.lock);
+    }
+    CHECK_OK(kt_task_join(t));
+    CHECK(!kt_lock_locked(&p.lock));
+    CHECK_TRACE("filled\nemptied\nfilled\nemptied");
+}
+
 /* ---- Barrier ------------------------------------------------------------------------------- */
 
 KT_FN(arrive_twice, a, struct { const char *name; kt_barrier *b; int first, second; })
@@ -168,6 +210,39 @@ TEST(one_that_is_cancelled_has_not_arrived)
     CHECK_OK(kt_sleep(0));
     CHECK_EQ(kt_barrier_wait(&b), 1);
     CHECK_EQ(kt_task_join(other), 0);
+}
+
+KT_FN(arrives_and_says, a, struct { kt_barrier *b; const char *name; })
+{
+    int rc = kt_barrier_wait(a->b);
+    kt_test_say("%s", a->name);
+    return rc;
+}
+
+KT_FN(says, a, struct { const char *word; })
+{
+    kt_test_say("%s", a->word);
+    return 0;
+}
+
+/* As asyncio's condition passes a notification on since 3.13: the first in line gets a turn, and uses it. */
+TEST(a_cancelled_waiter_of_a_barrier_gives_another_a_turn)
+{
+    kt_barrier b = KT_BARRIER_INIT(3);
+    kt_task *a, *cancelled, *other, *second;
+    CHECK_OK(kt_spawn(KT_WITH(arrives_and_says, &b, "first"), &a));
+    CHECK_OK(kt_spawn(KT_WITH(arrive, &b), &cancelled));
+    CHECK_OK(kt_sleep(0));
+    kt_task_cancel(cancelled);
+    CHECK_OK(kt_sleep(0));
+    CHECK_OK(kt_spawn(KT_WITH(says, "other"), &other));
+    CHECK_OK(kt_spawn_with(&(kt_spawn_options){.eager = true}, KT_WITH(arrives_and_says, &b, "second"), &second));
+    CHECK_EQ(kt_barrier_wait(&b), 2);
+    CHECK_EQ(kt_task_join(a), 0);
+    CHECK_ERR(kt_task_join(cancelled), KT_ECANCELED);
+    CHECK_OK(kt_task_join(other));
+    CHECK_EQ(kt_task_join(second), 1);
+    CHECK_TRACE("first\nother\nsecond");
 }
 
 TEST(abort_breaks_a_barrier_until_its_reset)

@@ -177,11 +177,31 @@ TEST(results_of_tasks_stand_at_their_positions_twice_for_one_that_is_there_twice
     CHECK_EQ(rcs[2], 30);
     CHECK_EQ(rcs[3], 20);
     CHECK_ERR(rcs[4], -EIO);
-    rcs[0] = rcs[2] = 0;
-    CHECK_EQ(kt_gather_tasks((kt_task *[]){a, b, a}, 3, rcs), 0); /* all are done */
-    CHECK_EQ(rcs[0] + rcs[2], 60);
     CHECK_EQ(kt_gather_tasks(NULL, 0, NULL), 0);
     join_each((kt_task *[]){a, b, c}, 3);
+}
+
+static int says_turn(void *arg)
+{
+    (void)arg;
+    kt_test_say("turn");
+    return 0;
+}
+
+TEST(tasks_that_are_done_are_gathered_at_once)
+{
+    kt_task *a = spawn(KT_WITH(ends, 0, 30)), *b = spawn(KT_WITH(ends, 0, -EIO)), *later;
+    int rcs[3] = {1, 1, 1};
+    sure(kt_sleep(KT_S(1)));
+    later = spawn(says_turn, NULL, 0);
+    CHECK_EQ(kt_gather_tasks((kt_task *[]){a, b, a}, 3, rcs), 0);
+    CHECK_EQ(rcs[0] + rcs[2], 60);
+    CHECK_ERR(rcs[1], -EIO);
+    CHECK_ERR(kt_gather_tasks((kt_task *[]){a, later, b}, 3, NULL), -EIO); /* known already */
+    kt_test_say("gathered");
+    CHECK_EQ(kt_gather_tasks((kt_task *[]){a, later}, 2, rcs), 0);
+    CHECK_TRACE("gathered\nturn");
+    join_each((kt_task *[]){a, b, later}, 3);
 }
 
 TEST(the_first_task_that_fails_ends_the_gathering_and_the_others_go_on)

@@ -37,6 +37,21 @@ TEST(all_failures_are_listed_in_the_order_in_which_they_came_the_bodys_last)
     CHECK_ERR(all.items[2].rc, -EPERM);
     CHECK_STR(all.items[2].name, kt_task_name(kt_task_current()));
     CHECK_EQ(all.items[2].inner.count, 0);
+    CHECK_STR(kt_error_detail(), "the body");
+}
+
+/* It has the same code, but words of its own. */
+TEST(the_list_of_a_group_is_not_that_of_a_later_failure)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, KT_WITH(fails_after, 1, -EIO)));
+    CHECK_ERR(kt_group_join(&g, 0), -EIO);
+    sure(kt_group_spawn(&g, sleep_seconds, &(int){60}, sizeof(int)));
+    CHECK_ERR(kt_group_join(&g, kt_error_set(-EIO, "another one")), -EIO);
+    kt_failures all = kt_group_failures();
+    CHECK_EQ(all.count, 1);
+    CHECK_STR(all.items[0].detail, "another one");
+    CHECK_EQ(all.items[0].inner.count, 0);
 }
 
 TEST(a_join_without_failures_leaves_no_list)

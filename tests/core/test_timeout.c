@@ -320,3 +320,20 @@ TEST(a_scopes_request_can_be_taken_back)
     CHECK_OK(kt_timeout_end(&limit, 0));
     CHECK(kt_timeout_expired(&limit));
 }
+
+/* As asyncio has it: the scope's own cancellation goes on as the outside's, and the request is still to come. */
+TEST(a_request_made_while_a_scopes_is_handled_comes_on_top)
+{
+    kt_task *self = kt_task_current();
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(1));
+    int rc = kt_sleep(KT_S(2));
+    CHECK_ERR(kt_cancel_catch(), KT_ETIMEDOUT);
+    kt_task_cancel(self);
+    CHECK_ERR(kt_timeout_end(&limit, rc), KT_ECANCELED);
+    CHECK_OK(kt_cancel_catch());
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(0));
+    CHECK_EQ(kt_task_uncancel(self), 0);
+}

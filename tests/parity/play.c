@@ -161,6 +161,17 @@ static int op_gather(const node *n, env *e)
     return rc;
 }
 
+static int op_gather_tasks(const node *n, env *e)
+{
+    int rcs[NUMBERS];
+    kt_task *ts[NUMBERS];
+    size_t m = collect(n, 1, e, false, ts);
+    int rc = kt_gather_tasks(ts, m, n->a[0] ? rcs : NULL);
+    for (size_t i = 0; i < m && rc >= 0 && n->a[0]; i++)
+        say("T%d slot %zu %s", e->who, i, kind(rcs[i]));
+    return rc;
+}
+
 /* ---- Groups and limits --------------------------------------------------------------------------- */
 
 static int join_number(int k, env *e, bool eager)
@@ -283,7 +294,7 @@ static const struct {
 } operations[] = {
     {"tn", op_spawn}, {"te", op_spawn_eager}, {"ta", op_await}, {"ts", op_shield},
     {"tx", op_cancel}, {"wt", op_wait}, {"ac", op_as_completed}, {"ga", op_gather},
-    {"jn", op_child}, {"je", op_child_eager}, {"grp", op_group}, {"tmo", op_timeout},
+    {"gt", op_gather_tasks},    {"jn", op_child}, {"je", op_child_eager}, {"grp", op_group}, {"tmo", op_timeout},
     {"rs", op_reschedule}, {"wf", op_wait_for}, {"try", op_try}, {"fin", op_finally},
     {"cf", op_on_cancel},
 };

@@ -7,6 +7,8 @@ Time is virtual: it jumps to the next timer when nothing is ready. Timers with e
 order asyncio leaves open, run in the order in which they were made."""
 
 import asyncio
+import contextlib
+import contextvars
 import itertools
 import os
 import selectors
@@ -14,6 +16,7 @@ import sys
 from asyncio import events
 
 TASKS = 10
+VAR = contextvars.ContextVar('var', default=0)
 
 
 class Node:
@@ -94,7 +97,9 @@ class Player:
         self.locks = [asyncio.Lock(), asyncio.Lock()]
         self.permits = [asyncio.Semaphore(1), asyncio.Semaphore(2)]
         self.events = [asyncio.Event(), asyncio.Event()]
-        self.queues = [asyncio.Queue(1), asyncio.Queue()]
+        self.queues = [asyncio.Queue(1), asyncio.Queue(), asyncio.LifoQueue(2), asyncio.PriorityQueue(2)]
+        self.barrier = asyncio.Barrier(2)
+        self.latest, self.catches = [None] * TASKS, [0] * TASKS
         self.condition = asyncio.Condition()
         self.futures = [loop.create_future() for _ in range(3)]
 
@@ -136,7 +141,7 @@ class Player:
             parts += [f'l{i}{self.locks[i].locked():d}', f'p{i}{self.permits[i].locked():d}',
                       f'e{i}{self.events[i].is_set():d}',
                       f'q{i}{self.queues[i].qsize()}/{self.queues[i]._unfinished_tasks}']
-        parts += [f'c{self.condition.locked():d}', 'b00']
+        parts += [f'c{self.condition.locked():d}', f'b{self.barrier.broken:d}{self.barrier.n_waiting}']
         parts += [f'f{i}{f.done():d}{f.cancelled():d}' for i, f in enumerate(self.futures)]
         parts += [f't{i}{t.done():d}{t.cancelled():d}{t.cancelling()}' for i, t in enumerate(self.tasks) if t]
         say(f'T{who} state', *parts)
@@ -195,6 +200,18 @@ class Player:
 
     async def op_cn(self, n, _e):
         self.condition.notify(n.a[0])
+
+    async def op_cp(self, n, _e):
+        await self.condition.wait_for(self.events[n.a[0]].is_set)
+
+    async def op_bw(self, _n, e):
+        say(f'T{e.who} passed {await self.barrier.wait()}')
+
+    async def op_br(self, _n, _e):
+        await self.barrier.reset()
+
+    async def op_ba(self, _n, _e):
+        await self.barrier.abort()
 
     # ---- Queues and futures
 
@@ -270,6 +287,43 @@ class Player:
         if self.tasks[n.a[0]] and not self.in_group[n.a[0]]:
             self.tasks[n.a[0]].add_done_callback(lambda _: say(f'cb {n.id}'))
 
+    def say_value(self, number):
+        say(f'cb {number} sees {VAR.get()}')
+
+    async def op_vl(self, n, e):
+        call = (self.loop.call_soon,) if n.a[0] < 0 else (self.loop.call_later, n.a[0])
+        self.latest[e.who] = call[0](*call[1:], self.say_value, n.id)
+
+    async def op_vx(self, n, _e):
+        if self.latest[n.a[0]]:
+            self.latest[n.a[0]].cancel()
+
+    async def op_vs(self, n, _e):
+        VAR.set(n.id)
+
+    async def op_vg(self, _n, e):
+        say(f'T{e.who} sees {VAR.get()}')
+
+    # ---- Generators
+
+    async def producer(self, n, who):
+        try:
+            for i in range(3):
+                await self.play(n.body, Env(who))
+                yield i
+        finally:
+            say(f'T{who} producer leaves')
+
+    async def op_gen(self, n, e):
+        async with contextlib.aclosing(self.producer(n, e.who)) as g:
+            for _ in range(n.a[0]):
+                try:
+                    item = await anext(g)
+                except StopAsyncIteration:
+                    break
+                say(f'T{e.who} item {item}')
+                await self.play(n.handler, e)
+
     # ---- Tasks
 
     async def op_tn(self, n, _e):
@@ -329,6 +383,11 @@ class Player:
         for i, result in enumerate(results if n.a[0] else []):
             say(f'T{e.who} slot {i} {kind(result)}')
 
+    async def op_gt(self, n, e):
+        results = await asyncio.gather(*self.collect(n.a[1:], e, False), return_exceptions=bool(n.a[0]))
+        for i, result in enumerate(results if n.a[0] else []):
+            say(f'T{e.who} slot {i} {kind(result if isinstance(result, BaseException) else None)}')
+
     # ---- Groups and limits
 
     def join(self, k, e):
@@ -374,11 +433,22 @@ class Player:
         if error is not None:
             raise Failure
 
+    async def limited(self, scope, nodes, e):
+        """Kettle has one rule of its own: a request from before the limit, which arrives within it, outranks it.
+        asyncio forgets that request."""
+        asked, catches = asyncio.current_task()._must_cancel, self.catches[e.who]
+        try:
+            async with scope:
+                await self.play(nodes, e)
+        except TimeoutError:
+            if asked and scope.expired() and catches == self.catches[e.who]:
+                raise asyncio.CancelledError from None
+            raise
+
     async def op_tmo(self, n, e):
         scope = asyncio.timeout(None if n.a[0] < 0 else n.a[0])
         try:
-            async with scope:
-                await self.play(n.body, Env(e.who, e.group, scope))
+            await self.limited(scope, n.body, Env(e.who, e.group, scope))
         finally:
             say(f'T{e.who} tmo expired {yes(scope.expired())} count {cancelling()}')
 
@@ -387,6 +457,9 @@ class Player:
             e.limit.reschedule(self.loop.time() + n.a[0])
 
     async def op_wf(self, n, e):
+        if asyncio.current_task()._must_cancel and n.a[0] > 0:
+            await self.limited(asyncio.timeout(n.a[0]), n.body, Env(e.who))  # which is what wait_for does
+            return
         await asyncio.wait_for(self.play(n.body, Env(e.who)), None if n.a[0] < 0 else n.a[0])
 
     # ---- try
@@ -398,6 +471,7 @@ class Player:
             caught = kind(error)
         else:
             return
+        self.catches[e.who] += 1
         say(f'T{e.who} caught {caught}')
         await self.play(n.handler, e)
 
@@ -405,12 +479,14 @@ class Player:
         try:
             await self.play(n.body, e)
         finally:
+            self.catches[e.who] += 1
             await self.play(n.handler, e)
 
     async def op_cf(self, n, e):
         try:
             await self.play(n.body, e)
         except asyncio.CancelledError:
+            self.catches[e.who] += 1
             await self.play(n.handler, e)
             raise
 

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What the player does with locks, permits, events, queues, futures and callbacks. */
+/* What the player does with locks, permits, events, queues, futures, callbacks and generators. */
 
 #include "play.h"
 
 static kt_lock locks[2];
 static kt_semaphore permits[2] = {KT_SEMAPHORE_INIT(1), KT_SEMAPHORE_INIT(2)};
 static kt_event events[2];
-static kt_queue queues[2] = {KT_QUEUE_INIT(int, 1), KT_QUEUE_INIT(int, 0)};
+static int smaller(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+static kt_queue queues[4] = {KT_QUEUE_INIT(int, 1), KT_QUEUE_INIT(int, 0), KT_LIFO_QUEUE_INIT(int, 2),
+                             KT_PRIORITY_QUEUE_INIT(int, 2, smaller)};
 static kt_condition condition;
 static kt_future futures[3];
 static kt_barrier barrier = KT_BARRIER_INIT(2);
+static const kt_context_var var = {"var"};
 
 /* ---- Time, the task itself, its state ---------------------------------------------------------- */
 
@@ -162,6 +169,40 @@ static int op_notify(const node *n, env *e)
     return 0;
 }
 
+static int event_is_set(void *e)
+{
+    return kt_event_is_set(e);
+}
+
+static int op_condition_wait_for(const node *n, env *e)
+{
+    (void)e;
+    return kt_condition_wait_for(&condition, event_is_set, &events[n->a[0]]);
+}
+
+static int op_barrier(const node *n, env *e)
+{
+    (void)n;
+    int rc = kt_barrier_wait(&barrier);
+    if (rc >= 0)
+        say("T%d passed %d", e->who, rc);
+    return rc;
+}
+
+static int op_barrier_reset(const node *n, env *e)
+{
+    (void)n, (void)e;
+    kt_barrier_reset(&barrier);
+    return 0;
+}
+
+static int op_barrier_abort(const node *n, env *e)
+{
+    (void)n, (void)e;
+    kt_barrier_abort(&barrier);
+    return 0;
+}
+
 /* ---- Queues and futures ------------------------------------------------------------------------ */
 
 static int op_get(const node *n, env *e)
@@ -253,6 +294,9 @@ static kt_callback *fresh_callback(void)
     return &all[used++];
 }
 
+/* Of those that can be taken back: the last one of each task. */
+static kt_callback *latest[TASKS];
+
 static void say_called(void *arg)
 {
     say("cb %d", ((const node *)arg)->id);
@@ -269,6 +313,42 @@ static int op_call_soon(const node *n, env *e)
 {
     (void)e;
     kt_call_soon(fresh_callback(), say_called, (void *)(uintptr_t)n);
+    return 0;
+}
+
+static void say_value(void *arg)
+{
+    say("cb %d sees %d", ((const node *)arg)->id, (int)(intptr_t)kt_context_get(&var, NULL));
+}
+
+static int op_value_later(const node *n, env *e)
+{
+    kt_callback *c = latest[e->who] = fresh_callback();
+    if (n->a[0] < 0)
+        kt_call_soon(c, say_value, (void *)(uintptr_t)n);
+    else
+        kt_call_later(c, n->a[0] * U, say_value, (void *)(uintptr_t)n);
+    return 0;
+}
+
+static int op_take_back(const node *n, env *e)
+{
+    (void)e;
+    if (latest[n->a[0]])
+        kt_callback_cancel(latest[n->a[0]]);
+    return 0;
+}
+
+static int op_set_value(const node *n, env *e)
+{
+    (void)e;
+    return kt_context_set(&var, (void *)(intptr_t)n->id);
+}
+
+static int op_say_value(const node *n, env *e)
+{
+    (void)n;
+    say("T%d sees %d", e->who, (int)(intptr_t)kt_context_get(&var, NULL));
     return 0;
 }
 
@@ -301,6 +381,36 @@ static int op_task_on_done(const node *n, env *e)
     return 0;
 }
 
+/* ---- Generators ---------------------------------------------------------------------------------- */
+
+KT_FN(producer, a, struct {
+    const node *n;
+    int who;
+})
+{
+    env e = {.who = a->who};
+    int rc = 0;
+    for (int i = 0; i < 3 && rc >= 0; i++)
+        if ((rc = play(a->n->body, &e)) >= 0)
+            rc = kt_yield(&i);
+    say("T%d producer leaves", a->who);
+    return rc;
+}
+
+/* Takes so many items of a producer, which plays the first list before each, and plays the second one after each. */
+static int op_generator(const node *n, env *e)
+{
+    kt_auto(kt_generator) g = KT_GENERATOR_INIT(int);
+    int item, rc = 0;
+    sure(kt_generator_start(&g, KT_WITH(producer, n, e->who)));
+    for (int i = 0; i < n->a[0] && (rc = kt_next(&g, &item)) == 1; i++) {
+        say("T%d item %d", e->who, item);
+        if ((rc = play(n->handler, e)) < 0)
+            break;
+    }
+    return rc < 0 ? rc : 0;
+}
+
 /* ---- By name --------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -315,6 +425,9 @@ static const struct {
     {"qj", op_queue_join}, {"qx", op_shutdown}, {"fa", op_future}, {"fs", op_settle},
     {"fe", op_settle_error}, {"fc", op_future_cancel}, {"of", op_future_on_done},
     {"od", op_task_on_done}, {"cs", op_call_soon}, {"xs", op_cancel_soon}, {"xl", op_cancel_later},
+    {"cp", op_condition_wait_for}, {"bw", op_barrier}, {"br", op_barrier_reset}, {"ba", op_barrier_abort},
+    {"vs", op_set_value}, {"vg", op_say_value}, {"vl", op_value_later}, {"vx", op_take_back},
+    {"gen", op_generator},
 };
 
 int (*object_operation(const char *name))(const node *n, env *e)

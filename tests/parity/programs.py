@@ -21,7 +21,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 RECORD = os.path.join(HERE, 'programs.txt')
 PYTHON = os.environ.get('PYTHON', sys.executable)
 THEMES = ['lock', 'permit', 'event', 'queue', 'future', 'group', 'limit', 'condition', 'wait', 'gather',
-          'self', 'eager']
+          'self', 'eager', 'barrier', 'value', 'generator', 'order']
 
 
 class Inventor:
@@ -54,7 +54,7 @@ class Inventor:
         return self.r.randint(min(who + 1, self.tasks - 1), self.tasks - 1)
 
     def time(self):
-        return self.r.choice([0, 0, 0, 1, 1, 2, 3, 5])
+        return self.r.choice([0, 0, 0, 1, 1, 2, 3, 5, -1])
 
     def limit(self):
         return self.r.choice([-1, 0, 1, 1, 2, 3])
@@ -88,6 +88,10 @@ class Inventor:
             if theme in self.themes:
                 for word in words.split():
                     yield 1, lambda word=word: f'{word} {self.r.randint(0, 1)}'
+        if 'order' in self.themes:
+            for word in 'qg qg qp qp qp qG qP qj'.split():
+                yield 1, lambda word=word: f'{word} {self.r.randint(2, 3)}'
+            yield .15, lambda: f'qx {self.r.randint(2, 3)} {self.r.randint(0, 1)}'
         if 'queue' in self.themes:
             yield .15, lambda: f'qx {self.r.randint(0, 1)} {self.r.randint(0, 1)}'
         if 'future' in self.themes:
@@ -98,7 +102,16 @@ class Inventor:
             yield 2, lambda: f'wt {self.r.randint(0, 2)} {self.r.choice([-1, -1, 0, 1, 2])} {three()}'
             yield 1, lambda: f'ac {three()}'
         if 'gather' in self.themes:
+            yield 1, lambda: f'gt {self.r.randint(0, 1)} {self.later(who)} {self.later(who)} {self.later(who)}'
             yield 2, lambda: f'ga {self.r.randint(0, 1)} {self.later(who)} {self.later(who)} {self.later(who)}'
+        if 'barrier' in self.themes:
+            for word, often in ('bw', 3), ('br', .5), ('ba', .2):
+                yield often, lambda word=word: word
+        if 'value' in self.themes:
+            yield 1, lambda: 'vs'
+            yield 1, lambda: 'vg'
+            yield 1, lambda: f'vl {self.r.choice([-1, -1, 0, 1, 2])}'
+            yield .5, lambda: f'vx {self.r.randint(0, self.tasks - 1)}'
         if 'eager' in self.themes:
             yield 1, lambda: f'te {self.any()}'
         if 'self' in self.themes:
@@ -124,6 +137,8 @@ class Inventor:
             yield 2.5, lambda: self.group(who, depth)
         if 'condition' in self.themes:
             yield 3, self.condition
+        if 'generator' in self.themes:
+            yield 2.5, lambda: f'gen {self.r.randint(0, 4)} {self.block(who, depth, None, 0, 2)} {block(0, 2)}'
 
     def child(self, who, group, word):
         """Nobody waits for a lower number than his own, so never for one who waits for him."""
@@ -139,7 +154,7 @@ class Inventor:
         return f'grp {" ".join(map(str, children))} {body}'
 
     def condition(self):
-        words = ['cw', 'cw', 'cw', 'cn 1', 'cn 2', 's 0', f's {self.time()}', f'try ( cw ) ( s {self.time()} )',
+        words = ['cw', 'cw', 'cw', 'cp 0', 'es 0', 'cn 1', 'cn 2', 's 0', f's {self.time()}', f'try ( cw ) ( s {self.time()} )',
                  'tmo 1 ( cw )']
         return f'cd ( {" ".join(self.r.choice(words) for _ in range(self.r.randint(1, 3)))} )'
 
