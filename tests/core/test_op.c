@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/core.h"
@@ -273,4 +274,43 @@ TEST_WITH(a_message_that_finds_room_as_it_is_cancelled_is_not_sent, KT_TEST_REAL
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     CHECK_EQ(recv(e.theirs, text, sizeof text, MSG_DONTWAIT), -1);
     close_ends(&e);
+}
+
+typedef struct dialled {
+    kt__fd fd;
+    struct sockaddr_un address;
+} dialled;
+
+static int connects(void *arg)
+{
+    dialled *d = arg;
+    kt_task *self = kt__loop->current;
+    kt__op *op = kt__op_init(self, KT__OP_CONNECT, &d->fd);
+    op->address = (const struct sockaddr *)&d->address;
+    op->address_size = sizeof d->address;
+    return (int)kt__op_run(self);
+}
+
+/* One of io_uring's workers waits in connect(2), and is interrupted. */
+TEST_WITH(a_connect_that_waits_for_a_place_in_the_line_is_cancelled, KT_TEST_REAL_IO)
+{
+    dialled d[3] = {{.fd = {.fd = -1}}};
+    uring_only(); /* epoll's answer is KT_EFULL */
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    for (int i = 0; i < 3; i++) {
+        d[i].address = (struct sockaddr_un){.sun_family = AF_UNIX};
+        snprintf(d[i].address.sun_path + 1, 64, "kettle-test-op-%d", (int)getpid());
+        sure(kt__fd_open(kt__loop, &d[i].fd, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
+    }
+    CHECK_EQ(bind(listener, (const struct sockaddr *)&d[0].address, sizeof d[0].address), 0);
+    CHECK_EQ(listen(listener, 0), 0);
+    CHECK_OK(connects(&d[0])); /* the line has one place more than it was told */
+    kt_task *t = spawn(connects, &d[1], 0);
+    yield_times(200);
+    CHECK(!kt_task_done(t));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    for (int i = 0; i < 3; i++)
+        kt__fd_close(&d[i].fd);
+    close(listener);
 }
