@@ -188,8 +188,8 @@ TEST(who_comes_while_a_round_is_left_waits_for_room_in_a_later_one)
     kt_barrier b = KT_BARRIER_INIT(2);
     kt_task *t[5];
     for (int i = 0; i < 5; i++)
-        t[i] = spawn(KT_WITH(arrive, .b = &b));
-    yield_times(10); /* two round, two round, and one that is alone */
+        CHECK_OK(kt_spawn(KT_WITH(arrive, .b = &b), &t[i]));
+    CHECK_OK(kt_sleep(KT_S(1))); /* two round, two round, and one that is alone */
     for (int i = 0; i < 4; i++)
         CHECK_EQ(kt_task_join(t[i]), i % 2);
     CHECK(!kt_task_done(t[4]));
