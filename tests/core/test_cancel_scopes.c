@@ -142,3 +142,19 @@ TEST(after_one_that_the_awaited_swallowed_the_next_is_caught_by_its_own_call_onl
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     CHECK_EQ(kt_task_join(inner), 7);
 }
+
+static int sleeps_a_second(void *arg)
+{
+    (void)arg;
+    return kt_sleep(KT_S(1));
+}
+
+TEST(after_a_group_that_ended_well_the_next_request_is_caught_by_its_own_call_only)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, sleeps_a_second, NULL, 0));
+    CHECK_OK(kt_group_join(&g, 0));
+    kt_task_cancel(kt_task_current());
+    CHECK_EQ(kt_cancel_catch(), 0);
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+}
