@@ -2,6 +2,8 @@
 /* Operations on descriptors, as the layers above begin them: what the drivers make of each. */
 #include "sure.h"
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -210,6 +212,101 @@ TEST_WITH(who_waits_for_both_directions_is_told_of_either, KT_TEST_REAL_IO)
     close_ends(&e);
 }
 
+static int polls(kt__fd *fd, short events)
+{
+    kt_task *self = kt__loop->current;
+    kt__op_init(self, KT__OP_POLL, fd)->events = events;
+    return (int)kt__op_run(self);
+}
+
+static int polls_for_bytes(void *fd)
+{
+    return polls(fd, POLLIN);
+}
+
+TEST_WITH(one_may_wait_for_bytes_and_another_for_room, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    kt_task *t = spawn(polls_for_bytes, &e.ours, 0);
+    yield_times(3);
+    CHECK_EQ(polls(&e.ours, POLLOUT), POLLOUT);
+    feed(&e, "x");
+    CHECK_EQ(kt_task_join(t), POLLIN);
+    close_ends(&e);
+}
+
+static int writes_much(void *fd)
+{
+    static char much[1 << 20];
+    int rc;
+    while ((rc = (int)transfer(KT__OP_WRITE, fd, &(struct iovec){much, sizeof much}, 1)) > 0)
+        ;
+    return rc;
+}
+
+TEST_DIES(two_readers_of_one_descriptor_are_misuse, KT_TEST_REAL_IO, "reads from it already")
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    kt_task_detach(spawn(reads, &e.ours, 0));
+    yield_times(3);
+    CHECK_EQ(reads(&e.ours), 0);
+}
+
+TEST_DIES(two_writers_of_one_descriptor_are_misuse, KT_TEST_REAL_IO, "writes to it already")
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    kt_task_detach(spawn(writes_much, &e.ours, 0));
+    yield_times(200);
+    CHECK_EQ(writes_much(&e.ours), 0);
+}
+
+/* ---- Turns for the others ---------------------------------------------------------------------- */
+
+static int raises(void *flag)
+{
+    *(bool *)flag = true;
+    return 0;
+}
+
+TEST_WITH(the_sixty_fourth_call_that_need_not_wait_lets_others_run, KT_TEST_REAL_IO)
+{
+    ends e;
+    bool ran = false;
+    int calls = 0;
+    epoll_only(); /* io_uring's all wait */
+    open_ends(&e, SOCK_STREAM);
+    kt_task *t = spawn(raises, &ran, 0);
+    for (; !ran; calls++)
+        CHECK_EQ(transfer(KT__OP_WRITE, &e.ours, &(struct iovec){(char[]){"x"}, 1}, 1), 1);
+    CHECK_EQ(calls, 64);
+    sure(kt_task_join(t));
+    ran = false;
+    t = spawn(raises, &ran, 0);
+    for (calls = 0; !ran; calls++)
+        sure(kt__op_turn(kt__loop->current));
+    CHECK_EQ(calls, 64);
+    sure(kt_task_join(t));
+    close_ends(&e);
+}
+
+TEST_WITH(a_loop_that_is_busy_sees_what_arrives, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    kt_task *t = spawn(reads, &e.ours, 0);
+    yield_times(200); /* the kernel has it */
+    CHECK(!kt_task_done(t));
+    feed(&e, "abc");
+    for (int i = 0; i < 1000 && !kt_task_done(t); i++)
+        sure(kt_sleep(0));
+    CHECK(kt_task_done(t));
+    CHECK_EQ(kt_task_join(t), 3);
+    close_ends(&e);
+}
+
 /* ---- Waiting is sleeping ---------------------------------------------------------------------- */
 
 /* How often this thread went to sleep while the loop slept twenty times. One that asks again and again instead
@@ -276,6 +373,95 @@ TEST_WITH(a_message_that_finds_room_as_it_is_cancelled_is_not_sent, KT_TEST_REAL
     close_ends(&e);
 }
 
+TEST_WITH(nor_is_one_that_finds_no_room_as_it_is_cancelled, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_DGRAM);
+    fill(e.ours.fd);
+    kt_task *t = spawn(sends, &e.ours, 0);
+    yield_times(1); /* io_uring's kernel has not seen it */
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    close_ends(&e);
+}
+
+static int is_closed_and_goes_on(void *fd)
+{
+    CHECK_ERR(reads(fd), KT_ECLOSED);
+    kt_task_cancel(kt_task_current());
+    CHECK_EQ(kt_cancel_catch(), 0); /* no call has returned it */
+    return kt_sleep(0);
+}
+
+TEST_WITH(who_closes_a_descriptor_asks_nobody_to_stop, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    kt_task *t = spawn(is_closed_and_goes_on, &e.ours, 0), *writer = spawn(writes_much, &e.ours, 0);
+    yield_times(200);
+    close_ends(&e);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_ERR(kt_task_join(writer), KT_ECLOSED);
+}
+
+TEST_WITH(closing_waits_for_a_writer_alone, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    kt_task *writer = spawn(writes_much, &e.ours, 0);
+    yield_times(200);
+    close_ends(&e);
+    CHECK_ERR(kt_task_join(writer), KT_ECLOSED);
+}
+
+static int catches_its_cancellation(void *fd)
+{
+    CHECK_ERR(reads(fd), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    return kt_sleep(0);
+}
+
+TEST_WITH(a_cancelled_operation_can_be_caught, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    kt_task *t = spawn(catches_its_cancellation, &e.ours, 0);
+    yield_times(200);
+    kt_task_cancel(t);
+    CHECK_OK(kt_task_join(t));
+    close_ends(&e);
+}
+
+/* ---- SIGPIPE -------------------------------------------------------------------------------------- */
+
+static void write_to_nobody(void)
+{
+    int fds[2];
+    sigset_t pending;
+    CHECK_EQ(pipe(fds), 0);
+    ends e = {.theirs = fds[0]};
+    sure(kt__fd_open(kt__loop, &e.ours, fds[1]));
+    close(e.theirs);
+    CHECK_ERR(transfer(KT__OP_WRITE, &e.ours, &(struct iovec){(char[]){"x"}, 1}, 1), -EPIPE);
+    CHECK_EQ(sigpending(&pending), 0);
+    CHECK(!sigismember(&pending, SIGPIPE));
+    kt__fd_close(&e.ours);
+}
+
+TEST_WITH(a_broken_pipe_leaves_no_signal_behind, KT_TEST_REAL_IO)
+{
+    write_to_nobody();
+}
+
+TEST_WITH(nor_does_one_wait_for_a_signal_that_is_ignored, KT_TEST_REAL_IO)
+{
+    signal(SIGPIPE, SIG_IGN);
+    write_to_nobody();
+    signal(SIGPIPE, SIG_DFL);
+}
+
+/* ---- Connecting ------------------------------------------------------------------------------------ */
+
 typedef struct dialled {
     kt__fd fd;
     struct sockaddr_un address;
@@ -312,5 +498,49 @@ TEST_WITH(a_connect_that_waits_for_a_place_in_the_line_is_cancelled, KT_TEST_REA
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     for (int i = 0; i < 3; i++)
         kt__fd_close(&d[i].fd);
+    close(listener);
+}
+
+static int listen_shortly(struct sockaddr_in *address)
+{
+    socklen_t size = sizeof *address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    CHECK_EQ(bind(fd, (const struct sockaddr *)address, size), 0);
+    CHECK_EQ(listen(fd, 0), 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)address, &size), 0);
+    return fd;
+}
+
+TEST_WITH(a_connect_is_under_way_until_it_is_answered, KT_TEST_NO_LOOP)
+{
+    struct sockaddr_in address;
+    kt__fd fds[2] = {{.fd = -1}};
+    int listener = listen_shortly(&address);
+    for (int i = 0; i < 2; i++) {
+        fds[i] = (kt__fd){.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+        kt__op op = {.kind = KT__OP_CONNECT, .fd = &fds[i], .address = (const struct sockaddr *)&address,
+                     .address_size = sizeof address};
+        CHECK_ERR((int)kt__op_attempt(&op), -EAGAIN);
+        if (i == 0)
+            CHECK_OK((int)kt__op_attempt(&op)); /* a place in the line */
+        else
+            CHECK_ERR((int)kt__op_attempt(&op), -EAGAIN); /* the system drops what else comes */
+    }
+    close(fds[0].fd);
+    close(fds[1].fd);
+    close(listener);
+}
+
+TEST_WITH(a_connect_that_is_done_at_once_is_done_whatever_failed_before, KT_TEST_NO_LOOP)
+{
+    struct sockaddr_in address;
+    int listener = listen_shortly(&address);
+    kt__fd fd = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    kt__op op = {.kind = KT__OP_CONNECT, .fd = &fd, .address = (const struct sockaddr *)&address,
+                 .address_size = sizeof address};
+    errno = EAGAIN;
+    CHECK_OK((int)kt__op_attempt(&op));
+    close(fd.fd);
     close(listener);
 }
