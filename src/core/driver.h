@@ -44,6 +44,8 @@ typedef struct kt__op {
     bool cancelling;
     bool done;    /* but its task has not run since, and may still look at `fd` */
     bool begun;   /* connect: the system was asked; uring: waits for readiness */
+    bool recalled; /* uring: a request to cancel it has not been answered */
+    bool over;     /* uring: it has ended, with `result` */
     short events;
     struct kt_task *task; /* or, for an operation that no task waits for: */
     void (*ended)(struct kt_loop *l, struct kt__op *op, ssize_t result);

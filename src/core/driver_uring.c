@@ -21,8 +21,10 @@ typedef struct uring_state {
     bool deferred; /* DEFER_TASKRUN */
 } uring_state;
 
-/* Completions that belong to no operation: of the bell, and of requests to cancel. */
-static char tag_bell, tag_cancel;
+/* The completion that belongs to no operation: of the bell. Those of requests to cancel carry the operation's
+ * address with this bit. */
+static _Alignas(2) char tag_bell;
+#define CANCEL_BIT ((uintptr_t)1)
 
 static struct io_uring_sqe *next_sqe(uring_state *u)
 {
@@ -160,8 +162,28 @@ static int ur_submit(kt_loop *l, kt__op *op)
 static void ur_cancel(kt_loop *l, kt__op *op)
 {
     struct io_uring_sqe *sqe = next_sqe(l->driver_state);
+    op->recalled = true;
     io_uring_prep_cancel(sqe, op, 0);
-    io_uring_sqe_set_data(sqe, &tag_cancel);
+    io_uring_sqe_set_data64(sqe, (uintptr_t)op | CANCEL_BIT);
+}
+
+/* A request to cancel names the operation, which therefore stays until that has been answered too. */
+static void op_over(kt_loop *l, kt__op *op, ssize_t result)
+{
+    op->result = result;
+    op->over = true;
+    if (!op->recalled)
+        kt__op_done(l, op, result);
+}
+
+/* Between two tries of its own the kernel has an operation in no list, and does not find it. */
+static void cancel_answered(kt_loop *l, kt__op *op, int result)
+{
+    op->recalled = false;
+    if (op->over)
+        kt__op_done(l, op, op->result);
+    else if (result == -ENOENT)
+        ur_cancel(l, op);
 }
 
 static void ur_forget(kt_loop *l, kt__fd *fd)
@@ -197,24 +219,32 @@ static ssize_t poll_result(const kt__op *op, int revents)
     return revents & (POLLIN | POLLOUT);
 }
 
-static void completed(kt_loop *l, void *data, int result)
+static void rung(kt_loop *l)
 {
-    if (data == &tag_cancel)
-        return;
-    if (data == &tag_bell) {
-        uint64_t count;
-        ssize_t n = read(kt__inbox_fd(l->inbox), &count, sizeof count);
-        (void)n; /* EAGAIN: read already */
-        listen_for_bell(l);
-        return;
-    }
-    kt__op *op = data;
+    uint64_t count;
+    ssize_t n = read(kt__inbox_fd(l->inbox), &count, sizeof count);
+    (void)n; /* EAGAIN: read already */
+    listen_for_bell(l);
+}
+
+static void op_completed(kt_loop *l, kt__op *op, int result)
+{
     if (op->kind == KT__OP_POLL)
-        kt__op_done(l, op, poll_result(op, result));
+        op_over(l, op, poll_result(op, result));
     else if (result == -EINTR && op->cancelling) /* a worker was interrupted by our request */
-        kt__op_done(l, op, -ECANCELED);
+        op_over(l, op, -ECANCELED);
     else if (op->cancelling || !poll_first(l, op, result))
-        kt__op_done(l, op, op->cancelling && (result == -EAGAIN || op->begun) ? -ECANCELED : result);
+        op_over(l, op, op->cancelling && (result == -EAGAIN || op->begun) ? -ECANCELED : result);
+}
+
+static void completed(kt_loop *l, uintptr_t data, int result)
+{
+    if (data == (uintptr_t)&tag_bell)
+        rung(l);
+    else if (data & CANCEL_BIT)
+        cancel_answered(l, (kt__op *)(data & ~CANCEL_BIT), result);
+    else
+        op_completed(l, (kt__op *)data, result);
 }
 
 static void collect(kt_loop *l)
@@ -225,7 +255,7 @@ static void collect(kt_loop *l)
     do {
         n = io_uring_peek_batch_cqe(&u->ring, cqes, COMPLETIONS_AT_ONCE);
         for (unsigned i = 0; i < n; i++)
-            completed(l, io_uring_cqe_get_data(cqes[i]), cqes[i]->res);
+            completed(l, (uintptr_t)io_uring_cqe_get_data64(cqes[i]), cqes[i]->res);
         io_uring_cq_advance(&u->ring, n);
     } while (n == COMPLETIONS_AT_ONCE);
 }

@@ -163,7 +163,7 @@ static const kt__wait wait_group = {
  * so far takes a turn, as any. */
 static void join_turn(kt_task *self, kt_group *g)
 {
-    g->state |= JOINING;
+    g->state |= JOINING; /* until its end; between two turns nobody else looks */
     if (self->code && !self->delivered) {
         int rc = kt__yield(self);
         (void)rc; /* self->code has it */
@@ -171,7 +171,6 @@ static void join_turn(kt_task *self, kt_group *g)
         kt__wait_begin(self, &wait_group, g);
         kt__park(self);
     }
-    g->state &= (uint8_t)~JOINING;
 }
 
 /* Again, if somebody added a child between the last one's end and our turn, as TaskGroup.__aexit__ does. */

@@ -187,9 +187,7 @@ int kt_queue_put(kt_queue *q, const void *item)
         if (rc < 0)
             return rc;
     }
-    if (rc == -ENOMEM)
-        kt__queue_pass_put(q); /* the turn that was not used */
-    return rc;
+    return rc; /* who has waited fails no more: a queue that was full has all its memory */
 }
 
 int kt_queue_get(kt_queue *q, void *ret_item)

@@ -117,15 +117,10 @@ static kt__waiters *line_of(const kt_select_case *c)
  * or the room may be gone again. With a channel it has been served, unless the value says to look. */
 static int use_turn(const kt_select_case *c, int value)
 {
-    int rc;
     switch (c->kind) {
     case KT__SELECT_GET:
-        return attempt(c);
     case KT__SELECT_PUT:
-        rc = attempt(c);
-        if (rc == -ENOMEM)
-            kt__queue_pass_put(c->object);
-        return rc;
+        return attempt(c);
     case KT__SELECT_LOCK:
         ((kt_lock *)c->object)->handed_over = false;
         return 0;

@@ -308,3 +308,25 @@ TEST_WITH(an_item_is_sent_by_exactly_one_case, KT_TEST_REAL_TIME)
     kt_channel_release(&one);
     kt_channel_release(&other);
 }
+
+static int selects_channels_only(void *arg)
+{
+    choice *c = arg;
+    kt_select_case cases[] = {kt_select_receive(&c->in, &c->item), kt_select_receive(&c->out, &c->item)};
+    c->which = kt_select(cases, 2);
+    return kt_sleep(0);
+}
+
+TEST(what_another_thread_has_served_wins_among_channels_alone)
+{
+    choice c = CHOICE;
+    kt_task *t = spawn(selects_channels_only, &c, 0);
+    yield_times(1);
+    elsewhere(sends_five, &c.in);
+    CHECK(kt_task_cancel(t)); /* the item's message is on the way */
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED); /* from its next call */
+    CHECK_EQ(c.which, 0);
+    CHECK_EQ(c.item, 5);
+    kt_channel_release(&c.in);
+    kt_channel_release(&c.out);
+}

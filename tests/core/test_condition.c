@@ -258,6 +258,21 @@ TEST(abort_breaks_a_barrier_until_its_reset)
     CHECK(!kt_barrier_broken(&b));
 }
 
+TEST(who_comes_while_a_round_is_left_waits_for_room_in_a_later_one)
+{
+    kt_barrier b = KT_BARRIER_INIT(2);
+    kt_task *t[5];
+    for (int i = 0; i < 5; i++)
+        CHECK_OK(kt_spawn(KT_WITH(arrive, .b = &b), &t[i]));
+    CHECK_OK(kt_sleep(KT_S(1))); /* two round, two round, and one that is alone */
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(kt_task_join(t[i]), i % 2);
+    CHECK(!kt_task_done(t[4]));
+    CHECK_EQ(kt_barrier_waiting(&b), 1);
+    CHECK_EQ(kt_barrier_wait(&b), 1);
+    CHECK_EQ(kt_task_join(t[4]), 0);
+}
+
 /* ---- Bounded semaphore --------------------------------------------------------------------- */
 
 TEST_DIES(releasing_a_bounded_semaphore_too_often_is_misuse, 0, "released too often")

@@ -2,11 +2,13 @@
 /* Which driver a loop gets: by option, by KETTLE_DRIVER, and where the machine forbids io_uring. */
 #include "sure.h"
 
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,12 +28,12 @@ static int run_on(kt_driver wanted)
     return kt_run_with(&options, notes_driver, NULL, 0);
 }
 
-/* From here on io_uring_setup(2) answers `error`, as in a container. For the rest of the process. */
-static void forbid_uring(int error)
+/* From here on this system call answers `error`, as in a container. For the rest of the process. */
+static void forbid(unsigned number, int error)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -39,6 +41,11 @@ static void forbid_uring(int error)
     CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
         kt_test_skip("no seccomp filter can be installed here");
+}
+
+static void forbid_uring(int error)
+{
+    forbid(SYS_io_uring_setup, error);
     errno = 0;
     CHECK_EQ(syscall(SYS_io_uring_setup, 1, NULL), -1);
     CHECK_EQ(errno, error);
@@ -107,4 +114,102 @@ TEST_WITH(a_container_that_forbids_uring_gets_epoll, KT_TEST_NO_LOOP)
 TEST_WITH(a_kernel_without_uring_gets_epoll, KT_TEST_NO_LOOP)
 {
     falls_back_on(ENOSYS);
+}
+
+/* ---- epoll where the kernel has no nanoseconds for it ----------------------------------------- */
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Asleep, not asking again and again: how often the thread was put to sleep tells. */
+static int sleeps_and_runs_a_job(void *arg)
+{
+    struct rusage before, after;
+    (void)arg;
+    CHECK_EQ(getrusage(RUSAGE_THREAD, &before), 0);
+    for (int i = 0; i < 10; i++) {
+        kt_time start = kt_now();
+        sure(kt_sleep(KT_US(1500)));
+        CHECK_GE(kt_now() - start, KT_US(1500));
+    }
+    CHECK_EQ(getrusage(RUSAGE_THREAD, &after), 0);
+    CHECK_GE(after.ru_nvcsw - before.ru_nvcsw, 8);
+    return kt_thread_run(nothing, NULL, 0); /* no time to wake at: until the bell rings */
+}
+
+static void waits_without_epoll_pwait2(int error)
+{
+    const kt_options epoll = {.driver = KT_DRIVER_EPOLL};
+    unsetenv("KETTLE_DRIVER");
+    forbid(SYS_epoll_pwait2, error);
+    CHECK_OK(kt_run_with(&epoll, sleeps_and_runs_a_job, NULL, 0));
+}
+
+TEST_WITH(an_older_kernel_waits_in_milliseconds, KT_TEST_NO_LOOP)
+{
+    waits_without_epoll_pwait2(ENOSYS);
+}
+
+TEST_WITH(and_so_does_a_container_that_forbids_epoll_pwait2, KT_TEST_NO_LOOP)
+{
+    waits_without_epoll_pwait2(EPERM);
+}
+
+static int sleeps_shortly(void *arg)
+{
+    kt_time *shortest = arg;
+    for (int i = 0; i < 300; i++) {
+        kt_time start = kt_now();
+        sure(kt_sleep(KT_US(100)));
+        *shortest = kt_now() - start < *shortest ? kt_now() - start : *shortest;
+    }
+    return 0;
+}
+
+TEST_WITH(otherwise_it_waits_in_nanoseconds, KT_TEST_NO_LOOP)
+{
+    const kt_options epoll = {.driver = KT_DRIVER_EPOLL};
+    kt_time shortest = KT_S(1);
+    unsetenv("KETTLE_DRIVER");
+    CHECK_OK(kt_run_with(&epoll, sleeps_shortly, &shortest, 0));
+    CHECK_GE(shortest, KT_US(100));
+    CHECK_LT(shortest, KT_MS(1));
+}
+
+/* ---- Descriptors --------------------------------------------------------------------------------- */
+
+TEST_WITH(a_loop_lives_without_a_standard_input, KT_TEST_NO_LOOP)
+{
+    const kt_driver drivers[] = {KT_DRIVER_EPOLL, KT_DRIVER_URING};
+    unsetenv("KETTLE_DRIVER");
+    close(0);
+    for (int i = 0; i < 2; i++) {
+        const kt_options options = {.driver = drivers[i]};
+        CHECK_OK(kt_run_with(&options, sleeps_and_runs_a_job, NULL, 0));
+        CHECK_EQ(fcntl(0, F_GETFD), -1); /* which was the inbox's bell, and is closed again */
+    }
+    CHECK_EQ(open("/dev/null", O_RDONLY), 0);
+}
+
+TEST_WITH(a_loop_that_finds_no_descriptor_says_so, KT_TEST_NO_LOOP)
+{
+    const kt_driver drivers[] = {KT_DRIVER_EPOLL, KT_DRIVER_URING};
+    int top = dup(0);
+    struct rlimit limit, before;
+    unsetenv("KETTLE_DRIVER");
+    CHECK_GE(top, 0);
+    close(top);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int left = 0; left < 2; left++) { /* none for the inbox; none for the driver */
+        limit = (struct rlimit){(rlim_t)(top + left), before.rlim_max};
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        for (int i = 0; i < 2; i++) {
+            const kt_options options = {.driver = drivers[i]};
+            CHECK_ERR(kt_run_with(&options, nothing, NULL, 0), -EMFILE);
+        }
+    }
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }

@@ -296,3 +296,71 @@ TEST_DIES(gathering_oneself_is_misuse, 0, "must not wait for itself")
 {
     CHECK_OK(gathers_itself(NULL));
 }
+
+/* ---- Words, and calls that come too late ------------------------------------------------------ */
+
+TEST(failures_that_are_results_leave_the_callers_words_alone)
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(ends, 1, -EIO))};
+    int rcs[1];
+    CHECK_ERR(kt_error_set(-EINVAL, "from before"), -EINVAL);
+    CHECK_OK(kt_gather(jobs, 1, rcs));
+    CHECK_ERR(rcs[0], -EIO);
+    CHECK_STR(kt_error_detail(), "from before");
+}
+
+static int recovers(void *arg)
+{
+    (void)arg;
+    CHECK_ERR(kt_error_set(-EINVAL, "of no account"), -EINVAL);
+    return 0;
+}
+
+TEST(the_words_are_those_of_the_one_that_failed)
+{
+    const kt_job jobs[] = {{recovers, NULL, 0}, KT_JOB_OF(KT_WITH(ends, 1, -EIO))};
+    CHECK_ERR(kt_gather(jobs, 2, NULL), -EIO);
+    CHECK_STR(kt_error_detail(), "at 1");
+}
+
+TEST(a_task_that_was_told_of_its_cancellation_gathers_nothing)
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(ends, 1, 0)), KT_JOB_OF(KT_WITH(ends, 1, 0))};
+    int rcs[2] = {7, 7};
+    kt_task *other = spawn_sleeper(1);
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    CHECK_ERR(kt_gather(jobs, 2, rcs), KT_ECANCELED);
+    CHECK_ERR(kt_gather_tasks(&other, 1, rcs), KT_ECANCELED);
+    CHECK_EQ(rcs[0] + rcs[1], 14);
+    CHECK_EQ(kt_task_cancelling(other), 0);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_task_join(other));
+}
+
+static void count_one(kt_task *awaiter, void *arg)
+{
+    CHECK(awaiter != NULL);
+    ++*(int *)arg;
+}
+
+KT_FN(looks_at_its_gatherer, a, struct { int seconds; })
+{
+    int seen = 0;
+    kt_task *self = kt_task_current();
+    CHECK_EQ(kt_task_each_awaiter(self, count_one, &seen), 1);
+    CHECK_EQ(seen, 1);
+    CHECK_OK(kt_sleep(KT_S(a->seconds)));
+    CHECK_EQ(kt_task_each_awaiter(self, NULL, NULL), 1);
+    return 0;
+}
+
+TEST(a_gatherer_waits_for_each_of_its_tasks)
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(looks_at_its_gatherer, 1)),
+                           KT_JOB_OF(KT_WITH(looks_at_its_gatherer, 2))};
+    kt_task *other = spawn_sleeper(1);
+    CHECK_OK(kt_gather(jobs, 2, NULL));
+    CHECK_EQ(kt_task_each_awaiter(other, NULL, NULL), 0);
+    CHECK_OK(kt_task_join(other));
+}

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/core.h"
+
 /* ---- Calls from other threads ------------------------------------------------------------ */
 
 static void say_outside(void *arg)
@@ -196,4 +198,54 @@ TEST(the_simulated_driver_refuses_descriptors_by_name)
         kt_test_skip("for sim only");
     CHECK_ERR(kt_fd_wait(0, KT_WRITABLE), KT_ENOTSIM);
     CHECK(strstr(kt_error_detail(), "descriptor 0"));
+}
+
+/* ---- How often a busy loop looks outside ------------------------------------------------------------ */
+
+static void raise_flag(void *flag)
+{
+    *(bool *)flag = true;
+}
+
+static int passes_until_called(kt_time busy_for)
+{
+    bool called = false;
+    int passes = 0;
+    yield_times(1);
+    CHECK_OK(kt_call_threadsafe(kt_loop_current(), raise_flag, &called));
+    for (; !called; passes++) {
+        for (kt_time start = kt_now(); kt_now() - start < busy_for;)
+            ;
+        sure(kt_sleep(0));
+    }
+    return passes;
+}
+
+/* In virtual time no time passes, so only the passes count. */
+TEST_WITH(a_busy_loop_looks_outside_every_64_passes, KT_TEST_REAL_IO)
+{
+    passes_until_called(0);
+    int passes = passes_until_called(0);
+    CHECK_GE(passes, 60);
+    CHECK_LE(passes, 66);
+}
+
+TEST_WITH(and_after_50_us_at_the_latest_every_8, KT_TEST_REAL_TIME)
+{
+    passes_until_called(KT_US(100));
+    CHECK_LE(passes_until_called(KT_US(100)), 18);
+}
+
+static void ignore_message(kt__message *m)
+{
+    (void)m;
+}
+
+/* Nothing is ready then, and nothing will ring. */
+TEST_WITH(a_message_that_makes_nobody_ready_does_not_stop_virtual_time, KT_TEST_REAL_IO)
+{
+    kt__message m = {.run = ignore_message, .drop = ignore_message};
+    kt__inbox_post(kt__loop->inbox, &m);
+    CHECK_OK(kt_sleep(KT_S(1)));
+    CHECK_EQ(kt_now(), KT_S(1));
 }

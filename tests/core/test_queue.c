@@ -212,3 +212,55 @@ TEST(an_immediate_shutdown_leaves_items_in_work_to_the_joiner)
     kt_queue_task_done(&q);
     CHECK_EQ(kt_task_join(joiner), 0);
 }
+
+/* ---- Room and turns --------------------------------------------------------------------------- */
+
+TEST(a_bounded_queue_takes_room_as_it_needs_it_and_not_beyond_its_bound)
+{
+    kt_auto(kt_queue) small = KT_QUEUE_INIT(int, 3), large = KT_QUEUE_INIT(int, 100);
+    sure(kt_queue_put(&small, &(int){1}));
+    sure(kt_queue_put(&large, &(int){1}));
+    CHECK_EQ(small.capacity, 3);
+    CHECK_EQ(large.capacity, 8);
+}
+
+KT_FN(gets, a, struct { kt_queue *q; int *ret; })
+{
+    return kt_queue_get(a->q, a->ret);
+}
+
+KT_FN(selects_get, a, struct { kt_queue *q; int *ret; })
+{
+    kt_select_case cases[] = {kt_select_get(a->q, a->ret)};
+    return kt_select(cases, 1);
+}
+
+static void pass_on_a_turn_to_nothing(kt_fn first)
+{
+    kt_auto(kt_queue) q = KT_QUEUE_INIT(int, 0);
+    int item, second = 0, third = 0;
+    kt_task *a = spawn(first, &(gets_args){&q, &item}, sizeof(gets_args));
+    kt_task *b = spawn(KT_WITH(gets, &q, &second)), *c = spawn(KT_WITH(gets, &q, &third));
+    yield_times(1);
+    sure(kt_queue_put(&q, &(int){1})); /* a's turn */
+    sure(kt_queue_get_nowait(&q, &item));
+    kt_task_cancel(a);
+    CHECK_ERR(kt_task_join(a), KT_ECANCELED);
+    yield_times(2);
+    sure(kt_queue_put(&q, &(int){2}));
+    sure(kt_queue_put(&q, &(int){3}));
+    sure(kt_task_join(b));
+    sure(kt_task_join(c));
+    CHECK_EQ(second, 2);
+    CHECK_EQ(third, 3);
+}
+
+TEST(a_turn_to_what_is_gone_is_not_passed_on)
+{
+    pass_on_a_turn_to_nothing(gets);
+}
+
+TEST(nor_by_a_select)
+{
+    pass_on_a_turn_to_nothing(selects_get);
+}

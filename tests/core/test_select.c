@@ -456,3 +456,42 @@ TEST_WITH(no_item_is_lost_or_taken_twice_in_any_order, KT_TEST_NO_LOOP)
     kt_test_seeds(300, all_items_once, NULL);
     CHECK(true);
 }
+
+/* ---- Small print -------------------------------------------------------------------------------- */
+
+static int raises(void *flag)
+{
+    *(bool *)flag = true;
+    return 0;
+}
+
+TEST(a_time_that_has_come_needs_no_turn)
+{
+    bool ran = false;
+    kt_event never = KT_EVENT_INIT;
+    kt_task *t = spawn(raises, &ran, 0);
+    kt_select_case after[] = {kt_select_event(&never), kt_select_after(0)};
+    CHECK_EQ(kt_select(after, 2), 1);
+    kt_select_case at[] = {kt_select_event(&never), kt_select_at(kt_now())};
+    CHECK_EQ(kt_select(at, 2), 1);
+    CHECK(!ran);
+    sure(kt_task_join(t));
+}
+
+TEST(of_two_times_that_come_together_the_first_wins)
+{
+    kt_select_case cases[] = {kt_select_after(KT_S(2)), kt_select_after(KT_S(1)), kt_select_after(KT_S(1))};
+    CHECK_EQ(kt_select(cases, 3), 1);
+    CHECK_EQ(kt_now(), KT_S(1));
+}
+
+TEST(a_semaphore_that_a_select_waited_for_lets_newcomers_in)
+{
+    kt_semaphore s = KT_SEMAPHORE_INIT(0);
+    kt_select_case cases[] = {kt_select_semaphore(&s)};
+    kt_task *t = selecting(cases, 1);
+    kt_semaphore_release(&s);
+    CHECK_EQ(kt_task_join(t), 0);
+    kt_semaphore_release(&s);
+    CHECK_OK(kt_semaphore_acquire_nowait(&s));
+}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sure.h"
 
+#include "core/core.h"
+
 #include <pthread.h>
 
 static int seven(void *arg)
@@ -462,4 +464,65 @@ TEST(a_task_can_be_renamed)
     CHECK_ERR(kt_task_name_set(t, "delta"), -ENOMEM);
     CHECK_STR(kt_task_name(t), "gamma");
     CHECK_OK(kt_task_join(t));
+}
+
+/* ---- Shields that end as they are left ----------------------------------------------------------- */
+
+static int shields(void *arg)
+{
+    return kt_shield(arg);
+}
+
+TEST(a_shield_may_be_left_between_the_tasks_end_and_its_own_turn)
+{
+    kt_task *inner = spawn_sleeper(1), *t = spawn(shields, inner, 0);
+    yield_times(1);
+    sure(kt_sleep(KT_S(1))); /* wakes in the pass in which `inner` ends, after it */
+    CHECK(kt_task_done(inner));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    yield_times(3);
+    CHECK_OK(kt_task_join(inner));
+}
+
+static int looks_at_its_stack(void *arg)
+{
+    size_t bytes = kt__stack_usable(kt__loop->current->stack);
+    *(size_t *)arg = bytes;
+    return 0;
+}
+
+TEST(a_task_that_follows_one_with_another_stack_gets_its_own)
+{
+    const kt_spawn_options large = {.stack_bytes = 1 << 20};
+    size_t first = 0, second = 0, third = 0;
+    kt_task *t[3];
+    sure(kt_spawn(looks_at_its_stack, &first, 0, &t[0]));
+    sure(kt_spawn_with(&large, looks_at_its_stack, &second, 0, &t[1]));
+    sure(kt_spawn(looks_at_its_stack, &third, 0, &t[2]));
+    size_t in_use = kt__loop->stacks.in_use;
+    for (int i = 0; i < 3; i++)
+        sure(kt_task_join(t[i]));
+    CHECK_EQ(second, 1 << 20);
+    CHECK_EQ(first, third);
+    CHECK_LT(first, second);
+    CHECK_EQ(kt__loop->stacks.in_use, in_use);
+}
+
+TEST_WITH(a_tasks_age_is_that_of_its_loops_clock, KT_TEST_REAL_TIME)
+{
+    kt_task *t = spawn_sleeper(0);
+    FILE *file = tmpfile();
+    char text[4096] = "";
+    CHECK(file != NULL);
+    kt_task_dump(fileno(file));
+    rewind(file);
+    CHECK_GT(fread(text, 1, sizeof text - 1, file), 0);
+    fclose(file);
+    double age = -1;
+    const char *where = strstr(text, "has not started; ");
+    CHECK(where != NULL);
+    CHECK_EQ(sscanf(where, "has not started; %lf s old", &age), 1);
+    CHECK(age >= 0 && age < 60);
+    sure(kt_task_join(t));
 }

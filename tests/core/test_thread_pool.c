@@ -3,9 +3,13 @@
 #include "sure.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
+
+#include "core/switch.h"
 
 static kt_thread_pool *opened(const char *name, unsigned threads, size_t queue)
 {
@@ -383,4 +387,112 @@ TEST_WITH(many_jobs_on_many_pools_all_come_home, KT_TEST_REAL_TIME)
         kt_thread_pool_close(pools[i]);
     CHECK_EQ(atomic_load(&counted), 2000);
     CHECK_EQ(atomic_load(&dropped), 2000);
+}
+
+/* ---- Threads and their queue ----------------------------------------------------------------- */
+
+static int meets(void *arg)
+{
+    return pthread_barrier_wait(arg) <= 0 ? 0 : -EINVAL;
+}
+
+static void start_and_open(gate *g, kt_thread_pool *p, kt_task **ret_task)
+{
+    gate_open(g);
+    CHECK_OK(kt_thread_pool_submit(p, waits_at_gate, g, 0, ret_task));
+    sem_wait(&g->begun);
+}
+
+TEST_WITH(a_job_is_taken_back_from_among_others, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_thread_pool) *p = opened("one", 1, 0);
+    gate g;
+    kt_task *first, *tasks[4];
+    start_and_open(&g, p, &first);
+    for (int i = 0; i < 4; i++)
+        CHECK_OK(kt_thread_pool_submit(p, adds_one, &i, sizeof i, &tasks[i]));
+    kt_task_cancel(tasks[2]);
+    CHECK_ERR(kt_task_join(tasks[2]), KT_ECANCELED);
+    kt_task_cancel(tasks[1]);
+    CHECK_ERR(kt_task_join(tasks[1]), KT_ECANCELED);
+    sem_post(&g.go);
+    CHECK_EQ(kt_task_join(first), 7);
+    CHECK_EQ(kt_task_join(tasks[0]), 1);
+    CHECK_EQ(kt_task_join(tasks[3]), 4);
+}
+
+TEST_WITH(a_thread_that_was_idle_once_is_busy_again, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_thread_pool) *p = opened("two", 2, 0);
+    pthread_barrier_t both;
+    kt_task *tasks[2];
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(kt_thread_pool_run(p, adds_one, &i, 0), i + 1);
+        CHECK_OK(kt_sleep(KT_MS(5))); /* until it is idle */
+    }
+    CHECK_EQ(pthread_barrier_init(&both, NULL, 2), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(kt_thread_pool_submit(p, meets, &both, 0, &tasks[i]));
+        CHECK_OK(kt_sleep(KT_MS(5)));
+    }
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(kt_task_join(tasks[i]));
+    pthread_barrier_destroy(&both);
+}
+
+static int runs_at_gate(void *g)
+{
+    return kt_thread_run(waits_at_gate, g, 0);
+}
+
+TEST_WITH(the_loops_own_pool_has_four_threads_more_than_there_are_cpus, KT_TEST_REAL_TIME)
+{
+    enum { JOBS = 40 };
+    kt_task *tasks[JOBS];
+    cpu_set_t cpus;
+    gate g;
+    gate_open(&g);
+    CHECK_EQ(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    int threads = CPU_COUNT(&cpus) + 4 < 32 ? CPU_COUNT(&cpus) + 4 : 32, begun = 0;
+    for (int i = 0; i < JOBS; i++)
+        CHECK_OK(kt_spawn(runs_at_gate, &g, 0, &tasks[i]));
+    CHECK_OK(kt_sleep(0));
+    for (int i = 0; i < threads; i++)
+        CHECK_EQ(sem_wait(&g.begun), 0);
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_EQ(sem_getvalue(&g.begun, &begun), 0);
+    CHECK_EQ(begun, 0);
+    for (int i = 0; i < JOBS; i++)
+        sem_post(&g.go);
+    for (int i = 0; i < JOBS; i++)
+        CHECK_EQ(kt_task_join(tasks[i]), 7);
+}
+
+/* No address space for the stack of another thread. */
+TEST_WITH(a_job_that_finds_no_thread_waits_for_one_that_is_there, KT_TEST_REAL_TIME)
+{
+    if (KT__ASAN || KT__TSAN)
+        kt_test_skip("sanitizers need address space of their own");
+    kt_auto(kt_thread_pool) *p = opened("two", 2, 0), *none = opened("none", 2, 0);
+    gate g;
+    kt_task *first, *second;
+    struct rlimit before, limit;
+    size_t pages = 0;
+    int n = 1;
+    start_and_open(&g, p, &first);
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL);
+    CHECK_EQ(fscanf(file, "%zu", &pages), 1);
+    fclose(file);
+    CHECK_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    limit = (struct rlimit){pages * 4096 + (2 << 20), before.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    CHECK_OK(kt_thread_pool_submit(p, adds_one, &n, sizeof n, &second));
+    int rc = kt_thread_pool_run(none, adds_one, &n, 0);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    CHECK_ERR(rc, -EAGAIN);
+    CHECK_STR(kt_error_detail(), "no thread for a job");
+    sem_post(&g.go);
+    CHECK_EQ(kt_task_join(first), 7);
+    CHECK_EQ(kt_task_join(second), 2);
 }

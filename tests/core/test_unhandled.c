@@ -126,3 +126,39 @@ TEST_WITH(a_handler_may_spawn_and_call_even_at_the_very_end, KT_TEST_NO_LOOP)
     CHECK_OK(kt_run(leaves_a_failure, &called, 0));
     CHECK(called);
 }
+
+static void append_message(const kt_unhandled *u, void *arg)
+{
+    char *told = arg;
+    size_t used = strlen(told);
+    snprintf(told + used, 256 - used, "%s: %s;", u->message, u->detail);
+}
+
+static int joins_later(void *arg)
+{
+    (void)!kt_sleep(KT_S(60));
+    kt_cancel_catch();
+    sure(kt_sleep(KT_S(9)));
+    CHECK_ERR(kt_task_join(arg), -EIO);
+    return 0;
+}
+
+static int leaves_three_and_a_joiner(void *arg)
+{
+    kt_error_handler_set(append_message, arg);
+    spawn(fails_in_cleanup, (char[]){"A"}, 2);
+    kt_task *joined = spawn(fails_in_cleanup, (char[]){"B"}, 2);
+    spawn(fails_in_cleanup, (char[]){"C"}, 2);
+    kt_task_detach(spawn(joins_later, joined, 0));
+    return kt_sleep(KT_S(1));
+}
+
+#define AT_THE_END "unhandled exception during asyncio.run() shutdown: "
+
+TEST_WITH(a_left_over_failure_that_is_joined_after_all_is_not_told_of, KT_TEST_NO_LOOP)
+{
+    const kt_options options = {.virtual_time = true};
+    char told[256] = "";
+    CHECK_OK(kt_run_with(&options, leaves_three_and_a_joiner, told, 0));
+    CHECK_STR(told, AT_THE_END "A;" AT_THE_END "C;");
+}
