@@ -15,7 +15,7 @@ static int connection_of(const kt_stream *s, const kt__tls **ret_tls)
     const kt__tls *c = kt_stream_object(s, &kt__tls_backend);
     if (!c)
         return kt_error_set(-EINVAL, "not a TLS stream");
-    if (!SSL_is_init_finished(c->ssl))
+    if (!c->shaken)
         return kt_error_set(KT_EINVALIDSTATE, "the TLS handshake is not over");
     *ret_tls = c;
     return 0;
@@ -23,7 +23,7 @@ static int connection_of(const kt_stream *s, const kt__tls **ret_tls)
 
 int kt_tls_info_get(const kt_stream *s, kt_tls_info *ret_info)
 {
-    const kt__tls *c;
+    const kt__tls *c = NULL;
     const unsigned char *alpn;
     unsigned alpn_size;
     int rc = connection_of(s, &c);
@@ -114,7 +114,7 @@ static int peer_new(BIO *b, X509 *x, kt_tls_peer **ret_peer)
 
 int kt_tls_peer_get(const kt_stream *s, kt_tls_peer **ret_peer)
 {
-    const kt__tls *c;
+    const kt__tls *c = NULL;
     int rc = connection_of(s, &c);
     if (rc < 0)
         return rc;

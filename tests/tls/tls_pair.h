@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "certificates.h"
+#include "tls/tls.h"
 
 typedef struct tls_pair {
     kt_tls_config *client_config, *server_config;
@@ -124,6 +125,12 @@ static inline void tls_pair_cleanup(tls_pair *p)
     CHECK_OK(kt_task_join(t));
     kt_tls_config_free(p->client_config);
     kt_tls_config_free(p->server_config);
+}
+
+/* The inside of an end, for what no peer of ours does by itself. */
+static inline kt__tls *inside(const kt_stream *s)
+{
+    return kt_stream_object(s, &kt__tls_backend);
 }
 
 static inline void say(kt_stream *s, const char *text)
