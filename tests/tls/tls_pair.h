@@ -97,12 +97,17 @@ static inline tls_pair plain_pair(size_t capacity, kt_tls_client_options c, kt_t
     return (tls_pair){client_config(c), server_config(s), ends[0], ends[1]};
 }
 
+static inline void shake_well(tls_pair *p)
+{
+    shaken r = shake(p);
+    CHECK_OK(r.client);
+    CHECK_OK(r.server);
+}
+
 static inline tls_pair tls_pair_open(kt_tls_client_options c, kt_tls_server_options s)
 {
     tls_pair p = plain_pair(0, c, s);
-    shaken r = shake(&p);
-    CHECK_OK(r.client);
-    CHECK_OK(r.server);
+    shake_well(&p);
     return p;
 }
 
