@@ -132,8 +132,8 @@ KT_API int kt_tls_connect(const kt_tls_config *c, const char *host, uint16_t por
  * the errors of reading from and writing to s. After -EINVAL and -ENOMEM s may be as it was; otherwise, and when
  * cancelled, it is good only to be closed. In TLS 1.3 a client is done before the server has looked at the client's
  * certificate: a refusal shows at the first read. Suspends. A task that is inside s already is misuse. One that
- * reads, writes, or starts TLS meanwhile gets KT_EINVALIDSTATE; one that closes s ends the handshake with
- * KT_ECLOSED, and s is gone then. Like loop.start_tls, StreamWriter.start_tls. */
+ * reads or writes meanwhile waits for the end of the handshake; one that starts TLS gets KT_EINVALIDSTATE; one that
+ * closes s ends it with KT_ECLOSED, and s is gone then. Like loop.start_tls, StreamWriter.start_tls. */
 KT_API int kt_stream_start_tls(kt_stream *s, const kt_tls_config *c, const kt_tls_options *options) KT_CHECKED;
 
 /* What kt_tls_serve does for each connection. Lives in the caller's storage, as long as the server. */

@@ -147,6 +147,7 @@ static int start(kt_stream *s, const kt_tls_config *config, const kt_tls_options
     rc = shake_in_time(c, o->handshake_timeout ? o->handshake_timeout : HANDSHAKE_TIMEOUT_DEFAULT);
     if (rc < 0 && !c->broken)
         c->broken = kt_is_cancel(rc) ? KT_EINVALIDSTATE : rc;
+    kt_event_set(&c->over);
     return rc;
 }
 

@@ -121,6 +121,13 @@ int kt__tls_usable(const kt__tls *c)
     return 0;
 }
 
+/* A cancellation point. Who comes while another task shakes hands waits for that. */
+static int take_turn(kt__tls *c)
+{
+    int rc = kt_stream_turn();
+    return rc < 0 ? rc : kt_event_wait(&c->over);
+}
+
 /* What OpenSSL has to say meanwhile, such as the answer to a key update, must not wait here: if both sides did, for
  * room, nobody would read. */
 static ssize_t read_record(kt__tls *c, void *bytes, size_t size)
@@ -149,7 +156,7 @@ static ssize_t read_record(kt__tls *c, void *bytes, size_t size)
 
 static ssize_t tls_read(void *object, void *bytes, size_t size)
 {
-    int rc = kt_stream_turn();
+    int rc = take_turn(object);
     return rc < 0 ? rc : read_record(object, bytes, size);
 }
 
@@ -218,7 +225,7 @@ static ssize_t encrypt_pieces(kt__tls *c, const struct iovec *pieces, size_t cou
 static ssize_t tls_writev(void *object, const struct iovec *pieces, size_t count)
 {
     kt__tls *c = object;
-    int rc = kt_stream_turn();
+    int rc = take_turn(c);
     if (rc == 0)
         rc = kt__tls_usable(c);
     if (rc == 0 && c->ended)
@@ -264,15 +271,16 @@ static int end_in_order(kt__tls *c)
 static int tls_shutdown_write(void *object)
 {
     kt__tls *c = object;
-    int rc = kt__tls_usable(c);
-    c->ended = c->ended || rc == 0;
-    return rc;
+    c->ended = true;
+    return 0;
 }
 
 static int tls_flush(void *object)
 {
     kt__tls *c = object;
-    int rc = c->ended ? end_in_order(c) : 0;
+    int rc = kt_event_wait(&c->over);
+    if (rc == 0 && c->ended)
+        rc = end_in_order(c);
     return rc < 0 ? rc : kt__tls_flush(c);
 }
 
@@ -319,6 +327,7 @@ static void tls_close(void *object)
     kt__tls *c = object;
     bool good = c->shaken && !c->broken;
     c->closer = kt_task_current();
+    kt_event_set(&c->over);
     if (good && !c->flushing)
         (void)!bid_farewell(c);
     kt__tls_push(c);

@@ -85,6 +85,7 @@ typedef struct kt__tls {
     size_t sent;
     int out_error;    /* why the last write of OpenSSL's into `out` failed */
     int broken;       /* with which every call fails, or 0 */
+    kt_event over;    /* the handshake, well or not; or the stream is closed */
     bool shaken;      /* hands are. OpenSSL does not say: half a ticket or key update looks like a handshake to it */
     bool ended;       /* no more bytes are to be written */
     bool reading, flushing; /* a task waits below */
@@ -101,7 +102,7 @@ extern const kt_stream_backend kt__tls_backend;
 BIO_METHOD *kt__tls_bio_method(void);
 BIO *kt__tls_bio_new(kt__tls *c);
 
-/* 0, or why the running task cannot go on: broken, not shaken, or closed by another. To be asked after each wait. */
+/* 0, or why the running task cannot go on: closed by another, broken, not shaken. To be asked after each wait. */
 int kt__tls_usable(const kt__tls *c);
 /* Waits for bytes from below, on behalf of all who need them: 0 when some came, or the end, or when another
  * task that waited has ceased to: the caller tries again. Suspends. */
