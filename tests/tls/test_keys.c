@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the peer says in between, about tickets and keys, whole or in parts. */
+#include <openssl/err.h>
+
 #include "tls_pair.h"
 
 /* ---- Half a ticket ---------------------------------------------------------------------------- */
@@ -36,6 +38,7 @@ KT_FN(says, a, struct {
     const char *text;
 })
 {
+    ERR_raise(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT); /* somebody else's: OpenSSL must not take it for its own */
     return kt_stream_write(a->s, a->text, strlen(a->text));
 }
 
@@ -103,6 +106,7 @@ TEST(half_a_ticket_does_not_hide_what_was_negotiated)
 
 static int ends_writing(void *arg)
 {
+    ERR_raise(ERR_LIB_USER, ERR_R_PASSED_INVALID_ARGUMENT);
     return kt_stream_shutdown_write(arg);
 }
 
