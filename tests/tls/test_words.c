@@ -33,7 +33,8 @@ TEST(configs_tell_of_their_own_failures)
     CHECK_ERR(kt_tls_server_new(&(kt_tls_server_options){.certificates = &wrong, .certificate_count = 1}, &c), KT_ETLS);
     check_words("mismatch");
     litter();
-    CHECK_ERR(kt_tls_server_new(&(kt_tls_server_options){.certificates = &no_key, .certificate_count = 1}, &c), KT_ETLS);
+    CHECK_ERR(kt_tls_server_new(&(kt_tls_server_options){.certificates = &no_key, .certificate_count = 1}, &c),
+              KT_ETLS);
     check_words("key: ");
     CHECK(!c);
 }
