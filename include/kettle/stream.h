@@ -216,7 +216,8 @@ KT_API ssize_t kt_stream_sendfile(kt_stream *s, int fd, int64_t offset, int64_t 
 KT_API int kt_stream_shutdown_write(kt_stream *s) KT_CHECKED;
 
 /* Closes and frees; NULL is allowed. A task that still reads or writes on it gets KT_ECLOSED.
- * Suspends at most to end those operations; a cancellation is held back. */
+ * Suspends at most to end those operations, or under TLS to part in order; a cancellation is held back: it shows
+ * at the next call. */
 KT_API void kt_stream_close(kt_stream *s);
 
 /* ---- Facts ----------------------------------------------------------------------------- */

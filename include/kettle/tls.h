@@ -17,13 +17,15 @@
  *   - An end of file is one only if the peer said good-bye (close_notify, RFC 8446 6.1). A connection that ends
  *     without is KT_ETRUNCATED, since anybody on the way can make it end.
  *   - After KT_ETLS, KT_ECERTIFICATE, or KT_ETRUNCATED every further call on the stream returns the same.
- *   - kt_stream_close says good-bye and waits for the peer's, for the shutdown time limit at most; what the peer
- *     still sends is thrown away. Cancelled, it says what can be said without waiting, and the stream is closed all
- *     the same; so also while another task reads or writes, which gets KT_ECLOSED.
+ *   - kt_stream_close says good-bye and waits for the peer's, for the shutdown time limit at most, also where
+ *     cancellations are held back; what the peer still sends is thrown away. A cancellation cuts the wait short and
+ *     shows at the next call. Nobody waits while another task reads or writes, which gets KT_ECLOSED, or
+ *     without memory for a task. The stream is closed in every case.
  *   - kt_stream_shutdown_write says good-bye, and reading goes on. A peer that speaks TLS 1.2 may take that for the
  *     end of both directions (RFC 5246 7.2.1).
  *   - kt_stream_write_nowait has no room ever.
- *   - A cancelled write leaves no torn record: what was encrypted goes with the next write.
+ *   - A write that is cancelled in the middle tears the stream as any other does, but no record: what was encrypted is
+ *     sent at the close, ahead of the good-bye. What kt_stream_write_some has taken goes with the next write.
  *
  * kt_error_detail has OpenSSL's words. OpenSSL allocates for itself; when it cannot, that is -ENOMEM here, but
  * kt_allocator_set and kt_test_fail_allocation do not reach it. A task that shakes hands needs a stack of 64 KiB. */
@@ -129,8 +131,9 @@ KT_API int kt_tls_connect(const kt_tls_config *c, const char *host, uint16_t por
  * what the peer objects to; KT_ETRUNCATED: the peer hung up; -ECONNABORTED: the time limit is over; -ENOMEM;
  * the errors of reading from and writing to s. After -EINVAL and -ENOMEM s may be as it was; otherwise, and when
  * cancelled, it is good only to be closed. In TLS 1.3 a client is done before the server has looked at the client's
- * certificate: a refusal shows at the first read. No other task may use s meanwhile (misuse). Suspends. Like
- * loop.start_tls, StreamWriter.start_tls. */
+ * certificate: a refusal shows at the first read. Suspends. A task that is inside s already is misuse. One that
+ * reads or writes meanwhile waits for the end of the handshake; one that starts TLS gets KT_EINVALIDSTATE; one that
+ * closes s ends it with KT_ECLOSED, and s is gone then. Like loop.start_tls, StreamWriter.start_tls. */
 KT_API int kt_stream_start_tls(kt_stream *s, const kt_tls_config *c, const kt_tls_options *options) KT_CHECKED;
 
 /* What kt_tls_serve does for each connection. Lives in the caller's storage, as long as the server. */

@@ -78,7 +78,9 @@ void kt_stream_close(kt_stream *s)
     kt_task *self = kt__self("kt_stream_close");
     kt__closed(s, "a stream");
     s->closing = true;
+    bool told = self->delivered;
     s->backend->close(s->object);
+    self->delivered = self->delivered && told; /* who closes is not told of a cancellation that cut it short */
     kt_cancel_hold();
     while (s->reader || s->writer)
         kt__yield(self);

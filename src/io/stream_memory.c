@@ -26,6 +26,7 @@ typedef struct memory_end {
     memory_link *link;
     way *in, *out;
     int error; /* with which writes fail, or 0 */
+    bool closed; /* which who waits for its turn, in no line, sees afterwards */
 } memory_end;
 
 /* What the two ends share; the later one to be freed frees it. */
@@ -100,7 +101,7 @@ static ssize_t memory_read(void *object, void *bytes, size_t size)
     kt_task *self = kt__self("reading from a stream in memory");
     memory_end *e = object;
     int rc = kt__op_turn(self);
-    while (rc == 0 && e->in->size == 0 && !e->in->ended)
+    while (rc == 0 && (rc = e->closed ? KT_ECLOSED : 0) == 0 && e->in->size == 0 && !e->in->ended)
         rc = kt__line_up(self, &e->in->readers, &wait_bytes, e->in);
     if (rc < 0)
         return rc;
@@ -110,7 +111,7 @@ static ssize_t memory_read(void *object, void *bytes, size_t size)
 /* 0: bytes may be written, if there is room. */
 static int write_error(const memory_end *e)
 {
-    return e->error ? e->error : e->out->ended || e->out->deaf ? -EPIPE : 0;
+    return e->closed ? KT_ECLOSED : e->error ? e->error : e->out->ended || e->out->deaf ? -EPIPE : 0;
 }
 
 static ssize_t memory_writev(void *object, const struct iovec *pieces, size_t count)
@@ -145,6 +146,7 @@ static int memory_shutdown_write(void *object)
 static void memory_close(void *object)
 {
     memory_end *e = object;
+    e->closed = true;
     kt__line_wake(&e->in->readers, KT_ECLOSED);
     kt__line_wake(&e->out->writers, KT_ECLOSED);
     e->in->deaf = true;

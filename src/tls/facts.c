@@ -15,7 +15,7 @@ static int connection_of(const kt_stream *s, const kt__tls **ret_tls)
     const kt__tls *c = kt_stream_object(s, &kt__tls_backend);
     if (!c)
         return kt_error_set(-EINVAL, "not a TLS stream");
-    if (!SSL_is_init_finished(c->ssl))
+    if (!c->shaken)
         return kt_error_set(KT_EINVALIDSTATE, "the TLS handshake is not over");
     *ret_tls = c;
     return 0;

@@ -89,17 +89,29 @@ static int tls_new(const kt_tls_config *config, const kt_tls_options *o, uint16_
 
 /* ---- The handshake --------------------------------------------------------------------------- */
 
+/* All that a server of TLS 1.3 may still have to send are tickets. They are no reason to wait for a client that
+ * does not read yet, or to refuse what one has said that is gone by now: they go with what is sent next. */
+static int shaken(kt__tls *c)
+{
+    c->shaken = true;
+    if (!c->set->server || SSL_version(c->ssl) != TLS1_3_VERSION)
+        return kt__tls_flush(c);
+    kt__tls_push(c);
+    return 0;
+}
+
 /* What we have to say goes out first, an alert too. If the peer has gone, it may have said why. */
 static int shake(kt__tls *c)
 {
     for (;;) {
         ERR_clear_error();
         int n = SSL_do_handshake(c->ssl);
-        int error = SSL_get_error(c->ssl, n);
-        int rc = n == 1 || error == SSL_ERROR_WANT_READ ? 0 : kt__tls_broken(c);
+        if (n == 1)
+            return shaken(c);
+        int rc = SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_READ ? 0 : kt__tls_broken(c);
         int flushed = kt__tls_flush(c);
-        if (rc < 0 || n == 1)
-            return rc < 0 ? rc : flushed;
+        if (rc < 0)
+            return rc;
         if (kt_is_cancel(flushed))
             return flushed;
         rc = kt__tls_fill(c);
@@ -120,8 +132,11 @@ static int shake_in_time(kt__tls *c, kt_time after)
 
 static int start(kt_stream *s, const kt_tls_config *config, const kt_tls_options *o, uint16_t port)
 {
+    const kt__tls *before = kt_stream_object(s, &kt__tls_backend);
     kt__tls *c = NULL;
-    int rc = tls_new(config, o, port, &c);
+    int rc = before ? kt__tls_usable(before) : 0;
+    if (rc == 0)
+        rc = tls_new(config, o, port, &c);
     if (rc < 0)
         return rc;
     rc = kt_stream_wrap(s, &kt__tls_backend, c, &c->below);
@@ -129,11 +144,10 @@ static int start(kt_stream *s, const kt_tls_config *config, const kt_tls_options
         kt__tls_free(c);
         return rc;
     }
-    c->shaking = true;
     rc = shake_in_time(c, o->handshake_timeout ? o->handshake_timeout : HANDSHAKE_TIMEOUT_DEFAULT);
-    c->shaking = false;
     if (rc < 0 && !c->broken)
         c->broken = kt_is_cancel(rc) ? KT_EINVALIDSTATE : rc;
+    kt_event_set(&c->over);
     return rc;
 }
 

@@ -38,22 +38,32 @@ static int in_room(kt__tls *c)
 }
 
 /* OpenSSL asks for more only when it has taken all that was there. */
-int kt__tls_fill(kt__tls *c)
+static int read_below(kt__tls *c)
 {
-    if (c->closing)
-        return KT_ECLOSED;
     int rc = in_room(c);
     if (rc < 0)
         return rc;
-    c->reading = true;
     ssize_t n = kt_stream_read(c->below, c->in, c->in_capacity);
-    c->reading = false;
     if (n < 0)
         return (int)n;
     c->in_start = 0;
     c->in_end = (size_t)n;
     c->in_over = n == 0;
     return 0;
+}
+
+int kt__tls_fill(kt__tls *c)
+{
+    if (!c->below)
+        return KT_ECLOSED;
+    if (c->reading)
+        return kt_event_wait(&c->filled);
+    c->reading = true;
+    int rc = read_below(c);
+    c->reading = false;
+    kt_event_set(&c->filled);
+    kt_event_clear(&c->filled);
+    return rc;
 }
 
 /* Is there something to send? Then it is in `sending`. */
@@ -79,20 +89,20 @@ static size_t unsent(const kt__tls *c)
 int kt__tls_flush(kt__tls *c)
 {
     ssize_t n = 0;
-    while (n >= 0 && !c->closing && load(c)) {
+    while (n >= 0 && c->below && load(c)) {
         c->flushing = true;
         n = kt_stream_write_some(c->below, c->sending.data + c->sent, c->sending.size - c->sent);
         c->flushing = false;
         c->sent += n > 0 ? (size_t)n : 0;
     }
-    return n < 0 ? (int)n : c->closing ? KT_ECLOSED : 0;
+    return n < 0 ? (int)n : c->below ? 0 : KT_ECLOSED;
 }
 
 /* What fails shows when somebody writes or reads. */
 void kt__tls_push(kt__tls *c)
 {
     ssize_t n = 1;
-    while (n > 0 && !c->flushing && !c->closing && load(c)) {
+    while (n > 0 && !c->flushing && c->below && load(c)) {
         n = kt_stream_write_nowait(c->below, c->sending.data + c->sent, c->sending.size - c->sent);
         c->sent += n > 0 ? (size_t)n : 0;
     }
@@ -100,14 +110,22 @@ void kt__tls_push(kt__tls *c)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* 0: not now; the other task shakes hands, or it is misuse no more than to try. */
-static int usable(const kt__tls *c)
+int kt__tls_usable(const kt__tls *c)
 {
+    if (c->closer && c->closer != kt_task_current())
+        return KT_ECLOSED;
     if (c->broken)
         return kt_error_set(c->broken, "TLS has failed on this stream: %s", kt_strerror(c->broken));
-    if (c->shaking)
+    if (!c->shaken)
         return kt_error_set(KT_EINVALIDSTATE, "the TLS handshake is not over");
     return 0;
+}
+
+/* A cancellation point. Who comes while another task shakes hands waits for that. */
+static int take_turn(kt__tls *c)
+{
+    int rc = kt_stream_turn();
+    return rc < 0 ? rc : kt_event_wait(&c->over);
 }
 
 /* What OpenSSL has to say meanwhile, such as the answer to a key update, must not wait here: if both sides did, for
@@ -116,12 +134,15 @@ static ssize_t read_record(kt__tls *c, void *bytes, size_t size)
 {
     for (;;) {
         size_t n;
+        int rc = kt__tls_usable(c);
+        if (rc < 0)
+            return rc;
         ERR_clear_error();
         int ok = SSL_read_ex(c->ssl, bytes, size, &n);
         int error = ok ? SSL_ERROR_NONE : SSL_get_error(c->ssl, ok);
-        int rc = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ || error == SSL_ERROR_ZERO_RETURN
-                     ? 0
-                     : kt__tls_broken(c);
+        rc = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ || error == SSL_ERROR_ZERO_RETURN
+                 ? 0
+                 : kt__tls_broken(c);
         kt__tls_push(c);
         if (ok)
             return (ssize_t)n;
@@ -135,27 +156,33 @@ static ssize_t read_record(kt__tls *c, void *bytes, size_t size)
 
 static ssize_t tls_read(void *object, void *bytes, size_t size)
 {
-    kt__tls *c = object;
-    int rc = kt_stream_turn();
-    if (rc == 0)
-        rc = usable(c);
-    return rc < 0 ? rc : read_record(c, bytes, size);
+    int rc = take_turn(object);
+    return rc < 0 ? rc : read_record(object, bytes, size);
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 /* Encrypts a part of the bytes. With the room made before, only a broken connection can fail, so that
- * no memory is a failure before anything happened. */
+ * no memory is a failure before anything happened. While the peer is in the middle of a ticket or a key update
+ * OpenSSL encrypts nothing. */
 static ssize_t encrypt(kt__tls *c, const char *bytes, size_t size)
 {
     size_t n;
+    int rc;
     if (size > RECORD_BYTES)
         size = RECORD_BYTES;
-    int rc = kt_buffer_reserve(&c->out, size + OVERHEAD);
-    if (rc < 0)
-        return rc;
-    ERR_clear_error();
-    return SSL_write_ex(c->ssl, bytes, size, &n) ? (ssize_t)n : kt__tls_broken(c);
+    do {
+        rc = kt__tls_usable(c);
+        if (rc == 0)
+            rc = kt_buffer_reserve(&c->out, size + OVERHEAD);
+        if (rc < 0)
+            return rc;
+        ERR_clear_error();
+        if (SSL_write_ex(c->ssl, bytes, size, &n))
+            return (ssize_t)n;
+        rc = SSL_get_error(c->ssl, 0) == SSL_ERROR_WANT_READ ? kt__tls_fill(c) : kt__tls_broken(c);
+    } while (rc == 0);
+    return rc;
 }
 
 /* The bytes of several small pieces from `at` on, as many as fit. */
@@ -198,26 +225,22 @@ static ssize_t encrypt_pieces(kt__tls *c, const struct iovec *pieces, size_t cou
 static ssize_t tls_writev(void *object, const struct iovec *pieces, size_t count)
 {
     kt__tls *c = object;
-    int rc = kt_stream_turn();
+    int rc = take_turn(c);
     if (rc == 0)
-        rc = usable(c);
-    if (rc == 0 && SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN)
+        rc = kt__tls_usable(c);
+    if (rc == 0 && c->ended)
         rc = -EPIPE;
     if (rc == 0 && unsent(c) >= BATCH_BYTES)
         rc = kt__tls_flush(c);
     return rc < 0 ? rc : encrypt_pieces(c, pieces, count);
 }
 
-static int tls_flush(void *object)
-{
-    return kt__tls_flush(object);
-}
-
 /* ---- Ending ---------------------------------------------------------------------------------- */
 
-/* The farewell is in `out` afterwards. */
+/* The farewell is in `out` afterwards, if OpenSSL can speak now. */
 static int bid_farewell(kt__tls *c)
 {
+    c->ended = true;
     if (!SSL_is_init_finished(c->ssl) || SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN)
         return 0;
     int rc = kt_buffer_reserve(&c->out, OVERHEAD);
@@ -227,46 +250,89 @@ static int bid_farewell(kt__tls *c)
     return SSL_shutdown(c->ssl) < 0 ? kt__tls_broken(c) : 0;
 }
 
+/* Hears the peer out, if it is in the middle of a ticket or a key update, and bids farewell. */
+static int end_in_order(kt__tls *c)
+{
+    for (;;) {
+        int rc = kt__tls_usable(c);
+        if (rc < 0)
+            return rc;
+        if (SSL_is_init_finished(c->ssl))
+            return bid_farewell(c);
+        ERR_clear_error();
+        int n = SSL_do_handshake(c->ssl);
+        if (n != 1)
+            rc = SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_READ ? kt__tls_fill(c) : kt__tls_broken(c);
+        if (rc < 0)
+            return rc;
+    }
+}
+
 static int tls_shutdown_write(void *object)
 {
     kt__tls *c = object;
-    int rc = usable(c);
-    return rc < 0 ? rc : bid_farewell(c);
+    c->ended = true;
+    return 0;
+}
+
+static int tls_flush(void *object)
+{
+    kt__tls *c = object;
+    int rc = kt_event_wait(&c->over);
+    if (rc == 0 && c->ended)
+        rc = end_in_order(c);
+    return rc < 0 ? rc : kt__tls_flush(c);
 }
 
 /* What the peer still says is for nobody. */
 static int await_farewell(kt__tls *c)
 {
     char bytes[2048];
-    ssize_t n = 1;
-    while (n > 0 && !c->broken)
+    ssize_t n;
+    do {
         n = read_record(c, bytes, sizeof bytes);
-    return n < 0 ? (int)n : 0;
+    } while (n > 0);
+    return (int)n;
 }
 
-/* First without waiting: a cancelled task does not wait. */
+static int part_in_time(void *object)
+{
+    kt__tls *c = object;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    c->closer = kt_task_current();
+    kt_timeout_start(&limit, c->shutdown_timeout);
+    int rc = tls_flush(c);
+    if (rc == 0)
+        rc = await_farewell(c);
+    return kt_timeout_end(&limit, rc);
+}
+
+/* In a task of its own: a closer that holds cancellations back would hold the time limit back as well. Without
+ * memory for one, and when cancelled, nobody waits. */
 static void part(kt__tls *c)
 {
-    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    int rc = c->broken ? 0 : bid_farewell(c);
-    kt__tls_push(c);
-    kt_timeout_start(&limit, c->shutdown_timeout);
-    if (rc == 0)
-        rc = kt__tls_flush(c);
-    if (rc == 0 && !c->broken && SSL_is_init_finished(c->ssl))
-        rc = await_farewell(c);
-    (void)!kt_timeout_end(&limit, rc); /* whatever it was, the stream is closed now */
+    const kt_spawn_options parting = {.name = "TLS farewell", .eager = true};
+    kt_task *t;
+    if (kt_spawn_with(&parting, part_in_time, c, 0, &t) < 0)
+        return;
+    if (kt_shield(t) < 0)
+        kt_task_cancel(t);
+    kt_cancel_hold();
+    (void)!kt_task_join(t); /* whatever it was, the stream is closed now */
+    kt_cancel_unhold();
 }
 
 static void tls_close(void *object)
 {
     kt__tls *c = object;
-    if (!c->reading && !c->flushing) {
+    bool good = c->shaken && !c->broken;
+    c->closer = kt_task_current();
+    kt_event_set(&c->over);
+    if (good && !c->flushing)
+        (void)!bid_farewell(c);
+    kt__tls_push(c);
+    if (good && !c->reading && !c->flushing)
         part(c);
-    } else if (!c->flushing && !c->broken && bid_farewell(c) == 0) {
-        kt__tls_push(c);
-    }
-    c->closing = true;
     kt_stream_close(kt_steal(c->below));
 }
 

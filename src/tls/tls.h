@@ -13,6 +13,7 @@
 
 #include <kettle/buffer.h>
 #include <kettle/stream_backend.h>
+#include <kettle/sync.h>
 #include <kettle/tls.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -84,8 +85,12 @@ typedef struct kt__tls {
     size_t sent;
     int out_error;    /* why the last write of OpenSSL's into `out` failed */
     int broken;       /* with which every call fails, or 0 */
+    kt_event over;    /* the handshake, well or not; or the stream is closed */
+    bool shaken;      /* hands are. OpenSSL does not say: half a ticket or key update looks like a handshake to it */
+    bool ended;       /* no more bytes are to be written */
     bool reading, flushing; /* a task waits below */
-    bool shaking, closing;
+    kt_event filled;  /* for others that need bytes while one is `reading` */
+    kt_task *closer;  /* who alone may still use it, or NULL */
     kt_time shutdown_timeout;
     char name[KT__TLS_NAME_MAX + 1];     /* of the server, "" if unknown */
     char key[KT__TLS_NAME_MAX + 1 + 16]; /* of its sessions, "" if there are none */
@@ -97,7 +102,10 @@ extern const kt_stream_backend kt__tls_backend;
 BIO_METHOD *kt__tls_bio_method(void);
 BIO *kt__tls_bio_new(kt__tls *c);
 
-/* Waits for bytes from below: 0 when some came, or the end. Suspends. */
+/* 0, or why the running task cannot go on: closed by another, broken, not shaken. To be asked after each wait. */
+int kt__tls_usable(const kt__tls *c);
+/* Waits for bytes from below, on behalf of all who need them: 0 when some came, or the end, or when another
+ * task that waited has ceased to: the caller tries again. Suspends. */
 int kt__tls_fill(kt__tls *c);
 /* Sends what is to be sent, in order. A cancellation leaves the rest for the next time. Suspends. */
 int kt__tls_flush(kt__tls *c);

@@ -54,9 +54,8 @@ static int words_of_failure(const kt__tls *c)
     if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
         return kt_error_set(KT_ECERTIFICATE, "the client has shown no certificate");
     if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-        return kt_error_set(KT_ETRUNCATED, SSL_is_init_finished(c->ssl)
-                                               ? "TLS: the connection ended without close_notify"
-                                               : "TLS: the peer hung up during the handshake");
+        return kt_error_set(KT_ETRUNCATED, c->shaken ? "TLS: the connection ended without close_notify"
+                                                     : "TLS: the peer hung up during the handshake");
     if (reason >= SSL_AD_REASON_OFFSET)
         return kt_error_set(KT_ETLS, "TLS: the peer objects: %s", words);
     return kt_error_set(KT_ETLS, "TLS: %s", words);

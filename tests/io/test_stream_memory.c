@@ -151,6 +151,41 @@ TEST(a_stream_in_memory_is_a_cancellation_point_and_gives_turns)
     CHECK_OK(kt_stream_write(p.far, "x", 1));
 }
 
+KT_FN(reads_one_by_one, a, struct { kt_stream *s; })
+{
+    char byte;
+    ssize_t n;
+    while ((n = kt_stream_read(a->s, &byte, 1)) > 0)
+        ;
+    return (int)n;
+}
+
+KT_FN(writes_one_by_one, a, struct { kt_stream *s; })
+{
+    int rc;
+    do {
+        rc = kt_stream_write(a->s, "x", 1);
+    } while (rc == 0);
+    return rc;
+}
+
+/* Who gives others a turn is inside, too, whether there are bytes, or room, or not. */
+TEST(a_close_ends_those_who_wait_for_their_turn)
+{
+    static char bytes[100];
+    for (size_t n = 1; n < sizeof bytes; n++) {
+        kt_auto(pair) p = small(sizeof bytes);
+        CHECK_OK(kt_stream_write(p.far, bytes, n));
+        CHECK_OK(kt_stream_write(p.near, bytes, n));
+        kt_task *reader = spawn(KT_WITH(reads_one_by_one, p.near));
+        kt_task *writer = spawn(KT_WITH(writes_one_by_one, p.near));
+        turns(1 + (int)n % 3);
+        kt_stream_close(kt_steal(p.near));
+        CHECK_ERR(kt_task_join(reader), KT_ECLOSED);
+        CHECK_ERR(kt_task_join(writer), KT_ECLOSED);
+    }
+}
+
 TEST(streams_in_memory_have_no_descriptor)
 {
     kt_auto(pair) p = small(8);

@@ -64,6 +64,15 @@ static ends ends_shaken(void)
     return e;
 }
 
+/* What struck the subject is not the other side's affair. */
+static int join_untouched(kt_task *t)
+{
+    kt_cancel_hold();
+    int rc = kt_task_join(t);
+    kt_cancel_unhold();
+    return rc;
+}
+
 /* ---- Configs --------------------------------------------------------------------------------- */
 
 static int makes_client(void *arg)
@@ -140,7 +149,7 @@ static int shakes(void *arg)
     kt_task *t = spawn(serves, &e, 0);
     int rc = SWEPT(kt_stream_start_tls, (e.client, e.client_config, &hasty));
     kt_stream_close(e.client);
-    CHECK(kt_task_join(t) < 0 || rc == 0 || sweep_struck());
+    CHECK(join_untouched(t) < 0 || rc == 0 || sweep_struck());
     kt_stream_close(e.server);
     return rc;
 }
@@ -154,20 +163,42 @@ SWEEP(kt_stream_start_tls, SUSPENDS | ALLOCATES | TELLS)
     ends_close(&e);
 }
 
-static int handles(kt_stream *s, void *arg)
-{
-    char byte;
-    (void)arg;
-    ssize_t n = kt_stream_read(s, &byte, 1);
-    return n < 0 ? (int)n : 0;
-}
-
 static int shakes_as_client(void *arg)
 {
     const ends *e = arg;
     int rc = kt_stream_start_tls(e->client, e->client_config, &hasty);
     kt_stream_close(e->client);
     return rc;
+}
+
+static int shakes_as_server(void *arg)
+{
+    kt_stream *both[2];
+    ends e = *(ends *)arg;
+    sure(kt_stream_memory_pair(0, both));
+    e.client = both[0];
+    e.server = both[1];
+    kt_task *t = spawn(shakes_as_client, &e, 0);
+    int rc = SWEPT(kt_stream_start_tls, (e.server, e.server_config, &hasty));
+    kt_stream_close(e.server);
+    CHECK(join_untouched(t) < 0 || rc == 0 || sweep_struck());
+    return rc;
+}
+
+SWEEP_AS(kt_stream_start_tls, server, SUSPENDS | ALLOCATES | TELLS)
+{
+    ends e = ends_open();
+    sweep_begin(shakes_as_server, &e);
+    (void)sweep_end();
+    ends_close(&e);
+}
+
+static int handles(kt_stream *s, void *arg)
+{
+    char byte;
+    (void)arg;
+    ssize_t n = kt_stream_read(s, &byte, 1);
+    return n < 0 ? (int)n : 0;
 }
 
 static int serves_service(void *arg)
@@ -181,7 +212,7 @@ static int serves_service(void *arg)
     kt_task *t = spawn(shakes_as_client, &e, 0);
     int rc = SWEPT(kt_tls_serve, (e.server, &v));
     kt_stream_close(e.server);
-    (void)!kt_task_join(t);
+    (void)!join_untouched(t);
     return rc;
 }
 
@@ -220,6 +251,109 @@ SWEEP(kt_tls_connect, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     sweep_begin(connects, &p);
     (void)sweep_end();
     sure(kt_server_stop(server, KT_S(5)));
+    ends_close(&e);
+}
+
+/* ---- What all streams do, over TLS ------------------------------------------------------------ */
+
+static int reads(void *arg)
+{
+    char bytes[8] = "";
+    ssize_t n = SWEPT(kt_stream_read, (arg, bytes, sizeof bytes));
+    CHECK_STR(bytes, n < 0 ? "" : "tea");
+    return (int)n;
+}
+
+static void check_hears(kt_stream *s, const char *expected)
+{
+    char bytes[8] = "";
+    sure(kt_stream_read_exactly(s, bytes, strlen(expected)));
+    CHECK_STR(bytes, expected);
+}
+
+/* A ticket that there is no memory for is not kept. */
+SWEEP_AS(kt_stream_read, tls, SUSPENDS | ALLOCATES | SPARES)
+{
+    ends e = ends_shaken();
+    sweep_begin(reads, e.client);
+    settle();
+    sure(kt_stream_write(e.server, "tea", 3));
+    if (sweep_end() < 0)
+        check_hears(e.client, "tea"); /* nothing was taken */
+    sure(kt_stream_write(e.client, "pot", 3)); /* the other direction is unharmed */
+    check_hears(e.server, "pot");
+    ends_close(&e);
+}
+
+enum { MUCH = 300 * 1000 }; /* several times what the pair holds */
+
+/* How many bytes came, and then how the stream ended. */
+KT_FN(drinks, a, struct {
+    kt_stream *s;
+    size_t *count;
+})
+{
+    static char bytes[65536];
+    ssize_t n;
+    while ((n = kt_stream_read(a->s, bytes, sizeof bytes)) > 0)
+        *a->count += (size_t)n;
+    return (int)n;
+}
+
+/* After a failure in the middle a stream is torn, so each try has one of its own. All that was sent can be read. */
+static int writes_much(void *arg)
+{
+    static const char much[MUCH];
+    size_t count = 0;
+    ends e = ends_shaken();
+    (void)arg;
+    kt_task *t = spawn(KT_WITH(drinks, e.server, &count));
+    int rc = SWEPT(kt_stream_write, (e.client, much, sizeof much));
+    kt_cancel_hold();
+    kt_stream_close(kt_steal(e.client));
+    CHECK_OK(kt_task_join(t)); /* an end in order, even so */
+    kt_cancel_unhold();
+    CHECK(rc < 0 ? count < sizeof much : count == sizeof much);
+    ends_close(&e);
+    return rc;
+}
+
+SWEEP_AS(kt_stream_write, tls, SUSPENDS | ALLOCATES | SPARES)
+{
+    sweep_begin(writes_much, NULL);
+    (void)sweep_end();
+}
+
+static int ends_writing(void *arg)
+{
+    return SWEPT(kt_stream_shutdown_write, (arg));
+}
+
+SWEEP_AS(kt_stream_shutdown_write, tls, ALLOCATES)
+{
+    ends e = ends_shaken();
+    char byte;
+    (void)sweep_subject(ends_writing, e.client);
+    CHECK_EQ(kt_stream_read(e.server, &byte, 1), 0);
+    ends_close(&e);
+}
+
+static int closes(void *arg)
+{
+    SWEPT(kt_stream_close, (arg));
+    return 0;
+}
+
+/* Whatever happens to who closes, the peer hears the farewell; unless there was no memory to say it. */
+SWEEP_AS(kt_stream_close, tls, SUSPENDS | ALLOCATES | HOLDS | SPARES)
+{
+    ends e = ends_shaken();
+    char byte;
+    sweep_begin(closes, kt_steal(e.client));
+    settle();
+    CHECK_EQ(kt_stream_read(e.server, &byte, 1), 0);
+    kt_stream_close(kt_steal(e.server));
+    sure(sweep_end());
     ends_close(&e);
 }
 

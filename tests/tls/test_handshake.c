@@ -92,3 +92,38 @@ TEST(a_connection_cut_short_is_no_end_of_file)
     kt_stream_close(kt_steal(p.client));
     CHECK_ERR(kt_task_join(t), KT_ETRUNCATED);
 }
+
+KT_FN(says_much, a, struct { kt_stream *s; })
+{
+    static char much[100000];
+    return kt_stream_write(a->s, much, sizeof much);
+}
+
+/* What fits below is less than a server's tickets: neither end may wait for the other to read them. */
+TEST(tickets_that_nobody_reads_hold_nobody_up)
+{
+    kt_auto(tls_pair) p = plain_pair(64, (kt_tls_client_options){0}, (kt_tls_server_options){0});
+    static char much[100000];
+    shake_well(&p);
+    kt_task *writer = spawn(KT_WITH(says_much, p.client));
+    CHECK_OK(kt_stream_read_exactly(p.server, much, sizeof much));
+    CHECK_OK(kt_task_join(writer));
+    CHECK_EQ(kt_now(), 0);
+}
+
+/* It has done all that a handshake of TLS 1.3 asks of it, said what it had to say, and left; the server's tickets come
+ * too late for it. */
+TEST(a_client_that_is_gone_when_the_server_has_shaken_is_heard)
+{
+    kt_auto(tls_pair) p = plain_pair(0, (kt_tls_client_options){0}, (kt_tls_server_options){0});
+    kt_task *t = spawn(KT_WITH(start_tls_task, p.server, p.server_config, NULL));
+    char byte;
+    CHECK_OK(kt_stream_start_tls(p.client, p.client_config, for_localhost()));
+    say(p.client, "last words");
+    CHECK_OK(kt_stream_shutdown_write(p.client));
+    kt_stream_close(kt_steal(inside(p.client)->below));
+    CHECK(!kt_task_done(t));
+    CHECK_OK(kt_task_join(t));
+    hear(p.server, "last words");
+    CHECK_EQ(kt_stream_read(p.server, &byte, 1), 0);
+}

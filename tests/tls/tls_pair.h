@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "certificates.h"
+#include "tls/tls.h"
 
 typedef struct tls_pair {
     kt_tls_config *client_config, *server_config;
@@ -96,12 +97,17 @@ static inline tls_pair plain_pair(size_t capacity, kt_tls_client_options c, kt_t
     return (tls_pair){client_config(c), server_config(s), ends[0], ends[1]};
 }
 
+static inline void shake_well(tls_pair *p)
+{
+    shaken r = shake(p);
+    CHECK_OK(r.client);
+    CHECK_OK(r.server);
+}
+
 static inline tls_pair tls_pair_open(kt_tls_client_options c, kt_tls_server_options s)
 {
     tls_pair p = plain_pair(0, c, s);
-    shaken r = shake(&p);
-    CHECK_OK(r.client);
-    CHECK_OK(r.server);
+    shake_well(&p);
     return p;
 }
 
@@ -124,6 +130,12 @@ static inline void tls_pair_cleanup(tls_pair *p)
     CHECK_OK(kt_task_join(t));
     kt_tls_config_free(p->client_config);
     kt_tls_config_free(p->server_config);
+}
+
+/* The inside of an end, for what no peer of ours does by itself. */
+static inline kt__tls *inside(const kt_stream *s)
+{
+    return kt_stream_object(s, &kt__tls_backend);
 }
 
 static inline void say(kt_stream *s, const char *text)
