@@ -133,9 +133,10 @@ KT_API int kt_process_communicate(kt_process *p, kt_slice input, size_t output_m
  * kill(2) with a negative pid. */
 KT_API int kt_process_signal(kt_process *p, int signal) KT_CHECKED;
 
-/* Kills what is left of the group, reaps the child, waits up to two seconds until nothing of the
+/* Kills the child and what is left of its group, reaps it, waits up to two seconds until nothing of the
  * group runs, closes the pipes, frees; NULL is allowed. Tasks that wait for the child get its end
- * first. Suspends; a cancellation is held back. Outside a task it blocks. */
+ * first. Suspends; a cancellation is held back. Outside a task, also after the loop's end, it blocks,
+ * and no task may be using the process. */
 KT_API void kt_process_close(kt_process *p);
 
 static inline void kt_process_cleanup(kt_process **p)

@@ -6,6 +6,7 @@
 #include <kettle/sync.h>
 #include <kettle/thread.h>
 
+#include "core/core.h"
 #include "io/process_fds.h"
 #include "io/process_identity.h"
 
@@ -344,6 +345,8 @@ void kt_process_close(kt_process *p)
     if (!p)
         return;
     bool in_task = kt_task_current() != NULL;
+    if (!in_task && p->waiting > 0)
+        kt__misuse("kt_process_close: outside a task, while tasks wait for the process");
     if (in_task)
         kt_cancel_hold();
     end_child(p, in_task);

@@ -69,18 +69,24 @@ int kt__stream_enter(kt_stream *s, kt_task **place)
     return 0;
 }
 
-void kt_stream_close(kt_stream *s)
+static void await_users(const kt_stream *s)
 {
-    if (!s)
-        return;
     kt_task *self = kt__self("kt_stream_close");
-    kt__closed(s, "a stream");
-    s->closing = true;
-    s->backend->close(s->object);
     kt_cancel_hold();
     while (s->reader || s->writer)
         kt__yield(self);
     kt_cancel_unhold();
+}
+
+void kt_stream_close(kt_stream *s)
+{
+    if (!s)
+        return;
+    kt__closed(s, "a stream");
+    s->closing = true;
+    s->backend->close(s->object);
+    if (s->reader || s->writer)
+        await_users(s);
     if (s->backend->free)
         s->backend->free(s->object);
     kt_free(s->buffer);

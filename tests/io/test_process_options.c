@@ -303,6 +303,30 @@ TEST_WITH(a_program_in_our_group_is_ended_alone, KT_TEST_REAL_TIME)
     CHECK_EQ(kill(pid, 0), -1);
 }
 
+/* Also when it leads a group after all, as shells do that control jobs. */
+TEST_WITH(a_program_in_our_group_keeps_what_it_has_started, KT_TEST_REAL_TIME)
+{
+    const char *const *argv = ARGV("perl", "-e", "setpgrp(0, 0); $| = 1; my $c = fork; sleep 1000 if !$c;"
+                                                 "print qq($c\n); sleep 1000");
+    kt_process_status status;
+    kt_slice line;
+    char digits[24] = "";
+    kt_process *p = start((kt_process_options){.argv = argv, .output = KT_PROCESS_PIPE,
+                                               .process_group = KT_PROCESS_GROUP_OURS});
+    CHECK_EQ(kt_stream_read_line(kt_process_stdout(p), sizeof(digits) - 1, &line), 1);
+    memcpy(digits, line.data, line.size);
+    pid_t group = kt_process_pid(p), started = (pid_t)strtol(digits, NULL, 10);
+    CHECK_EQ(getpgid(started), group);
+    CHECK_OK(kt_process_signal(p, SIGTERM));
+    CHECK_OK(kt_process_wait(p, &status));
+    CHECK_EQ(status.signal, SIGTERM);
+    kt_time before = kt_now();
+    kt_process_close(p);
+    CHECK_LT(kt_now() - before, KT_S(1)); /* and does not wait for it */
+    CHECK_EQ(kt__proc_scan(is_group, &group), 1);
+    CHECK_OK(kill(started, SIGKILL));
+}
+
 TEST_WITH(a_program_joins_a_group, KT_TEST_REAL_TIME)
 {
     const char *const *argv = ARGV("sleep", "1000");
