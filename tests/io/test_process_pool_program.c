@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "process_pool_kit.h"
 
+#include <sys/mman.h>
+
 /* Programs that end without a close of their pool, each in a process of its own. */
 
 static void need_real_driver(void)
@@ -120,6 +122,23 @@ TEST_WITH(debug_mode_names_a_pool_that_was_never_closed, KT_TEST_NO_LOOP)
 
 /* ---- Loops that end ------------------------------------------------------------------------ */
 
+/* Starts a program that takes a while to end: its memory must be given back. */
+KT_PROCESS_FN(have_large_child, input, size, ret_output)
+{
+    size_t bytes = (size_t)128 << 20;
+    (void)size;
+    (void)ret_output;
+    if (fork() == 0) {
+        const family f = {getppid(), getpid()};
+        int fd = open(input, O_WRONLY | O_CLOEXEC);
+        void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        if (memory == MAP_FAILED || write(fd, &f, sizeof(f)) != sizeof(f))
+            _exit(1);
+    }
+    for (;;)
+        pause();
+}
+
 typedef struct leaver {
     unsigned pools;
     bool busy; /* leaves a job, too */
@@ -136,7 +155,7 @@ static int leave_pools(void *arg)
         l->people[i] = family_of(p);
         if (!l->busy)
             continue;
-        CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = have_child, .teller = &l->teller), &task));
+        CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = have_large_child, .teller = &l->teller), &task));
         kt_task_detach(task);
         l->people[i].worker = await_teller(&l->teller).server; /* which the function has started */
     }
