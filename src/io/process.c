@@ -26,6 +26,7 @@ struct kt_process {
     bool leads; /* a group of its own, which is signalled and killed as a whole */
     int announce_fd; /* borrowed; 0 = nobody to tell */
     kt_stream *pipes[3];
+    bool closing;
     bool ended; /* then status is valid; the zombie is still there */
     bool lost;  /* somebody else reaped it: pid may name a stranger, and is never signalled again */
     kt_process_status status;
@@ -345,8 +346,11 @@ void kt_process_close(kt_process *p)
     if (!p)
         return;
     bool in_task = kt_task_current() != NULL;
+    if (p->closing)
+        kt__misuse("kt_process_close: another task closes this process already");
     if (!in_task && p->waiting > 0)
         kt__misuse("kt_process_close: outside a task, while tasks wait for the process");
+    p->closing = true;
     if (in_task)
         kt_cancel_hold();
     end_child(p, in_task);

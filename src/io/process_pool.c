@@ -34,6 +34,7 @@
 #define HEAD_MAX 4096
 
 struct kt_process_pool {
+    kt_loop *loop;
     kt__left_open open;
     kt__server *server;
     kt_resource_pool workers;
@@ -346,7 +347,7 @@ static void end_pool(kt_process_pool *p)
     kt_resource_pool_cleanup(&p->workers);
     kt__server_close(p->server);
     kt_cancel_unhold();
-    kt__left_open_remove(kt__loop, &p->open);
+    kt__left_open_remove(p->loop, &p->open);
     kt_free(p);
 }
 
@@ -355,6 +356,7 @@ void kt_process_pool_close(kt_process_pool *p)
     if (!p)
         return;
     (void)kt__self("kt_process_pool_close");
+    kt__check_thread(p->loop, "a process pool");
     if (p->closing)
         kt__misuse("kt_process_pool_close: another task closes this pool already");
     kt__closed(p, "a process pool");
@@ -376,6 +378,7 @@ int kt_process_pool_open(const kt_process_pool_options *options, kt_process_pool
     kt_process_pool *p = kt_calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
+    p->loop = kt__loop;
     p->waiting_max = o->waiting_max ? o->waiting_max : WAITING_MAX;
     p->input_bytes_max = input_bytes_max(o);
     p->output_bytes_max = o->output_bytes_max ? o->output_bytes_max : BYTES_MAX;
@@ -394,7 +397,7 @@ int kt_process_pool_open(const kt_process_pool_options *options, kt_process_pool
         return rc;
     }
     p->open.close = close_left_open;
-    kt__left_open_add(kt__loop, &p->open);
+    kt__left_open_add(p->loop, &p->open);
     kt__opened(p, "a process pool", KT__SITE, NULL);
     *ret_pool = p;
     return 0;
@@ -450,6 +453,7 @@ int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, const void *input,
                         kt_buffer *ret_output)
 {
     (void)kt__self("kt_process_pool_run");
+    kt__check_thread(p->loop, "a process pool");
     kt_auto(kt_buffer) output = KT_BUFFER_INIT;
     kt_lease lease = KT_LEASE_INIT;
     const kt__process_function *f = kt__process_function_by_address(fn);

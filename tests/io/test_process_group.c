@@ -338,6 +338,16 @@ TEST_DIES(nor_what_a_task_reads_from, KT_TEST_REAL_TIME, "closing a descriptor t
     check_dies_outside(read_errors);
 }
 
+TEST_DIES(two_cannot_close_one_process, KT_TEST_REAL_TIME, "another task closes this process already")
+{
+    kt_process *p = spawn_script("exec sleep 1000", 0);
+    kt_auto(kt_group) tasks = KT_GROUP_INIT;
+    CHECK_OK(kt_group_spawn(&tasks, wait_only, p, 0)); /* for which the first one waits */
+    CHECK_OK(kt_group_spawn(&tasks, KT_WITH(close_it, .process = p)));
+    CHECK_OK(kt_group_spawn(&tasks, KT_WITH(close_it, .process = p)));
+    CHECK_OK(kt_group_join(&tasks, 0));
+}
+
 /* ---- Many ---------------------------------------------------------------------------------- */
 
 #define MANY 200

@@ -402,3 +402,19 @@ TEST_DIES(a_name_belongs_to_one_function, KT_TEST_NO_LOOP, "there are two functi
     kt__process_function_register(&second);
     CHECK(false);
 }
+
+static int use_pool(void *p)
+{
+    return kt_process_pool_run(p, echo, NULL, 0, NULL);
+}
+
+static int use_pool_elsewhere(void *p)
+{
+    return kt_run(use_pool, p, 0);
+}
+
+TEST_DIES(a_pool_belongs_to_its_loop, KT_TEST_REAL_TIME, "a process pool: on a thread that is not the loop's")
+{
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    CHECK_OK(kt_thread_run(use_pool_elsewhere, p, 0));
+}
