@@ -6,6 +6,7 @@ import collections
 import json
 import os
 import re
+import sys
 import tempfile
 
 import kit
@@ -205,6 +206,32 @@ def jobs(settings):
 
     return turns(settings, names, measure)
 
+
+# ---- processes ------------------------------------------------------------------------------
+
+def processes(settings):
+    peer = os.path.join(os.path.dirname(os.path.realpath(__file__)), 'peers/pool_jobs.py')
+    peers = {
+        'Kettle, epoll': ([os.path.join(settings.build, 'pool_jobs')], 'epoll'),
+        'Kettle, uring': ([os.path.join(settings.build, 'pool_jobs')], 'uring'),
+        'ProcessPoolExecutor': ([sys.executable, peer], None),
+    }
+
+    def measure(name, samples):
+        command, driver = peers[name]
+        env = ['env', f'KETTLE_DRIVER={driver}'] if driver else []
+        result = json.loads(kit.run([*env, *command, str(settings.seconds)]))
+        samples.add(name, 'p50 us', result['p50_us'])
+        samples.add(name, 'p99 us', result['p99_us'])
+        samples.add(name, 'MiB us', result['mib_us'])
+        samples.add(name, 'jobs/s', result['rate'])
+        samples.add(name, 'CPU us/job', result['cpu_us'])
+        samples.add(name, 'start ms', result['start_ms'])
+
+    return turns(settings, list(peers), measure)
+
+
+# ---- disk -----------------------------------------------------------------------------------
 
 def disk(settings):
     ways = {f'{count}, {how}': [count.split()[0], how] for count in ('1 writer', '10 writers')

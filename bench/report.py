@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 
 import kit
 
@@ -35,6 +36,14 @@ TABLES = [
           'server; beanstalkd over its protocol, `put`, then `reserve` and `delete`. kettle-jobs '
           'and `-f0` answer when the job is on the disk; `-f50` answers before, and a crash of '
           'the machine loses up to 50 ms.'),
+    Table('processes', 'Functions in other processes',
+          [('p50 us', 'there and back, p50', '{:,.0f} us', None), ('p99 us', 'p99', '{:,.0f} us', None),
+           ('MiB us', '1 MiB, p50', '{:,.0f} us', None), ('jobs/s', 'jobs/s', '{:,.0f}', 'rate'),
+           ('CPU us/job', 'CPU a job', '{:.1f} us', 'CPU'),
+           ('start ms', 'to the first result', '{:,.1f} ms', None)], 'ProcessPoolExecutor',
+          'A function that gives its input back: 64 bytes, or 1 MiB, from one caller to one worker; '
+          'jobs/s with 50 callers and two workers. `kt_process_pool` and asyncio\'s `run_in_executor`. '
+          'CPU is that of all processes.'),
     Table('disk', 'What the disk allows', [('fdatasync/s', 'fdatasync/s', '{:,.0f}', None)], None,
           '4 KiB written, then fdatasync, each writer in a file of its own: over blocks that are '
           'there, or at the end, so that the file system must note the new size too.'),
@@ -148,6 +157,7 @@ def machine(scratch):
         'libuv': (['pkg-config', '--modversion', 'libuv'], r'([\d.]+)'),
         'nginx': ([kit.find('nginx') or 'nginx', '-v'], r'nginx/([\d.]+)'),
         'beanstalkd': ([kit.find('beanstalkd') or 'beanstalkd', '-v'], r'beanstalkd ([\d.]+)'),
+        'Python': ([sys.executable, '--version'], r'Python (.*)'),
         'wrk': (['wrk', '-v'], r'wrk (?:debian/)?([\d.]+)'),
     }
     for name, (command, pattern) in peers.items():

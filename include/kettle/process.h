@@ -14,14 +14,16 @@
  *
  * Each child leads a process group of its own, and ends with its owner: leaving the scope kills the
  * group and reaps the child. No descriptor but 0, 1 and 2 reaches it, no signal mask and no
- * handler, nor an ignored signal. It gets SIGKILL when the thread that spawned it dies (not if it
- * is set-user-ID). A process that leaves the group (setsid(2), as daemons do) is out of reach.
+ * handler, nor an ignored signal, unless the options say so. It gets SIGKILL when the thread that
+ * spawned it dies (not if it is set-user-ID). A process that leaves the group (setsid(2), as
+ * daemons do) is out of reach.
  *
  * Reaping is ours alone: where the program ignores SIGCHLD, or waits for any child itself, how a
  * child ended is lost (-ECHILD). */
 
 #include <kettle/buffer.h>
 #include <kettle/stream.h>
+#include <sys/types.h>
 
 KT_BEGIN
 
@@ -34,13 +36,41 @@ typedef enum kt_process_io {
     KT_PROCESS_STDOUT,  /* error only: where output goes */
 } kt_process_io;
 
-/* All zero but argv means the defaults. The strings are read during the call only. */
+/* A descriptor that reaches the child, as a copy under a number of its own. Like Popen's pass_fds. */
+typedef struct kt_process_fd {
+    int ours;
+    int theirs; /* 0, 1, 2: then input, output or error must be left at zero */
+} kt_process_fd;
+
+#define KT_PROCESS_GROUP_OURS (-1)
+
+/* All zero but argv means the defaults. What it points to is read during the call only. */
 typedef struct kt_process_options {
     const char *const *argv; /* argv[0] is looked up in PATH unless it has a '/' */
     const char *const *env;  /* "NAME=value", NULL-ended; NULL = ours */
     const char *directory;   /* NULL = ours; a relative argv[0] or part of PATH counts from it */
     kt_process_io input, output, error;
     int announce_fd; /* > 2: a pipe that hears of the child, see below; must outlive the process */
+
+    const char *program;      /* is started in place of argv[0]. Like Popen's executable */
+    const kt_process_fd *fds; /* in any order: a number may be one's source and another's target */
+    size_t fds_count;
+    int pipe_bytes; /* that each of its pipes holds, see F_SETPIPE_SZ; 0 = the system's default */
+
+    /* Names, or decimal numbers. As with Popen each one stands alone: a program that is to have
+     * nothing of ours needs all three. A name is looked up by this thread, which waits if the
+     * system asks a server (nsswitch.conf(5)). */
+    const char *user, *group;        /* NULL = ours */
+    const char *const *extra_groups; /* NULL-ended, {NULL} = none; NULL = ours */
+    const mode_t *umask;             /* NULL = ours */
+
+    /* 0 = one of its own, > 0 = that one, KT_PROCESS_GROUP_OURS = ours, for a program that is to
+     * have the terminal. In either of these the child alone is signalled and killed, and what it
+     * has started is not. */
+    pid_t process_group;
+    bool new_session;  /* it leads a session of its own, without a terminal, and so a group; setsid(2) */
+    bool keep_ignored; /* a signal that we ignore it ignores, too. Like restore_signals=False */
+    uintptr_t reserved[4];
 } kt_process_options;
 
 typedef struct kt_process_status {
@@ -50,9 +80,12 @@ typedef struct kt_process_status {
 
 /* Starts a program. The caller owns *ret_process. -ENOENT, -EACCES, -ENOEXEC (a script without
  * "#!"; no shell is tried), -E2BIG, -EAGAIN, ... when it cannot be started (the detail names
- * program and reason), -EINVAL without argv, -EMFILE, -ENOMEM, KT_ENOTSIM, KT_ENOTRUNNING. Does not
- * suspend, but the thread waits for the child's exec, about a millisecond. PATH is ours, not the
- * one in env.
+ * program, place and reason: "cannot start /bin/id: setting group 1234: Operation not permitted"),
+ * KT_ENOTFOUND for an unknown user or group, -EBADF for a descriptor that is not open, -EINVAL
+ * without argv or for options that contradict each other, -EMFILE, -ENOMEM, KT_ENOTSIM,
+ * KT_ENOTRUNNING. Does not suspend, but the thread waits for the child's exec, about a millisecond.
+ * PATH is ours, not the one in env. A child that becomes another user may be one that we cannot
+ * kill: then close waits until it ends.
  *
  * announce_fd is for whoever must kill the child when we cannot: the child writes its pid there, an
  * int, before the program starts, and -pid is written when its group has been killed, before it is
@@ -95,13 +128,15 @@ KT_API int kt_process_wait(kt_process *p, kt_process_status *ret_status) KT_CHEC
 KT_API int kt_process_communicate(kt_process *p, kt_slice input, size_t output_max,
                                   kt_buffer *ret_out, kt_buffer *ret_err) KT_CHECKED;
 
-/* Signals the whole process group. 0, also when all of it has ended; -ESRCH when somebody else
- * reaped the child, -EINVAL, -EPERM. Does not suspend. Like kill(2) with a negative pid. */
+/* Signals the whole process group, if it is the child's own, and the child. 0, also when all of it
+ * has ended; -ESRCH when somebody else reaped the child, -EINVAL, -EPERM. Does not suspend. Like
+ * kill(2) with a negative pid. */
 KT_API int kt_process_signal(kt_process *p, int signal) KT_CHECKED;
 
-/* Kills what is left of the group, reaps the child, waits up to two seconds until nothing of the
+/* Kills the child and what is left of its group, reaps it, waits up to two seconds until nothing of the
  * group runs, closes the pipes, frees; NULL is allowed. Tasks that wait for the child get its end
- * first. Suspends; a cancellation is held back. Outside a task it blocks. */
+ * first. Suspends; a cancellation is held back. Outside a task, also after the loop's end, it blocks,
+ * and no task may be using the process. */
 KT_API void kt_process_close(kt_process *p);
 
 static inline void kt_process_cleanup(kt_process **p)

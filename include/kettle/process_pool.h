@@ -40,7 +40,8 @@
  * whatever cause, the server kills all workers, with what they started in their groups; when the
  * server is killed, the kernel kills the workers.
  *
- * A pool belongs to the loop that opened it, and its calls to that loop's tasks. */
+ * A pool belongs to the loop that opened it, and its calls to that loop's tasks. One that is still open
+ * at the loop's end is closed then, when all tasks have ended. */
 
 #include <kettle/buffer.h>
 #include <kettle/task.h>
@@ -110,13 +111,17 @@ KT_API int kt_process_pool_open(const kt_process_pool_options *options,
  * size_max, if less than the pool's limit, is the limit of this job.
  *
  * Returns fn's result: >= 0, or its failure with its words in kt_error_detail. Otherwise:
- *  - KT_EWORKER: the worker died while it ran fn, or prepare (the detail: "worker 1234 was killed by
- *    SIGSEGV while it ran 'fn'"). fn may have run in part. Only this job is harmed; the worker is
- *    replaced when another is needed, from the fourth death on without a success in between after
- *    a wait of 10 ms, doubled with each further one, 1 s at most. Also: the pool's server was
+ *  - KT_EWORKER: the worker died while it ran fn (the detail: "worker 1234 was killed by SIGSEGV while
+ *    it ran 'fn'"). fn may have run in part. Only this job is harmed; the worker is replaced when
+ *    another is needed, from the fourth death on without a success in between after a wait of 10 ms,
+ *    doubled with each further one, 1 s at most. Also: the pool's server was
  *    killed; then this holds for all further calls.
  *  - KT_EPROTOCOL: what the worker sent is no answer; it was killed. fn has written to its line.
- *  - what prepare has failed with, in this worker; the next job tries another one.
+ *  - what prepare has failed with, in this worker (KT_EWORKER: it died); the next job tries another
+ *    one. From the fourth
+ *    failure in a row on the pool is broken for 10 ms, doubled with each further one, 1 s at most:
+ *    meanwhile whoever needs a new worker gets the last failure at once, and no worker is made. Like
+ *    BrokenProcessPool, but that it may mend.
  *  - KT_ELIMIT: more input than the pool takes, or more output than the limit (from fn).
  *  - KT_EFULL: waiting_max callers wait already. KT_ESHUTDOWN: the pool is being closed.
  *  - KT_ENOTFOUND: the worker's program does not have fn (it lies in a library loaded by dlopen(3)).

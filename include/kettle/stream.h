@@ -57,7 +57,7 @@ KT_API int kt_stream_connect_unix(const char *path, kt_stream **ret_stream) KT_C
 
 /* Makes a stream of an open socket or pipe end, whose O_NONBLOCK is set or cleared as the driver needs it
  * (other processes that share the open file see that). The stream owns fd on success only. -EBADF; -EINVAL for
- * a file or folder, or a socket that is no SOCK_STREAM; KT_ENOTSIM; -ENOMEM. Does not suspend. In a task. */
+ * a file or folder, or a socket that is no SOCK_STREAM; KT_ENOTSIM; -ENOMEM. Does not suspend. In a loop. */
 KT_API int kt_stream_from_fd(int fd, kt_stream **ret_stream) KT_CHECKED;
 
 /* Two connected streams in one process, both the caller's. -EMFILE, -ENFILE, -ENOMEM, KT_ENOTSIM. In a task;
@@ -217,7 +217,7 @@ KT_API int kt_stream_shutdown_write(kt_stream *s) KT_CHECKED;
 
 /* Closes and frees; NULL is allowed. A task that still reads or writes on it gets KT_ECLOSED.
  * Suspends at most to end those operations, or under TLS to part in order; a cancellation is held back: it shows
- * at the next call. */
+ * at the next call. Outside a task, also after the loop's end, no task may be at it, and not under TLS. */
 KT_API void kt_stream_close(kt_stream *s);
 
 /* ---- Facts ----------------------------------------------------------------------------- */

@@ -138,6 +138,13 @@ struct kt_task {
 typedef struct kt__inbox kt__inbox;
 typedef struct kt_thread_pool kt_thread_pool;
 
+/* Something with tasks and memory of its own that is still open when all tasks have ended, so that nobody can close
+ * it any more: then a task of the loop's calls `close`, which takes it out of the list. */
+typedef struct kt__left_open {
+    struct kt__left_open *next, *prev;
+    void (*close)(struct kt__left_open *o);
+} kt__left_open;
+
 struct kt_loop {
     kt_task *current; /* NULL while the scheduler or a callback runs */
     kt__ready now, next; /* list heads */
@@ -183,6 +190,7 @@ struct kt_loop {
     kt_thread_pool *pools;       /* open */
     kt_thread_pool *pool;        /* the loop's own; NULL: not made yet */
     kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
+    kt__left_open *left_open;
     bool ending;           /* other threads' new tasks come too late */
     bool debug;
     struct kt__watch *watch; /* in debug mode; watch.c */
@@ -286,6 +294,10 @@ void kt__loop_run(kt_loop *l);
 
 /* Cancels and runs what is left, ends the pool, lets the last callbacks run, and frees the tasks that nobody joined. */
 void kt__loop_finish(kt_loop *l);
+
+/* In and out of the list of what the loop's end closes. */
+void kt__left_open_add(kt_loop *l, kt__left_open *o);
+void kt__left_open_remove(kt_loop *l, kt__left_open *o);
 
 /* Runs the fresh task t at once, on behalf of the running task, which goes on as soon as t first
  * suspends or ends. */

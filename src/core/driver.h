@@ -102,7 +102,8 @@ ssize_t kt__op_attempt(kt__op *op);
 /* Prepares a descriptor for the driver. 0 or a negated errno. */
 int kt__fd_open(struct kt_loop *l, kt__fd *fd, int number);
 
-/* Ends the operations of other tasks on fd with KT_ECLOSED, waits for that, and closes it. In a task. */
+/* Ends the operations of other tasks on fd with KT_ECLOSED, waits for that, and closes it. Outside a task,
+ * also after the loop's end, there must be none. */
 void kt__fd_close(kt__fd *fd);
 
 #endif

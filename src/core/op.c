@@ -245,10 +245,9 @@ static void end_op(kt__op *op)
     }
 }
 
-void kt__fd_close(kt__fd *fd)
+static void end_ops(kt__fd *fd)
 {
-    kt_task *self = kt__self("closing a descriptor");
-    fd->closing = true;
+    kt_task *self = kt__self("closing a descriptor that a task uses");
     kt_cancel_hold();
     while (fd->reader || fd->writer) {
         end_op(fd->reader);
@@ -257,7 +256,16 @@ void kt__fd_close(kt__fd *fd)
             kt__yield(self);
     }
     kt_cancel_unhold();
-    self->loop->driver->forget(self->loop, fd);
+}
+
+/* A driver that has been closed has forgotten all of them. */
+void kt__fd_close(kt__fd *fd)
+{
+    fd->closing = true;
+    if (fd->reader || fd->writer)
+        end_ops(fd);
+    if (kt__loop)
+        kt__loop->driver->forget(kt__loop, fd);
     /* Linux frees the number whatever close says, EINTR included: nothing to repeat (close(2)). */
     (void)close(fd->fd);
     fd->fd = -1;

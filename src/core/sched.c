@@ -373,11 +373,51 @@ static void cancel_all(kt_loop *l)
     }
 }
 
+/* ---- What nobody has closed ---------------------------------------------------------------- */
+
+void kt__left_open_add(kt_loop *l, kt__left_open *o)
+{
+    o->prev = NULL;
+    o->next = l->left_open;
+    if (o->next)
+        o->next->prev = o;
+    l->left_open = o;
+}
+
+void kt__left_open_remove(kt_loop *l, kt__left_open *o)
+{
+    if (o->prev)
+        o->prev->next = o->next;
+    else
+        l->left_open = o->next;
+    if (o->next)
+        o->next->prev = o->prev;
+}
+
+static int close_left_open(void *arg)
+{
+    const kt_loop *l = arg;
+    while (l->left_open)
+        l->left_open->close(l->left_open);
+    return 0;
+}
+
+/* Without memory for the task they are lost, and with them what they hold. */
+static void end_left_open(kt_loop *l)
+{
+    kt_task *t;
+    if (!l->left_open || kt__task_new(l, NULL, NULL, close_left_open, l, 0, &t) < 0)
+        return;
+    kt_task_detach(t);
+    run_until(l, all_done, l->ids);
+}
+
 void kt__loop_finish(kt_loop *l)
 {
     l->ending = true;
     do { /* once, unless the last callbacks and the handler of errors spawn tasks or hand jobs to threads */
         cancel_all(l);
+        end_left_open(l);
         kt__tasks_report_left(l);
         kt__fd_watches_end(l); /* one that is always ready would never let us end */
         drain(l);

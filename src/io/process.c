@@ -6,22 +6,27 @@
 #include <kettle/sync.h>
 #include <kettle/thread.h>
 
-#include "io/spawn.h"
+#include "core/core.h"
+#include "io/process_fds.h"
+#include "io/process_identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 struct kt_process {
-    pid_t pid; /* and the group's number; ours until the child is reaped */
+    pid_t pid; /* and its group's number, if it leads one; ours until the child is reaped */
     int pidfd;
+    bool leads; /* a group of its own, which is signalled and killed as a whole */
     int announce_fd; /* borrowed; 0 = nobody to tell */
     kt_stream *pipes[3];
+    bool closing;
     bool ended; /* then status is valid; the zombie is still there */
     bool lost;  /* somebody else reaped it: pid may name a stranger, and is never signalled again */
     kt_process_status status;
@@ -29,103 +34,44 @@ struct kt_process {
     kt_event idle;    /* set when the last of them leaves */
 };
 
-/* ---- The child's three descriptors ------------------------------------------------------- */
-
-/* Both ends of what becomes 0, 1 and 2. Whatever is opened here is above 2, also when our own
- * 0, 1 or 2 are closed: kt__spawn's dup2 calls rely on it. */
-typedef struct wires {
-    int child[3]; /* above 2: ours to close after the start */
-    int ours[3];  /* of pipes, otherwise -1 */
-} wires;
-
-#define WIRES_INIT {{-1, -1, -1}, {-1, -1, -1}}
-
-static void close_ends(int ends[3])
-{
-    for (int i = 0; i < 3; i++) {
-        if (ends[i] > 2)
-            close(ends[i]);
-        ends[i] = -1;
-    }
-}
-
-static void wires_cleanup(wires *w)
-{
-    close_ends(w->child);
-    close_ends(w->ours);
-}
-
-static int open_pipe(wires *w, int index)
-{
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
-    int reader = kt__lift(ends[0]), writer = kt__lift(ends[1]);
-    w->child[index] = index == 0 ? reader : writer;
-    w->ours[index] = index == 0 ? writer : reader;
-    return reader < 0 ? reader : writer < 0 ? writer : 0;
-}
-
-static int open_wire(wires *w, int index, kt_process_io kind)
-{
-    switch (kind) {
-    case KT_PROCESS_NULL:
-        w->child[index] = kt__lift(open("/dev/null", O_RDWR | O_CLOEXEC));
-        return w->child[index] < 0 ? w->child[index] : 0;
-    case KT_PROCESS_PIPE:
-        return open_pipe(w, index);
-    case KT_PROCESS_INHERIT:
-        w->child[index] = index;
-        return 0;
-    case KT_PROCESS_STDOUT:
-        if (index == 2) {
-            w->child[index] = 1;
-            return 0;
-        }
-        break;
-    }
-    return kt_error_set(-EINVAL, "descriptor %d of a program cannot be %d", index, (int)kind);
-}
-
-static int open_wires(wires *w, const kt_process_options *o)
-{
-    const kt_process_io kinds[3] = {o->input, o->output, o->error};
-    for (int i = 0; i < 3; i++) {
-        int rc = open_wire(w, i, kinds[i]);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 /* ---- Starting ---------------------------------------------------------------------------- */
 
 static const char *const step_texts[] = {
     [KT__SPAWN_CLONE] = "no process can be made",
+    [KT__SPAWN_SESSION] = "leading a session",
     [KT__SPAWN_GROUP] = "process group",
+    [KT__SPAWN_PARENT] = "tying it to its parent",
     [KT__SPAWN_ANNOUNCE] = "announcing it",
-    [KT__SPAWN_DESCRIPTORS] = "its descriptors",
     [KT__SPAWN_DIRECTORY] = "entering its directory",
+    [KT__SPAWN_SEAL] = "keeping our descriptors from it",
+    [KT__SPAWN_DESCRIPTOR] = "setting descriptor",
+    [KT__SPAWN_EXTRA_GROUPS] = "setting its extra groups",
+    [KT__SPAWN_GID] = "setting group",
+    [KT__SPAWN_UID] = "setting user",
     [KT__SPAWN_EXEC] = "executing it",
 };
 
 static int find_program(const kt_process_options *o, int directory_fd, char path[PATH_MAX])
 {
-    int rc = kt__spawn_find(o->argv[0], directory_fd, path, PATH_MAX);
+    const char *name = o->program ? o->program : o->argv[0];
+    int rc = kt__spawn_find(name, directory_fd, path, PATH_MAX);
     if (rc == 0)
         return 0;
     const char *folders = getenv("PATH");
     return kt_error_set(rc, rc == -EACCES ? "%s may not be executed where PATH (%s) has it"
                                           : "no program '%s' in PATH (%s)",
-                        o->argv[0], folders ? folders : "not set");
+                        name, folders ? folders : "not set");
 }
 
-static int explain_start(int rc, const kt__spawn_plan *plan, kt__spawn_step step)
+static int explain_start(int rc, const kt__spawn_plan *plan, kt__spawn_failure f)
 {
+    char number[24] = "";
     int at = plan->directory_fd < 0 ? AT_FDCWD : plan->directory_fd;
-    if (step == KT__SPAWN_EXEC && rc == -ENOENT && faccessat(at, plan->path, F_OK, 0) == 0)
+    if (f.step == KT__SPAWN_EXEC && rc == -ENOENT && faccessat(at, plan->path, F_OK, 0) == 0)
         return kt_error_set(rc, "%s is there, but not the interpreter it asks for", plan->path);
-    return kt_error_set(rc, "cannot start %s: %s: %s", plan->path, step_texts[step],
+    if (f.number >= 0)
+        snprintf(number, sizeof(number), " %lld", (long long)f.number);
+    return kt_error_set(rc, "cannot start %s: %s%s: %s", plan->path, step_texts[f.step], number,
                         kt_strerror(rc));
 }
 
@@ -133,33 +79,41 @@ static int explain_start(int rc, const kt__spawn_plan *plan, kt__spawn_step step
  * descriptors comes before the child, so that a child once started is never taken back. */
 static int start(kt_process *p, const kt_process_options *o, int directory_fd)
 {
-    __attribute__((cleanup(wires_cleanup))) wires w = WIRES_INIT;
+    kt_auto(kt__process_fds) fds = KT__PROCESS_FDS_INIT;
+    kt_auto(kt__process_identity) who = KT__PROCESS_IDENTITY_INIT;
     char path[PATH_MAX];
     int rc = find_program(o, directory_fd, path);
-    if (rc < 0)
-        return rc;
-    rc = open_wires(&w, o);
+    if (rc == 0)
+        rc = kt__process_identity_find(&who, o);
+    if (rc == 0)
+        rc = kt__process_fds_open(&fds, o);
     for (int i = 0; rc == 0 && i < 3; i++) {
-        if (w.ours[i] < 0)
+        if (fds.ours[i] < 0)
             continue;
-        rc = kt_stream_from_fd(w.ours[i], &p->pipes[i]);
+        rc = kt_stream_from_fd(fds.ours[i], &p->pipes[i]);
         if (rc == 0)
-            w.ours[i] = -1;
+            fds.ours[i] = -1;
     }
     if (rc < 0)
         return rc;
 
-    kt__spawn_plan plan = {
+    const kt__spawn_plan plan = {
         .path = path,
         .argv = o->argv,
         .env = o->env ? o->env : (const char *const *)environ,
         .directory_fd = directory_fd,
-        .fds = {w.child[0], w.child[1], w.child[2]},
-        .announce_fd = o->announce_fd,
+        .fds = fds.table,
+        .fds_count = fds.count,
+        .announce_fd = fds.announce_fd,
+        .group = o->process_group,
+        .session = o->new_session,
+        .keep_ignored = o->keep_ignored,
+        .umask = o->umask,
+        .identity = who.changes ? &who.identity : NULL,
     };
-    kt__spawn_step step;
-    rc = kt__spawn(&plan, &p->pid, &p->pidfd, &step);
-    return rc < 0 ? explain_start(rc, &plan, step) : 0;
+    kt__spawn_failure failure;
+    rc = kt__spawn(&plan, &p->pid, &p->pidfd, &failure);
+    return rc < 0 ? explain_start(rc, &plan, failure) : 0;
 }
 
 static int start_in(kt_process *p, const kt_process_options *o)
@@ -181,12 +135,27 @@ static void close_pipes(kt_process *p)
         kt_stream_close(kt_steal(p->pipes[i]));
 }
 
+static int check_options(const kt_process_options *o)
+{
+    bool own_group = o->process_group == 0;
+    if (!o->argv || !o->argv[0])
+        return kt_error_set(-EINVAL, "no program named: argv is empty");
+    if (o->announce_fd < 0 || (o->announce_fd > 0 && o->announce_fd <= 2))
+        return kt_error_set(-EINVAL, "announce_fd %d is not above 2", o->announce_fd);
+    if (o->process_group < KT_PROCESS_GROUP_OURS)
+        return kt_error_set(-EINVAL, "there is no process group %d", (int)o->process_group);
+    if (o->new_session && !own_group)
+        return kt_error_set(-EINVAL, "a session's leader is in no other process group");
+    if (o->announce_fd > 0 && !own_group)
+        return kt_error_set(-EINVAL, "what is announced is a process group of its own");
+    return 0;
+}
+
 int kt_process_spawn(const kt_process_options *options, kt_process **ret_process)
 {
-    if (!options->argv || !options->argv[0])
-        return kt_error_set(-EINVAL, "no program named: argv is empty");
-    if (options->announce_fd < 0 || (options->announce_fd > 0 && options->announce_fd <= 2))
-        return kt_error_set(-EINVAL, "announce_fd %d is not above 2", options->announce_fd);
+    int rc = check_options(options);
+    if (rc < 0)
+        return rc;
     if (!kt_loop_current())
         return KT_ENOTRUNNING;
     if (strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0)
@@ -196,7 +165,8 @@ int kt_process_spawn(const kt_process_options *options, kt_process **ret_process
     if (!p)
         return -ENOMEM;
     p->announce_fd = options->announce_fd;
-    int rc = start_in(p, options);
+    p->leads = options->process_group == 0;
+    rc = start_in(p, options);
     if (rc < 0) {
         close_pipes(p);
         kt_free(p);
@@ -300,11 +270,22 @@ int kt_process_wait(kt_process *p, kt_process_status *ret_status)
 
 /* ---- Ending it --------------------------------------------------------------------------- */
 
+/* The child, which has not been reaped, and all that is in its group. A leader can leave its group for
+ * another one; then that has no members, or others only. */
+static int send_signal(const kt_process *p, int signal)
+{
+    if (!p->leads)
+        return kill(p->pid, signal) < 0 ? -errno : 0;
+    bool left = getpgid(p->pid) != p->pid;
+    int rc = kill(-p->pid, signal) < 0 ? -errno : 0;
+    if (left)
+        rc = kill(p->pid, signal) < 0 ? -errno : 0;
+    return rc;
+}
+
 int kt_process_signal(kt_process *p, int signal)
 {
-    if (look(p, WNOHANG) < 0)
-        return -ESRCH;
-    return kill(-p->pid, signal) < 0 ? -errno : 0;
+    return look(p, WNOHANG) < 0 ? -ESRCH : send_signal(p, signal);
 }
 
 /* Tells the listener that the number is about to be free. A broken pipe (nobody listens any more)
@@ -345,7 +326,7 @@ static void await_group(pid_t group, bool in_task)
 static void end_child(kt_process *p, bool in_task)
 {
     if (look(p, WNOHANG) >= 0)
-        kill(-p->pid, SIGKILL);
+        (void)send_signal(p, SIGKILL);
     if (!in_task || await_end(p) < 0)
         (void)look(p, 0); /* blocks, but not for long after SIGKILL */
     while (in_task && p->waiting > 0 && kt_event_wait(&p->idle) == 0)
@@ -356,7 +337,8 @@ static void end_child(kt_process *p, bool in_task)
         announce_end(p->announce_fd, p->pid);
     while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    await_group(p->pid, in_task);
+    if (p->leads)
+        await_group(p->pid, in_task);
 }
 
 void kt_process_close(kt_process *p)
@@ -364,6 +346,11 @@ void kt_process_close(kt_process *p)
     if (!p)
         return;
     bool in_task = kt_task_current() != NULL;
+    if (p->closing)
+        kt__misuse("kt_process_close: another task closes this process already");
+    if (!in_task && p->waiting > 0)
+        kt__misuse("kt_process_close: outside a task, while tasks wait for the process");
+    p->closing = true;
     if (in_task)
         kt_cancel_hold();
     end_child(p, in_task);

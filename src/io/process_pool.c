@@ -22,8 +22,8 @@
 #define WAITING_MAX 65536
 #define BYTES_MAX ((size_t)64 << 20)
 
-/* Deaths in a row that cost no time, and the waits after further ones. */
-#define DEATHS_FREE 3
+/* Failures in a row that cost no time, and the pauses after further ones. */
+#define FAILURES_FREE 3
 #define PAUSE_MIN KT_MS(10)
 #define PAUSE_MAX KT_S(1)
 
@@ -34,6 +34,8 @@
 #define HEAD_MAX 4096
 
 struct kt_process_pool {
+    kt_loop *loop;
+    kt__left_open open;
     kt__server *server;
     kt_resource_pool workers;
     unsigned waiting_max;
@@ -46,6 +48,11 @@ struct kt_process_pool {
     kt_event closed; /* set with it */
     unsigned deaths; /* in a row */
     kt_time last_death;
+
+    unsigned unprepared;  /* workers in a row */
+    kt_time next_prepare; /* not before, if there are too many of them */
+    int prepare_error;    /* of the last one */
+    char prepare_words[KT__POOL_DETAIL_MAX + 1];
 };
 
 typedef struct job {
@@ -167,8 +174,6 @@ static int explain(kt_process_pool *p, kt__worker *w, const char *name, int rc)
     if (w->lost)
         return kt_error_set(KT_EWORKER, "the pool's server %d died, and worker %d with it, while it "
                                         "ran '%s'", (int)p->server->pid, (int)w->pid, name);
-    p->deaths++;
-    p->last_death = kt_now();
     return explain_death(w, name);
 }
 
@@ -185,15 +190,21 @@ static int run_in(kt_process_pool *p, kt__worker *w, const job *j, int *ret_resu
 
 /* ---- Workers as resources ------------------------------------------------------------------ */
 
-/* When workers that die one after the other may be replaced. */
+static kt_time pause_after(unsigned failures)
+{
+    kt_time pause = PAUSE_MIN;
+    if (failures <= FAILURES_FREE)
+        return 0;
+    for (unsigned n = FAILURES_FREE + 1; n < failures && pause < PAUSE_MAX; n++)
+        pause *= 2;
+    return pause < PAUSE_MAX ? pause : PAUSE_MAX;
+}
+
+/* When workers that die one after the other may be replaced. The callers wait: a job that kills is no
+ * reason to turn others away. */
 static kt_time next_start(const kt_process_pool *p)
 {
-    if (p->deaths <= DEATHS_FREE)
-        return 0;
-    kt_time pause = PAUSE_MIN;
-    for (unsigned n = DEATHS_FREE + 1; n < p->deaths && pause < PAUSE_MAX; n++)
-        pause *= 2;
-    return p->last_death + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
+    return p->deaths <= FAILURES_FREE ? 0 : p->last_death + pause_after(p->deaths);
 }
 
 static int back_off(kt_process_pool *p)
@@ -205,13 +216,50 @@ static int back_off(kt_process_pool *p)
     return p->closing ? KT_ESHUTDOWN : rc < 0 ? rc : 0;
 }
 
+static void note_job(kt_process_pool *p, int rc)
+{
+    if (rc == 0)
+        p->deaths = 0;
+    if (rc != KT_EWORKER)
+        return;
+    p->deaths++;
+    p->last_death = kt_now();
+}
+
+/* A prepare that fails and fails would cost a process for each job, in vain: between two attempts the
+ * callers hear of the last one. */
+static int may_prepare(const kt_process_pool *p)
+{
+    if (!p->prepare || p->unprepared <= FAILURES_FREE || kt_now() >= p->next_prepare)
+        return 0;
+    return kt_error_set(p->prepare_error, "the pool is broken: '%s' failed %u times in a row: %s",
+                        p->prepare->name, p->unprepared, p->prepare_words);
+}
+
+static void note_prepare(kt_process_pool *p, int rc)
+{
+    p->unprepared = rc < 0 ? p->unprepared + 1 : 0;
+    p->next_prepare = kt_now() + pause_after(p->unprepared);
+    p->prepare_error = rc;
+    snprintf(p->prepare_words, sizeof(p->prepare_words), "%s", rc < 0 ? kt_error_detail() : "");
+}
+
+/* One at a time tries again after too many failures, or one a second, if it takes longer. */
 static int prepare(kt_process_pool *p, kt__worker *w)
 {
     kt_auto(kt_buffer) output = KT_BUFFER_INIT;
     const job j = {p->prepare, p->prepare_input, p->output_bytes_max, &output};
-    int result;
+    int result = 0;
+    p->next_prepare = kt_now() + PAUSE_MAX;
     int rc = run_in(p, w, &j, &result);
-    return rc < 0 ? rc : result < 0 ? result : 0;
+    if (rc < 0 && rc != KT_EWORKER && rc != KT_EPROTOCOL) {
+        p->next_prepare = 0; /* it has not failed, but was cancelled, or never ran */
+        return rc;
+    }
+    if (rc == 0 && result < 0)
+        rc = result;
+    note_prepare(p, rc);
+    return rc;
 }
 
 static int create_worker(void **ret_resource, void *arg)
@@ -219,6 +267,8 @@ static int create_worker(void **ret_resource, void *arg)
     kt_process_pool *p = arg;
     kt__worker *w;
     int rc = back_off(p);
+    if (rc == 0)
+        rc = may_prepare(p);
     if (rc == 0)
         rc = kt__worker_start(p->server, &w);
     if (rc < 0)
@@ -285,6 +335,40 @@ static int open_parts(kt_process_pool *p, const char *name)
     return rc;
 }
 
+/* Workers that run a job are told by hanging up on them: their callers find the line ended, and discard
+ * them, which is what kills them. Those without a job do not mind. */
+static void end_pool(kt_process_pool *p)
+{
+    kt_cancel_hold();
+    p->closing = true;
+    kt_event_set(&p->closed);
+    for (const kt__worker *w = p->server->workers; w; w = w->next)
+        kt__worker_hang_up(w);
+    kt_resource_pool_cleanup(&p->workers);
+    kt__server_close(p->server);
+    kt_cancel_unhold();
+    kt__left_open_remove(p->loop, &p->open);
+    kt_free(p);
+}
+
+void kt_process_pool_close(kt_process_pool *p)
+{
+    if (!p)
+        return;
+    (void)kt__self("kt_process_pool_close");
+    kt__check_thread(p->loop, "a process pool");
+    if (p->closing)
+        kt__misuse("kt_process_pool_close: another task closes this pool already");
+    kt__closed(p, "a process pool");
+    end_pool(p);
+}
+
+/* Without a word to debug mode, which is to report it. */
+static void close_left_open(kt__left_open *o)
+{
+    end_pool(KT__OWNER(o, kt_process_pool, open));
+}
+
 int kt_process_pool_open(const kt_process_pool_options *options, kt_process_pool **ret_pool)
 {
     const kt_process_pool_options none = {0}, *o = options ? options : &none;
@@ -294,6 +378,7 @@ int kt_process_pool_open(const kt_process_pool_options *options, kt_process_pool
     kt_process_pool *p = kt_calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
+    p->loop = kt__loop;
     p->waiting_max = o->waiting_max ? o->waiting_max : WAITING_MAX;
     p->input_bytes_max = input_bytes_max(o);
     p->output_bytes_max = o->output_bytes_max ? o->output_bytes_max : BYTES_MAX;
@@ -311,30 +396,11 @@ int kt_process_pool_open(const kt_process_pool_options *options, kt_process_pool
         kt_free(p);
         return rc;
     }
+    p->open.close = close_left_open;
+    kt__left_open_add(p->loop, &p->open);
     kt__opened(p, "a process pool", KT__SITE, NULL);
     *ret_pool = p;
     return 0;
-}
-
-/* Workers that run a job are told by hanging up on them: their callers find the line ended, and discard
- * them, which is what kills them. Those without a job do not mind. */
-void kt_process_pool_close(kt_process_pool *p)
-{
-    if (!p)
-        return;
-    (void)kt__self("kt_process_pool_close");
-    if (p->closing)
-        kt__misuse("kt_process_pool_close: another task closes this pool already");
-    kt__closed(p, "a process pool");
-    kt_cancel_hold();
-    p->closing = true;
-    kt_event_set(&p->closed);
-    for (const kt__worker *w = p->server->workers; w; w = w->next)
-        kt__worker_hang_up(w);
-    kt_resource_pool_cleanup(&p->workers);
-    kt__server_close(p->server);
-    kt_cancel_unhold();
-    kt_free(p);
 }
 
 /* ---- Run ----------------------------------------------------------------------------------- */
@@ -387,6 +453,7 @@ int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, const void *input,
                         kt_buffer *ret_output)
 {
     (void)kt__self("kt_process_pool_run");
+    kt__check_thread(p->loop, "a process pool");
     kt_auto(kt_buffer) output = KT_BUFFER_INIT;
     kt_lease lease = KT_LEASE_INIT;
     const kt__process_function *f = kt__process_function_by_address(fn);
@@ -398,8 +465,7 @@ int kt_process_pool_run(kt_process_pool *p, kt_process_fn fn, const void *input,
     const job j = {f, {input, size}, output_max(p, ret_output), &output};
     int result = 0;
     rc = run_in(p, lease.resource, &j, &result);
-    if (rc == 0)
-        p->deaths = 0;
+    note_job(p, rc);
     leave(p, &lease, rc);
     if (rc < 0 || result < 0)
         return rc < 0 ? rc : result;

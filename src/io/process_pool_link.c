@@ -7,6 +7,7 @@
 #include <kettle/memory.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -256,15 +257,21 @@ static int spawn(kt__server *s, const char *name, int line)
 {
     char path[PATH_MAX];
     const char *const argv[] = {KT__POOL_ARGV0, name, NULL};
+    kt__spawn_fd fds[3] = {{.source = line, .target = 0}};
+    size_t count = 1;
+    for (int fd = 1; fd < 3; fd++) /* one that we have closed is closed there, too */
+        if (fcntl(fd, F_GETFD) >= 0)
+            fds[count++] = (kt__spawn_fd){.source = fd, .target = fd};
     const kt__spawn_plan plan = {
         .path = find_self(path),
         .argv = argv,
         .env = (const char *const *)environ,
         .directory_fd = -1,
-        .fds = {line, 1, 2},
+        .fds = fds,
+        .fds_count = count,
     };
-    kt__spawn_step step;
-    int rc = kt__spawn(&plan, &s->pid, &s->pidfd, &step);
+    kt__spawn_failure failure;
+    int rc = kt__spawn(&plan, &s->pid, &s->pidfd, &failure);
     return rc < 0 ? kt_error_set(rc, "the pool's server cannot be started: %s", kt_strerror(rc)) : 0;
 }
 

@@ -52,13 +52,16 @@ static void kill_child(const child *c)
     kill(c->pid, SIGKILL);
 }
 
+/* The server's own end says that nothing of the pool runs any more. */
 KT_NORETURN static void end(const server *s, int status)
 {
     for (const child *c = s->children; c; c = c->next)
         kill_child(c);
-    for (const child *c = s->children; c; c = c->next)
+    for (const child *c = s->children; c; c = c->next) {
         while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
             continue;
+        kt__group_outlast(c->pid);
+    }
     _exit(status);
 }
 

@@ -22,7 +22,8 @@
 /* The child is made as posix_spawn(3) makes it: CLONE_VM | CLONE_VFORK on a stack of its own, so
  * that no page table is copied, no lock of another thread is inherited held, and the parent's
  * stack, which may be a task's, is not touched. Until the exec it shares our memory, thread-local
- * storage included. Hence the rules for every function below marked KT__CHILD:
+ * storage included, unless it changes its user or groups (see clone_flags). Hence the rules for
+ * every function below marked KT__CHILD:
  *
  *  - system calls only, through syscall(2) and not through libc's wrappers: those may be interposed
  *    by a sanitizer, whose bookkeeping the child would then change under its parent (TSan's table
@@ -54,6 +55,8 @@ extern int __clone(int (*fn)(void *arg), void *stack_end, int flags, void *arg, 
 
 typedef uint64_t kernel_mask;
 
+#define IGNORED ((void *)1) /* SIG_IGN, in the kernel's eyes */
+
 /* The kernel's struct sigaction; all zero is SIG_DFL. */
 typedef struct kernel_action {
     void *handler;
@@ -70,7 +73,7 @@ typedef struct child {
     pid_t parent;
     bool announced;
     int error; /* positive errno once the child has failed */
-    kt__spawn_step step;
+    kt__spawn_failure failure;
 } child;
 
 _Static_assert(sizeof(child) <= REPORT_BYTES, "the report reaches into the stack's 32 KiB");
@@ -82,10 +85,11 @@ static KT__CHILD long announce(const kt__spawn_plan *plan, int pid)
     return syscall(SYS_write, plan->announce_fd, &pid, sizeof(pid)) == sizeof(pid) ? 0 : -1;
 }
 
-static KT__CHILD void fail(child *c, kt__spawn_step step)
+static KT__CHILD void fail(child *c, kt__spawn_step step, int64_t number)
 {
     c->error = errno;
-    c->step = step;
+    c->failure.step = step;
+    c->failure.number = number;
     /* Ours to take back, since the parent returns without ever naming this pid; and before the
      * exit, while the number cannot belong to anybody else. */
     if (c->announced)
@@ -94,46 +98,66 @@ static KT__CHILD void fail(child *c, kt__spawn_step step)
         syscall(SYS_exit_group, 127);
 }
 
-/* Before the mask is emptied, for a handler of ours would run in our parent's memory. Ignored
- * signals are reset too: the program's idea of them should not depend on who started it. */
-static KT__CHILD void reset_handlers(void)
+/* Before the mask is emptied, for a handler of ours would run in our parent's memory. */
+static KT__CHILD void reset_handlers(bool keep_ignored)
 {
     const kernel_action standard = {NULL, 0, NULL, 0};
-    for (int signal = 1; signal <= SIGNAL_LAST; signal++)
-        syscall(SYS_rt_sigaction, signal, &standard, NULL, (size_t)KERNEL_MASK_BYTES);
+    kernel_action now = standard;
+    for (int signal = 1; signal <= SIGNAL_LAST; signal++) {
+        if (keep_ignored)
+            syscall(SYS_rt_sigaction, signal, NULL, &now, (size_t)KERNEL_MASK_BYTES);
+        if (now.handler != IGNORED)
+            syscall(SYS_rt_sigaction, signal, &standard, NULL, (size_t)KERNEL_MASK_BYTES);
+    }
 }
 
-static KT__CHILD void lead_group(child *c)
+static KT__CHILD void set_group(child *c)
 {
-    if (syscall(SYS_setpgid, 0, 0) < 0)
-        fail(c, KT__SPAWN_GROUP);
+    const kt__spawn_plan *plan = c->plan;
+    if (plan->session) {
+        if (syscall(SYS_setsid) < 0)
+            fail(c, KT__SPAWN_SESSION, -1);
+    } else if (plan->group >= 0 && syscall(SYS_setpgid, 0, plan->group) < 0) {
+        fail(c, KT__SPAWN_GROUP, plan->group > 0 ? plan->group : -1);
+    }
+}
+
+static KT__CHILD void die_with_parent(child *c)
+{
     if (syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-        fail(c, KT__SPAWN_GROUP);
+        fail(c, KT__SPAWN_PARENT, -1);
     /* A parent that died before the prctl sends nothing any more. */
     if (syscall(SYS_getppid) != c->parent) {
         errno = ESRCH;
-        fail(c, KT__SPAWN_GROUP);
+        fail(c, KT__SPAWN_PARENT, -1);
     }
 }
 
-static KT__CHILD long set_descriptors(const kt__spawn_plan *plan)
+/* After the others have been sealed. */
+static KT__CHILD void set_descriptors(child *c)
 {
-    for (int target = 0; target < 3; target++) {
-        int source = plan->fds[target];
-        long rc;
-        if (source != target) {
-            rc = syscall(SYS_dup3, source, target, 0);
-        } else {
-            /* dup2 of a descriptor onto itself leaves its close-on-exec flag. One that we have
-             * closed ourselves is inherited closed. */
-            rc = syscall(SYS_fcntl, target, F_SETFD, 0);
-            if (rc < 0 && errno == EBADF)
-                rc = 0;
-        }
+    for (size_t i = 0; i < c->plan->fds_count; i++) {
+        int source = c->plan->fds[i].source, target = c->plan->fds[i].target;
+        /* dup2 of a descriptor onto itself leaves its close-on-exec flag. */
+        long rc = source == target ? syscall(SYS_fcntl, target, F_SETFD, 0)
+                                   : syscall(SYS_dup3, source, target, 0);
         if (rc < 0)
-            return rc;
+            fail(c, KT__SPAWN_DESCRIPTOR, target);
     }
-    return 0;
+}
+
+/* The user last, who may not change the groups any more. The kernel takes PR_SET_PDEATHSIG back when
+ * a process becomes somebody else. */
+static KT__CHILD void change_identity(child *c)
+{
+    const kt__spawn_identity *who = c->plan->identity;
+    if (who->sets_groups && syscall(SYS_setgroups, who->groups_count, who->groups) < 0)
+        fail(c, KT__SPAWN_EXTRA_GROUPS, -1);
+    if (who->gid != (gid_t)-1 && syscall(SYS_setresgid, who->gid, who->gid, who->gid) < 0)
+        fail(c, KT__SPAWN_GID, who->gid);
+    if (who->uid != (uid_t)-1 && syscall(SYS_setresuid, who->uid, who->uid, who->uid) < 0)
+        fail(c, KT__SPAWN_UID, who->uid);
+    die_with_parent(c);
 }
 
 /* The number in a decimal name, -1 if it is none ("." and ".."). */
@@ -191,32 +215,48 @@ static KT__CHILD int child_main(void *arg)
     const kt__spawn_plan *plan = c->plan;
     const kernel_mask none = 0;
 
-    reset_handlers();
-    lead_group(c);
+    reset_handlers(plan->keep_ignored);
+    set_group(c);
+    die_with_parent(c);
     if (plan->announce_fd > 2) {
         /* All signals are still blocked: a broken pipe is EPIPE and no SIGPIPE. */
         if (announce(plan, (int)syscall(SYS_getpid)) < 0)
-            fail(c, KT__SPAWN_ANNOUNCE);
+            fail(c, KT__SPAWN_ANNOUNCE, -1);
         c->announced = true;
     }
-    if (set_descriptors(plan) < 0 || seal_descriptors() < 0)
-        fail(c, KT__SPAWN_DESCRIPTORS);
+    /* Before the descriptors are set, of which one may get this number. */
     if (plan->directory_fd >= 0 && syscall(SYS_fchdir, plan->directory_fd) < 0)
-        fail(c, KT__SPAWN_DIRECTORY);
+        fail(c, KT__SPAWN_DIRECTORY, -1);
+    if (seal_descriptors() < 0)
+        fail(c, KT__SPAWN_SEAL, -1);
+    set_descriptors(c);
+    if (plan->umask)
+        syscall(SYS_umask, *plan->umask);
+    if (plan->identity)
+        change_identity(c);
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, (size_t)KERNEL_MASK_BYTES);
     syscall(SYS_execve, plan->path, plan->argv, plan->env);
-    fail(c, KT__SPAWN_EXEC);
+    fail(c, KT__SPAWN_EXEC, -1);
     return 0;
 }
 
 /* ---- The parent ------------------------------------------------------------------------ */
 
-int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd, kt__spawn_step *ret_step)
+/* A process that becomes somebody else must not share our memory: the kernel marks the memory as not
+ * dumpable, which would be ours, and whoever it has become could write there. */
+static int clone_flags(const kt__spawn_plan *plan)
+{
+    int flags = CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+    return plan->identity ? flags : flags | CLONE_VM;
+}
+
+int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd,
+              kt__spawn_failure *ret_failure)
 {
     char *memory = mmap(NULL, CHILD_BYTES, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
-        *ret_step = KT__SPAWN_CLONE;
+        *ret_failure = (kt__spawn_failure){KT__SPAWN_CLONE, -1};
         return -errno;
     }
     child *c = (child *)(void *)memory;
@@ -228,10 +268,11 @@ int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd, kt__sp
     kernel_mask all = ~(kernel_mask)0, before = 0;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, (size_t)KERNEL_MASK_BYTES);
     int pidfd = -1;
-    pid_t pid = __clone(child_main, memory + CHILD_BYTES,
-                        CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, c, &pidfd);
+    pid_t pid = __clone(child_main, memory + CHILD_BYTES, clone_flags(plan), c, &pidfd);
     int rc = pid < 0 ? -errno : -c->error;
-    kt__spawn_step step = pid < 0 ? KT__SPAWN_CLONE : c->step;
+    kt__spawn_failure failure = {KT__SPAWN_CLONE, -1};
+    if (pid >= 0)
+        failure = c->failure;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, (size_t)KERNEL_MASK_BYTES);
     munmap(memory, CHILD_BYTES);
 
@@ -240,7 +281,7 @@ int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd, kt__sp
         *ret_pidfd = pidfd;
         return 0;
     }
-    *ret_step = step;
+    *ret_failure = failure;
     if (pid > 0) {
         close(pidfd);
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

@@ -6,30 +6,62 @@
  * loops, so it can be called from anywhere. */
 
 #include <kettle/base.h>
+#include <sys/types.h>
 
 /* The step at which a start failed. */
 typedef enum kt__spawn_step {
     KT__SPAWN_CLONE,
+    KT__SPAWN_SESSION,
     KT__SPAWN_GROUP,
+    KT__SPAWN_PARENT,
     KT__SPAWN_ANNOUNCE,
-    KT__SPAWN_DESCRIPTORS,
     KT__SPAWN_DIRECTORY,
+    KT__SPAWN_SEAL,
+    KT__SPAWN_DESCRIPTOR,
+    KT__SPAWN_EXTRA_GROUPS,
+    KT__SPAWN_GID,
+    KT__SPAWN_UID,
     KT__SPAWN_EXEC,
 } kt__spawn_step;
+
+typedef struct kt__spawn_failure {
+    kt__spawn_step step;
+    int64_t number; /* of the group, user or descriptor that it is about, -1 = none */
+} kt__spawn_failure;
+
+/* One descriptor of the child. */
+typedef struct kt__spawn_fd {
+    int source, target; /* the same number: inherited */
+    bool temporary;     /* source is to be closed after the start; for whoever made it */
+} kt__spawn_fd;
+
+/* Who the program runs as. */
+typedef struct kt__spawn_identity {
+    uid_t uid; /* real, effective and saved; -1 = ours, and so below */
+    gid_t gid;
+    bool sets_groups;
+    const gid_t *groups;
+    size_t groups_count;
+} kt__spawn_identity;
 
 typedef struct kt__spawn_plan {
     const char *path; /* of the program; relative to directory_fd */
     const char *const *argv;
     const char *const *env;
     int directory_fd; /* where it starts, -1 = our directory */
-    /* What becomes descriptors 0, 1 and 2, each either above 2 or the number itself (inherited).
-     * [2] may also be 1: wherever output goes. So no dup2 below overwrites a later one's source. */
-    int fds[3];
-    int announce_fd; /* above 2: gets the pid, an int, before the exec, and -pid if that fails */
+    /* All that reaches it; set in any order, so no source may be the target of another one. */
+    const kt__spawn_fd *fds;
+    size_t fds_count;
+    int announce_fd; /* above 2: gets the pid, an int, before the exec, and -pid if that fails. No target */
+    pid_t group;     /* 0: one of its own; > 0: that one; < 0: ours */
+    bool session;    /* leads a session, and so a group, of its own */
+    bool keep_ignored;                  /* signals that we ignore stay ignored */
+    const mode_t *umask;                /* NULL = ours */
+    const kt__spawn_identity *identity; /* NULL = ours */
 } kt__spawn_plan;
 
-/* Moves a fresh descriptor above 2, where kt__spawn wants it; takes the result of what opened it, and
- * passes its failure on as -errno. */
+/* Moves a fresh descriptor above 2, where the child's 0, 1 and 2 are not; takes the result of what opened
+ * it, and passes its failure on as -errno. */
 int kt__lift(int fd) KT_CHECKED;
 
 /* Looks a program up in our PATH as execvpe(3) does, and writes its path. A name with a '/' is
@@ -38,12 +70,11 @@ int kt__lift(int fd) KT_CHECKED;
  * holds the last candidate. */
 int kt__spawn_find(const char *name, int directory_fd, char *ret_path, size_t path_size) KT_CHECKED;
 
-/* Starts the program as leader of a process group of its own. On failure *ret_step says where, and
- * nothing is left of the child. Blocks the thread until the child has exec'd; what is closed on
- * exec may stay open in it a moment longer, since the kernel lets us go on first. The child dies
- * with the calling thread. */
-int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd, kt__spawn_step *ret_step)
-    KT_CHECKED;
+/* Starts the program. On failure *ret_failure says where, and nothing is left of the child. Blocks
+ * the thread until the child has exec'd; what is closed on exec may stay open in it a moment
+ * longer, since the kernel lets us go on first. The child dies with the calling thread. */
+int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd,
+              kt__spawn_failure *ret_failure) KT_CHECKED;
 
 /* Waits until nothing of a killed process group runs, whose leader has been reaped. Blocks, at most
  * two seconds. */

@@ -71,20 +71,28 @@ int kt__stream_enter(kt_stream *s, kt_task **place)
     return 0;
 }
 
-void kt_stream_close(kt_stream *s)
+static void await_users(const kt_stream *s)
 {
-    if (!s)
-        return;
     kt_task *self = kt__self("kt_stream_close");
-    kt__closed(s, "a stream");
-    s->closing = true;
-    bool told = self->delivered;
-    s->backend->close(s->object);
-    self->delivered = self->delivered && told; /* who closes is not told of a cancellation that cut it short */
     kt_cancel_hold();
     while (s->reader || s->writer)
         kt__yield(self);
     kt_cancel_unhold();
+}
+
+void kt_stream_close(kt_stream *s)
+{
+    if (!s)
+        return;
+    kt_task *self = kt_task_current();
+    bool told = self && self->delivered;
+    kt__closed(s, "a stream");
+    s->closing = true;
+    s->backend->close(s->object);
+    if (self)
+        self->delivered = self->delivered && told; /* who closes is not told of a cancellation that cut it short */
+    if (s->reader || s->writer)
+        await_users(s);
     if (s->backend->free)
         s->backend->free(s->object);
     if (s->share)

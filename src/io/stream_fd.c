@@ -108,8 +108,9 @@ int kt__stream_new(int fd, kt_stream **ret_stream)
 
 int kt_stream_from_fd(int fd, kt_stream **ret_stream)
 {
-    kt_task *self = kt__self("kt_stream_from_fd");
     struct stat st;
+    if (!kt__loop)
+        kt__no_task("kt_stream_from_fd");
     if (fstat(fd, &st) < 0)
         return -errno;
     if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
@@ -121,7 +122,7 @@ int kt_stream_from_fd(int fd, kt_stream **ret_stream)
     kt_stream *s = stream_of((kt__fd){.fd = -1});
     if (!s)
         return -ENOMEM;
-    int rc = kt__fd_open(self->loop, &s->fd, fd);
+    int rc = kt__fd_open(kt__loop, &s->fd, fd);
     if (rc < 0) {
         kt_free(s);
         return rc;

@@ -24,3 +24,4 @@ PINNED(kt_select_case, 9);
 PINNED(kt_exit_stack, 4);
 PINNED(kt_context_token, 5);
 PINNED(kt_address, 17);
+PINNED(kt_process_options, 18);

@@ -243,6 +243,111 @@ TEST_WITH(a_program_reaped_by_somebody_else_is_told_and_never_signalled, KT_TEST
     CHECK_ERR(kt_process_signal(p, SIGKILL), -ESRCH);
 }
 
+/* ---- Outside tasks ------------------------------------------------------------------------- */
+
+typedef struct outsider {
+    kt_process *process;
+    kt_event done;
+} outsider;
+
+static void spawn_outside(void *arg)
+{
+    outsider *o = arg;
+    const kt_process_options options = {.argv = ARGV("sh", "-c", "echo tea; exec sleep 1000"),
+                                        .input = KT_PROCESS_PIPE,
+                                        .output = KT_PROCESS_PIPE,
+                                        .error = KT_PROCESS_PIPE};
+    CHECK_OK(kt_process_spawn(&options, &o->process));
+    kt_event_set(&o->done);
+}
+
+static void close_outside(void *arg)
+{
+    outsider *o = arg;
+    kt_process_close(kt_steal(o->process));
+    kt_event_set(&o->done);
+}
+
+static void call_outside(outsider *o, void (*fn)(void *arg))
+{
+    kt_auto(kt_callback) call = KT_CALLBACK_INIT;
+    kt_event_clear(&o->done);
+    kt_call_soon(&call, fn, o);
+    CHECK_OK(kt_event_wait(&o->done));
+}
+
+TEST_WITH(a_callback_spawns_and_closes, KT_TEST_REAL_TIME)
+{
+    outsider o = {NULL, KT_EVENT_INIT};
+    kt_slice line;
+    call_outside(&o, spawn_outside);
+    CHECK_EQ(kt_stream_read_line(kt_process_stdout(o.process), 100, &line), 1);
+    CHECK_SLICE(line, "tea");
+    pid_t pid = kt_process_pid(o.process);
+    call_outside(&o, close_outside);
+    CHECK(!runs(pid));
+    check_no_children();
+}
+
+static int give_away(void *arg)
+{
+    outsider *o = arg;
+    kt_slice line;
+    spawn_outside(o);
+    return kt_stream_read_line(kt_process_stdout(o->process), 100, &line) == 1 ? 0 : -EPIPE;
+}
+
+TEST_WITH(a_program_that_outlived_the_loop_can_be_closed, KT_TEST_NO_LOOP)
+{
+    outsider o = {NULL, KT_EVENT_INIT};
+    const char *driver = getenv("KETTLE_DRIVER");
+    if (driver && strcmp(driver, "sim") == 0)
+        kt_test_skip("needs real descriptors");
+    CHECK_OK(kt_run(give_away, &o, 0));
+    pid_t pid = kt_process_pid(o.process);
+    CHECK(runs(pid));
+    kt_process_close(o.process);
+    CHECK(!runs(pid));
+    check_no_children();
+}
+
+static void check_dies_outside(kt_fn user)
+{
+    outsider o = {NULL, KT_EVENT_INIT};
+    kt_task *task;
+    call_outside(&o, spawn_outside);
+    CHECK_OK(kt_spawn(user, o.process, 0, &task));
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    call_outside(&o, close_outside);
+}
+
+TEST_DIES(a_callback_cannot_close_what_a_task_waits_for, KT_TEST_REAL_TIME,
+          "kt_process_close: outside a task, while tasks wait for the process")
+{
+    check_dies_outside(wait_only);
+}
+
+static int read_errors(void *p)
+{
+    char byte;
+    return (int)kt_stream_read(kt_process_stderr(p), &byte, 1);
+}
+
+TEST_DIES(nor_what_a_task_reads_from, KT_TEST_REAL_TIME, "closing a descriptor that a task uses")
+{
+    check_dies_outside(read_errors);
+}
+
+TEST_DIES(two_cannot_close_one_process, KT_TEST_REAL_TIME, "another task closes this process already")
+{
+    kt_process *p = spawn_script("exec sleep 1000", 0);
+    kt_auto(kt_group) tasks = KT_GROUP_INIT;
+    CHECK_OK(kt_group_spawn(&tasks, wait_only, p, 0)); /* for which the first one waits */
+    CHECK_OK(kt_group_spawn(&tasks, KT_WITH(close_it, .process = p)));
+    CHECK_OK(kt_group_spawn(&tasks, KT_WITH(close_it, .process = p)));
+    CHECK_OK(kt_group_join(&tasks, 0));
+}
+
 /* ---- Many ---------------------------------------------------------------------------------- */
 
 #define MANY 200

@@ -288,65 +288,6 @@ TEST_WITH(a_worker_without_work_is_ended, KT_TEST_REAL_TIME)
     CHECK_NE(family_of(p).worker, worker);
 }
 
-static char prepared[16];
-
-KT_PROCESS_FN(keep, input, size, ret_output)
-{
-    (void)ret_output;
-    memcpy(prepared, input, size);
-    return kt_buffer_append_string(ret_output, "nobody reads this");
-}
-
-KT_PROCESS_FN(show, input, size, ret_output)
-{
-    (void)input;
-    (void)size;
-    return kt_buffer_append_string(ret_output, prepared);
-}
-
-TEST_WITH(each_worker_is_prepared_once, KT_TEST_REAL_TIME)
-{
-    const kt_process_pool_options o = {.workers = 1, .jobs_per_worker = 1, .prepare = keep,
-                                       .prepare_input = "ready", .prepare_size = 5};
-    kt_auto(kt_process_pool) *p = NULL;
-    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
-    CHECK_OK(kt_process_pool_open(&o, &p));
-    for (int i = 0; i < 3; i++) {
-        CHECK_OK(kt_process_pool_run(p, show, NULL, 0, &out));
-        CHECK_SLICE(kt_buffer_slice(&out), "ready");
-    }
-}
-
-/* Fails while the descriptor of a teller is empty. */
-KT_PROCESS_FN(prepare_later, input, size, ret_output)
-{
-    char byte;
-    int fd = open(input, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    ssize_t n = read(fd, &byte, 1);
-    close(fd);
-    (void)size;
-    (void)ret_output;
-    return n == 1 ? 0 : kt_error_set(-EAGAIN, "not yet");
-}
-
-TEST_WITH(a_worker_that_cannot_be_prepared_is_not_used, KT_TEST_REAL_TIME)
-{
-    teller t = teller_open();
-    char path[64] = "";
-    snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), t.ends[0]);
-    const kt_process_pool_options o = {.workers = 1, .prepare = prepare_later,
-                                       .prepare_input = path, .prepare_size = sizeof(path)};
-    kt_auto(kt_process_pool) *p = NULL;
-    CHECK_OK(kt_process_pool_open(&o, &p));
-    for (int i = 0; i < 2; i++) {
-        CHECK_ERR(kt_process_pool_run(p, add, NULL, 0, NULL), -EAGAIN);
-        CHECK_STR(kt_error_detail(), "not yet");
-    }
-    CHECK_EQ(write(t.ends[1], "1", 1), 1);
-    CHECK_OK(kt_process_pool_run(p, add, NULL, 0, NULL));
-    teller_close(&t);
-}
-
 /* ---- What a worker finds ------------------------------------------------------------------- */
 
 /* The open descriptors, what is ignored, blocked, and who leads. */
@@ -460,4 +401,20 @@ TEST_DIES(a_name_belongs_to_one_function, KT_TEST_NO_LOOP, "there are two functi
     static kt__process_function second = {"echo", unregistered, NULL};
     kt__process_function_register(&second);
     CHECK(false);
+}
+
+static int use_pool(void *p)
+{
+    return kt_process_pool_run(p, echo, NULL, 0, NULL);
+}
+
+static int use_pool_elsewhere(void *p)
+{
+    return kt_run(use_pool, p, 0);
+}
+
+TEST_DIES(a_pool_belongs_to_its_loop, KT_TEST_REAL_TIME, "a process pool: on a thread that is not the loop's")
+{
+    kt_auto(kt_process_pool) *p = open_pool(1);
+    CHECK_OK(kt_thread_run(use_pool_elsewhere, p, 0));
 }

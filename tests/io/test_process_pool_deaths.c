@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "io/process_pool_wire.h"
+
 /* Ends: of workers, servers, jobs, pools, programs; and what is left of them, which is nothing. */
 
 /* ---- Workers that die ---------------------------------------------------------------------- */
@@ -215,6 +217,32 @@ TEST_WITH(an_answer_to_another_job_is_never_taken, KT_TEST_REAL_TIME)
     CHECK_OK(kt_sleep(KT_MS(200))); /* it came while nobody asked */
     CHECK_OK(kt_process_pool_run(p, echo, "tea", 3, &out));
     CHECK_SLICE(kt_buffer_slice(&out), "tea");
+}
+
+/* Begins to answer the worker's first job, and dies. */
+KT_PROCESS_FN(die_in_answer, input, size, ret_output)
+{
+    const kt__answer a = {.magic = KT__ANSWER_MAGIC, .serial = 1, .output_size = 1 << 20};
+    char bytes[sizeof(a) + 100] = "";
+    size_t part = *(const size_t *)input;
+    (void)size;
+    (void)ret_output;
+    memcpy(bytes, &a, sizeof(a));
+    if (write(line_of_worker(), bytes, part) != (ssize_t)part)
+        return -EIO;
+    return raise(SIGKILL);
+}
+
+TEST_WITH(a_death_in_the_middle_of_an_answer_is_one, KT_TEST_REAL_TIME)
+{
+    for (size_t part = 1; part <= sizeof(kt__answer) + 100; part += part < sizeof(kt__answer) ? 1 : 33) {
+        kt_auto(kt_process_pool) *p = open_pool(1);
+        kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+        CHECK_OK(kt_buffer_append_string(&out, "before"));
+        CHECK_ERR(kt_process_pool_run(p, die_in_answer, &part, sizeof(part), &out), KT_EWORKER);
+        CHECK(strstr(kt_error_detail(), "was killed by SIGKILL while it ran 'die_in_answer'") != NULL);
+        CHECK_SLICE(kt_buffer_slice(&out), "before");
+    }
 }
 
 /* ---- Cancellation -------------------------------------------------------------------------- */
