@@ -231,6 +231,19 @@ def processes(settings):
     return turns(settings, list(peers), measure)
 
 
+# ---- loops ----------------------------------------------------------------------------------
+
+def loops(settings):
+    def measure(driver, samples):
+        text = kit.run(['env', f'KETTLE_DRIVER={driver}', os.path.join(settings.build, 'loops'),
+                        str(settings.scale)])
+        for line in text.splitlines():
+            name, unit, value = line.split('\t')
+            samples.add(f'{name}, {driver}', unit, float(value))
+
+    return turns(settings, ['epoll', 'uring'], measure)
+
+
 # ---- disk -----------------------------------------------------------------------------------
 
 def disk(settings):

@@ -44,6 +44,11 @@ TABLES = [
           'A function that gives its input back: 64 bytes, or 1 MiB, from one caller to one worker; '
           'jobs/s with 50 callers and two workers. `kt_process_pool` and asyncio\'s `run_in_executor`. '
           'CPU is that of all processes.'),
+    Table('loops', 'A port in four loops',
+          [('CPU us/visit', 'CPU a visit', '{:.1f} us', None),
+           ('most - fewest', 'most - fewest', '{:.2f}', None)], None,
+          'A visit is a connection, a byte of answer, and its end; CPU of both sides. Then 16 clients '
+          'stay: by how many the fullest loop has more than the emptiest, the mean of 50 trials.'),
     Table('disk', 'What the disk allows', [('fdatasync/s', 'fdatasync/s', '{:,.0f}', None)], None,
           '4 KiB written, then fdatasync, each writer in a file of its own: over blocks that are '
           'there, or at the end, so that the file system must note the new size too.'),
