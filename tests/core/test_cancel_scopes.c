@@ -79,19 +79,6 @@ TEST(a_groups_failure_does_not_remind_of_what_was_taken_back)
 
 /* ---- What can be caught ---------------------------------------------------------------------- */
 
-/* The timeout's end returns the request, so a call has. */
-TEST(a_request_that_a_timeouts_end_returns_can_be_caught)
-{
-    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, KT_S(1));
-    CHECK_ERR(kt_sleep(KT_S(2)), KT_ETIMEDOUT);
-    CHECK_ERR(kt_cancel_catch(), KT_ETIMEDOUT);
-    kt_task_cancel(kt_task_current());
-    CHECK_ERR(kt_timeout_end(&limit, KT_ETIMEDOUT), KT_ECANCELED);
-    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
-    CHECK_OK(kt_sleep(0));
-}
-
 TEST(one_that_was_held_back_at_a_timeouts_end_cannot)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
