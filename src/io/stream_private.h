@@ -29,19 +29,4 @@ int kt__stream_new(int fd, kt_stream **ret_stream);
 /* The flags with which a socket of the running loop is made. */
 int kt__socket_flags(void);
 
-/* An answer of getaddrinfo(3), looked up off the loop; `numeric_only` answers need no look-up. */
-typedef struct kt__addresses kt__addresses;
-typedef struct kt__address {
-    struct sockaddr_storage storage;
-    socklen_t size;
-} kt__address;
-
-/* Looks a name or address up: 0 and at least one address, KT_ENAME, -ENOMEM, or the cancellation's code.
- * The caller frees *ret_addresses with kt_free. Suspends for names, not for addresses. */
-int kt__resolve(const char *host, uint16_t port, bool to_listen, kt__address **ret_addresses,
-                size_t *ret_count);
-
-/* Fills a Unix address in. '@' stands for the abstract namespace's NUL. -ENAMETOOLONG, -EINVAL. */
-int kt__unix_address(const char *path, kt__address *ret_address);
-
 #endif
