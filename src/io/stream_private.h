@@ -20,9 +20,13 @@ struct kt_stream {
     kt__fd fd;    /* of streams over descriptors */
 };
 
-/* Marks the running task as the stream's reader or writer; two at once are misuse. 0, or KT_ECLOSED. The
- * mark is to be cleared without a suspension after the back end's last call: the closer waits for that. */
+/* Marks the running task as the stream's reader or writer; two at once are misuse. 0, or KT_ECLOSED. */
 int kt__stream_enter(kt_stream *s, struct kt_task **place);
+
+/* Clears the mark, without a suspension after the back end's last call: the closer waits for that. `n` is what that has
+ * returned: if somebody closes the stream, KT_ECLOSED takes its place, or nobody would be told. */
+ssize_t kt__stream_leave(const kt_stream *s, struct kt_task **place, ssize_t n);
+
 /* Makes a stream of a socket that is in the driver's mode already. Owns it in every case. */
 int kt__stream_new(int fd, kt_stream **ret_stream);
 
