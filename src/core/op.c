@@ -73,6 +73,14 @@ static ssize_t run_in_place(kt_task *self, kt__op *op)
     return kt__park(self);
 }
 
+/* The operation has just ended when the descriptor was closed. Its result would not tell that. */
+static ssize_t closed_meanwhile(const kt__op *op, ssize_t n)
+{
+    if (op->kind == KT__OP_ACCEPT && n >= 0)
+        close((int)n);
+    return KT_ECLOSED;
+}
+
 ssize_t kt__op_run(kt_task *self)
 {
     kt__op *op = &self->op;
@@ -85,7 +93,7 @@ ssize_t kt__op_run(kt_task *self)
     *place = op;
     ssize_t n = run_in_place(self, op);
     *place = NULL;
-    return n;
+    return op->fd->closing && !kt_is_cancel((int)n) ? closed_meanwhile(op, n) : n;
 }
 
 /* The loop's thread blocks SIGPIPE; one of our own making is taken away. */

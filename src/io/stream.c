@@ -71,6 +71,12 @@ int kt__stream_enter(kt_stream *s, kt_task **place)
     return 0;
 }
 
+ssize_t kt__stream_leave(const kt_stream *s, kt_task **place, ssize_t n)
+{
+    *place = NULL;
+    return s->closing && !kt_is_cancel((int)n) ? KT_ECLOSED : n;
+}
+
 static void await_users(const kt_stream *s)
 {
     kt_task *self = kt__self("kt_stream_close");
@@ -126,8 +132,7 @@ static ssize_t read_some(kt_stream *s, void *bytes, size_t size)
     int rc = kt__stream_enter(s, &s->reader);
     if (rc < 0)
         return rc;
-    ssize_t n = s->backend->read(s->object, bytes, size);
-    s->reader = NULL;
+    ssize_t n = kt__stream_leave(s, &s->reader, s->backend->read(s->object, bytes, size));
     if (n == 0)
         s->at_end = true;
     return n;

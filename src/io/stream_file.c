@@ -137,9 +137,7 @@ static int read_as_writer(kt_stream *s, transfer *t)
     int rc = kt__stream_enter(s, &s->writer);
     if (rc < 0)
         return rc;
-    rc = kt_thread_run(read_file, t, 0);
-    s->writer = NULL;
-    return s->closing ? KT_ECLOSED : rc;
+    return (int)kt__stream_leave(s, &s->writer, kt_thread_run(read_file, t, 0));
 }
 
 static int send_by_copies(kt_stream *s, transfer *t)
@@ -175,9 +173,7 @@ static int send_direct(kt_task *self, kt_stream *s, transfer *t)
     int rc = kt__stream_enter(s, &s->writer);
     if (rc < 0)
         return rc;
-    rc = send_without_blocking(self, s, t);
-    s->writer = NULL;
-    return s->closing ? KT_ECLOSED : rc;
+    return (int)kt__stream_leave(s, &s->writer, send_without_blocking(self, s, t));
 }
 
 ssize_t kt_stream_sendfile(kt_stream *s, int fd, int64_t offset, int64_t count, unsigned flags)

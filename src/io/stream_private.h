@@ -21,28 +21,17 @@ struct kt_stream {
     struct kt__share *share; /* of a balancer's connections, or NULL */
 };
 
-/* Marks the running task as the stream's reader or writer; two at once are misuse. 0, or KT_ECLOSED. The
- * mark is to be cleared without a suspension after the back end's last call: the closer waits for that. */
+/* Marks the running task as the stream's reader or writer; two at once are misuse. 0, or KT_ECLOSED. */
 int kt__stream_enter(kt_stream *s, struct kt_task **place);
+
+/* Clears the mark, without a suspension after the back end's last call: the closer waits for that. `n` is what that has
+ * returned: if somebody closes the stream, KT_ECLOSED takes its place, or nobody would be told. */
+ssize_t kt__stream_leave(const kt_stream *s, struct kt_task **place, ssize_t n);
+
 /* Makes a stream of a socket that is in the driver's mode already. Owns it in every case. */
 int kt__stream_new(int fd, kt_stream **ret_stream);
 
 /* The flags with which a socket of the running loop is made. */
 int kt__socket_flags(void);
-
-/* An answer of getaddrinfo(3), looked up off the loop; `numeric_only` answers need no look-up. */
-typedef struct kt__addresses kt__addresses;
-typedef struct kt__address {
-    struct sockaddr_storage storage;
-    socklen_t size;
-} kt__address;
-
-/* Looks a name or address up: 0 and at least one address, KT_ENAME, -ENOMEM, or the cancellation's code.
- * The caller frees *ret_addresses with kt_free. Suspends for names, not for addresses. */
-int kt__resolve(const char *host, uint16_t port, bool to_listen, kt__address **ret_addresses,
-                size_t *ret_count);
-
-/* Fills a Unix address in. '@' stands for the abstract namespace's NUL. -ENAMETOOLONG, -EINVAL. */
-int kt__unix_address(const char *path, kt__address *ret_address);
 
 #endif

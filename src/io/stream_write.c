@@ -57,13 +57,6 @@ static ssize_t write_window(kt_stream *s, const position *p)
     return count == 0 ? 0 : s->backend->writev(s->object, window, count);
 }
 
-/* That, too, is a cancellation point, for a caller that need not look at how much it has. */
-static int write_nothing(kt_stream *s)
-{
-    int rc = kt__op_turn(s->writer);
-    return rc == 0 && s->closing ? KT_ECLOSED : rc;
-}
-
 int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count)
 {
     position p = {.piece = pieces, .left = count};
@@ -78,10 +71,10 @@ int kt_stream_writev(kt_stream *s, const struct iovec *pieces, size_t count)
         advance(&p, (size_t)n);
     }
     if (n == 0 && !begun)
-        n = write_nothing(s);
+        n = kt__op_turn(s->writer); /* a cancellation point also for who does not look at how much there is */
     else if (n == 0 && s->backend->flush)
         n = s->backend->flush(s->object);
-    s->writer = NULL;
+    n = kt__stream_leave(s, &s->writer, n);
     if (n < 0)
         s->torn = begun || !kt_is_cancel((int)n);
     return (int)n;
@@ -104,9 +97,7 @@ ssize_t kt_stream_write_some(kt_stream *s, const void *bytes, size_t size)
         return n;
     n = s->backend->writev(s->object, &piece, 1);
     int rc = n > 0 && s->backend->flush ? s->backend->flush(s->object) : 0;
-    s->writer = NULL;
-    if (rc < 0 && !kt_is_cancel(rc))
-        n = rc;
+    n = kt__stream_leave(s, &s->writer, rc < 0 && !kt_is_cancel(rc) ? rc : n);
     if (n < 0)
         s->torn = !kt_is_cancel((int)n);
     return n;
@@ -133,7 +124,5 @@ int kt_stream_shutdown_write(kt_stream *s)
     rc = begin_write(s);
     if (rc < 0)
         return rc;
-    rc = s->backend->flush(s->object);
-    s->writer = NULL;
-    return rc;
+    return (int)kt__stream_leave(s, &s->writer, s->backend->flush(s->object));
 }

@@ -341,6 +341,37 @@ TEST_WITH(a_close_ends_an_accept, KT_TEST_REAL_TIME)
     CHECK(s == NULL);
 }
 
+KT_FN(closes_when_told, a, struct {
+    kt_stream *told;
+    kt_listener *l;
+})
+{
+    char byte;
+    CHECK_EQ(kt_stream_read(a->told, &byte, 1), 1);
+    kt_listener_close(a->l);
+    return 0;
+}
+
+/* Closer and acceptor are woken by the same look at the kernel, the closer first. */
+TEST_WITH(a_close_outranks_a_connection_that_has_just_come, KT_TEST_REAL_TIME)
+{
+    kt_listener *l = listen_tcp();
+    kt_auto(pair) tell = pair_open();
+    kt_stream *s = NULL;
+    kt_address a;
+    CHECK_OK(kt_listener_address(l, 0, &a));
+    kt_task *closer = spawn(KT_WITH(closes_when_told, tell.near, l));
+    kt_task *server = spawn(KT_WITH(accepts, l, &s));
+    turns(3);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    CHECK_EQ(write(kt_stream_fd(tell.far), "x", 1), 1);
+    CHECK(connect(client, &a.any, a.size) == 0 || errno == EINPROGRESS);
+    CHECK_OK(kt_task_join(closer));
+    CHECK_ERR(kt_task_join(server), KT_ECLOSED);
+    CHECK(s == NULL);
+    close(client);
+}
+
 TEST_WITH(a_cancelled_accept_leaves_the_connection_to_the_next, KT_TEST_REAL_TIME)
 {
     kt_auto(kt_listener) *l = listen_tcp();

@@ -277,13 +277,14 @@ KT_FN(closes_after_reading, a, struct {
 }
 
 /* Closer and reader are woken by the same look at the kernel, the closer first: the reader must not
- * look at a stream that is gone. */
+ * look at a stream that is gone, and one that reads only once must be told. */
 TEST_WITH(a_close_between_a_readers_wake_up_and_its_turn_is_safe, KT_TEST_REAL_TIME)
 {
     for (int i = 0; i < 20; i++) {
         kt_auto(pair) signal = pair_open(), p = pair_open();
         kt_task *closer = spawn(KT_WITH(closes_after_reading, signal.near, p.near));
-        kt_task *reader = spawn(KT_WITH(fills_for_ever, p.near));
+        char bytes[4];
+        kt_task *reader = i % 2 ? spawn(KT_WITH(reads, p.near, bytes)) : spawn(KT_WITH(fills_for_ever, p.near));
         p.near = NULL;
         turns(3);
         CHECK_EQ(write(kt_stream_fd(signal.far), "x", 1), 1);
@@ -291,6 +292,22 @@ TEST_WITH(a_close_between_a_readers_wake_up_and_its_turn_is_safe, KT_TEST_REAL_T
         CHECK_EQ(kt_task_join(closer), 1);
         CHECK_ERR(kt_task_join(reader), KT_ECLOSED);
     }
+}
+
+TEST(a_close_outranks_what_has_just_come_or_gone)
+{
+    char bytes[4];
+    kt_auto(pair) p = pair_of(true), q = pair_of(true);
+    kt_task *reader = spawn(KT_WITH(reads, p.near, bytes));
+    turns(3);
+    say(p.far, "data");
+    kt_stream_close(kt_steal(p.near));
+    CHECK_ERR(kt_task_join(reader), KT_ECLOSED);
+    kt_task *writer = spawn(KT_WITH(writes, q.near, much, 256 * 1024 + 4, NULL));
+    turns(3);
+    CHECK_EQ(kt_stream_read(q.far, much, 200 * 1024), 200 * 1024);
+    kt_stream_close(kt_steal(q.near));
+    CHECK_ERR(kt_task_join(writer), KT_ECLOSED);
 }
 
 KT_FN(writes_for_ever, a, struct { kt_stream *s; })

@@ -315,6 +315,34 @@ TEST_WITH(a_close_ends_a_receive, KT_TEST_REAL_TIME)
     CHECK_ERR(kt_task_join(t), KT_ECLOSED);
 }
 
+KT_FN(closes_when_told, a, struct {
+    int fd;
+    kt_udp *u;
+})
+{
+    CHECK_OK(kt_fd_wait(a->fd, KT_READABLE));
+    kt_udp_close(a->u);
+    return 0;
+}
+
+/* Closer and receiver are woken by the same look at the kernel, the closer first. */
+TEST_WITH(a_close_outranks_what_has_just_arrived, KT_TEST_REAL_TIME)
+{
+    int ends[2];
+    CHECK_EQ(pipe(ends), 0);
+    kt_udp *server = bound("127.0.0.1");
+    kt_auto(kt_udp) *client = connected_to(server);
+    kt_task *closer = spawn(KT_WITH(closes_when_told, ends[0], server));
+    kt_task *receiver = spawn(KT_WITH(receives, server, NULL));
+    CHECK_OK(kt_sleep(KT_MS(2)));
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    CHECK_OK(kt_udp_send_nowait(client, "x", 1, NULL));
+    CHECK_OK(kt_task_join(closer));
+    CHECK_ERR(kt_task_join(receiver), KT_ECLOSED);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 TEST_DIES(two_receivers_are_misuse, KT_TEST_REAL_TIME, "reads from it already")
 {
     kt_udp *server = bound("127.0.0.1");
