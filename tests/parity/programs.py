@@ -155,8 +155,8 @@ class Inventor:
         return f'grp {" ".join(map(str, children))} {body}'
 
     def condition(self):
-        words = ['cw', 'cw', 'cw', 'cp 0', 'es 0', 'cn 1', 'cn 2', 's 0', f's {self.time()}', f'try ( cw ) ( s {self.time()} )',
-                 'tmo 1 ( cw )']
+        words = ['cw', 'cw', 'cw', 'cp 0', 'es 0', 'cn 1', 'cn 2', 's 0', f's {self.time()}',
+                 f'try ( cw ) ( s {self.time()} )', 'tmo 1 ( cw )']
         return f'cd ( {" ".join(self.r.choice(words) for _ in range(self.r.randint(1, 3)))} )'
 
 
