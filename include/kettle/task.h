@@ -123,10 +123,16 @@ typedef struct kt_runner kt_runner;
 /* Makes a loop; options as for kt_run_with. The caller owns *ret_runner. Errors as kt_run. */
 KT_API int kt_runner_open(const kt_options *options, kt_runner **ret_runner) KT_CHECKED;
 
-/* Runs fn as the main task, until it has ended. It begins with the context that the one before has left.
- * Returns its result; errors as kt_run, and KT_ENOTRUNNING for NULL, which is what kt_steal leaves of a
- * runner that is closed. Inside a loop it is misuse. */
+/* Runs fn as the main task, until it has ended. It begins with the context that the one before has left. Without fn
+ * (NULL) there is no main task, and all that is left over runs until kt_runner_stop.
+ * Returns the main task's result, or 0; errors as kt_run; KT_EINVALIDSTATE when it was stopped before the main
+ * task's end, which is then one of those left over; and KT_ENOTRUNNING for NULL, which is what kt_steal leaves of
+ * a runner that is closed. Inside a loop it is misuse. Like run_until_complete and run_forever. */
 KT_API int kt_runner_run(kt_runner *r, KT__JOB) KT_CHECKED;
+
+/* Ends the run with the pass at hand: what is ready already still has its turn. Between two runs: the next one is a
+ * single pass, in which nothing is waited for. On the runner's thread. Does not suspend. Like loop.stop. */
+KT_API void kt_runner_stop(kt_runner *r);
 
 /* Cancels and joins what is left, and ends the loop; NULL is allowed. Inside a loop it is misuse. */
 KT_API void kt_runner_close(kt_runner *r);

@@ -173,8 +173,8 @@ struct kt_loop {
     kt_task *tasks_first, *tasks_last; /* not done, in order of creation */
     kt_task *unclaimed; /* done, and neither joined nor detached so far */
     size_t tasks;
-    kt_task *main;
-    bool main_over; /* and the pass that followed its end */
+    kt_task *main; /* NULL in a run without one */
+    bool stopping; /* the pass at hand is the run's last */
     uint64_t ids;
     char names[4][32]; /* of unnamed tasks, made on demand */
     unsigned names_next;
@@ -289,8 +289,11 @@ static inline kt_task *kt__self(const char *what)
     return l->current;
 }
 
-/* Runs the loop until the main task is done. */
+/* Runs the loop until the main task is done, or until it is stopped. */
 void kt__loop_run(kt_loop *l);
+
+/* The pass at hand, or else the next one, is the run's last. */
+void kt__loop_stop(kt_loop *l);
 
 /* Cancels and runs what is left, ends the pool, lets the last callbacks run, and frees the tasks that nobody joined. */
 void kt__loop_finish(kt_loop *l);

@@ -158,12 +158,19 @@ static int main_new(kt_runner *r, KT__JOB)
 static int main_result(kt_runner *r, char *words, size_t size)
 {
     kt_loop *l = &r->loop;
-    int rc = l->main->rc;
+    kt_task *main = kt_steal(l->main);
+    int rc = main->rc;
     kt__setting *before = r->context;
-    r->context = kt__context_ref(l->main->context_values);
+    r->context = kt__context_ref(main->context_values);
     kt__context_unref(before);
-    snprintf(words, size, "%s", l->main->detail ? l->main->detail : "");
-    kt__task_free(kt_steal(l->main));
+    if (main->state != KT__TASK_DONE) {
+        main->owner = NULL;
+        kt_task_detach(main);
+        snprintf(words, size, "stopped before the main task's end");
+        return KT_EINVALIDSTATE;
+    }
+    snprintf(words, size, "%s", main->detail ? main->detail : "");
+    kt__task_free(main);
     return rc == KT_ECANCELED && l->main_signalled ? -EINTR : rc;
 }
 
@@ -211,16 +218,25 @@ int kt_runner_run(kt_runner *r, KT__JOB)
     enter(l, "kt_runner_run");
     l->main_signalled = false;
     kt__signals_take(l);
-    int rc = main_new(r, fn, arg, size);
-    if (rc == 0) {
+    int rc = fn ? main_new(r, fn, arg, size) : 0;
+    if (rc == 0)
         kt__loop_run(l);
+    if (l->main)
         rc = main_result(r, words, sizeof words);
-    }
+    else if (rc == 0 && l->main_signalled)
+        rc = -EINTR;
     kt__signals_give_back(l);
     leave(l);
     if (rc < 0)
         kt_error_set(rc, "%s", words);
     return rc;
+}
+
+void kt_runner_stop(kt_runner *r)
+{
+    if (kt__loop && kt__loop != &r->loop)
+        kt__wrong_thread("kt_runner_stop");
+    kt__loop_stop(&r->loop);
 }
 
 void kt_runner_close(kt_runner *r)
@@ -243,6 +259,8 @@ int kt_run_with(const kt_options *options, KT__JOB)
     kt_runner *r;
     if (kt__loop)
         kt__misuse("kt_run: a loop runs on this thread already");
+    if (!fn)
+        kt__misuse("kt_run: there is no function to run");
     int rc = kt_runner_open(options, &r);
     if (rc < 0)
         return rc;

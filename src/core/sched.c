@@ -235,7 +235,7 @@ bool kt__task_prepare(kt_task *t)
 /* The latest moment at which the loop must be awake again. */
 static kt_time wake_time(const kt_loop *l)
 {
-    if (l->next.next != &l->next)
+    if (l->next.next != &l->next || l->stopping)
         return 0;
     return l->timers.root ? l->timers.root->deadline : KT_FOREVER;
 }
@@ -249,7 +249,7 @@ static bool awaits_outside(const kt_loop *l)
 /* Nothing is ready in virtual time: the clock jumps, if nothing real is outstanding. */
 static void virtual_jump(kt_loop *l)
 {
-    if (l->next.next != &l->next || kt__inbox_drain(l))
+    if (l->next.next != &l->next || kt__inbox_drain(l) || l->stopping)
         return;
     if (l->simulated && kt__pool_run_one(l))
         return;
@@ -321,10 +321,10 @@ static void run_until(kt_loop *l, bool (*done)(const kt_loop *l, uint64_t arg), 
     }
 }
 
-static bool main_done(const kt_loop *l, uint64_t unused)
+static bool stopped(const kt_loop *l, uint64_t unused)
 {
     (void)unused;
-    return l->main_over;
+    return l->stopping;
 }
 
 /* Are all tasks up to number `last` done? The list is in order of creation. */
@@ -333,18 +333,40 @@ static bool all_done(const kt_loop *l, uint64_t last)
     return !l->tasks_first || l->tasks_first->id > last;
 }
 
-/* A turn after the main task's end: the pass at hand is the last (as asyncio's loop.stop). */
+void kt__loop_stop(kt_loop *l)
+{
+    l->stopping = true;
+    l->passes_left = 0;
+}
+
+/* A turn after the main task's end. */
 static void main_ended(kt_task *t)
 {
-    t->loop->main_over = true;
-    t->loop->passes_left = 0;
+    t->on_done = NULL;
+    kt__loop_stop(t->loop);
+}
+
+/* The main task belongs to nobody any more if it was stopped before its end. */
+static void main_leave(kt_task *main)
+{
+    if (main->on_done && main->state == KT__TASK_DONE)
+        kt__list_remove(&main->ready); /* its turn for main_ended */
+    main->on_done = NULL;
 }
 
 void kt__loop_run(kt_loop *l)
 {
-    l->main_over = false;
-    l->main->on_done = main_ended;
-    run_until(l, main_done, 0);
+    if (l->main)
+        l->main->on_done = main_ended;
+    if (l->stopping) { /* since before: one pass */
+        poll_world(l);
+        pass_take(l);
+        l->passes_left = 0;
+    }
+    run_until(l, stopped, 0);
+    l->stopping = false;
+    if (l->main)
+        main_leave(l->main);
 }
 
 static bool is_ready(const kt_loop *l)
@@ -415,6 +437,7 @@ static void end_left_open(kt_loop *l)
 void kt__loop_finish(kt_loop *l)
 {
     l->ending = true;
+    l->stopping = false;
     do { /* once, unless the last callbacks and the handler of errors spawn tasks or hand jobs to threads */
         cancel_all(l);
         end_left_open(l);

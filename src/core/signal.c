@@ -143,5 +143,8 @@ void kt__signals_look(kt_loop *l)
         return;
     atomic_store(&last_signal, 0);
     l->main_signalled = true;
-    kt_task_cancel(l->main);
+    if (l->main)
+        kt_task_cancel(l->main);
+    else
+        kt__loop_stop(l);
 }

@@ -202,6 +202,11 @@ static void in_a_child(int (*fn)(void))
         abort();
 }
 
+TEST_DIES(running_no_function, KT_TEST_NO_LOOP, "kt_run: there is no function to run")
+{
+    (void)!kt_run(NULL, NULL, 0);
+}
+
 static int sleeps_in_child(void)
 {
     return kt_sleep(1) < 0;

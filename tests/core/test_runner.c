@@ -70,6 +70,102 @@ TEST_WITH(what_is_left_stands_still_between_runs_and_is_cancelled_at_the_end, KT
     CHECK_EQ(count, -2);
 }
 
+/* ---- Stopping ------------------------------------------------------------------------------- */
+
+typedef struct stop {
+    kt_runner *r;
+    kt_callback first, second, third;
+} stop;
+
+static void says(void *word)
+{
+    kt_test_say("%s", (const char *)word);
+}
+
+static void stops_and_calls(void *arg)
+{
+    stop *s = arg;
+    kt_runner_stop(s->r);
+    kt_call_soon(&s->third, says, "a pass later");
+}
+
+static int calls_two(void *arg)
+{
+    stop *s = arg;
+    kt_call_later(&s->first, KT_S(1), stops_and_calls, s);
+    kt_call_later(&s->second, KT_S(1), says, "the same pass");
+    return 0;
+}
+
+TEST_WITH(a_run_that_is_stopped_ends_with_the_pass, KT_TEST_NO_LOOP)
+{
+    stop s = {virtual_runner(), KT_CALLBACK_INIT, KT_CALLBACK_INIT, KT_CALLBACK_INIT};
+    CHECK_OK(kt_runner_run(s.r, calls_two, &s, 0));
+    CHECK_OK(kt_runner_run(s.r, NULL, NULL, 0));
+    CHECK_TRACE("the same pass");
+    kt_runner_stop(s.r);
+    CHECK_OK(kt_runner_run(s.r, NULL, NULL, 0));
+    CHECK_TRACE("a pass later");
+    kt_runner_close(s.r);
+}
+
+static int counts_and_stops(void *arg)
+{
+    int count = 0;
+    kt_task *t = NULL;
+    CHECK_OK(kt_spawn(count_each_second, &count, 0, &t));
+    CHECK_OK(kt_sleep(KT_MS(2500)));
+    kt_runner_stop(arg);
+    CHECK_OK(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(count, -3);
+    kt_test_say("main ends");
+    return 0;
+}
+
+TEST_WITH(a_main_task_that_is_stopped_is_one_of_those_left_over, KT_TEST_NO_LOOP)
+{
+    kt_time long_enough = KT_S(5);
+    kt_runner *r = virtual_runner();
+    CHECK_ERR(kt_runner_run(r, counts_and_stops, r, 0), KT_EINVALIDSTATE);
+    CHECK_STR(kt_error_detail(), "stopped before the main task's end");
+    CHECK_OK(kt_runner_run(r, sleep_for, &long_enough, 0));
+    CHECK_TRACE("main ends");
+    kt_runner_close(r);
+}
+
+/* One pass, and the clock stands still. */
+TEST_WITH(a_run_after_a_stop_is_one_pass, KT_TEST_NO_LOOP)
+{
+    int count = 0;
+    kt_time second = KT_S(1);
+    kt_runner *r = virtual_runner();
+    CHECK_OK(kt_runner_run(r, leave_a_task, &count, 0));
+    kt_runner_stop(r);
+    CHECK_OK(kt_runner_run(r, NULL, NULL, 0));
+    CHECK_EQ(count, 0);
+    kt_runner_stop(r);
+    CHECK_ERR(kt_runner_run(r, sleep_for, &second, 0), KT_EINVALIDSTATE);
+    kt_runner_stop(r);
+    kt_runner_close(r);
+    CHECK_EQ(count, 0);
+}
+
+static int stops_at_its_end(void *r)
+{
+    kt_runner_stop(r);
+    return 7;
+}
+
+TEST_WITH(a_main_task_that_has_ended_was_not_stopped, KT_TEST_NO_LOOP)
+{
+    kt_runner *r = virtual_runner();
+    CHECK_EQ(kt_runner_run(r, stops_at_its_end, r, 0), 7);
+    CHECK_EQ(kt_runner_run(r, seven, NULL, 0), 7);
+    kt_runner_close(r);
+}
+
 static int run_inside(void *arg)
 {
     return kt_runner_run(arg, seven, NULL, 0);

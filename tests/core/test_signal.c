@@ -314,6 +314,8 @@ static int is_signalled_once(void)
     CHECK_OK(kt_runner_open(NULL, &r));
     CHECK_ERR(kt_runner_run(r, sleeps_long, NULL, 0), -EINTR);
     CHECK_ERR(kt_runner_run(r, cancels_itself, NULL, 0), KT_ECANCELED);
+    kt_runner_stop(r);
+    CHECK_OK(kt_runner_run(r, NULL, NULL, 0));
     kt_runner_close(r);
     return 5;
 }
@@ -321,6 +323,42 @@ static int is_signalled_once(void)
 TEST_WITH(a_signal_is_forgotten_by_the_next_run, KT_TEST_NO_LOOP)
 {
     pid_t pid = start(is_signalled_once);
+    CHECK_EQ(kill(pid, SIGINT), 0);
+    int status = status_of(pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 5);
+}
+
+static int says_ready_soon(void *arg)
+{
+    (void)arg;
+    sure(kt_sleep(KT_MS(10)));
+    say_ready();
+    return 0;
+}
+
+static int leaves_one_that_says(void *arg)
+{
+    (void)arg;
+    kt_task *t = NULL;
+    sure(kt_spawn(says_ready_soon, NULL, 0, &t));
+    kt_task_detach(t);
+    return 0;
+}
+
+static int is_signalled_without_main(void)
+{
+    kt_runner *r = NULL;
+    CHECK_OK(kt_runner_open(NULL, &r));
+    CHECK_OK(kt_runner_run(r, leaves_one_that_says, NULL, 0));
+    CHECK_ERR(kt_runner_run(r, NULL, NULL, 0), -EINTR);
+    kt_runner_close(r);
+    return 5;
+}
+
+TEST_WITH(a_signal_stops_a_run_without_a_main_task, KT_TEST_NO_LOOP)
+{
+    pid_t pid = start(is_signalled_without_main);
     CHECK_EQ(kill(pid, SIGINT), 0);
     int status = status_of(pid);
     CHECK(WIFEXITED(status));

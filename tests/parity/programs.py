@@ -97,13 +97,13 @@ class Inventor:
         if 'future' in self.themes:
             for word in 'fa fa fa fs fs fe fc of'.split():
                 yield .5, lambda word=word: f'{word} {self.r.randint(0, 2)}'
+        three = lambda: ' '.join(str(self.later(who)) for _ in range(3))
         if 'wait' in self.themes:
-            three = lambda: ' '.join(str(self.later(who)) for _ in range(3))
             yield 2, lambda: f'wt {self.r.randint(0, 2)} {self.r.choice([-1, -1, 0, 1, 2])} {three()}'
             yield 1, lambda: f'ac {three()}'
         if 'gather' in self.themes:
-            yield 1, lambda: f'gt {self.r.randint(0, 1)} {self.later(who)} {self.later(who)} {self.later(who)}'
-            yield 2, lambda: f'ga {self.r.randint(0, 1)} {self.later(who)} {self.later(who)} {self.later(who)}'
+            yield 1, lambda: f'gt {self.r.randint(0, 1)} {three()}'
+            yield 2, lambda: f'ga {self.r.randint(0, 1)} {three()}'
         if 'barrier' in self.themes:
             for word, often in ('bw', 3), ('br', .5), ('ba', .2):
                 yield often, lambda word=word: word
@@ -138,7 +138,8 @@ class Inventor:
         if 'condition' in self.themes:
             yield 3, self.condition
         if 'generator' in self.themes:
-            yield 2.5, lambda: f'gen {self.r.randint(0, 4)} {self.block(who, depth, None, 0, 2)} {block(0, 2)}'
+            producer = lambda: self.block(who, depth, None, 0, 2)
+            yield 2.5, lambda: f'gen {self.r.randint(0, 4)} {producer()} {block(0, 2)}'
 
     def child(self, who, group, word):
         """Nobody waits for a lower number than his own, so never for one who waits for him."""
@@ -154,8 +155,8 @@ class Inventor:
         return f'grp {" ".join(map(str, children))} {body}'
 
     def condition(self):
-        words = ['cw', 'cw', 'cw', 'cp 0', 'es 0', 'cn 1', 'cn 2', 's 0', f's {self.time()}', f'try ( cw ) ( s {self.time()} )',
-                 'tmo 1 ( cw )']
+        words = ['cw', 'cw', 'cw', 'cp 0', 'es 0', 'cn 1', 'cn 2', 's 0', f's {self.time()}',
+                 f'try ( cw ) ( s {self.time()} )', 'tmo 1 ( cw )']
         return f'cd ( {" ".join(self.r.choice(words) for _ in range(self.r.randint(1, 3)))} )'
 
 

@@ -68,6 +68,21 @@ SWEEP(kt_runner_run, ALLOCATES | NO_LOOP)
     kt_runner_close(r);
 }
 
+static int stops_runner(void *arg)
+{
+    SWEPT(kt_runner_stop, (arg));
+    return kt_runner_run(arg, NULL, NULL, 0);
+}
+
+SWEEP(kt_runner_stop, NO_LOOP)
+{
+    kt_runner *r = NULL;
+    if (kt_runner_open(NULL, &r) < 0)
+        kt_test_skip("this driver is not to be had");
+    (void)sweep_subject(stops_runner, r);
+    kt_runner_close(r);
+}
+
 static int is_cancelled(void *arg)
 {
     *(int *)arg = kt_sleep(KT_S(1000));

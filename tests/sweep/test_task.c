@@ -125,10 +125,18 @@ static int cancels_with_words(void *arg)
     return 0;
 }
 
-/* It is cancelled in any case, and the words of an earlier request are gone. */
+static int naps_undisturbed(void *arg)
+{
+    kt_cancel_hold();
+    int rc = naps(arg);
+    kt_cancel_unhold();
+    return rc < 0 ? rc : kt_sleep(0);
+}
+
+/* It is cancelled in any case, and the words of an earlier request, which no call has returned, are gone. */
 SWEEP(kt_task_cancel_with, ALLOCATES | SPARES)
 {
-    kt_task *t = spawn(naps, second, sizeof second);
+    kt_task *t = spawn(naps_undisturbed, second, sizeof second);
     settle();
     CHECK(kt_task_cancel_with(t, "earlier"));
     (void)sweep_subject(cancels_with_words, t);

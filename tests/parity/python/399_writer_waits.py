@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writing: small pieces do not wait, many bytes wait for a reader, and a connection that is lost is told to the writer."""
+"""Writing: small pieces do not wait, many bytes wait for a reader, and the writer is told of a lost connection."""
 
 import asyncio
 import socket
