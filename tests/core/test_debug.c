@@ -328,6 +328,27 @@ static int forgets_coroutine(void *arg)
     return 0;
 }
 
+static int ends_at_once(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int runs_coroutine(void *arg)
+{
+    kt_coroutine *c;
+    sure(kt_coroutine_new(ends_at_once, arg, 0, &c));
+    CHECK_OK(kt_coroutine_resume(c, NULL, NULL));
+    kt_coroutine_close(c);
+    return 0;
+}
+
+TEST_WITH(one_that_ran_is_not, KT_TEST_NO_LOOP)
+{
+    CHECK_OK(run_watched(runs_coroutine, NULL));
+    CHECK(!was_logged("a coroutine"));
+}
+
 TEST_WITH(a_coroutine_that_never_ran_is_reported, KT_TEST_NO_LOOP)
 {
     CHECK_OK(run_watched(forgets_coroutine, NULL));

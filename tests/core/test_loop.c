@@ -204,16 +204,16 @@ TEST(the_simulated_driver_refuses_descriptors_by_name)
 
 static void raise_flag(void *flag)
 {
-    *(bool *)flag = true;
+    atomic_store((atomic_bool *)flag, true);
 }
 
 static int passes_until_called(kt_time busy_for)
 {
-    bool called = false;
+    atomic_bool called = false;
     int passes = 0;
     yield_times(1);
     CHECK_OK(kt_call_threadsafe(kt_loop_current(), raise_flag, &called));
-    for (; !called; passes++) {
+    for (; !atomic_load(&called); passes++) {
         for (kt_time start = kt_now(); kt_now() - start < busy_for;)
             ;
         sure(kt_sleep(0));

@@ -267,24 +267,24 @@ TEST_DIES(two_writers_of_one_descriptor_are_misuse, KT_TEST_REAL_IO, "writes to 
 
 static int raises(void *flag)
 {
-    *(bool *)flag = true;
+    *(volatile bool *)flag = true;
     return 0;
 }
 
 TEST_WITH(the_sixty_fourth_call_that_need_not_wait_lets_others_run, KT_TEST_REAL_IO)
 {
     ends e;
-    bool ran = false;
+    volatile bool ran = false;
     int calls = 0;
     epoll_only(); /* io_uring's all wait */
     open_ends(&e, SOCK_STREAM);
-    kt_task *t = spawn(raises, &ran, 0);
+    kt_task *t = spawn(raises, (void *)&ran, 0);
     for (; !ran; calls++)
         CHECK_EQ(transfer(KT__OP_WRITE, &e.ours, &(struct iovec){(char[]){"x"}, 1}, 1), 1);
     CHECK_EQ(calls, 64);
     sure(kt_task_join(t));
     ran = false;
-    t = spawn(raises, &ran, 0);
+    t = spawn(raises, (void *)&ran, 0);
     for (calls = 0; !ran; calls++)
         sure(kt__op_turn(kt__loop->current));
     CHECK_EQ(calls, 64);

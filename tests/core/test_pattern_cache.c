@@ -247,3 +247,36 @@ TEST(a_caches_user_may_be_cancelled_at_every_moment)
     origin o = {.takes = KT_S(1)};
     each_moment_cancelled(use_cache, &o, KT_MS(250), balanced);
 }
+
+TEST(a_cache_keeps_a_thousand_and_twenty_four_unless_told_otherwise)
+{
+    origin o = {0};
+    kt_auto(kt_cache) c = CACHE(&o);
+    char key[16];
+    for (int i = 0; i < 1025; i++) {
+        snprintf(key, sizeof key, "key %d", i);
+        CHECK_EQ(get(&c, key), i + 1);
+    }
+    CHECK_EQ(c.count, 1024);
+    CHECK_EQ(c.evicted, 1);
+    CHECK_EQ(c.buckets_count, 1024);
+    CHECK_EQ(get(&c, "key 1"), 2);
+    CHECK_EQ(c.hits, 1);
+}
+
+TEST(keys_are_spread_over_the_buckets)
+{
+    origin o = {0};
+    kt_auto(kt_cache) c = CACHE(&o);
+    char key[16];
+    size_t used = 0;
+    c.entries_max = 64;
+    for (int i = 0; i < 64; i++) {
+        snprintf(key, sizeof key, "key %d", i);
+        CHECK_EQ(get(&c, key), i + 1);
+    }
+    CHECK_EQ(c.buckets_count, 64);
+    for (size_t i = 0; i < c.buckets_count; i++)
+        used += c.buckets[i] != NULL;
+    CHECK_GE(used, 24); /* 41 are to be expected */
+}

@@ -294,3 +294,39 @@ TEST_DIES(emitting_from_the_last_stage_is_misuse, 0, "no stage behind this one")
     sure(kt_pipeline_start(&p, stages, 1));
     CHECK_OK(kt_pipeline_join(&p, feed(&p, 1, 1)));
 }
+
+static int may_time_out(kt_stage *s, void *item, void *arg)
+{
+    int seconds = *(int *)item;
+    (void)s;
+    int rc = kt_wait_for(KT_S(5), sleep_seconds, &seconds, 0);
+    *(int *)arg += rc == 0;
+    return rc;
+}
+
+TEST(an_item_that_takes_too_long_has_failed_and_the_rest_goes_on)
+{
+    int good = 0;
+    kt_stage stages[] = {{.run = may_time_out, .arg = &good, .item_bytes = sizeof(int)}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 1));
+    CHECK_OK(kt_pipeline_join(&p, feed(&p, 4, 7)));
+    CHECK_EQ(good, 1);
+    CHECK_EQ(stages[0].taken, 4);
+    CHECK_EQ(stages[0].failed, 3); /* five seconds are too many, too */
+    CHECK_ERR(stages[0].first_error, KT_ETIMEDOUT);
+}
+
+TEST(an_item_whose_worker_was_cancelled_has_not_failed)
+{
+    int good = 0;
+    kt_stage stages[] = {{.run = may_time_out, .arg = &good, .item_bytes = sizeof(int)}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 1));
+    sure(feed(&p, 4, 5));
+    sure(kt_sleep(KT_S(1)));
+    CHECK_ERR(kt_pipeline_join(&p, -EIO), -EIO);
+    CHECK_EQ(kt_now(), KT_S(1));
+    CHECK_EQ(stages[0].taken, 1);
+    CHECK_EQ(stages[0].failed, 0);
+}

@@ -107,6 +107,9 @@ TEST(min_are_made_at_once_and_idle_ones_above_it_are_destroyed_in_time)
     CHECK_EQ(p.alive, 1);
     CHECK_OK(kt_resource_pool_close(&p));
     CHECK_EQ(m.destroyed, 3);
+    CHECK_EQ(p.created, 3);
+    CHECK_EQ(p.destroyed, 3);
+    CHECK_EQ(p.acquired, 3);
 }
 
 TEST(an_unhealthy_idle_one_is_replaced_and_a_broken_one_discarded)

@@ -410,3 +410,68 @@ TEST_WITH(a_fault_that_somebody_sends_ends_the_program, KT_TEST_NO_LOOP)
     CHECK(WIFSIGNALED(status));
     CHECK_EQ(WTERMSIG(status), SIGSEGV);
 }
+
+/* ---- Faults that are not ours go to whoever handled them before -------------------------------- */
+
+static volatile sig_atomic_t told_of, told_by;
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+    told_of = info->si_signo == number && context ? number : -1;
+    told_by = info->si_pid;
+}
+
+static int faults_are_sent(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(kill(getpid(), SIGSEGV), 0);
+    CHECK_EQ(kill(getpid(), SIGBUS), 0);
+    return kt_sleep(0);
+}
+
+TEST_WITH(a_fault_handler_of_the_programs_gets_all_that_the_system_tells, KT_TEST_NO_LOOP)
+{
+    const int numbers[] = {SIGSEGV, SIGBUS};
+    needs_real_driver();
+    for (int i = 0; i < 2; i++) {
+        struct sigaction before, action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+        signal(numbers[1 - i], SIG_IGN);
+        CHECK_EQ(sigaction(numbers[i], &action, &before), 0);
+        told_of = told_by = 0;
+        CHECK_OK(kt_run(faults_are_sent, NULL, 0));
+        CHECK_EQ(told_of, numbers[i]);
+        CHECK_EQ(told_by, getpid());
+        sigaction(numbers[i], &before, NULL);
+    }
+}
+
+TEST_WITH(so_does_one_of_the_older_kind, KT_TEST_NO_LOOP)
+{
+    needs_real_driver();
+    signal(SIGSEGV, on_signal);
+    signal(SIGBUS, SIG_IGN);
+    CHECK_OK(kt_run(faults_are_sent, NULL, 0));
+    CHECK_EQ(seen, SIGSEGV);
+    CHECK(handler_of(SIGSEGV) == on_signal);
+    CHECK(handler_of(SIGBUS) == SIG_IGN);
+}
+
+static int runs_another_loop(void *arg)
+{
+    (void)arg;
+    return kt_run(segv_default, NULL, 0);
+}
+
+static int runs_two_loops(void *arg)
+{
+    CHECK_EQ(kt_thread_run(runs_another_loop, arg, 0), 0);
+    return segv_default(NULL); /* the other loop's end has not given them back */
+}
+
+TEST_WITH(the_last_loop_gives_faults_back, KT_TEST_NO_LOOP)
+{
+    needs_real_driver();
+    signal(SIGSEGV, SIG_DFL);
+    CHECK_EQ(kt_run(runs_two_loops, NULL, 0), 0);
+    CHECK(is_default(SIGSEGV));
+}
