@@ -16,7 +16,8 @@
  * What differs from a plain stream:
  *   - An end of file is one only if the peer said good-bye (close_notify, RFC 8446 6.1). A connection that ends
  *     without is KT_ETRUNCATED, since anybody on the way can make it end.
- *   - After KT_ETLS, KT_ECERTIFICATE, or KT_ETRUNCATED every further call on the stream returns the same.
+ *   - After KT_ETLS, KT_ECERTIFICATE, or KT_ETRUNCATED every further call on the stream returns the same. So it does
+ *     after KT_ELIMIT, with which a peer is given up that makes us answer and does not read.
  *   - kt_stream_close says good-bye and waits for the peer's, for the shutdown time limit at most, also where
  *     cancellations are held back; what the peer still sends is thrown away. A cancellation cuts the wait short and
  *     shows at the next call. Nobody waits while another task reads or writes, which gets KT_ECLOSED, or
@@ -80,7 +81,7 @@ typedef struct kt_tls_server_options {
     const char *const *alpn; /* in order of preference, then NULL. Clients that offer none of them are refused, those
                               * that do not offer any protocol are not (RFC 7301 3.2). NULL = not negotiated */
     kt_tls_version version_min;
-    bool no_resumption;
+    bool no_resumption;      /* of sessions, which clients keep, in tickets: a server remembers nothing of them */
     kt_tls_client_certificates client_certificates;
     const char *client_ca_file; /* PEM: whose certificates clients may have; nobody else's, not the system's */
     kt_slice client_ca_pem;
@@ -89,8 +90,11 @@ typedef struct kt_tls_server_options {
 /* Makes a client's config; NULL options mean the defaults. Certificates are verified: chain, dates, and the
  * name or IP address in the subject's alternative names (RFC 6125; never the common name). The caller
  * owns *ret_config. -ENOMEM; -ENOENT and the like for a file; KT_ETLS for what is in it (the detail names it); -EINVAL
- * for options that contradict each other or lack something. Reads files, and so may block: in a running loop by
- * kt_thread_run. Any thread; does not suspend. Like ssl.create_default_context. */
+ * for options that contradict each other or lack something. Reads files, and so may block; the system's roots alone
+ * are hundreds of kilobytes: in a running loop by kt_thread_run. Roots that a system keeps in a folder
+ * (SSL_CERT_DIR) are read one by one later, each by the first handshake that needs it, on that loop's thread; who does
+ * not want that names a ca_file and no_system_trust. Any thread; does not suspend. Like
+ * ssl.create_default_context. */
 KT_API int kt_tls_client_new(const kt_tls_client_options *options, kt_tls_config **ret_config) KT_CHECKED;
 
 /* Makes a server's config. A key that does not belong to its certificate is KT_ETLS. Otherwise as

@@ -53,7 +53,7 @@ static int each_certificate(const source *s, SSL_CTX *context, int (*use)(SSL_CT
     for (size_t i = 0;; i++) {
         X509 *x = PEM_read_bio_X509(s->bio, NULL, give_password, NULL);
         unsigned long e = x ? 0 : ERR_peek_last_error();
-        if (!x && i > 0 && ERR_GET_REASON(e) == PEM_R_NO_START_LINE) {
+        if (!x && i > 0 && ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE) {
             ERR_clear_error();
             return 0;
         }

@@ -169,8 +169,8 @@ static int context_of_server(kt__tls_set *set, const kt_tls_server_options *o, s
     if (rc < 0)
         return rc;
     SSL_CTX_set_verify(context, verify_mode(o->client_certificates), NULL);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF); /* clients keep their sessions, in tickets */
     if (!set->resume) {
-        SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(context, 0);
     }

@@ -307,6 +307,12 @@ static int part_in_time(void *object)
     return kt_timeout_end(&limit, rc);
 }
 
+/* Both farewells are said, and nothing is left to send. */
+static bool has_parted(const kt__tls *c)
+{
+    return SSL_get_shutdown(c->ssl) == (SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) && unsent(c) == 0;
+}
+
 /* In a task of its own: a closer that holds cancellations back would hold the time limit back as well. Without
  * memory for one, and when cancelled, nobody waits. */
 static void part(kt__tls *c)
@@ -327,11 +333,10 @@ static void tls_close(void *object)
     kt__tls *c = object;
     bool good = c->shaken && !c->broken;
     c->closer = kt_task_current();
-    kt_event_set(&c->over);
     if (good && !c->flushing)
         (void)!bid_farewell(c);
     kt__tls_push(c);
-    if (good && !c->reading && !c->flushing)
+    if (good && !c->reading && !c->flushing && !has_parted(c))
         part(c);
     kt_stream_close(kt_steal(c->below));
 }

@@ -85,7 +85,7 @@ typedef struct kt__tls {
     size_t sent;
     int out_error;    /* why the last write of OpenSSL's into `out` failed */
     int broken;       /* with which every call fails, or 0 */
-    kt_event over;    /* the handshake, well or not; or the stream is closed */
+    kt_event over;    /* the handshake, well or not */
     bool shaken;      /* hands are. OpenSSL does not say: half a ticket or key update looks like a handshake to it */
     bool ended;       /* no more bytes are to be written */
     bool reading, flushing; /* a task waits below */

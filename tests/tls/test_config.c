@@ -63,6 +63,17 @@ TEST(a_session_is_resumed_unless_forbidden)
     }
 }
 
+/* One without tickets would have the server remember. */
+TEST(a_server_keeps_nothing_of_its_clients)
+{
+    kt_auto(tls_pair) p = plain_pair(0, (kt_tls_client_options){0}, (kt_tls_server_options){0});
+    SSL_CTX *context = p.client_config->set->contexts[0];
+    CHECK(SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION));
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    shake_well(&p);
+    CHECK_EQ(SSL_CTX_sess_number(p.server_config->set->contexts[0]), 0);
+}
+
 TEST(the_name_chooses_among_certificates)
 {
     static made other;
@@ -108,6 +119,34 @@ TEST(a_client_shows_its_certificate_or_is_refused)
     CHECK_ERR(r.server, KT_ECERTIFICATE);
     CHECK_ERR(kt_stream_read(q.client, &byte, 1), KT_ETLS);
     CHECK(strstr(kt_error_detail(), "certificate required"));
+}
+
+KT_FN(makes_config, a, struct { kt_tls_config **ret_config; })
+{
+    return kt_tls_client_new(NULL, a->ret_config);
+}
+
+/* The system's roots are a file of a few hundred kilobytes. */
+TEST(a_config_may_be_made_on_the_pool)
+{
+    kt_auto(tls_pair) p = plain_pair(0, (kt_tls_client_options){0}, (kt_tls_server_options){0});
+    kt_tls_config_free(kt_steal(p.client_config));
+    CHECK_OK(kt_thread_run(KT_WITH(makes_config, &p.client_config)));
+    shaken r = shake(&p);
+    CHECK_ERR(r.client, KT_ECERTIFICATE); /* the system does not trust it */
+    CHECK_ERR(r.server, KT_ETLS);
+}
+
+TEST(a_chain_whose_end_is_damaged_is_refused)
+{
+    kt_auto(kt_buffer) chain = KT_BUFFER_INIT;
+    kt_tls_config *c = NULL;
+    CHECK_OK(kt_buffer_append_string(&chain, good()->certificate));
+    CHECK_OK(kt_buffer_append_string(&chain, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"));
+    const kt_tls_certificate damaged = {.chain_pem = {chain.data, chain.size}, .key_pem = key_of(good())};
+    CHECK_ERR(kt_tls_server_new(&(kt_tls_server_options){.certificates = &damaged, .certificate_count = 1}, &c),
+              KT_ETLS);
+    CHECK(!c);
 }
 
 TEST(files_that_are_not_there_are_named)

@@ -30,6 +30,15 @@ KT_FN(drinks, a, struct { kt_stream *s; })
     return n < 0 ? (int)n : (int)sum;
 }
 
+KT_FN(reads_exactly, a, struct {
+    kt_stream *s;
+    char *bytes;
+    size_t size;
+})
+{
+    return kt_stream_read_exactly(a->s, a->bytes, a->size);
+}
+
 /* Far more than fits below: with readers on both sides nobody may wait for the other. */
 TEST(both_ends_write_and_read_at_once)
 {
@@ -43,4 +52,40 @@ TEST(both_ends_write_and_read_at_once)
     CHECK_EQ(kt_task_join(r2), size);
     CHECK_OK(kt_stream_shutdown_write(p.server));
     CHECK_EQ(kt_task_join(r1), size);
+}
+
+/* Small pieces share a record, large ones are cut; none is lost or turned round. */
+TEST(pieces_of_all_sizes_arrive_in_order)
+{
+    static const size_t sizes[] = {1, 0, 2047, 1, 2048, 2049, 3, 16384, 16385, 70000, 5, 7, 0, 11};
+    enum { PIECES = sizeof sizes / sizeof *sizes };
+    kt_auto(tls_pair) p = tls_pair_open((kt_tls_client_options){0}, (kt_tls_server_options){0});
+    static char apart[PIECES][70000], sent[200000], heard[200000];
+    struct iovec pieces[PIECES];
+    size_t size = 0;
+    for (int i = 0; i < PIECES; size += sizes[i], i++) {
+        for (size_t j = 0; j < sizes[i]; j++)
+            apart[i][j] = (char)(i ^ j ^ j >> 8);
+        memcpy(sent + size, apart[i], sizes[i]);
+        pieces[i] = (struct iovec){apart[i], sizes[i]};
+    }
+    kt_task *t = spawn(KT_WITH(reads_exactly, p.server, heard, size));
+    CHECK_OK(kt_stream_writev(p.client, pieces, PIECES));
+    CHECK_OK(kt_task_join(t));
+    CHECK_MEM(heard, sent, size);
+}
+
+TEST(a_file_is_sent_encrypted)
+{
+    kt_auto(tls_pair) p = usual_pair();
+    static char sent[100000], heard[100000];
+    FILE *f = tmpfile();
+    memset(sent, 'f', sizeof sent);
+    CHECK(f && fwrite(sent, 1, sizeof sent, f) == sizeof sent && fflush(f) == 0);
+    kt_task *t = spawn(KT_WITH(reads_exactly, p.server, heard, sizeof heard));
+    CHECK_ERR(kt_stream_sendfile(p.client, fileno(f), 0, -1, KT_SENDFILE_NO_FALLBACK), -EOPNOTSUPP);
+    CHECK_EQ(kt_stream_sendfile(p.client, fileno(f), 0, -1, 0), sizeof sent);
+    CHECK_OK(kt_task_join(t));
+    CHECK_MEM(heard, sent, sizeof sent);
+    CHECK_EQ(fclose(f), 0);
 }
