@@ -6,7 +6,7 @@
 #include <kettle/sync.h>
 #include <kettle/thread.h>
 
-#include "core/core.h"
+#include "core/eyes.h"
 #include "io/process_fds.h"
 #include "io/process_identity.h"
 
@@ -91,8 +91,10 @@ static int start(kt_process *p, const kt_process_options *o, int directory_fd)
         if (fds.ours[i] < 0)
             continue;
         rc = kt_stream_from_fd(fds.ours[i], &p->pipes[i]);
-        if (rc == 0)
-            fds.ours[i] = -1;
+        if (rc < 0)
+            break;
+        fds.ours[i] = -1;
+        kt__closed(p->pipes[i], "a stream"); /* debug mode shall name the process, not its parts */
     }
     if (rc < 0)
         return rc;
@@ -172,6 +174,7 @@ int kt_process_spawn(const kt_process_options *options, kt_process **ret_process
         kt_free(p);
         return rc;
     }
+    kt__opened(p, "a process", KT__SITE, NULL);
     *ret_process = p;
     return 0;
 }
@@ -351,6 +354,7 @@ void kt_process_close(kt_process *p)
     if (!in_task && p->waiting > 0)
         kt__misuse("kt_process_close: outside a task, while tasks wait for the process");
     p->closing = true;
+    kt__closed(p, "a process");
     if (in_task)
         kt_cancel_hold();
     end_child(p, in_task);

@@ -311,6 +311,31 @@ TEST_WITH(a_program_that_outlived_the_loop_can_be_closed, KT_TEST_NO_LOOP)
     check_no_children();
 }
 
+static char logged[1024];
+
+static void keep_message(const char *message)
+{
+    size_t size = strlen(logged);
+    snprintf(logged + size, sizeof(logged) - size, "%s\n", message);
+}
+
+/* Once: not its streams, too. */
+TEST_WITH(debug_mode_names_a_program_that_outlived_the_loop, KT_TEST_NO_LOOP)
+{
+    outsider o = {NULL, KT_EVENT_INIT};
+    const char *driver = getenv("KETTLE_DRIVER");
+    if (driver && strcmp(driver, "sim") == 0)
+        kt_test_skip("needs real descriptors");
+    kt_log_hook_set(keep_message);
+    int rc = kt_run_with(&(kt_options){.debug = KT_DEBUG_ON, .slow_step = KT_S(10)}, give_away, &o, 0);
+    kt_log_hook_set(NULL);
+    kt_process_close(o.process);
+    CHECK_OK(rc);
+    const char *report = strstr(logged, "a process, made at "), *words = "was never closed";
+    report = report ? strstr(report, words) : NULL;
+    CHECK(report && strstr(logged, words) == report && !strstr(report + 1, words));
+}
+
 static void check_dies_outside(kt_fn user)
 {
     outsider o = {NULL, KT_EVENT_INIT};

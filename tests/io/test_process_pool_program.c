@@ -208,21 +208,22 @@ TEST_WITH(a_pool_lives_as_long_as_its_runner, KT_TEST_NO_LOOP)
     check_no_children();
 }
 
-static int close_at_the_end(void *arg)
+static int close_at_the_end(void *used)
 {
-    (void)arg;
     kt_auto(kt_process_pool) *p = open_pool(1);
     int rc = kt_process_pool_run(p, echo, "tea", 3, NULL);
+    kt_event_set(used);
     return rc < 0 ? rc : kt_sleep(KT_FOREVER);
 }
 
 static int leave_a_closer(void *arg)
 {
+    kt_event used = KT_EVENT_INIT;
     kt_task *task;
     (void)arg;
-    CHECK_OK(kt_spawn(close_at_the_end, NULL, 0, &task));
+    CHECK_OK(kt_spawn(close_at_the_end, &used, 0, &task));
     kt_task_detach(task);
-    return kt_sleep(KT_MS(50));
+    return kt_event_wait(&used);
 }
 
 TEST_WITH(a_task_that_the_loop_ends_closes_its_own_pool, KT_TEST_NO_LOOP)

@@ -28,6 +28,23 @@ SWEEP(kt_process_spawn, ALLOCATES | REAL_TIME)
     (void)sweep_subject(spawns, (void *)(uintptr_t)ARGV("true"));
 }
 
+static int spawns_with_more(void *arg)
+{
+    const kt_process_fd fds[] = {{1, 9}, {2, 1}};
+    const kt_process_options o = {.argv = arg, .input = KT_PROCESS_PIPE, .error = KT_PROCESS_PIPE,
+                                  .fds = fds, .fds_count = 2, .pipe_bytes = 4096,
+                                  .new_session = true};
+    kt_auto(kt_process) *p = NULL;
+    int rc = SWEPT(kt_process_spawn, (&o, &p));
+    CHECK((rc < 0) == !p);
+    return rc;
+}
+
+SWEEP_AS(kt_process_spawn, with_more, ALLOCATES | REAL_TIME)
+{
+    (void)sweep_subject(spawns_with_more, (void *)(uintptr_t)ARGV("true"));
+}
+
 static int waits(void *arg)
 {
     kt_process_status status = {-7, -7};
