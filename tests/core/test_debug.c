@@ -120,7 +120,7 @@ TEST_WITH(a_step_that_computes_too_long_is_reported_with_its_stack, KT_TEST_NO_L
     CHECK_OK(run_watched(joins_burner, &sum));
     CHECK(was_logged("task 'hot' has been blocking the loop for"));
     CHECK(was_logged("burns+0x"));
-    CHECK(was_logged("task 'hot' blocked the loop for 0."));
+    CHECK(was_logged("task 'hot' blocked the loop for ")); /* at least 0.2 s; more where others compute too */
 }
 
 static void callback_that_blocks(void *arg)
