@@ -15,8 +15,8 @@ KT_API kt_loop *kt_loop_current(void);
 /* "epoll", "uring" or "sim". */
 KT_API const char *kt_loop_driver(const kt_loop *loop);
 
-/* Runs fn(arg) on the loop's thread, outside any task, after what is ready already. It must not
- * suspend. The loop must still be running when this is called; a call that has not begun when the
+/* Runs fn(arg) on the loop's thread, outside any task, after what is ready already, with the context values of the
+ * caller. It must not suspend. The loop must still be running when this is called; a call that has not begun when the
  * loop ends is dropped. 0 or -ENOMEM. Any thread, not from a signal handler. Does not suspend.
  * Like loop.call_soon_threadsafe. */
 KT_API int kt_call_threadsafe(kt_loop *loop, void (*fn)(void *arg), void *arg) KT_CHECKED;

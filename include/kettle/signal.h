@@ -26,13 +26,15 @@ typedef struct kt_signal {
     void (*fn)(void *arg);
     void *arg;
     struct kt_signal *next;
-    uintptr_t reserved[2];
+    struct kt__setting *context; /* of whoever handles it; see context.h */
+    uintptr_t reserved[1];
 } kt_signal;
 
 #define KT_SIGNAL_INIT \
-    {{{NULL, NULL, NULL, 0}, 0, 0, NULL, NULL, NULL, 0}, NULL, 0, NULL, NULL, NULL, {0, 0}}
+    {{{NULL, NULL, NULL, 0}, 0, 0, NULL, NULL, NULL, 0}, NULL, 0, NULL, NULL, NULL, NULL, {0}}
 
-/* Calls fn(arg) on the loop, outside any task, whenever the signal comes, until the release. 0; -EINVAL for a
+/* Calls fn(arg) on the loop, outside any task but with the context values of the caller, whenever the signal comes,
+ * until the release. 0; -EINVAL for a
  * number that cannot be caught; -EBUSY when some kt_signal of the process has this one; KT_ENOTSIM under the
  * simulated driver. On the loop's thread. Does not suspend. Like loop.add_signal_handler. */
 KT_API int kt_signal_handle(kt_signal *s, int number, void (*fn)(void *arg), void *arg) KT_CHECKED;

@@ -152,6 +152,7 @@ void kt__callbacks_due(kt__callbacks *list, uint64_t before)
 
 void kt_task_on_done(kt_task *t, kt_callback *c, void (*fn)(void *arg), void *arg)
 {
+    kt__check_thread(t->loop, "kt_task_on_done");
     if (t->state == KT__TASK_DONE)
         kt_call_soon(c, fn, arg);
     else

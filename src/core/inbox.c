@@ -141,6 +141,7 @@ typedef struct call {
     kt_loop *loop;
     void (*fn)(void *arg);
     void *arg;
+    kt__setting *context;
 } call;
 
 static void call_run(kt__ready *r)
@@ -148,9 +149,11 @@ static void call_run(kt__ready *r)
     call *c = KT__OWNER(r, call, ready);
     void (*fn)(void *arg) = c->fn;
     void *arg = c->arg;
+    kt__setting *context = c->context;
     kt_free(c);
     kt__loop->calling = fn;
-    fn(arg);
+    kt__context_call(context, fn, arg);
+    kt__context_unref(context);
 }
 
 static void call_arrived(kt__message *m)
@@ -163,7 +166,9 @@ static void call_arrived(kt__message *m)
 
 static void call_dropped(kt__message *m)
 {
-    kt_free(KT__OWNER(m, call, message));
+    call *c = KT__OWNER(m, call, message);
+    kt__context_unref(c->context);
+    kt_free(c);
 }
 
 int kt_call_threadsafe(kt_loop *loop, void (*fn)(void *arg), void *arg)
@@ -172,6 +177,7 @@ int kt_call_threadsafe(kt_loop *loop, void (*fn)(void *arg), void *arg)
     if (!c)
         return -ENOMEM;
     *c = (call){.message = {.run = call_arrived, .drop = call_dropped}, .loop = loop, .fn = fn, .arg = arg};
+    c->context = kt__context_ref(kt__context_here());
     kt__inbox_post(loop->inbox, &c->message);
     return 0;
 }

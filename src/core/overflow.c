@@ -104,12 +104,20 @@ static void take_faults(void)
     pthread_mutex_unlock(&mutex);
 }
 
+/* A handler that the program has set since stays. */
+static void give_back(size_t i)
+{
+    struct sigaction now;
+    if (sigaction(faults[i], NULL, &now) == 0 && now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)
+        sigaction(faults[i], &before[i], NULL);
+}
+
 static void give_faults_back(void)
 {
     pthread_mutex_lock(&mutex);
     if (--loops == 0)
         for (size_t i = 0; i < FAULTS; i++)
-            sigaction(faults[i], &before[i], NULL);
+            give_back(i);
     pthread_mutex_unlock(&mutex);
 }
 

@@ -31,8 +31,10 @@ static void deliver(kt__ready *r)
     kt__timer *timer = KT__OWNER(r, kt__timer, ready);
     kt_signal *s = KT__OWNER(timer, kt_signal, timer);
     kt__timer_ran(timer);
+    kt__setting *context = kt__context_ref(s->context); /* it may release the signal */
     kt__loop->calling = s->fn;
-    s->fn(s->arg);
+    kt__context_call(context, s->fn, s->arg);
+    kt__context_unref(context);
 }
 
 void kt__signal_handlers_look(kt_loop *l)
@@ -75,6 +77,7 @@ int kt_signal_handle(kt_signal *s, int number, void (*fn)(void *arg), void *arg)
         return kt_error_set(-EINVAL, "signal %d cannot be handled", number);
     }
     *s = (kt_signal){.loop = l, .number = number, .fn = fn, .arg = arg, .next = l->signal_handlers};
+    s->context = kt__context_ref(kt__context_here());
     l->signal_handlers = s;
     return 0;
 }
@@ -91,5 +94,6 @@ void kt_signal_release(kt_signal *s)
     kt__signal_put_back(s->number, &asked[s->number].before);
     atomic_store(&asked[s->number].inbox, NULL);
     kt__timer_stop(l, &s->timer);
+    kt__context_unref(kt_steal(s->context));
     s->loop = NULL;
 }

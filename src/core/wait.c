@@ -60,6 +60,8 @@ static int watch_all(kt_task *const tasks[], size_t n, kt_wait_mode mode, kt__co
     c->mode = mode;
     c->count = c->missing = n;
     for (size_t i = 0; i < n; i++) {
+        if (tasks[i]->loop != kt__loop)
+            kt__misuse("a task of another loop cannot be waited for");
         c->watches[i] = (watch){.callback = KT_CALLBACK_INIT, .task = tasks[i], .owner = c};
         kt_task_on_done(tasks[i], &c->watches[i].callback, task_ended, &c->watches[i]);
     }

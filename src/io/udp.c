@@ -146,6 +146,8 @@ int kt_udp_send_many(kt_udp *u, const kt_datagram *datagrams, size_t count)
     size_t sent = 0;
     if (count > INT32_MAX)
         return -EINVAL;
+    if (count == 0)
+        return kt__op_turn(self);
     while (sent < count) {
         struct iovec piece = piece_of(datagrams[sent].bytes, datagrams[sent].size);
         const struct msghdr m = message_to(&piece, &datagrams[sent].address);

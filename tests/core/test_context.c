@@ -213,6 +213,27 @@ static void enter_context(void *c)
     CHECK_STR(value(), "none");
 }
 
+static void say_value(void *arg)
+{
+    (void)arg;
+    kt_test_say("%s", value());
+}
+
+static int calls_home(void *loop)
+{
+    return kt_call_threadsafe(loop, say_value, NULL);
+}
+
+TEST(a_call_from_another_thread_sees_what_its_caller_saw)
+{
+    CHECK_OK(kt_context_set(&var, "a"));
+    CHECK_OK(kt_call_threadsafe(kt_loop_current(), say_value, NULL));
+    CHECK_OK(kt_thread_run(calls_home, kt_loop_current(), 0));
+    CHECK_OK(kt_context_set(&var, "b"));
+    CHECK_OK(kt_sleep(KT_MS(1)));
+    CHECK_TRACE("a\na");
+}
+
 TEST(a_callback_can_run_in_a_context)
 {
     kt_auto(kt_context) *c = NULL;

@@ -110,6 +110,25 @@ TEST_DIES(waiting_for_a_task_of_another_loop, 0, "a task of another loop cannot 
     pthread_join(thread, NULL);
 }
 
+static int waits_for_one(void *arg)
+{
+    kt_task *t = arg;
+    return kt_wait(&t, 1, KT_WAIT_ALL_COMPLETED, KT_FOREVER);
+}
+
+static void *waits_in_another_loop(void *arg)
+{
+    ignore(kt_run(waits_for_one, arg, 0));
+    return NULL;
+}
+
+TEST_DIES(waiting_for_several_tasks_of_another_loop, 0, "a task of another loop cannot be waited for")
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, waits_in_another_loop, kt_task_current());
+    pthread_join(thread, NULL);
+}
+
 /* ---- Other threads, other processes -------------------------------------------------------- */
 
 static void *cancels(void *task)
@@ -123,6 +142,18 @@ static void in_a_thread(void *(*fn)(void *arg), void *arg)
     pthread_t thread;
     pthread_create(&thread, NULL, fn, arg);
     pthread_join(thread, NULL);
+}
+
+static void *asks_to_be_told(void *task)
+{
+    static kt_callback told = KT_CALLBACK_INIT;
+    kt_task_on_done(task, &told, NULL, NULL);
+    return NULL;
+}
+
+TEST_DIES(asking_for_a_tasks_end_from_another_thread, 0, "kt_task_on_done: on a thread that is not the loop's")
+{
+    in_a_thread(asks_to_be_told, kt_task_current());
 }
 
 TEST_DIES(cancelling_from_another_thread, 0,

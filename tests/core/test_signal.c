@@ -288,6 +288,19 @@ static int segv_default(void *arg)
     return is_default(SIGSEGV);
 }
 
+static int takes_segv(void *arg)
+{
+    (void)arg;
+    return signal(SIGSEGV, on_signal) == SIG_ERR;
+}
+
+TEST_WITH(a_handler_of_faults_that_the_program_sets_meanwhile_stays, KT_TEST_NO_LOOP)
+{
+    CHECK_EQ(kt_run(takes_segv, NULL, 0), 0);
+    CHECK(handler_of(SIGSEGV) == on_signal);
+    signal(SIGSEGV, SIG_DFL);
+}
+
 TEST_WITH(faults_may_be_left_alone, KT_TEST_NO_LOOP)
 {
     const kt_options none = {.no_overflow_report = true};

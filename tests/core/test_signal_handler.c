@@ -3,6 +3,7 @@
 /* Signals as callbacks. */
 
 #include <errno.h>
+#include <kettle/context.h>
 #include <kettle/loop.h>
 #include <kettle/signal.h>
 #include <kettle/test.h>
@@ -36,6 +37,25 @@ TEST_WITH(the_handler_is_given_back, KT_TEST_REAL_TIME)
     kt_signal_release(&hup);
     CHECK_OK(sigaction(SIGHUP, NULL, &now));
     CHECK(now.sa_handler == SIG_DFL);
+}
+
+static const kt_context_var name = {"name"};
+
+static void say_name(void *arg)
+{
+    (void)arg;
+    kt_test_say("%s", (const char *)kt_context_get(&name, "nobody"));
+}
+
+TEST_WITH(it_sees_the_values_of_whoever_handles_it, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_signal) hup = KT_SIGNAL_INIT;
+    CHECK_OK(kt_context_set(&name, "ann"));
+    CHECK_OK(kt_signal_handle(&hup, SIGHUP, say_name, NULL));
+    CHECK_OK(kt_context_set(&name, "bob"));
+    CHECK_OK(kill(getpid(), SIGHUP));
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_TRACE("ann");
 }
 
 TEST_WITH(a_handler_for_sigint_replaces_the_cancelling, KT_TEST_REAL_TIME)

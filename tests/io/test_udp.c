@@ -470,6 +470,9 @@ TEST_WITH(many_datagrams_are_sent_and_received_at_once, KT_TEST_REAL_TIME)
     }
     CHECK_ERR(kt_udp_receive_many(server, in, 0), -EINVAL);
     CHECK_EQ(kt_udp_send_many(client, out, 0), 0);
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(kt_udp_send_many(client, out, 0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
 }
 
 TEST_WITH(a_batch_takes_what_is_there_and_no_more, KT_TEST_REAL_TIME)
