@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Waiting for several: each mode with ends, failures and cancellations, limits that pass, and waiting again for the rest."""
+"""Waiting for several: each mode with ends, failures and cancellations, limits that pass, and waiting again."""
 
 import asyncio
 

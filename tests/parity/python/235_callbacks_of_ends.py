@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Callbacks at an end: of tasks and futures, in order, taken back, added late, added by a callback, and of cancelled ones."""
+"""Callbacks at an end: of tasks and futures, in order, taken back, added late, by a callback, of cancelled ones."""
 
 import asyncio
 
