@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Generators that are spoken to: values sent, a failure told, two at once, closed before the start and after the end."""
+"""Generators that are spoken to: values sent, a failure told, two at once, closed before the start and at the end."""
 
 import asyncio
 
