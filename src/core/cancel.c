@@ -52,9 +52,9 @@ static bool pass_on(kt_task *t)
     if (t->state != KT__TASK_WAITING || !t->wait->forward || t->held > 0 || t->passing_on)
         return false;
     t->passing_on = true;
-    t->wait->forward(t);
+    bool taken = t->wait->forward(t);
     t->passing_on = false;
-    return true;
+    return taken;
 }
 
 /* Words that are on their way to a task arrive, as asyncio's error does. */
@@ -158,6 +158,14 @@ int kt__forwarded_end(kt_task *self, int rc)
     update_code(self);
     self->delivered = refused || self->delivered;
     return refused && self->code ? self->code : rc;
+}
+
+int kt__not_cut_short(kt_task *self, int rc)
+{
+    if (self->code == 0 || self->delivered)
+        return rc;
+    self->delivered = true;
+    return self->code;
 }
 
 int kt__yield(kt_task *self)

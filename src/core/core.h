@@ -69,8 +69,9 @@ typedef struct kt__wait {
      * shows at the next call. */
     bool (*raced)(kt_task *t);
 
-    /* If not NULL, a cancellation is passed on through this instead of ending the wait. */
-    void (*forward)(kt_task *t);
+    /* If not NULL, a cancellation is passed on through this instead of ending the wait. False: nobody took it, and
+     * the wait is to be ended after all. */
+    bool (*forward)(kt_task *t);
 
     /* If not NULL, calls each(on, arg) for every task that t waits for, here or at its holding of something. All of
      * them must act before the wait ends; where `any` is set, one of them is enough. */
@@ -405,7 +406,10 @@ void kt__cancel_again(kt_task *self);
 void kt__forward_active(kt_task *self);
 
 /* For kt__wait.forward of a wait whose object is a task: the request goes to that. */
-void kt__forward_to_task(kt_task *waiter);
+bool kt__forward_to_task(kt_task *waiter);
+
+/* The result of a wait that no cancellation can cut short: one that came meanwhile outranks it. */
+int kt__not_cut_short(kt_task *self, int rc);
 
 /* A wait that passed a cancellation on has ended with rc: what does the task see? */
 int kt__forwarded_end(kt_task *self, int rc);

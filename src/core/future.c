@@ -65,9 +65,9 @@ int kt_future_result(const kt_future *f, intptr_t *ret_result)
     return f->rc;
 }
 
-static void forward(kt_task *t)
+static bool forward(kt_task *t)
 {
-    kt_future_cancel(t->wait_object);
+    return kt_future_cancel(t->wait_object);
 }
 
 static const kt__wait wait_future = {

@@ -63,23 +63,32 @@ static void child_done(kt_task *t)
     release_if_over(g);
 }
 
-static void cancel_children(gather *g, const char *words)
+/* Did any take it? */
+static bool cancel_children(gather *g, const char *words)
 {
-    g->cancelled = true;
+    bool taken = false;
     for (size_t i = 0; i < g->count; i++)
-        if (g->slots[i].task)
-            kt_task_cancel_with(g->slots[i].task, words);
+        if (g->slots[i].task && kt_task_cancel_with(g->slots[i].task, words))
+            taken = true;
+    g->cancelled = g->cancelled || taken;
+    return taken;
 }
 
-static void forward(kt_task *t)
+static bool forward(kt_task *t)
 {
-    cancel_children(t->wait_object, t->cancel_words);
+    return cancel_children(t->wait_object, t->cancel_words);
 }
 
-/* Only for a request that comes back, from a child that waits for its own gatherer. */
+/* For a request that comes back, from a child that waits for its own gatherer; where all children are done it
+ * stays with the waiter, who is about to be woken. */
 static void leave(kt_task *t)
 {
     gather *g = t->wait_object;
+    bool running = false;
+    for (size_t i = 0; i < g->count; i++)
+        running = running || (g->slots[i].task && g->slots[i].task->state != KT__TASK_DONE);
+    if (!running)
+        return;
     g->waiter = NULL;
     kt__wake(t, t->code);
 }
@@ -142,5 +151,5 @@ int kt_gather(const kt_job *jobs, size_t n, int ret_rcs[])
         cancel_children(g, self->cancel_words);
     }
     kt__wait_begin(self, &wait_gather, g);
-    return kt__forwarded_end(self, kt__park(self));
+    return kt__forwarded_end(self, kt__not_cut_short(self, kt__park(self)));
 }

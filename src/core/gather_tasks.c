@@ -108,23 +108,32 @@ static void unwatch(gather *g)
     kt_free(g);
 }
 
-static void cancel_tasks(gather *g, const char *words)
+/* Did any take it? */
+static bool cancel_tasks(gather *g, const char *words)
 {
-    g->cancelled = true;
+    bool taken = false;
     for (size_t i = 0; i < g->count; i++)
-        if (g->slots[i].first == i)
-            kt_task_cancel_with(g->slots[i].task, words);
+        if (g->slots[i].first == i && kt_task_cancel_with(g->slots[i].task, words))
+            taken = true;
+    g->cancelled = g->cancelled || taken;
+    return taken;
 }
 
-static void forward(kt_task *t)
+static bool forward(kt_task *t)
 {
-    cancel_tasks(t->wait_object, t->cancel_words);
+    return cancel_tasks(t->wait_object, t->cancel_words);
 }
 
-/* Only for a request that comes back, from a task that waits for its own gatherer. */
+/* For a request that comes back, from a task that waits for its own gatherer; where all are done it stays with the
+ * waiter, who is about to be woken. */
 static void leave(kt_task *t)
 {
-    wake_waiter(t->wait_object, t->code);
+    gather *g = t->wait_object;
+    bool running = false;
+    for (size_t i = 0; i < g->count; i++)
+        running = running || g->slots[i].task->state != KT__TASK_DONE;
+    if (running)
+        wake_waiter(g, t->code);
 }
 
 static void awaits_slots(const kt_task *t, kt__each each, void *arg)
@@ -150,7 +159,7 @@ static int wait_for_tasks(kt_task *self, gather *g)
         cancel_tasks(g, self->cancel_words);
     }
     kt__wait_begin(self, &wait_tasks, g);
-    return kt__forwarded_end(self, kt__park(self));
+    return kt__forwarded_end(self, kt__not_cut_short(self, kt__park(self)));
 }
 
 int kt_gather_tasks(kt_task *const tasks[], size_t n, int ret_rcs[])

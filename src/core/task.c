@@ -326,9 +326,9 @@ void kt__task_finish(kt_task *t, int rc)
 
 /* ---- Waiting for it ------------------------------------------------------------------------ */
 
-void kt__forward_to_task(kt_task *waiter)
+bool kt__forward_to_task(kt_task *waiter)
 {
-    kt_task_cancel_with(waiter->wait_object, waiter->cancel_words);
+    return kt_task_cancel_with(waiter->wait_object, waiter->cancel_words);
 }
 
 static const kt__wait wait_task = {

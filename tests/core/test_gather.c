@@ -160,6 +160,44 @@ TEST(nothing_is_gathered_at_once)
 
 /* ---- Tasks that exist already --------------------------------------------------------------- */
 
+KT_FN(gathers_task, a, struct {
+    kt_task *t;
+    int *rcs;
+})
+{
+    return kt_gather_tasks(&a->t, 1, a->rcs);
+}
+
+KT_FN(gathers_job, a, struct { int *rcs; })
+{
+    const kt_job jobs[] = {KT_JOB_OF(KT_WITH(ends, 0, -EIO))};
+    return kt_gather(jobs, 1, a->rcs);
+}
+
+static void cancel_when_over(kt_task *gatherer, int passes)
+{
+    for (int i = 0; i < passes; i++)
+        sure(kt_sleep(0));
+    CHECK(kt_task_cancel(gatherer));
+    CHECK_ERR(kt_task_join(gatherer), KT_ECANCELED);
+}
+
+/* As asyncio has it: nobody is left to take the request, so it is the gatherer's, whatever the tasks have done. */
+TEST(a_request_between_the_last_end_and_the_gatherers_turn_is_not_lost)
+{
+    int rcs[1];
+    for (int i = 0; i < 4; i++) {
+        int *to = i % 2 ? rcs : NULL;
+        if (i < 2) {
+            kt_task *t = spawn(KT_WITH(ends, 0, -EIO)), *g = spawn(KT_WITH(gathers_task, t, to));
+            cancel_when_over(g, 2);
+            CHECK_ERR(kt_task_join(t), -EIO);
+        } else {
+            cancel_when_over(spawn(KT_WITH(gathers_job, to)), 3);
+        }
+    }
+}
+
 static void join_each(kt_task *const tasks[], size_t n)
 {
     for (size_t i = 0; i < n; i++)
