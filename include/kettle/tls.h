@@ -28,8 +28,9 @@
  *   - A write that is cancelled in the middle tears the stream as any other does, but no record: what was encrypted is
  *     sent at the close, ahead of the good-bye. What kt_stream_write_some has taken goes with the next write.
  *
- * kt_error_detail has OpenSSL's words. OpenSSL allocates for itself; when it cannot, that is -ENOMEM here, but
- * kt_allocator_set and kt_test_fail_allocation do not reach it. A task that shakes hands needs a stack of 64 KiB. */
+ * kt_error_detail has OpenSSL's words. OpenSSL allocates for itself; when it cannot, that is -ENOMEM here, or
+ * KT_ETLS where it does not say why it failed; kt_allocator_set and kt_test_fail_allocation do not reach it. A task
+ * that shakes hands needs a stack of 64 KiB. */
 
 #include <kettle/stream.h>
 

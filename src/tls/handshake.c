@@ -53,7 +53,8 @@ static int prepare(kt__tls *c, uint16_t port)
     if (!bio)
         return kt__tls_error("TLS");
     SSL_set_bio(c->ssl, bio, bio);
-    SSL_set_app_data(c->ssl, c);
+    if (!SSL_set_app_data(c->ssl, c))
+        return kt__tls_error("TLS");
     if (c->set->server) {
         SSL_set_accept_state(c->ssl);
         return 0;

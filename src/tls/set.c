@@ -140,19 +140,26 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     return rc == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+/* 1: the certificate's names fit; 0: no; below 0: there was no memory to find out. */
+static int fits(SSL_CTX *context, const char *name)
+{
+    X509 *x = SSL_CTX_get0_certificate(context);
+    int rc = X509_check_host(x, name, strlen(name), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL);
+    return rc == -2 ? 0 : rc; /* what the client asks for is no name */
+}
+
 static int choose_certificate(SSL *ssl, int *alert, void *arg)
 {
     const kt__tls_set *set = arg;
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    (void)alert;
-    for (size_t i = 0; name && i < set->count; i++) {
-        X509 *x = SSL_CTX_get0_certificate(set->contexts[i]);
-        if (X509_check_host(x, name, strlen(name), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1) {
-            SSL_set_SSL_CTX(ssl, set->contexts[i]);
-            return SSL_TLSEXT_ERR_OK;
-        }
+    int rc = 0;
+    for (size_t i = 0; name && rc == 0 && i < set->count; i++) {
+        rc = fits(set->contexts[i], name);
+        if (rc == 1 && !SSL_set_SSL_CTX(ssl, set->contexts[i]))
+            rc = -1;
     }
-    return name ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return rc < 0 ? SSL_TLSEXT_ERR_ALERT_FATAL : name ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 static int verify_mode(kt_tls_client_certificates want)

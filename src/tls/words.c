@@ -10,17 +10,21 @@
 
 #include "tls/tls.h"
 
-/* The earliest error is the cause; later ones are what callers made of it. */
+/* The earliest error is the cause; later ones are what callers made of it. Any of them may be the one that speaks of
+ * memory: then that is the cause, whatever it says. */
 static unsigned long take_error(char *words, size_t size)
 {
     const char *data;
     int flags;
-    unsigned long e = ERR_get_error_all(NULL, NULL, NULL, &data, &flags);
-    const char *reason = e ? ERR_reason_error_string(e) : NULL;
+    unsigned long first = ERR_get_error_all(NULL, NULL, NULL, &data, &flags);
+    const char *reason = first ? ERR_reason_error_string(first) : NULL;
     snprintf(words, size, "%s%s%s", reason ? reason : "unknown error",
-             e && flags & ERR_TXT_STRING && *data ? ": " : "", e && flags & ERR_TXT_STRING ? data : "");
-    ERR_clear_error();
-    return e;
+             first && flags & ERR_TXT_STRING && *data ? ": " : "",
+             first && flags & ERR_TXT_STRING ? data : "");
+    for (unsigned long e = first; e; e = ERR_get_error())
+        if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
+            first = e;
+    return first;
 }
 
 int kt__tls_error(const char *doing)
@@ -56,7 +60,7 @@ static int words_of_failure(const kt__tls *c)
     if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
         return kt_error_set(KT_ETRUNCATED, c->shaken ? "TLS: the connection ended without close_notify"
                                                      : "TLS: the peer hung up during the handshake");
-    if (reason >= SSL_AD_REASON_OFFSET)
+    if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) /* an alert is a byte */
         return kt_error_set(KT_ETLS, "TLS: the peer objects: %s", words);
     return kt_error_set(KT_ETLS, "TLS: %s", words);
 }
