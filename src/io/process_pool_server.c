@@ -19,6 +19,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* With which the kernel tells the server that the pool's thread has died. Not SIGKILL, for the server
@@ -30,16 +31,24 @@ enum {
     STATUS_SETUP = 123,
 };
 
+/* How often to look at groups that are on their way out. */
+#define LOOK_MS_MIN 1
+#define LOOK_MS_MAX 32
+
 typedef struct child {
     struct child *next;
     uint64_t worker;
-    pid_t pid;
+    pid_t pid; /* once it is reaped only its group's, and never to be signalled again */
+    bool reaped;
+    int status;
+    int64_t reaped_ms;
 } child;
 
 typedef struct server {
     int line;
     int signals;
     child *children;
+    int look_ms; /* -1: no group is on its way out */
     const char *name;
 } server;
 
@@ -48,6 +57,8 @@ typedef struct server {
 /* The whole group: also what the function has started. The zombie keeps the number ours. */
 static void kill_child(const child *c)
 {
+    if (c->reaped)
+        return;
     kill(-c->pid, SIGKILL);
     kill(c->pid, SIGKILL);
 }
@@ -58,7 +69,7 @@ KT_NORETURN static void end(const server *s, int status)
     for (const child *c = s->children; c; c = c->next)
         kill_child(c);
     for (const child *c = s->children; c; c = c->next) {
-        while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+        while (!c->reaped && waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
             continue;
         kt__group_outlast(c->pid);
     }
@@ -105,33 +116,58 @@ static int start(server *s, uint64_t worker, int line)
         return rc;
     }
     setpgid(pid, pid); /* whoever of the two comes first: a kill must find the group */
-    *c = (child){s->children, worker, pid};
+    *c = (child){.next = s->children, .worker = worker, .pid = pid};
     s->children = c;
     return pid;
 }
 
-/* Tells of all that have ended. What is left of its group goes first, while its number is taken. */
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Has it ended? What is left of its group goes first, while its number is taken. */
+static bool try_reap(child *c)
+{
+    siginfo_t info;
+    info.si_pid = 0;
+    if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0)
+        return false;
+    if (info.si_pid == c->pid)
+        kill_child(c);
+    while (waitpid(c->pid, &c->status, 0) < 0 && errno == EINTR)
+        continue;
+    c->reaped = true;
+    c->reaped_ms = now_ms();
+    return true;
+}
+
+/* Tells of all that have ended, group and all. A group may take its time (much memory, a file server that
+ * hangs), and nobody else waits for it. */
 static void reap(server *s)
 {
+    bool fresh = false, lingers = false;
     for (child **link = &s->children; *link;) {
         child *c = *link;
-        siginfo_t info;
-        info.si_pid = 0;
-        int status = 0;
-        if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 &&
-            info.si_pid == 0) {
+        if (!c->reaped)
+            fresh |= try_reap(c);
+        if (!c->reaped || !kt__group_gone(c->pid, (int)(now_ms() - c->reaped_ms))) {
+            lingers |= c->reaped;
             link = &c->next;
             continue;
         }
-        if (info.si_pid == c->pid)
-            kill_child(c);
-        while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
-            continue;
-        kt__group_outlast(c->pid);
         *link = c->next;
-        report(s, KT__REPORT_ENDED, status, c->worker);
+        report(s, KT__REPORT_ENDED, c->status, c->worker);
         kt_free(c);
     }
+    if (!lingers)
+        s->look_ms = -1;
+    else if (fresh)
+        s->look_ms = LOOK_MS_MIN;
+    else if (s->look_ms < LOOK_MS_MAX)
+        s->look_ms *= 2;
 }
 
 /* ---- Orders -------------------------------------------------------------------------------- */
@@ -229,10 +265,13 @@ KT_NORETURN static void live(server *s)
     report(s, KT__REPORT_READY, KT__POOL_VERSION, 0);
     struct pollfd fds[] = {{s->signals, POLLIN, 0}, {s->line, POLLIN, 0}};
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        int ready = poll(fds, 2, s->look_ms);
+        if (ready < 0 && errno != EINTR)
             end(s, STATUS_SETUP);
-        if (fds[0].revents)
+        if (ready <= 0 || fds[0].revents)
             look_at_signals(s);
+        if (ready <= 0)
+            continue;
         if (fds[1].revents)
             obey(s);
     }
@@ -253,7 +292,7 @@ void kt_process_pool_main(int argc, char **argv)
     main_has_called = true;
     if (argc != 2 || strcmp(argv[0], KT__POOL_ARGV0) != 0)
         return;
-    server s = {.name = argv[1]};
+    server s = {.name = argv[1], .look_ms = -1};
     if (!is_from_parent())
         _exit(STATUS_NOT_A_POOL);
     if (!set_descriptors(&s) || !set_signals(&s))

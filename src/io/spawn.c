@@ -40,7 +40,6 @@
 #define SIGNAL_LAST 64
 #define REPORT_BYTES 64
 #define CHILD_BYTES (32 * 1024)
-#define LINGER_MS_MAX 2000
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC 4U
@@ -309,15 +308,20 @@ static bool is_group(pid_t group, void *arg)
 
 /* The kill itself is atomic against fork(2), so nothing can escape it, but a process may still be inside a
  * system call, whose effect would come after our caller believes it over. Bounded, for such a call
- * can hang (a dead file server). */
+ * can hang (a dead file server). What is left for long may be zombies that nobody reaps. */
+bool kt__group_gone(pid_t group, int waited_ms)
+{
+    if (kill(-group, 0) < 0 && errno == ESRCH)
+        return true;
+    if (waited_ms >= KT__GROUP_LINGER_MS)
+        return true;
+    return waited_ms >= 3 && kt__proc_scan(is_group, &group) == 0;
+}
+
 void kt__group_outlast(pid_t group)
 {
     int pause_ms = 1;
-    for (int waited_ms = 0; waited_ms < LINGER_MS_MAX; waited_ms += pause_ms) {
-        if (kill(-group, 0) < 0 && errno == ESRCH)
-            return;
-        if (waited_ms >= 3 && kt__proc_scan(is_group, &group) == 0)
-            return;
+    for (int waited_ms = 0; !kt__group_gone(group, waited_ms); waited_ms += pause_ms) {
         if (waited_ms > 0 && pause_ms < 32)
             pause_ms *= 2;
         nanosleep(&(struct timespec){0, pause_ms * 1000000L}, NULL);

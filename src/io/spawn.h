@@ -76,8 +76,12 @@ int kt__spawn_find(const char *name, int directory_fd, char *ret_path, size_t pa
 int kt__spawn(const kt__spawn_plan *plan, pid_t *ret_pid, int *ret_pidfd,
               kt__spawn_failure *ret_failure) KT_CHECKED;
 
-/* Waits until nothing of a killed process group runs, whose leader has been reaped. Blocks, at most
- * two seconds. */
+/* For a killed process group whose leader has been reaped: does nothing of it run any more? Asked again and
+ * again it says so in any case when KT__GROUP_LINGER_MS are over, for a system call can hang. */
+#define KT__GROUP_LINGER_MS 2000
+bool kt__group_gone(pid_t group, int waited_ms);
+
+/* Waits for that. Blocks. */
 void kt__group_outlast(pid_t group);
 
 #endif

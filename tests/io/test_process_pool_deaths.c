@@ -3,6 +3,7 @@
 #include "process_pool_kit.h"
 
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 
 #include "io/process_pool_wire.h"
@@ -324,6 +325,61 @@ TEST_WITH(what_a_function_has_started_ends_with_it, KT_TEST_REAL_TIME)
     CHECK(kt_task_cancel(task));
     CHECK_ERR(kt_task_join(task), KT_ECANCELED);
     CHECK(!runs(f.worker) && !runs(f.server));
+    teller_close(&t);
+}
+
+/* A process that we trace stops on its way out, killed or not, until we let it go (ptrace(2)). */
+static void hold_at_exit(pid_t pid)
+{
+    if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)PTRACE_O_TRACEEXIT) < 0)
+        kt_test_skip("may not trace processes");
+}
+
+static void let_go(pid_t pid)
+{
+    int status;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status >> 8, SIGTRAP | PTRACE_EVENT_EXIT << 8);
+    CHECK_OK(ptrace(PTRACE_CONT, pid, NULL, NULL));
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+}
+
+/* The other job needs a worker of its own, which the server has to make meanwhile. */
+TEST_WITH(a_group_that_takes_its_time_delays_its_own_caller_alone, KT_TEST_REAL_TIME)
+{
+    kt_task *task;
+    teller t = teller_open();
+    kt_auto(kt_process_pool) *p = open_pool(2);
+    CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = have_child, .teller = &t), &task));
+    const family f = await_teller(&t);
+    hold_at_exit(f.server); /* which the function has started */
+    CHECK(kt_task_cancel(task));
+    while (runs(f.worker))
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    kt_time start = kt_now();
+    CHECK_OK(kt_process_pool_run(p, echo, NULL, 0, NULL));
+    CHECK(!kt_task_done(task));
+    CHECK_LT(kt_now() - start, KT_MS(1500)); /* the group would be given up after 2 s */
+    let_go(f.server);
+    CHECK_ERR(kt_task_join(task), KT_ECANCELED);
+    teller_close(&t);
+}
+
+TEST_WITH(a_group_that_hangs_is_given_up, KT_TEST_REAL_TIME)
+{
+    kt_task *task;
+    teller t = teller_open();
+    kt_process_pool *p = open_pool(1);
+    CHECK_OK(kt_spawn(KT_WITH(run_told, .pool = p, .fn = have_child, .teller = &t), &task));
+    const family f = await_teller(&t);
+    hold_at_exit(f.server);
+    kt_time start = kt_now();
+    CHECK(kt_task_cancel(task));
+    CHECK_ERR(kt_task_join(task), KT_ECANCELED);
+    CHECK_GE(kt_now() - start, KT_MS(1900)); /* and the server was not given up, which takes 5 s */
+    CHECK_OK(kt_process_pool_run(p, echo, NULL, 0, NULL));
+    let_go(f.server);
+    kt_process_pool_close(p);
     teller_close(&t);
 }
 

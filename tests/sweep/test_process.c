@@ -184,11 +184,18 @@ SWEEP(kt_process_pool_open, SUSPENDS | ALLOCATES | WINS | REAL_TIME)
     (void)sweep_subject(opens_pool, NULL);
 }
 
+/* Slow enough that a cancellation finds it at work: an answer that comes in the same breath wins. */
+KT_PROCESS_FN(brews, input, size, ret_output)
+{
+    usleep(3000);
+    return kt_buffer_append(ret_output, input, size);
+}
+
 static int runs_in_pool(void *arg)
 {
     kt_auto(kt_buffer) out = KT_BUFFER_INIT;
     sure(kt_buffer_append_string(&out, "before"));
-    int rc = SWEPT(kt_process_pool_run, (arg, pours, "tea", 3, &out));
+    int rc = SWEPT(kt_process_pool_run, (arg, brews, "tea", 3, &out));
     CHECK_SLICE(kt_buffer_slice(&out), rc < 0 ? "before" : "tea");
     return rc;
 }
