@@ -140,7 +140,7 @@ TEST_WITH(a_callback_that_blocks_is_reported_too, KT_TEST_NO_LOOP)
 {
     CHECK_OK(run_watched(calls_soon, NULL));
     CHECK(was_logged("a callback"));
-    CHECK(was_logged("blocked the loop for 0.1"));
+    CHECK(was_logged("blocked the loop for "));
 }
 
 static int switches_debug(void *arg)
