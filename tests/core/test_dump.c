@@ -7,15 +7,15 @@ static char text[32768];
 /* The lines about tasks, without those of their stacks. */
 static const char *dumped(void)
 {
-    char line[1024];
+    size_t used = 0;
     FILE *file = tmpfile();
     CHECK(file != NULL);
-    text[0] = '\0';
     kt_task_dump(fileno(file));
     rewind(file);
-    while (fgets(line, sizeof line, file))
-        if (strstr(line, "task '") && !strchr(line, '#'))
-            strcat(text, line);
+    while (fgets(text + used, (int)(sizeof text - used), file))
+        if (strstr(text + used, "task '") && !strchr(text + used, '#'))
+            used += strlen(text + used);
+    text[used] = '\0';
     fclose(file);
     return text;
 }
@@ -45,7 +45,7 @@ static void end(kt_task *t)
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
 }
 
-/* ---- The tree ---------------------------------------------------------------------------------- */
+/* ---- The tree --------------------------------------------------------------------------- */
 
 /* Spawns a task for each letter, and by each those in the brackets behind it. */
 static int spawns(void *letters)
@@ -55,7 +55,8 @@ static int spawns(void *letters)
         char name[2] = {*s, '\0'};
         const kt_spawn_options options = {.name = name};
         bool inner = s[1] == '(';
-        sure(kt_group_spawn_with(&g, &options, spawns, inner ? (void *)(uintptr_t)(s + 2) : "", 0, NULL));
+        const char *below = inner ? s + 2 : "";
+        sure(kt_group_spawn_with(&g, &options, spawns, below, 0, NULL));
         for (int depth = 0; inner; inner = depth > 0) {
             s++;
             depth += (*s == '(') - (*s == ')');
@@ -173,6 +174,7 @@ TEST(each_says_what_it_waits_for_and_its_limits)
                         "    task 'e' is ready; 1.000 s old\n"
                         "    task 'f' waits for task 'a'; 1.000 s old\n"
                         "    task 'g' has not started; 0.000 s old\n");
+    kt_event_set(&s.event);
     for (int i = 5; i > 0; i--) {
         kt_task_cancel(tasks[i]);
         (void)!kt_task_join(tasks[i]);
