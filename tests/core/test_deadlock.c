@@ -64,6 +64,14 @@ TEST_DIES(a_deadlock_shows_a_cycle_of_tasks, 0, "task 'tea' waits for task 'coff
     ignore(kt_task_await(tea));
 }
 
+TEST_DIES(and_tells_it_in_one_line, 0, "deadlock: task 'tea' waits for task 'coffee', which waits for task 'tea'")
+{
+    kt_task *tea, *coffee = NULL;
+    tea = spawn_named("tea", awaits, &coffee);
+    coffee = spawn_named("coffee", awaits, &tea);
+    ignore(kt_task_await(tea));
+}
+
 static int locks(void *arg)
 {
     return kt_lock_acquire(arg);

@@ -364,3 +364,42 @@ TEST(the_simulated_driver_refuses)
     CHECK_ERR(kt_fd_watch(0, KT_READABLE, just_count, NULL), KT_ENOTSIM);
     CHECK(!kt_fd_unwatch(0, KT_READABLE));
 }
+
+/* Descriptor 0, and one that is inherited across exec(3). */
+TEST_WITH(a_standard_input_can_be_watched, KT_TEST_REAL_IO)
+{
+    int fds[2], before = dup(0);
+    CHECK_EQ(pipe(fds), 0);
+    CHECK_EQ(dup2(fds[0], 0), 0);
+    side out = {.fd = fds[1]}, in = {.fd = 0, .called = KT_EVENT_INIT};
+    CHECK_OK(kt_fd_watch(0, KT_READABLE, take_byte, &in));
+    feed(&out, "x");
+    await_call(&in);
+    CHECK_EQ(in.calls, 1);
+    CHECK(kt_fd_unwatch(0, KT_READABLE));
+    CHECK_EQ(dup2(before, 0), 0);
+    close(before);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+TEST_WITH(one_direction_is_watched_on_when_the_other_is_not_any_more, KT_TEST_REAL_IO)
+{
+    char block[4096] = "";
+    side a, b;
+    make_pair(&a, &b);
+    while (write(b.fd, block, sizeof block) > 0)
+        ;
+    CHECK_OK(kt_fd_watch(b.fd, KT_READABLE, just_count, &b));
+    CHECK_OK(kt_fd_watch(b.fd, KT_WRITABLE, just_count, &b));
+    yield_times(200);
+    CHECK_EQ(b.calls, 0);
+    CHECK(kt_fd_unwatch(b.fd, KT_READABLE));
+    while (read(a.fd, block, sizeof block) > 0)
+        ;
+    kt_event_clear(&b.called);
+    CHECK_OK(kt_event_wait(&b.called));
+    CHECK_EQ(b.calls, 1);
+    CHECK(kt_fd_unwatch(b.fd, KT_WRITABLE));
+    close_pair(&a, &b);
+}

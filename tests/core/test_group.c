@@ -524,3 +524,11 @@ TEST(an_eager_child_that_is_done_is_not_waited_for)
     sure(kt_task_join(t));
     CHECK_TRACE("child\nunseen\njoined\nanother");
 }
+
+TEST(a_join_without_failures_leaves_the_bodys_words_alone)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, sleep_seconds, &(int){60}, sizeof(int)));
+    CHECK_ERR(kt_group_join(&g, kt_error_set(-EIO, "the body's")), -EIO);
+    CHECK_STR(kt_error_detail(), "the body's");
+}

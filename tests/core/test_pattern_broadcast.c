@@ -191,3 +191,22 @@ TEST(sending_and_getting_may_be_cancelled_at_every_moment)
 {
     each_moment_cancelled(listen_once, NULL, KT_MS(250), nobody_left);
 }
+
+TEST(subscribers_come_and_go_at_both_ends)
+{
+    kt_auto(kt_broadcast) b = KT_BROADCAST_INIT(int);
+    kt_auto(kt_subscriber) x = {.max = 9}, y = {.max = 9}, z = {.max = 9};
+    sure(kt_subscriber_open(&x, &b));
+    sure(kt_subscriber_open(&y, &b));
+    CHECK_EQ(give(&b, 1), 2);
+    kt_subscriber_close(&y); /* the last */
+    CHECK_ERR(next(&y), KT_ESHUTDOWN); /* with its items */
+    sure(kt_subscriber_open(&z, &b));
+    CHECK_EQ(give(&b, 2), 2);
+    kt_subscriber_close(&x); /* the first */
+    sure(kt_subscriber_open(&x, &b));
+    CHECK_EQ(give(&b, 3), 2);
+    CHECK_EQ(next(&x), 3);
+    CHECK_EQ(next(&z), 2);
+    CHECK_EQ(next(&z), 3);
+}

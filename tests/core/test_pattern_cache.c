@@ -280,3 +280,48 @@ TEST(keys_are_spread_over_the_buckets)
         used += c.buckets[i] != NULL;
     CHECK_GE(used, 24); /* 41 are to be expected */
 }
+
+TEST(what_was_used_grows_old_again)
+{
+    origin o = {0};
+    kt_auto(kt_cache) c = CACHE(&o);
+    c.entries_max = 2;
+    CHECK_EQ(get(&c, "a"), 1);
+    CHECK_EQ(get(&c, "b"), 2);
+    CHECK_EQ(get(&c, "a"), 1);
+    CHECK_EQ(get(&c, "c"), 3); /* b goes */
+    CHECK_EQ(get(&c, "d"), 4); /* a goes */
+    CHECK_EQ(get(&c, "c"), 3);
+    CHECK_EQ(get(&c, "a"), 5);
+}
+
+TEST(a_key_ends_where_it_ends)
+{
+    origin o = {0};
+    kt_auto(kt_cache) c = CACHE(&o);
+    kt_auto(kt_cached) one = KT_CACHED_INIT, other = KT_CACHED_INIT;
+    CHECK_OK(kt_cache_get(&c, (kt_slice){"abc", 2}, &one));
+    CHECK_OK(kt_cache_get(&c, (kt_slice){"abd", 2}, &other));
+    CHECK_EQ(o.fetches, 1);
+}
+
+TEST(buckets_have_a_limit)
+{
+    origin o = {0};
+    kt_auto(kt_cache) c = CACHE(&o);
+    c.entries_max = 100000;
+    CHECK_EQ(get(&c, "a"), 1);
+    CHECK_EQ(c.buckets_count, 65536);
+}
+
+TEST(a_failure_that_is_not_kept_takes_nobodys_place)
+{
+    origin o = {0};
+    kt_auto(kt_cache) c = CACHE(&o);
+    c.entries_max = 1;
+    CHECK_EQ(get(&c, "good"), 1);
+    o.rc = -EIO;
+    CHECK_ERR(get(&c, "bad"), -EIO);
+    CHECK_EQ(get(&c, "good"), 1);
+    CHECK_EQ(c.evicted, 0);
+}

@@ -330,3 +330,40 @@ TEST(an_item_whose_worker_was_cancelled_has_not_failed)
     CHECK_EQ(stages[0].taken, 1);
     CHECK_EQ(stages[0].failed, 0);
 }
+
+static int fails_as_told(kt_stage *s, void *item, void *arg)
+{
+    (void)s;
+    snprintf(arg, 16, "%s", kt_task_name(kt_task_current()));
+    return *(int *)item;
+}
+
+TEST(the_first_failure_of_a_stage_is_kept_and_its_workers_have_its_name)
+{
+    char name[16];
+    kt_stage stages[] = {{.run = fails_as_told, .arg = name, .item_bytes = sizeof(int)}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 1));
+    CHECK_OK(kt_pipeline_join(&p, feed(&p, -5, -3)));
+    CHECK_ERR(stages[0].first_error, -5);
+    CHECK_STR(name, "stage");
+    stages[0].name = "fetch";
+    sure(kt_pipeline_start(&p, stages, 1));
+    CHECK_ERR(kt_pipeline_join(&p, feed(&p, -5, -3) < 0 ? -EIO : KT_ESHUTDOWN), KT_ESHUTDOWN);
+    sure(kt_pipeline_start(&p, stages, 1));
+    CHECK_OK(kt_pipeline_join(&p, feed(&p, -5, -3)));
+    CHECK_STR(name, "fetch");
+}
+
+TEST(a_join_waits_for_those_who_are_still_putting)
+{
+    int sum = 0;
+    kt_stage stages[] = {{.run = slow_sum, .arg = &sum, .item_bytes = sizeof(int), .waiting_max = 1}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 1));
+    kt_task *one = spawn(KT_WITH(feeds, &p)), *other = spawn(KT_WITH(feeds, &p));
+    sure(kt_sleep(KT_S(1)));
+    CHECK_ERR(kt_pipeline_join(&p, -EIO), -EIO);
+    CHECK_ERR(kt_task_join(one), KT_ESHUTDOWN);
+    CHECK_ERR(kt_task_join(other), KT_ESHUTDOWN);
+}

@@ -258,3 +258,18 @@ TEST(a_min_that_cannot_be_made_leaves_nothing)
     CHECK_OK(kt_resource_pool_open(&p));
     CHECK_EQ(p.idle, 2);
 }
+
+TEST(a_healthy_idle_one_is_lent_again)
+{
+    maker m = {0};
+    kt_auto(kt_resource_pool) p = POOL(&m);
+    p.check = check;
+    p.min = p.max = 1;
+    sure(kt_resource_pool_open(&p));
+    for (int i = 1; i < 4; i++) {
+        kt_auto(kt_lease) a = KT_LEASE_INIT;
+        sure(kt_resource_pool_acquire(&p, &a));
+        CHECK_EQ(number(&a), 1);
+        CHECK_EQ(m.checks, i);
+    }
+}

@@ -263,3 +263,15 @@ TEST(a_debouncers_caller_may_be_cancelled_at_every_moment)
 {
     each_moment_cancelled(debounce_and_flush, NULL, KT_MS(250), clear_trace);
 }
+
+TEST_DIES(a_rate_over_no_time_is_misuse, 0, "needs at least one start and a period")
+{
+    kt_rate r = {.starts_max = 1, .period = 0};
+    sure(kt_rate_acquire(&r));
+}
+
+TEST_DIES(a_bucket_without_an_interval_is_misuse, 0, "needs room for at least one token, and an interval")
+{
+    kt_bucket b = {.size = 1, .interval = 0};
+    sure(kt_bucket_take(&b, 1));
+}

@@ -143,3 +143,55 @@ TEST(a_cancelled_attempt_is_not_repeated)
     CHECK_ERR(kt_retry_run(NULL, attempt, &f, 0), KT_ECANCELED);
     CHECK_EQ(f.calls, 1);
 }
+
+static int counts_calls(void *calls)
+{
+    ++*(int *)calls;
+    return 0;
+}
+
+TEST(a_success_of_0_is_not_repeated)
+{
+    int calls = 0;
+    kt_retry r = {.attempts = 3};
+    CHECK_OK(kt_retry_run(&r, counts_calls, &calls, 0));
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(r.failures, 0);
+}
+
+TEST(jitter_is_another_each_time_and_the_failure_stays_as_it_is)
+{
+    kt_retry r = {.attempts = 9, .jitter = 1, .factor = 1, .first_wait = KT_S(1), .seed = 7};
+    kt_time waits[3];
+    for (int i = 0; i < 3; i++) {
+        int rc = -EIO;
+        CHECK(kt_retry_wait(&r, &rc));
+        CHECK_ERR(rc, -EIO);
+        waits[i] = r.waited;
+        CHECK_LT(waits[i], KT_S(1));
+    }
+    CHECK(waits[0] != waits[1] && waits[1] != waits[2]);
+}
+
+static int waits_once(void *ret_waited)
+{
+    kt_retry r = {.attempts = 2, .jitter = 1, .first_wait = KT_S(1000)};
+    int rc = -EIO;
+    CHECK(kt_retry_wait(&r, &rc));
+    *(kt_time *)ret_waited = r.waited;
+    return 0;
+}
+
+TEST_WITH(jitter_without_a_seed_is_another_in_each_run_and_under_sim_with_each_seed, KT_TEST_NO_LOOP)
+{
+    const kt_driver drivers[] = {KT_DRIVER_EPOLL, KT_DRIVER_SIM};
+    unsetenv("KETTLE_DRIVER");
+    for (int i = 0; i < 2; i++) {
+        kt_time waits[2] = {0, 0};
+        for (int seed = 0; seed < 2; seed++) {
+            const kt_options o = {.driver = drivers[i], .virtual_time = true, .seed = 7 + (uint64_t)seed};
+            CHECK_OK(kt_run_with(&o, waits_once, &waits[seed], 0));
+        }
+        CHECK_NE(waits[0], waits[1]);
+    }
+}

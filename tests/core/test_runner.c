@@ -305,3 +305,42 @@ TEST_WITH(what_is_left_over_is_cancelled_and_cleans_up, KT_TEST_NO_LOOP)
     kt_test_say("run gave %d", kt_run_with(&virtual, leaves_four, keep, 0));
     CHECK_TRACE("main returns\nD runs\nA cleaned up\nB cleaned up\nC cleaned up\nrun gave 7");
 }
+
+/* ---- Words ------------------------------------------------------------------------------------ */
+
+static int does_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void fail_as_well(const kt_unhandled *u, void *arg)
+{
+    (void)arg;
+    CHECK_ERR(kt_error_set(-EPIPE, "of the handler, about %s", u->detail), -EPIPE);
+}
+
+static int fails_in_cleanup(void *arg)
+{
+    (void)arg;
+    (void)!kt_sleep(KT_S(60));
+    return kt_error_set(-EIO, "of the task");
+}
+
+static int leaves_a_failure_and_fails(void *arg)
+{
+    kt_error_handler_set(fail_as_well, arg);
+    kt_task *t;
+    CHECK_OK(kt_spawn(fails_in_cleanup, arg, 0, &t));
+    CHECK_OK(kt_sleep(0));
+    return kt_error_set(-EPERM, "of main");
+}
+
+TEST_WITH(after_a_run_the_threads_words_are_mains_if_it_failed, KT_TEST_NO_LOOP)
+{
+    CHECK_ERR(kt_error_set(-EINVAL, "from before"), -EINVAL);
+    CHECK_OK(kt_run(does_nothing, NULL, 0));
+    CHECK_STR(kt_error_detail(), "from before");
+    CHECK_ERR(kt_run(leaves_a_failure_and_fails, NULL, 0), -EPERM);
+    CHECK_STR(kt_error_detail(), "of main");
+}

@@ -488,3 +488,18 @@ TEST_WITH(the_last_loop_gives_faults_back, KT_TEST_NO_LOOP)
     CHECK_EQ(kt_run(runs_two_loops, NULL, 0), 0);
     CHECK(is_default(SIGSEGV));
 }
+
+TEST_WITH(a_loops_alternate_stack_goes_with_it_and_the_programs_own_stays, KT_TEST_NO_LOOP)
+{
+    static char memory[64 << 10];
+    stack_t now, own = {.ss_sp = memory, .ss_size = sizeof memory};
+    CHECK_EQ(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL), 0); /* a sanitizer's */
+    CHECK_EQ(kt_run(segv_default, NULL, 0), 0);
+    CHECK_EQ(sigaltstack(NULL, &now), 0);
+    CHECK(now.ss_flags & SS_DISABLE);
+    CHECK_EQ(sigaltstack(&own, NULL), 0);
+    CHECK_EQ(kt_run(segv_default, NULL, 0), 0);
+    CHECK_EQ(sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, &now), 0);
+    CHECK(now.ss_sp == memory);
+    CHECK(!(now.ss_flags & SS_DISABLE));
+}
