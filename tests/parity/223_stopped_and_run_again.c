@@ -9,7 +9,7 @@ static int steps(void *name)
 {
     for (int i = 0; i < 4; i++) {
         say("%s %d", (const char *)name, i);
-        units(1);
+        units(2);
     }
     return 0;
 }
@@ -28,8 +28,8 @@ static int begin(void *ret_loop)
     for (int i = 0; i < 3; i++)
         calls[i] = (kt_callback)KT_CALLBACK_INIT;
     t = spawn(steps, "T", 0);
-    kt_call_later(&calls[0], 3 * U / 2, stop_and_more, NULL);
-    kt_call_later(&calls[1], 3 * U / 2, say_text, "the same pass");
+    kt_call_later(&calls[0], 3 * U, stop_and_more, NULL);
+    kt_call_later(&calls[1], 3 * U, say_text, "the same pass");
     return 0;
 }
 

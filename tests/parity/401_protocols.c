@@ -144,7 +144,7 @@ static int body(void *arg)
     uint16_t port, silent_port;
     kt_auto(kt_server) *server = start(echo, NULL, &port);
     kt_auto(kt_server) *mute = start(silent, &gone, &silent_port);
-    (void)arg;
+    (void)arg, (void)server, (void)mute;
     half_closed(port);
     swapped(port);
     aborted(silent_port);

@@ -9,7 +9,7 @@ from say import U, say
 async def steps(name):
     for i in range(4):
         say(name, i)
-        await asyncio.sleep(U)
+        await asyncio.sleep(2 * U)
 
 
 def stop_and_more(loop):
@@ -20,8 +20,8 @@ def stop_and_more(loop):
 
 loop = asyncio.new_event_loop()
 t = loop.create_task(steps('T'))
-loop.call_later(1.5 * U, stop_and_more, loop)
-loop.call_later(1.5 * U, say, 'the same pass')
+loop.call_later(3 * U, stop_and_more, loop)
+loop.call_later(3 * U, say, 'the same pass')
 loop.run_forever()
 say('stopped, running', loop.is_running(), 'done', t.done())
 loop.call_soon(say, 'called between')
@@ -45,7 +45,7 @@ except ValueError as e:
 
 async def stops():
     loop.stop()
-    await asyncio.sleep(U)
+    await asyncio.sleep(2 * U)
 
 
 left = loop.create_task(stops())
