@@ -249,3 +249,53 @@ TEST_WITH(a_message_that_makes_nobody_ready_does_not_stop_virtual_time, KT_TEST_
     CHECK_OK(kt_sleep(KT_S(1)));
     CHECK_EQ(kt_now(), KT_S(1));
 }
+
+static atomic_int reports;
+
+static void count_report(const char *message)
+{
+    (void)message;
+    atomic_fetch_add(&reports, 1);
+}
+
+static int sleeps_for_100_ms(void *arg)
+{
+    (void)arg;
+    int rc = kt_sleep(KT_MS(50));
+    return rc < 0 ? rc : kt_sleep(KT_MS(50));
+}
+
+TEST_WITH(a_loop_that_waits_is_not_blocked, KT_TEST_NO_LOOP)
+{
+    const kt_options options = {.debug = KT_DEBUG_ON, .slow_step = KT_MS(40)};
+    int before = 100;
+    for (int i = 0; i < 5 && before > 0; i++) { /* the machine may have stopped us in a step */
+        atomic_store(&reports, 0);
+        kt_log_hook_set(count_report);
+        CHECK_OK(kt_run_with(&options, sleeps_for_100_ms, NULL, 0));
+        kt_log_hook_set(NULL);
+        before = atomic_load(&reports);
+    }
+    CHECK_EQ(before, 0);
+}
+
+static int does_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int runs_in_thread(void *arg)
+{
+    return kt_thread_run(does_nothing, arg, 0);
+}
+
+TEST(without_a_seed_a_simulated_job_runs_when_nothing_else_does)
+{
+    if (strcmp(kt_loop_driver(kt_loop_current()), "sim") != 0)
+        kt_test_skip("for sim only");
+    kt_task *t = spawn(runs_in_thread, NULL, 0);
+    yield_times(30);
+    CHECK(!kt_task_done(t));
+    CHECK_OK(kt_task_join(t));
+}

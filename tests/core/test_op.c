@@ -477,8 +477,7 @@ static int connects(void *arg)
     return (int)kt__op_run(self);
 }
 
-/* One of io_uring's workers waits in connect(2), and is interrupted. */
-TEST_WITH(a_connect_that_waits_for_a_place_in_the_line_is_cancelled, KT_TEST_REAL_IO)
+static void cancel_connect_after(kt_time wait)
 {
     dialled d[3] = {{.fd = {.fd = -1}}};
     uring_only(); /* epoll's answer is KT_EFULL */
@@ -493,12 +492,25 @@ TEST_WITH(a_connect_that_waits_for_a_place_in_the_line_is_cancelled, KT_TEST_REA
     CHECK_OK(connects(&d[0])); /* the line has one place more than it was told */
     kt_task *t = spawn(connects, &d[1], 0);
     yield_times(200);
+    sure(kt_sleep(wait));
     CHECK(!kt_task_done(t));
     kt_task_cancel(t);
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     for (int i = 0; i < 3; i++)
         kt__fd_close(&d[i].fd);
     close(listener);
+}
+
+/* While the kernel tries again and again. */
+TEST_WITH(a_connect_that_waits_for_a_place_in_the_line_is_cancelled, KT_TEST_REAL_TIME)
+{
+    cancel_connect_after(0);
+}
+
+/* When one of io_uring's workers waits in connect(2), which is interrupted. */
+TEST_WITH(and_so_is_one_that_has_waited_for_long, KT_TEST_REAL_TIME)
+{
+    cancel_connect_after(KT_MS(50));
 }
 
 static int listen_shortly(struct sockaddr_in *address)

@@ -367,3 +367,23 @@ TEST(a_join_waits_for_those_who_are_still_putting)
     CHECK_ERR(kt_task_join(one), KT_ESHUTDOWN);
     CHECK_ERR(kt_task_join(other), KT_ESHUTDOWN);
 }
+
+static void cancel_worker(kt_task *t, void *arg)
+{
+    (void)arg;
+    if (strcmp(kt_task_name(t), "stage") == 0)
+        kt_task_cancel(t);
+}
+
+TEST(whoever_puts_is_told_that_the_last_worker_was_cancelled)
+{
+    int sum = 0;
+    kt_stage stages[] = {{.run = sums, .arg = &sum, .item_bytes = sizeof(int)}};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    sure(kt_pipeline_start(&p, stages, 1));
+    yield_times(2);
+    kt_task_each(cancel_worker, NULL);
+    yield_times(2);
+    CHECK_ERR(kt_pipeline_put(&p, &sum), KT_ESHUTDOWN);
+    CHECK_ERR(kt_pipeline_join(&p, KT_ESHUTDOWN), KT_ESHUTDOWN);
+}
