@@ -39,10 +39,15 @@ static void count_start(kt_rate *r)
     r->oldest = (r->oldest + 1) % r->starts_max;
 }
 
-static int prepare(kt_rate *r)
+static void check(const kt_rate *r)
 {
     if (r->starts_max == 0 || r->period <= 0)
         kt__misuse("kt_rate: needs at least one start and a period");
+}
+
+static int prepare(kt_rate *r)
+{
+    check(r);
     if (!r->starts)
         r->starts = kt_calloc(r->starts_max, sizeof *r->starts);
     return r->starts ? 0 : -ENOMEM;
@@ -80,6 +85,7 @@ int kt_rate_acquire_nowait(kt_rate *r)
 
 kt_time kt_rate_delay(const kt_rate *r)
 {
+    check(r);
     kt_time now = kt_now(), opens = window_opens(r);
     return opens > now ? opens - now : 0;
 }

@@ -180,6 +180,12 @@ TEST_DIES(flushing_from_within_the_call, 0, "kt_debouncer_flush: called by the v
 
 /* ---- Rates --------------------------------------------------------------------------------- */
 
+TEST_DIES(the_delay_of_a_rate_of_no_starts, 0, "kt_rate: needs at least one start and a period")
+{
+    const kt_rate r = KT_RATE_INIT(0, KT_S(1));
+    CHECK_EQ(kt_rate_delay(&r), 0);
+}
+
 TEST_DIES(a_rate_of_no_starts, 0, "kt_rate: needs at least one start and a period")
 {
     kt_rate r = KT_RATE_INIT(0, KT_S(1));
