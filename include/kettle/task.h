@@ -238,7 +238,9 @@ KT_API void kt_task_dump(int fd);
 KT_API int kt_cancel_catch(void);
 
 /* Holds a cancellation back, for a destructor that must wait: until the matching
- * kt_cancel_unhold() suspending calls do not see it. Nests. Does not suspend. */
+ * kt_cancel_unhold() suspending calls do not see it. Nests. Does not suspend. A time limit that begins
+ * meanwhile is held back as well: what must wait, but not for ever, is given to a task with a limit,
+ * whose end is awaited here. */
 KT_API void kt_cancel_hold(void);
 KT_API void kt_cancel_unhold(void);
 
