@@ -334,8 +334,10 @@ static int sleeps_through(storm *s, kt_fn fn, kt_fn own)
     }
     if (feeder) {
         int item; /* what the queue still holds, its feeder included */
-        while (!kt_task_done(feeder) || kt_queue_size(&s->own) > 0)
-            took(s, kt_queue_get(&s->own, &item), item);
+        while (!kt_task_done(feeder) || kt_queue_size(&s->own) > 0) {
+            int rc = kt_queue_get(&s->own, &item);
+            took(s, rc, item);
+        }
         sure(kt_task_join(feeder));
     }
     return 0;
