@@ -18,6 +18,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#ifdef KT_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+
 #include "core/eyes.h"
 #include "core/symbol.h"
 
@@ -116,6 +120,10 @@ void kt__step_begin(kt_loop *l, kt_task *t)
 static void go_on_with_call(ucontext_t *context)
 {
 #if defined(__x86_64__)
+#ifdef KT_VALGRIND
+    if (RUNNING_ON_VALGRIND)
+        return; /* it goes on with calls in a way of its own, which ours would hang in */
+#endif
     greg_t *registers = context->uc_mcontext.gregs;
     const unsigned char *next = (const unsigned char *)registers[REG_RIP]; /* tidy: cast: an address */
     if (registers[REG_RAX] != -EINTR || next[-2] != 0x0f || next[-1] != 0x05) /* syscall */

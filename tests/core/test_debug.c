@@ -2,6 +2,19 @@
 /* What debug mode tells, and that nobody hears of it otherwise. */
 #include "watched.h"
 
+#ifdef KT_VALGRIND
+#include <valgrind/valgrind.h>
+#define UNDER_VALGRIND RUNNING_ON_VALGRIND
+#else
+#define UNDER_VALGRIND 0
+#endif
+
+static void needs_threads_that_run_at_once(void)
+{
+    if (UNDER_VALGRIND)
+        kt_test_skip("Valgrind runs one thread at a time, and ends a sleep that a signal interrupts");
+}
+
 /* ---- Steps that block ----------------------------------------------------------------------- */
 
 /* Not static, so that the program's table has its name where libdw is not there. */
@@ -25,6 +38,7 @@ static int joins_sleeper(void *arg)
 TEST_WITH(a_blocking_sleep_is_reported_while_it_blocks_and_is_not_cut_short, KT_TEST_NO_LOOP)
 {
     int seen = 0;
+    needs_threads_that_run_at_once();
     CHECK_OK(run_watched(joins_sleeper, &seen));
     CHECK_EQ(seen, 1);
     CHECK(was_logged("task 'sleepy' has been blocking the loop for "));
@@ -50,6 +64,7 @@ static int joins_burner(void *arg)
 TEST_WITH(a_step_that_computes_too_long_is_reported_with_its_stack, KT_TEST_NO_LOOP)
 {
     unsigned sum = 0;
+    needs_threads_that_run_at_once();
     CHECK_OK(run_watched(joins_burner, &sum));
     CHECK(was_logged("task 'hot' has been blocking the loop for"));
     CHECK(was_logged("burns+0x"));
@@ -71,6 +86,7 @@ static int calls_soon(void *arg)
 
 TEST_WITH(a_callback_that_blocks_is_reported_too, KT_TEST_NO_LOOP)
 {
+    needs_threads_that_run_at_once();
     CHECK_OK(run_watched(calls_soon, NULL));
     CHECK(was_logged("a callback"));
     CHECK(was_logged("blocked the loop for "));
@@ -95,6 +111,7 @@ static int switches_debug(void *arg)
 TEST_WITH(debug_mode_is_switched_at_run_time, KT_TEST_NO_LOOP)
 {
     const kt_options options = {.virtual_time = true, .debug = KT_DEBUG_OFF};
+    needs_threads_that_run_at_once();
     CHECK_OK(kt_run_with(&options, switches_debug, NULL, 0));
     CHECK_EQ(count_logged("task 'sleepy' blocked the loop"), 1);
 }
