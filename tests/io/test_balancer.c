@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/switch.h"
 #include "stream_pair.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 static kt_balancer *balancer_on(const char *host)
@@ -498,6 +500,39 @@ TEST_WITH(at_the_end_of_its_loop_it_is_closed, KT_TEST_REAL_TIME)
     atomic_store(&x.listened, true);
     CHECK_ERR(kt_listener_accept(l, &s), KT_ECLOSED);
     CHECK_OK(kt_task_join(t));
+}
+
+static int waits(void *arg)
+{
+    return kt_event_wait(arg);
+}
+
+/* All the stacks that there is address space for are in use. */
+TEST_WITH(without_a_stack_to_accept_on_it_is_not_opened, KT_TEST_REAL_TIME)
+{
+    enum { MANY = 4096 };
+    static kt_task *crowd[MANY];
+    kt_listener *l = NULL;
+    kt_balancer *b = NULL;
+    kt_event go = KT_EVENT_INIT;
+    struct rlimit before;
+    int n = 0;
+    if (KT__ASAN || KT__TSAN)
+        kt_test_skip("sanitizers need the address space themselves");
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(getrlimit(RLIMIT_AS, &before));
+    CHECK_OK(setrlimit(RLIMIT_AS, &(struct rlimit){.rlim_cur = 1 << 20, .rlim_max = before.rlim_max}));
+    do {
+        crowd[n] = spawn(waits, &go, 0);
+        CHECK_OK(kt_sleep(0));
+    } while (!kt_task_done(crowd[n++]) && n < MANY);
+    int rc = kt_balancer_open(l, &b);
+    CHECK_OK(setrlimit(RLIMIT_AS, &before));
+    CHECK_ERR(rc, KT_ENOSTACK);
+    kt_event_set(&go);
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(kt_task_join(crowd[i]), i < n - 1 ? 0 : KT_ENOSTACK);
+    kt_listener_close(l);
 }
 
 static char logged[1024];
