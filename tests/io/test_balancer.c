@@ -578,7 +578,8 @@ TEST_DIES(only_its_loop_closes_a_share, KT_TEST_REAL_TIME, "kt_listener_close: o
     CHECK_OK(kt_loop_run(NULL, closes_listener, listen_at(balancer_on("127.0.0.1")), 0));
 }
 
-TEST_DIES(only_its_loop_accepts_from_a_share, KT_TEST_REAL_TIME, "kt_listener_accept: on a thread that is not the loop's")
+TEST_DIES(only_its_loop_accepts_from_a_share, KT_TEST_REAL_TIME,
+          "kt_listener_accept: on a thread that is not the loop's")
 {
     CHECK_OK(kt_loop_run(NULL, accepts, listen_at(balancer_on("127.0.0.1")), 0));
 }
