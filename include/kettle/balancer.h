@@ -41,16 +41,16 @@ KT_API int kt_balancer_open(kt_listener *l, kt_balancer **ret_balancer) KT_CHECK
 
 /* A listener whose connections are the running loop's share of the balancer's. It has the port and the
  * addresses of the balancer's; its backlog is KT_BALANCER_WAITING_MAX. The caller owns *ret_listener. When it is
- * closed, the connections that wait in it go to the other loops, and are hung up on where those have no room.
- * Once the balancer is closed, kt_listener_accept gives those that wait and then KT_ECLOSED.
+ * closed, or its loop ends, the connections that wait in it go to the other loops, and are hung up on where those
+ * have no room. Once the balancer is closed, kt_listener_accept gives those that wait and then KT_ECLOSED.
  *
  * 0, -ENOMEM, KT_ECLOSED. In a task of any loop, several times in one if need be, while the balancer is
- * open. Does not suspend. */
+ * open: no other thread may be closing it meanwhile. Does not suspend. */
 KT_API int kt_balancer_listen(kt_balancer *b, kt_listener **ret_listener) KT_CHECKED;
 
 /* Stops accepting: new clients are refused; connections go on, and the listeners stay their owners' to close. Frees
  * the balancer; NULL is allowed. On the opener's loop. Suspends to end the accept under way; a
- * cancellation is held back. */
+ * cancellation is held back. A balancer that is still open when that loop ends is closed then. */
 KT_API void kt_balancer_close(kt_balancer *b);
 
 static inline void kt_balancer_cleanup(kt_balancer **b)

@@ -526,7 +526,8 @@ bool kt__pools_idle(const kt_loop *l, uint64_t unused);
 void kt__pools_free(kt_loop *l);
 
 /* As kt_thread_pool_run; a cancellation that comes while fn runs calls interrupt(arg), on the loop's thread,
- * more than once if it comes more than once. */
+ * more than once if it comes more than once. Such an fn may run for ever, so none waits in the queue for the end of
+ * another where no thread can be made: -EAGAIN. */
 int kt__pool_run(kt_thread_pool *p, kt_fn fn, void *arg, void (*interrupt)(void *arg));
 
 /* Runs one queued job on this thread (sim); false if there is none. */

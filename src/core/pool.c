@@ -247,7 +247,7 @@ static int submit(kt_thread_pool *p, job *j)
         rc = KT_EFULL;
     else if (!l->simulated && needs_thread(p))
         rc = thread_add(p);
-    if (rc == 0 || (rc != KT_EFULL && p->count > 0)) {
+    if (rc == 0 || (rc != KT_EFULL && p->count > 0 && !j->interrupt)) {
         rc = 0;
         enqueue(p, j);
         pthread_cond_signal(&p->work);

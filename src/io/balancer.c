@@ -27,6 +27,8 @@
 
 struct kt__share {
     kt_balancer *balancer;
+    kt_loop *loop; /* whose listener it is; NULL: it gets no more */
+    kt__left_open left_open;
     struct kt__share *next;
     atomic_uint references; /* the listener's, and its streams' */
     atomic_size_t open;     /* connections that were given to it and are not closed */
@@ -35,6 +37,7 @@ struct kt__share {
 
 struct kt_balancer {
     kt_loop *loop;
+    kt__left_open left_open;
     kt_listener *listener;
     kt_task *keeper;
     uint16_t port;
@@ -210,10 +213,37 @@ static int take_addresses(kt_balancer *b)
     return rc;
 }
 
+static void end(kt_balancer *b)
+{
+    kt_cancel_hold();
+    shut(b);
+    (void)kt_task_cancel(b->keeper);
+    (void)!kt_task_join(b->keeper); /* its end is all that is wanted */
+    kt_listener_close(b->listener);
+    kt_cancel_unhold();
+    kt__left_open_remove(b->loop, &b->left_open);
+    balancer_unref(b);
+}
+
+void kt_balancer_close(kt_balancer *b)
+{
+    if (!b)
+        return;
+    kt__check_thread(b->loop, "kt_balancer_close");
+    kt__closed(b, "a balancer");
+    end(b);
+}
+
+/* Those who listen in other loops are told. Debug mode, which is to report it, is not. */
+static void close_left_open(kt__left_open *o)
+{
+    end(KT__OWNER(o, kt_balancer, left_open));
+}
+
 int kt_balancer_open(kt_listener *l, kt_balancer **ret_balancer)
 {
     const kt_task *self = kt__self("kt_balancer_open");
-    const kt_spawn_options keeper = {.name = "balancer"};
+    const kt_spawn_options keeper = {.name = "balancer", .eager = true};
     size_t count = kt_listener_count(l);
     kt_balancer *b = kt_calloc(1, sizeof *b + count * sizeof b->addresses[0]);
     if (!b)
@@ -230,28 +260,43 @@ int kt_balancer_open(kt_listener *l, kt_balancer **ret_balancer)
     int rc = take_addresses(b);
     if (rc == 0)
         rc = kt_spawn_with(&keeper, keep, b, 0, &b->keeper);
+    if (rc == 0 && kt_task_done(b->keeper))
+        rc = kt_task_join(b->keeper); /* it never ran */
     if (rc < 0) {
         balancer_unref(b);
         return rc;
     }
+    b->left_open.close = close_left_open;
+    kt__left_open_add(b->loop, &b->left_open);
+    kt__closed(l, "a listener"); /* that is the balancer's affair now */
+    kt__opened(b, "a balancer", KT__SITE, NULL);
     *ret_balancer = b;
     return 0;
 }
 
-void kt_balancer_close(kt_balancer *b)
+/* ---- Listening ----------------------------------------------------------------------------- */
+
+/* What waits there is given to others, or hung up on. */
+static void leave(kt__share *s)
 {
-    if (!b)
-        return;
-    kt_cancel_hold();
-    shut(b);
-    (void)kt_task_cancel(b->keeper);
-    (void)!kt_task_join(b->keeper); /* its end is all that is wanted */
-    kt_listener_close(b->listener);
-    kt_cancel_unhold();
-    balancer_unref(b);
+    kt_balancer *b = s->balancer;
+    int fd;
+    kt__left_open_remove(s->loop, &s->left_open);
+    s->loop = NULL;
+    pthread_mutex_lock(&b->mutex);
+    remove_share(b, s);
+    while (kt_channel_receive_nowait(&s->waiting, &fd) == 0)
+        if (give(b, fd) < 0)
+            close(fd);
+    pthread_mutex_unlock(&b->mutex);
+    kt_channel_shutdown(&s->waiting, true);
 }
 
-/* ---- Listening ----------------------------------------------------------------------------- */
+/* At the end of a loop that has not closed its listener: clients that were given to it would wait for ever. */
+static void leave_left_open(kt__left_open *o)
+{
+    leave(KT__OWNER(o, kt__share, left_open));
+}
 
 static int share_add(kt_balancer *b, kt__share *s)
 {
@@ -268,7 +313,7 @@ static int share_add(kt_balancer *b, kt__share *s)
 
 int kt_balancer_listen(kt_balancer *b, kt_listener **ret_listener)
 {
-    (void)kt__self("kt_balancer_listen");
+    const kt_task *self = kt__self("kt_balancer_listen");
     kt_listener *l = kt_calloc(1, sizeof *l);
     kt__share *s = kt_calloc(1, sizeof *s);
     if (!l || !s) {
@@ -288,6 +333,9 @@ int kt_balancer_listen(kt_balancer *b, kt_listener **ret_listener)
         share_unref(s);
         return rc;
     }
+    s->loop = self->loop;
+    s->left_open.close = leave_left_open;
+    kt__left_open_add(s->loop, &s->left_open);
     kt__opened(l, "a listener", KT__SITE, NULL);
     *ret_listener = l;
     return 0;
@@ -308,6 +356,8 @@ static int adopt(const kt_balancer *b, int fd)
 int kt__share_accept(kt__share *s, int *ret_fd)
 {
     kt_balancer *b = s->balancer;
+    if (s->loop)
+        kt__check_thread(s->loop, "kt_listener_accept");
     int fd, rc = kt_channel_receive(&s->waiting, &fd);
     if (rc < 0)
         return rc == KT_ESHUTDOWN ? KT_ECLOSED : rc;
@@ -331,18 +381,12 @@ void kt__share_left(kt__share *s)
     share_unref(s);
 }
 
-/* What waits there is given to others, or hung up on. */
 void kt__share_close(kt__share *s)
 {
-    kt_balancer *b = s->balancer;
-    int fd;
-    pthread_mutex_lock(&b->mutex);
-    remove_share(b, s);
-    while (kt_channel_receive_nowait(&s->waiting, &fd) == 0)
-        if (give(b, fd) < 0)
-            close(fd);
-    pthread_mutex_unlock(&b->mutex);
-    kt_channel_shutdown(&s->waiting, true);
+    if (!s->loop)
+        return;
+    kt__check_thread(s->loop, "kt_listener_close");
+    leave(s);
 }
 
 void kt__share_free(kt__share *s)

@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static bool simulated(void)
@@ -378,6 +380,44 @@ TEST_WITH(a_signal_stops_all_of_them, KT_TEST_NO_LOOP)
         kt_test_skip("the simulated driver takes no signals");
     CHECK_ERR(kt_run(loops_until_signalled, &f, 0), -EINTR);
     CHECK_EQ(atomic_load(&f.cancelled), MANY);
+}
+
+/* ---- Without threads ----------------------------------------------------------------------- */
+
+#define STACK ((size_t)1 << 30)
+
+static size_t address_space(void)
+{
+    char text[64] = "";
+    FILE *f = fopen("/proc/self/statm", "r");
+    CHECK(f && fgets(text, sizeof text, f));
+    fclose(f);
+    return strtoull(text, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Room for one thread, the stacks being large, and not for two. */
+static struct rlimit limit_threads(void)
+{
+    pthread_attr_t attributes;
+    struct rlimit before, tight;
+    CHECK_EQ(pthread_attr_init(&attributes), 0);
+    CHECK_EQ(pthread_attr_setstacksize(&attributes, STACK), 0);
+    CHECK_EQ(pthread_setattr_default_np(&attributes), 0);
+    CHECK_EQ(pthread_attr_destroy(&attributes), 0);
+    CHECK_OK(getrlimit(RLIMIT_AS, &before));
+    tight = (struct rlimit){.rlim_cur = address_space() + STACK + STACK / 2, .rlim_max = before.rlim_max};
+    CHECK_OK(setrlimit(RLIMIT_AS, &tight));
+    return before;
+}
+
+TEST_WITH(a_loop_does_not_wait_for_the_thread_of_another, KT_TEST_REAL_TIME)
+{
+    failing f = {.which = MANY};
+    const struct rlimit before = limit_threads();
+    int rc = kt_loops_run(MANY, one_fails, &f, 0);
+    CHECK_OK(setrlimit(RLIMIT_AS, &before));
+    CHECK_ERR(rc, -EAGAIN);
+    CHECK_EQ(atomic_load(&f.arrived), atomic_load(&f.cancelled));
 }
 
 /* ---- Eyes ---------------------------------------------------------------------------------- */

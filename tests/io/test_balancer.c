@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/switch.h"
 #include "stream_pair.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 static kt_balancer *balancer_on(const char *host)
@@ -437,4 +439,147 @@ TEST_WITH(nobody_is_lost_where_loops_come_and_go, KT_TEST_REAL_TIME)
     CHECK_OK(kt_group_join(&visitors, 0));
     CHECK_EQ(atomic_load(&answers), 500);
     shop_close(&x, t);
+}
+
+/* ---- Ends ---------------------------------------------------------------------------------- */
+
+static int runs_another(void *arg)
+{
+    const kt_job *j = arg;
+    return kt_loop_run(NULL, j->fn, j->arg, 0);
+}
+
+KT_FN(leaves_its_listener, a, struct { kt_balancer *balancer; kt_listener **ret_left; })
+{
+    *a->ret_left = listen_at(a->balancer);
+    return kt_sleep(KT_MS(20));
+}
+
+TEST_WITH(a_loop_that_ends_without_closing_gets_no_more, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_balancer) *b = balancer_on("127.0.0.1");
+    kt_auto(kt_listener) *l = listen_at(b);
+    kt_listener *left = NULL;
+    kt_stream *clients[6], *accepted[6];
+    kt_job other = KT_JOB_OF(KT_WITH(leaves_its_listener, b, &left));
+    kt_task *t = spawn(runs_another, &other, 0);
+    for (int i = 0; i < 6; i++) {
+        clients[i] = client_of(l);
+        CHECK_OK(kt_sleep(KT_MS(i < 4 ? 2 : 0)));
+    }
+    CHECK_OK(kt_task_join(t));
+    for (int i = 0; i < 6; i++)
+        accepted[i] = accept_at(l);
+    kt_listener_close(left); /* what is left of it */
+    close_all(accepted, 6);
+    close_all(clients, 6);
+}
+
+typedef struct short_lived {
+    _Atomic(kt_balancer *) balancer;
+    atomic_bool listened;
+} short_lived;
+
+static int leaves_its_balancer(void *arg)
+{
+    short_lived *x = arg;
+    atomic_store(&x->balancer, balancer_on("127.0.0.1"));
+    for (int i = 0; i < 1000 && !atomic_load(&x->listened); i++)
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    return 0;
+}
+
+TEST_WITH(at_the_end_of_its_loop_it_is_closed, KT_TEST_REAL_TIME)
+{
+    short_lived x = {.balancer = NULL};
+    kt_stream *s = NULL;
+    kt_task *t = spawn(runs_another, &(kt_job){.fn = leaves_its_balancer, .arg = &x}, 0);
+    while (!atomic_load(&x.balancer))
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    kt_auto(kt_listener) *l = listen_at(atomic_load(&x.balancer));
+    atomic_store(&x.listened, true);
+    CHECK_ERR(kt_listener_accept(l, &s), KT_ECLOSED);
+    CHECK_OK(kt_task_join(t));
+}
+
+static int waits(void *arg)
+{
+    return kt_event_wait(arg);
+}
+
+/* All the stacks that there is address space for are in use. */
+TEST_WITH(without_a_stack_to_accept_on_it_is_not_opened, KT_TEST_REAL_TIME)
+{
+    enum { MANY = 4096 };
+    static kt_task *crowd[MANY];
+    kt_listener *l = NULL;
+    kt_balancer *b = NULL;
+    kt_event go = KT_EVENT_INIT;
+    struct rlimit before;
+    int n = 0;
+    if (KT__ASAN || KT__TSAN)
+        kt_test_skip("sanitizers need the address space themselves");
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(getrlimit(RLIMIT_AS, &before));
+    CHECK_OK(setrlimit(RLIMIT_AS, &(struct rlimit){.rlim_cur = 1 << 20, .rlim_max = before.rlim_max}));
+    do {
+        crowd[n] = spawn(waits, &go, 0);
+        CHECK_OK(kt_sleep(0));
+    } while (!kt_task_done(crowd[n++]) && n < MANY);
+    int rc = kt_balancer_open(l, &b);
+    CHECK_OK(setrlimit(RLIMIT_AS, &before));
+    CHECK_ERR(rc, KT_ENOSTACK);
+    kt_event_set(&go);
+    for (int i = 0; i < n; i++)
+        CHECK_EQ(kt_task_join(crowd[i]), i < n - 1 ? 0 : KT_ENOSTACK);
+    kt_listener_close(l);
+}
+
+static char logged[1024];
+
+static void keep_line(const char *line)
+{
+    size_t used = strlen(logged);
+    snprintf(logged + used, sizeof logged - used, "%s\n", line);
+}
+
+TEST_WITH(debug_mode_reports_one_that_is_left_open, KT_TEST_REAL_TIME)
+{
+    const kt_options options = {.debug = KT_DEBUG_ON};
+    short_lived x = {.listened = true};
+    logged[0] = 0;
+    kt_log_hook_set(keep_line);
+    int rc = kt_loop_run(&options, leaves_its_balancer, &x, 0);
+    kt_log_hook_set(NULL);
+    CHECK_OK(rc);
+    CHECK(strstr(logged, "a balancer, made at "));
+    CHECK(!strstr(logged, "a listener, made at "));
+}
+
+static int closes_balancer(void *arg)
+{
+    kt_balancer_close(arg);
+    return 0;
+}
+
+static int closes_listener(void *arg)
+{
+    kt_listener_close(arg);
+    return 0;
+}
+
+TEST_DIES(only_the_openers_loop_closes_it, KT_TEST_REAL_TIME, "kt_balancer_close: on a thread that is not the loop's")
+{
+    CHECK_OK(kt_loop_run(NULL, closes_balancer, balancer_on("127.0.0.1"), 0));
+}
+
+TEST_DIES(only_its_loop_closes_a_share, KT_TEST_REAL_TIME, "kt_listener_close: on a thread that is not the loop's")
+{
+    CHECK_OK(kt_loop_run(NULL, closes_listener, listen_at(balancer_on("127.0.0.1")), 0));
+}
+
+TEST_DIES(only_its_loop_accepts_from_a_share, KT_TEST_REAL_TIME,
+          "kt_listener_accept: on a thread that is not the loop's")
+{
+    CHECK_OK(kt_loop_run(NULL, accepts, listen_at(balancer_on("127.0.0.1")), 0));
 }
