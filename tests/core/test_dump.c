@@ -2,6 +2,8 @@
 /* What a dump says of each task, word by word; in virtual time it is always the same. */
 #include "sure.h"
 
+#include "core/symbol.h"
+
 static char text[32768];
 
 /* The lines about tasks, without those of their stacks. */
@@ -206,6 +208,8 @@ TEST(three_of_those_that_a_task_waits_for_are_named)
     CHECK(strstr(text, "waits for its group's children ('a', 'b', 'c');"));
     CHECK(strstr(text, "waits for its group's children ('a', 'b', 'c', ...);"));
     CHECK(!strstr(text, "..., "));
+    const char *first = strstr(text, ", ...)");
+    CHECK(first && strstr(first + 1, ", ...)"));
     for (int i = 1; i < 6; i++)
         end(tasks[i]);
 }
@@ -221,4 +225,40 @@ TEST(a_line_that_is_too_long_is_cut)
     const char *line = strchr(text, '\n') + 1;
     CHECK_EQ(strcspn(line, "\n"), 639);
     end(t);
+}
+
+/* ---- Names of places --------------------------------------------------------------------- */
+
+int is_exported(int n);
+
+__attribute__((noinline)) int is_exported(int n)
+{
+    return n * 7 + (int)strlen(text);
+}
+
+/* Without debug information: only what the dynamic linker knows. */
+TEST(an_address_is_told_by_the_nearest_name_or_the_object_or_as_it_is)
+{
+    const char *function = (const char *)(uintptr_t)is_exported;
+    char words[400];
+    CHECK_EQ(is_exported(0), (int)strlen(text));
+    kt__symbols_describe(NULL, function + 4, words, sizeof words);
+    CHECK(strncmp(words, "is_exported+0x4 (", 17) == 0);
+    kt__symbols_describe(NULL, NULL, words, sizeof words);
+    CHECK_STR(words, "(nil)");
+    kt__symbols_describe(NULL, (void *)0x1000, words, sizeof words);
+    CHECK_STR(words, "0x1000");
+}
+
+/* The file by the last two parts of its path, which are the same wherever it was built. */
+TEST_WITH(with_debug_information_a_place_has_its_file, KT_TEST_NO_LOOP)
+{
+    const char *function = (const char *)(uintptr_t)is_exported;
+    char words[400];
+    struct kt__symbols *symbols = kt__symbols_open();
+    if (!symbols)
+        kt_test_skip("libdw is not installed");
+    kt__symbols_describe(symbols, function + 4, words, sizeof words);
+    kt__symbols_close(symbols);
+    CHECK(strncmp(words, "is_exported+0x4 at core/test_dump.c:", 36) == 0);
 }

@@ -299,3 +299,45 @@ TEST(without_a_seed_a_simulated_job_runs_when_nothing_else_does)
     CHECK(!kt_task_done(t));
     CHECK_OK(kt_task_join(t));
 }
+
+/* ---- What nobody has closed ------------------------------------------------------------------ */
+
+static kt__left_open things[4];
+
+static void close_thing(kt__left_open *o)
+{
+    sure(kt_sleep(KT_MS(1))); /* it may take its time */
+    kt_test_say("%d", (int)(o - things));
+    kt__left_open_remove(kt_loop_current(), o);
+}
+
+static int leaves_things_open(void *arg)
+{
+    memset(things, 0xff, sizeof things); /* nobody asks for zeroes */
+    for (int i = 0; i < 4; i++) {
+        things[i].close = close_thing;
+        kt__left_open_add(kt_loop_current(), &things[i]);
+    }
+    kt__left_open_remove(kt_loop_current(), &things[2]);
+    kt__left_open_remove(kt_loop_current(), &things[0]);
+    kt__left_open_remove(kt_loop_current(), &things[3]);
+    kt__left_open_add(kt_loop_current(), &things[3]);
+    kt__left_open_add(kt_loop_current(), &things[0]);
+    if (arg)
+        kt_test_fail_allocation(1);
+    return 0;
+}
+
+TEST_WITH(what_nobody_has_closed_is_closed_at_the_end_the_newest_first, KT_TEST_NO_LOOP)
+{
+    const kt_options options = {.virtual_time = true};
+    CHECK_OK(kt_run_with(&options, leaves_things_open, NULL, 0));
+    CHECK_TRACE("0\n3\n1");
+}
+
+TEST_WITH(without_memory_it_is_lost, KT_TEST_NO_LOOP)
+{
+    const kt_options options = {.virtual_time = true};
+    CHECK_OK(kt_run_with(&options, leaves_things_open, things, 0));
+    CHECK_TRACE("");
+}

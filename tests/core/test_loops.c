@@ -62,6 +62,25 @@ TEST_WITH(the_words_of_a_failure_come_back, KT_TEST_REAL_TIME)
     CHECK_STR(kt_error_detail(), "the kettle leaks");
 }
 
+static int breaks_when_cancelled(void *arg)
+{
+    (void)arg;
+    return kt_sleep(KT_FOREVER) < 0 ? kt_error_set(-EPIPE, "the cup breaks") : 0;
+}
+
+static int fails_and_leaves_one_that_does(void *arg)
+{
+    kt_task_detach(spawn(breaks_when_cancelled, NULL, 0));
+    sure(kt_sleep(KT_MS(1)));
+    return fails(arg);
+}
+
+TEST_WITH(not_those_of_a_task_that_fails_at_the_loops_end, KT_TEST_REAL_TIME)
+{
+    CHECK_ERR(kt_loop_run(NULL, fails_and_leaves_one_that_does, NULL, 0), -EIO);
+    CHECK_STR(kt_error_detail(), "the kettle leaks");
+}
+
 TEST(beside_a_simulated_loop_there_is_no_other)
 {
     seen other;
@@ -144,9 +163,23 @@ TEST_WITH(a_timeout_over_a_loop_beside_is_told_as_such, KT_TEST_REAL_TIME)
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, KT_MS(20));
     int rc = kt_loop_run(NULL, cleans_up, &c, 0);
+    CHECK_ERR(rc, KT_ETIMEDOUT);
     CHECK_ERR(kt_timeout_end(&limit, rc), KT_ETIMEDOUT);
     CHECK(kt_timeout_expired(&limit));
     CHECK(atomic_load(&c.over) || !atomic_load(&c.begun));
+}
+
+static int cancels_itself(void *arg)
+{
+    (void)arg;
+    kt_task_cancel(kt_task_current());
+    return kt_sleep(KT_FOREVER);
+}
+
+TEST_WITH(one_that_cancels_itself_cancels_nobody_else, KT_TEST_REAL_TIME)
+{
+    CHECK_ERR(kt_loop_run(NULL, cancels_itself, NULL, 0), KT_ECANCELED);
+    CHECK_OK(kt_sleep(0));
 }
 
 static int swallows_beside(void *arg)
@@ -262,6 +295,13 @@ TEST_WITH(without_a_number_there_is_one_for_each_cpu, KT_TEST_REAL_TIME)
     CHECK_OK(sched_getaffinity(0, sizeof cpus, &cpus));
     CHECK_OK(kt_loops_run(0, counts, &loops, 0));
     CHECK_EQ(atomic_load(&loops), (unsigned)CPU_COUNT(&cpus));
+}
+
+TEST(as_many_as_the_limit_run)
+{
+    atomic_uint loops = 0;
+    CHECK_OK(kt_loops_run(KT_LOOPS_MAX, counts, &loops, 0));
+    CHECK_EQ(atomic_load(&loops), KT_LOOPS_MAX);
 }
 
 TEST(more_than_the_limit_are_refused)
@@ -460,6 +500,55 @@ TEST_WITH(sigquit_prints_the_tasks_of_all_of_them, KT_TEST_NO_LOOP)
     CHECK_ERR(kt_run_with(&options, loops_until_seen, &f, 0), -EINTR);
     kt_log_hook_set(NULL);
     CHECK_EQ(atomic_load(&mains_seen), MANY - 1);
+}
+
+static char dump[4096];
+
+static void keeps_dump(const char *line)
+{
+    size_t used = strlen(dump);
+    snprintf(dump + used, sizeof dump - used, "%s\n", line);
+}
+
+static int one_beside(void *nap)
+{
+    return kt_loop_run(NULL, naps, nap, sizeof(kt_time));
+}
+
+/* Where a task's stack was, so that nobody can use what was there and not notice. */
+static int fills_its_stack(void *arg)
+{
+    char room[32 << 10];
+    memset(room, 0xff, sizeof room);
+    memcpy(arg, room + (uintptr_t)arg % 64, 1);
+    return 0;
+}
+
+static int quits_meanwhile_and_afterwards(void *arg)
+{
+    char byte = 0;
+    const kt_time nap = KT_MS(50);
+    kt_task *t = spawn(one_beside, &nap, sizeof nap);
+    sure(kt_sleep(KT_MS(10)));
+    CHECK_OK(kill(getpid(), SIGQUIT));
+    sure(kt_task_join(t));
+    CHECK(strstr(dump, "waits for a loop on another thread"));
+    sure(kt_task_join(spawn(fills_its_stack, &byte, 0)));
+    CHECK_OK(kill(getpid(), SIGQUIT));
+    sure(kt_sleep(KT_MS(10)));
+    return (intptr_t)arg == 0 && byte == -1 ? 7 : 0;
+}
+
+TEST_WITH(a_loop_that_has_ended_is_not_asked_any_more, KT_TEST_NO_LOOP)
+{
+    const kt_options options = {.dump_on_quit = true};
+    const char *forced = getenv("KETTLE_DRIVER");
+    if (forced && strcmp(forced, "sim") == 0)
+        kt_test_skip("the simulated driver takes no signals");
+    kt_log_hook_set(keeps_dump);
+    signal(SIGQUIT, SIG_DFL); /* the kit's own gives way */
+    CHECK_EQ(kt_run_with(&options, quits_meanwhile_and_afterwards, NULL, 0), 7);
+    kt_log_hook_set(NULL);
 }
 
 /* In virtual time a loop in which nothing can happen any more is a deadlock. This one may be told to end. */

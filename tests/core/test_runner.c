@@ -166,6 +166,13 @@ TEST_WITH(a_main_task_that_has_ended_was_not_stopped, KT_TEST_NO_LOOP)
     kt_runner_close(r);
 }
 
+TEST_WITH(nothing_is_left_of_a_main_task_that_stops_the_run_at_its_end, KT_TEST_NO_LOOP)
+{
+    kt_runner *r = virtual_runner();
+    CHECK_EQ(kt_runner_run(r, stops_at_its_end, r, 0), 7);
+    kt_runner_close(r);
+}
+
 static int run_inside(void *arg)
 {
     return kt_runner_run(arg, seven, NULL, 0);
@@ -259,6 +266,23 @@ TEST_WITH(callbacks_whose_time_never_comes_can_be_started_by_the_next_loop, KT_T
         CHECK_OK(kt_run(calls_never, &count, 0));
         CHECK(!kt_callback_pending(&last) && !kt_callback_pending(&later));
     }
+    CHECK_EQ(count, 7);
+}
+
+static int starts_one_again(void *arg)
+{
+    kt_call_later(&last, KT_FOREVER, leave_a_task_late, arg);
+    kt_call_later(&later, KT_FOREVER, leave_a_task_late, arg);
+    CHECK(kt_callback_cancel(&last));
+    kt_call_later(&last, KT_FOREVER, leave_a_task_late, arg);
+    return 0;
+}
+
+TEST_WITH(one_that_was_started_again_is_the_last_to_be_dropped, KT_TEST_NO_LOOP)
+{
+    int count = 7;
+    CHECK_OK(kt_run(starts_one_again, &count, 0));
+    CHECK(!kt_callback_pending(&last) && !kt_callback_pending(&later));
     CHECK_EQ(count, 7);
 }
 

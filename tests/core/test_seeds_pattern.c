@@ -244,6 +244,51 @@ TEST_WITH(each_item_is_worked_on_or_given_up_once, KT_TEST_NO_LOOP)
     kt_test_seeds(SEEDS, pipeline_world, &(int){1});
 }
 
+static int takes_long(kt_stage *s, void *item, void *arg)
+{
+    (void)s;
+    (void)item;
+    (void)arg;
+    return kt_sleep(KT_S(3));
+}
+
+static int puts_all(void *pipeline)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 9; i++)
+        rc = kt_pipeline_put(pipeline, &i);
+    return rc;
+}
+
+static void cancel_worker(kt_task *t, void *arg)
+{
+    (void)arg;
+    if (strcmp(kt_task_name(t), "stage") == 0)
+        kt_task_cancel(t);
+}
+
+/* Who puts is woken by the last worker's end, and has its turn before the one who joins, or after. */
+static int early_join_world(void *arg)
+{
+    kt_stage stage = {.run = takes_long, .item_bytes = sizeof(int), .waiting_max = 1};
+    kt_auto(kt_pipeline) p = KT_PIPELINE_INIT;
+    (void)arg;
+    sure(kt_pipeline_start(&p, &stage, 1));
+    kt_task *t = spawn(puts_all, &p, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_each(cancel_worker, NULL);
+    yield_times(chance(4));
+    CHECK_ERR(kt_pipeline_join(&p, -EIO), -EIO);
+    kt_test_say("joined");
+    CHECK_ERR(kt_task_join(t), KT_ESHUTDOWN);
+    return 0;
+}
+
+TEST_WITH(a_pipeline_outlasts_whoever_puts, KT_TEST_NO_LOOP)
+{
+    kt_test_seeds(SEEDS, early_join_world, NULL);
+}
+
 /* ---- Rates, debouncers, breakers ------------------------------------------------------------- */
 
 typedef struct limits {

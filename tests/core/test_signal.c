@@ -251,6 +251,29 @@ TEST_WITH(a_loop_may_leave_signals_alone, KT_TEST_NO_LOOP)
     CHECK_EQ(WTERMSIG(status), SIGTERM);
 }
 
+static int defaults(void *arg)
+{
+    (void)arg;
+    return is_default(SIGINT) | is_default(SIGTERM) << 1 | is_default(SIGQUIT) << 2;
+}
+
+TEST_WITH(each_is_taken_by_whoever_asks_for_it_only, KT_TEST_NO_LOOP)
+{
+    const kt_options none = {.no_signals = true, .debug = KT_DEBUG_OFF},
+                     quit = {.dump_on_quit = true, .debug = KT_DEBUG_OFF},
+                     quit_only = {.no_signals = true, .dump_on_quit = true, .debug = KT_DEBUG_OFF},
+                     debug = {.debug = KT_DEBUG_ON}, usual = {.debug = KT_DEBUG_OFF};
+    needs_real_driver();
+    signal(SIGINT, SIG_DFL); /* a shell may ignore it for what it runs in the background */
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+    CHECK_EQ(kt_run_with(&usual, defaults, NULL, 0), 4);
+    CHECK_EQ(kt_run_with(&debug, defaults, NULL, 0), 0);
+    CHECK_EQ(kt_run_with(&quit, defaults, NULL, 0), 0);
+    CHECK_EQ(kt_run_with(&quit_only, defaults, NULL, 0), 3);
+    CHECK_EQ(kt_run_with(&none, defaults, NULL, 0), 7);
+}
+
 static int looks_at_mask(void *arg)
 {
     sigset_t *set = arg;

@@ -3,11 +3,13 @@
 /* Signals as callbacks. */
 
 #include <errno.h>
+#include <kettle/callback.h>
 #include <kettle/context.h>
 #include <kettle/loop.h>
 #include <kettle/signal.h>
 #include <kettle/test.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static void say(void *word)
@@ -26,6 +28,83 @@ TEST_WITH(a_signal_is_a_callback_of_the_loop, KT_TEST_REAL_TIME)
     CHECK_OK(kill(getpid(), SIGUSR1));
     CHECK_OK(kt_sleep(KT_MS(20)));
     CHECK_TRACE("sent\nusr1\nusr1");
+}
+
+static void say_and_release(void *signal)
+{
+    kt_test_say("last");
+    kt_signal_release(signal);
+}
+
+TEST_WITH(it_may_be_released_by_its_callback, KT_TEST_REAL_TIME)
+{
+    kt_signal usr1 = KT_SIGNAL_INIT;
+    CHECK_OK(kt_signal_handle(&usr1, SIGUSR1, say_and_release, &usr1));
+    CHECK_OK(kill(getpid(), SIGUSR1));
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_TRACE("last");
+    CHECK(usr1.loop == NULL);
+}
+
+static kt_signal *due;
+static kt_callback after_look;
+
+static void release_due(void *arg)
+{
+    (void)arg;
+    kt_signal_release(due);
+    kt_test_say("released");
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+/* What is ready already comes before what the next look at the world brings. */
+static void release_before_the_callback(void *look)
+{
+    CHECK_OK(kill(getpid(), SIGUSR1));
+    kt_call_soon(&after_look, release_due, NULL);
+    kt_call_later(look, 0, nothing, NULL);
+}
+
+TEST_WITH(one_that_is_released_is_not_called_any_more, KT_TEST_REAL_TIME)
+{
+    kt_signal usr1 = KT_SIGNAL_INIT;
+    kt_callback c = KT_CALLBACK_INIT, look = KT_CALLBACK_INIT;
+    due = &usr1;
+    CHECK_OK(kt_signal_handle(&usr1, SIGUSR1, say, "usr1"));
+    kt_call_later(&c, KT_MS(1), release_before_the_callback, &look);
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_TRACE("released");
+}
+
+static int releases(void *signal)
+{
+    kt_signal_release(signal);
+    return 0;
+}
+
+static int says_after(void *arg)
+{
+    (void)arg;
+    kt_test_say("after");
+    return 0;
+}
+
+TEST_WITH(one_that_is_released_long_after_its_call_takes_nobodys_turn, KT_TEST_REAL_TIME)
+{
+    kt_signal usr1 = KT_SIGNAL_INIT;
+    kt_task *first = NULL, *second = NULL;
+    CHECK_OK(kt_signal_handle(&usr1, SIGUSR1, say, "usr1"));
+    CHECK_OK(kill(getpid(), SIGUSR1));
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_OK(kt_spawn(releases, &usr1, 0, &first));
+    CHECK_OK(kt_spawn(says_after, NULL, 0, &second));
+    CHECK_OK(kt_task_join(first));
+    CHECK_OK(kt_task_join(second));
+    CHECK_TRACE("usr1\nafter");
 }
 
 TEST_WITH(the_handler_is_given_back, KT_TEST_REAL_TIME)
@@ -73,7 +152,14 @@ TEST_WITH(a_signal_has_one_taker, KT_TEST_REAL_TIME)
     CHECK_OK(kt_signal_handle(&first, SIGUSR2, say, "x"));
     CHECK_ERR(kt_signal_handle(&second, SIGUSR2, say, "x"), -EBUSY);
     CHECK_ERR(kt_signal_handle(&second, SIGKILL, say, "x"), -EINVAL);
-    CHECK_ERR(kt_signal_handle(&second, 4711, say, "x"), -EINVAL);
+    CHECK_STR(kt_error_detail(), "signal 9 cannot be handled");
+    for (int i = 0; i < 4; i++) {
+        const int none[] = {-1, 0, 65, 4711};
+        char words[40];
+        CHECK_ERR(kt_signal_handle(&second, none[i], say, "x"), -EINVAL);
+        snprintf(words, sizeof words, "%d is no signal", none[i]);
+        CHECK_STR(kt_error_detail(), words);
+    }
 }
 
 TEST(the_simulated_driver_knows_no_signals)

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/core.h"
 #include "core/switch.h"
 
 #ifdef KT_VALGRIND
@@ -149,4 +150,33 @@ TEST_WITH(beyond_the_limit_of_maps_the_error_names_it, KT_TEST_NO_LOOP)
     CHECK(strstr(kt_error_detail(), "raise vm.max_map_count"));
     CHECK_LT(c.parked, c.wanted);
     CHECK_GT(c.parked, maps_max() / 2 - 2000);
+}
+
+/* ---- Whose an address is --------------------------------------------------------------------- */
+
+TEST(a_stack_is_found_by_each_of_its_addresses_and_a_guard_by_its_own)
+{
+    const kt__stacks *s = &kt_loop_current()->stacks;
+    const kt__stack *mine = kt__stacks_holding(s, __builtin_frame_address(0));
+    CHECK(mine != NULL);
+    CHECK(kt__stacks_holding(s, mine->low) == mine);
+    CHECK(kt__stacks_holding(s, mine->low - 1) != mine);
+    CHECK(kt__stacks_holding(s, mine->top - 1) == mine);
+    CHECK(kt__stacks_guarding(s, mine->low) == mine);
+    CHECK(kt__stacks_guarding(s, mine->limit - 1) == mine);
+    CHECK(kt__stacks_guarding(s, mine->limit) == NULL);
+    CHECK(kt__stacks_guarding(s, __builtin_frame_address(0)) == NULL);
+    CHECK(kt__stacks_holding(s, s) == NULL);
+}
+
+/* The tests' first task has the first stack of a slab, in which others are not used yet. */
+TEST(a_stack_that_was_never_taken_is_nobodys)
+{
+    const kt__stacks *s = &kt_loop_current()->stacks;
+    const kt__stack *last = kt__stacks_holding(s, __builtin_frame_address(0)), *next;
+    CHECK(last != NULL);
+    const size_t slot = (size_t)(last->limit - last->low) + s->standard.usable;
+    while ((next = kt__stacks_holding(s, last->low + slot)))
+        last = next;
+    CHECK(last->limit > last->low);
 }

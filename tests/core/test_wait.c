@@ -55,6 +55,33 @@ static int says_turns(void *arg)
     return 0;
 }
 
+static int counts_turns(void *turns)
+{
+    int rc = 0;
+    while (rc == 0) {
+        rc = kt_sleep(0);
+        ++*(int *)turns;
+    }
+    return rc;
+}
+
+/* A busy loop does not look at the clock in each turn. */
+TEST(a_limit_that_is_past_ends_the_wait_at_once_in_a_busy_loop)
+{
+    int turns = 0;
+    kt_task *tasks[] = {start(3, 0)}, *busy;
+    CHECK_OK(kt_spawn(counts_turns, &turns, 0, &busy));
+    CHECK_OK(kt_sleep(0));
+    for (int i = 0; i < 20; i++) {
+        turns = 0;
+        CHECK_EQ(kt_wait(tasks, 1, KT_WAIT_ALL_COMPLETED, 0), 0);
+        CHECK_LE(turns, 2);
+    }
+    kt_task_cancel(busy);
+    CHECK_ERR(kt_task_join(busy), KT_ECANCELED);
+    join_all(tasks, 1);
+}
+
 /* asyncio hears of each end by a callback, even of ends that are past. */
 TEST(a_wait_for_what_is_done_takes_two_turns)
 {

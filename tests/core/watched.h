@@ -7,6 +7,7 @@
 #include "sure.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
