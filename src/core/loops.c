@@ -109,6 +109,7 @@ static int run_beside(void *arg)
     if (rc < 0)
         snprintf(words, sizeof words, "%s", kt_error_detail());
     (void)set_loop(b, NULL);
+    kt__runner_loop(r)->attended = false; /* what its other tasks wait for must come from itself */
     kt_runner_close(r);
     return rc < 0 ? kt_error_set(rc, "%s", words) : rc;
 }

@@ -561,3 +561,24 @@ TEST_WITH(a_loop_that_waits_for_its_caller_only_is_no_deadlock, KT_TEST_REAL_TIM
     int rc = kt_loop_run(&options, cleans_up, &c, 0);
     CHECK_ERR(kt_timeout_end(&limit, rc), KT_ETIMEDOUT);
 }
+
+static int holds_on(void *arg)
+{
+    kt_event never = KT_EVENT_INIT;
+    kt_cancel_hold();
+    (void)arg;
+    return kt_event_wait(&never);
+}
+
+static int leaves_one_that_holds_on(void *arg)
+{
+    kt_task_detach(spawn(holds_on, arg, 0));
+    return kt_sleep(0);
+}
+
+/* Its caller can cancel the main task, and nothing else. */
+TEST_DIES(one_whose_main_task_is_over_is_a_deadlock_again, KT_TEST_REAL_TIME, "deadlock")
+{
+    const kt_options options = {.virtual_time = true};
+    CHECK_OK(kt_loop_run(&options, leaves_one_that_holds_on, NULL, 0));
+}
