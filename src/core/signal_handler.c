@@ -42,7 +42,7 @@ void kt__signal_handlers_look(kt_loop *l)
     for (kt_signal *s = l->signal_handlers; s; s = s->next) {
         if (!atomic_exchange(&asked[s->number].came, false))
             continue;
-        kt__timer_stop(l, &s->timer); /* one that waits already stands for both */
+        /* None waits already: each pass runs all that the look before it has made due. */
         kt__timer_start_due(l, &s->timer, deliver);
         s->timer.ready.kind = KT__READY_CALLBACK;
     }
