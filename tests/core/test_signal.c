@@ -289,6 +289,21 @@ TEST_WITH(sigpipe_is_blocked_in_the_loop_and_given_back, KT_TEST_NO_LOOP)
     CHECK(!sigismember(&set, SIGPIPE));
 }
 
+TEST_WITH(sigpipe_that_the_program_has_blocked_stays_so, KT_TEST_NO_LOOP)
+{
+    sigset_t pipe, set;
+    sigemptyset(&pipe);
+    sigemptyset(&set);
+    sigaddset(&pipe, SIGPIPE);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &pipe, NULL), 0);
+    CHECK_EQ(kt_run(looks_at_mask, &set, 0), 1);
+    CHECK_EQ(pthread_sigmask(SIG_UNBLOCK, &pipe, &set), 0);
+    CHECK(sigismember(&set, SIGPIPE));
+    CHECK_EQ(kt_run(looks_at_mask, &set, 0), 1);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+    CHECK(!sigismember(&set, SIGPIPE));
+}
+
 static int blocks_usr1(void *arg)
 {
     return pthread_sigmask(SIG_BLOCK, arg, NULL);
