@@ -14,9 +14,11 @@ static const char *dumped(void)
     CHECK(file != NULL);
     kt_task_dump(fileno(file));
     rewind(file);
-    while (fgets(text + used, (int)(sizeof text - used), file))
+    while (fgets(text + used, (int)(sizeof text - used), file)) {
+        CHECK(!strstr(text + used, "(nil)")); /* a frame that is none */
         if (strstr(text + used, "task '") && !strchr(text + used, '#'))
             used += strlen(text + used);
+    }
     text[used] = '\0';
     fclose(file);
     return text;

@@ -289,6 +289,25 @@ TEST_WITH(sigpipe_is_blocked_in_the_loop_and_given_back, KT_TEST_NO_LOOP)
     CHECK(!sigismember(&set, SIGPIPE));
 }
 
+/* Between runs too: a close enters the loop once more. */
+TEST_WITH(sigpipe_that_the_program_has_blocked_stays_so, KT_TEST_NO_LOOP)
+{
+    sigset_t pipe, set;
+    kt_runner *r = NULL;
+    sigemptyset(&pipe);
+    sigemptyset(&set);
+    sigaddset(&pipe, SIGPIPE);
+    CHECK_OK(kt_runner_open(NULL, &r));
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &pipe, NULL), 0);
+    CHECK_EQ(kt_runner_run(r, looks_at_mask, &set, 0), 1);
+    CHECK_EQ(pthread_sigmask(SIG_UNBLOCK, &pipe, &set), 0);
+    CHECK(sigismember(&set, SIGPIPE));
+    CHECK_EQ(kt_runner_run(r, looks_at_mask, &set, 0), 1);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &set), 0);
+    CHECK(!sigismember(&set, SIGPIPE));
+    kt_runner_close(r);
+}
+
 static int blocks_usr1(void *arg)
 {
     return pthread_sigmask(SIG_BLOCK, arg, NULL);
