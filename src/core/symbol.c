@@ -165,10 +165,9 @@ static bool describe_by_debug(struct kt__symbols *s, const void *address, char *
 void kt__symbols_describe(struct kt__symbols *s, const void *address, char *text, size_t size)
 {
     Dl_info info;
-    const char *before = (const char *)address - 1;
     if (describe_by_debug(s, address, text, size))
         return;
-    if (!address || !dladdr(before, &info))
+    if (!address || !dladdr((const char *)address - 1, &info)) /* in the call, not behind it */
         snprintf(text, size, "%p", address);
     else if (info.dli_sname)
         snprintf(text, size, "%s+%#tx (%s)", info.dli_sname, (const char *)address - (char *)info.dli_saddr,
