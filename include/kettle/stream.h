@@ -124,7 +124,8 @@ KT_API uint16_t kt_listener_port(const kt_listener *l);
 KT_API size_t kt_listener_count(const kt_listener *l);
 KT_API int kt_listener_address(const kt_listener *l, size_t index, kt_address *ret_address) KT_CHECKED;
 
-/* Stops listening and frees it; NULL is allowed. A task that waits in accept gets KT_ECLOSED.
+/* Stops listening and frees it; NULL is allowed. A task that waits in accept gets KT_ECLOSED; one that is
+ * elsewhere is not told, and must not touch it again.
  * Suspends at most to end that accept; a cancellation is held back. */
 KT_API void kt_listener_close(kt_listener *l);
 
