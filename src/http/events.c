@@ -10,13 +10,17 @@ int kt_http_events_start(kt_http_exchange *x)
         kt__http_fault(x, 503, "the server is stopping");
         return kt_error_set(KT_ESHUTDOWN, "the server is stopping");
     }
+    size_t before = x->w->fields.size;
     int rc = kt_http_header(x, "Cache-Control", "no-cache");
     if (rc == 0) /* nginx would collect the events otherwise */
         rc = kt_http_header(x, "X-Accel-Buffering", "no");
     if (rc == 0)
         rc = kt_http_start(x, 200, "text/event-stream");
-    if (rc < 0)
+    if (rc < 0) {
+        if (x->state == KT__HTTP_NEW) /* another try sets them again */
+            x->w->fields.size = before;
         return rc;
+    }
     x->is_events = true;
     x->c->events = true;
     return kt_http_flush(x);
