@@ -83,8 +83,8 @@ typedef struct kt_http_options {
  * never end by themselves) at once, lets running handlers finish for `grace`, cancels the rest,
  * and returns once all have ended; a second cancellation meanwhile ends the grace period.
  * Nothing is left behind. Returns the cancellation's code, KT_ECLOSED if another task closed the
- * listener while it waited for a connection (at no other moment may it be closed), -EINVAL for
- * header limits over 16 MiB or a server name with control characters. Suspends. Like asyncio's Server.serve_forever. */
+ * listener, -EINVAL for header limits over 16 MiB or a server name with control characters. Who
+ * cannot be let in for want of memory is dropped. Suspends. Like asyncio's Server.serve_forever. */
 KT_API int kt_http_serve(kt_listener *l, const kt_http_options *options, kt_http_handler handler,
                          void *arg) KT_CHECKED;
 

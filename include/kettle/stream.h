@@ -125,9 +125,15 @@ KT_API size_t kt_listener_count(const kt_listener *l);
 KT_API int kt_listener_address(const kt_listener *l, size_t index, kt_address *ret_address) KT_CHECKED;
 
 /* Stops listening and frees it; NULL is allowed. A task that waits in accept gets KT_ECLOSED; one that is
- * elsewhere is not told, and must not touch it again.
+ * elsewhere must not touch it again, unless it has called kt_listener_ref.
  * Suspends at most to end that accept; a cancellation is held back. */
 KT_API void kt_listener_close(kt_listener *l);
+
+/* For a task that waits for other things between two accepts, while another may close the listener: from ref
+ * to unref it may call kt_listener_accept, which says KT_ECLOSED once it is closed (and nothing else
+ * then). Keeps some memory, and no socket. On the listener's loop; neither suspends. */
+KT_API void kt_listener_ref(kt_listener *l);
+KT_API void kt_listener_unref(kt_listener *l);
 
 /* ---- Reading --------------------------------------------------------------------------- */
 

@@ -195,7 +195,9 @@ int kt_http_serve(kt_listener *l, const kt_http_options *options, kt_http_handle
         return rc;
     s.handler = handler;
     s.arg = arg;
+    kt_listener_ref(l); /* another task may close it between two accepts */
     rc = accept_all(&s, l);
+    kt_listener_unref(l);
     stop(&s);
     return rc;
 }

@@ -324,6 +324,7 @@ int kt_balancer_listen(kt_balancer *b, kt_listener **ret_listener)
     *s = (kt__share){.balancer = b, .waiting = KT_CHANNEL_INIT(int, KT_BALANCER_WAITING_MAX)};
     atomic_init(&s->references, 1);
     l->share = s;
+    l->refs = 1;
     l->fd.fd = -1;
     l->family = b->family;
     l->port = b->port;

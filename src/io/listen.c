@@ -93,6 +93,7 @@ static int listener_new(int fd, sa_family_t family, uint16_t port, kt_listener *
         return -ENOMEM;
     }
     l->fd = (kt__fd){.fd = fd, .is_socket = true};
+    l->refs = 1;
     l->family = family;
     l->port = port;
     *ret_listener = l;
@@ -310,7 +311,18 @@ void kt_listener_close(kt_listener *l)
         close(l->sockets[i]);
     kt_free(l->sockets);
     kt_free(l->path);
-    kt_free(l);
+    kt_listener_unref(l);
+}
+
+void kt_listener_ref(kt_listener *l)
+{
+    l->refs++;
+}
+
+void kt_listener_unref(kt_listener *l)
+{
+    if (--l->refs == 0)
+        kt_free(l);
 }
 
 uint16_t kt_listener_port(const kt_listener *l)
@@ -435,6 +447,8 @@ static int accept_from_share(kt_listener *l, kt_stream **ret_stream)
 int kt_listener_accept(kt_listener *l, kt_stream **ret_stream)
 {
     int fd, rc;
+    if (l->closed)
+        return KT_ECLOSED;
     if (l->share) {
         rc = accept_from_share(l, ret_stream);
     } else {

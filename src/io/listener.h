@@ -19,6 +19,7 @@ struct kt_listener {
     uint16_t port;
     char *path; /* of the Unix socket's file, removed at close if it is still ours */
     unsigned pausing; /* tasks in accept that do not wait for the descriptor */
+    unsigned refs;    /* the owner's, until it closes it, and those of kt_listener_ref */
     bool closed;
     dev_t device;
     ino_t inode;

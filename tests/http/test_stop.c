@@ -209,6 +209,23 @@ WITH_SERVER(a_listener_that_is_closed_ends_the_server)
     CHECK_ERR(s.rc, KT_ECLOSED);
 }
 
+WITH_SERVER(a_listener_that_is_closed_while_no_connection_is_free_ends_the_server)
+{
+    site s;
+    slow how = {.pause = KT_MS(60), .rc = 1};
+    kt_http_options o = {.connections_max = 1};
+    site_open(&s, &o, take_time, &how);
+    kt_stream *c = dial(&s);
+    heard h = {.size = 0};
+    say(c, GET_CLOSE);
+    settle();
+    kt_listener_close(s.l); /* the server waits for its only slot, not in accept */
+    CHECK_STR(hear(c, &h, NULL), HELLO_CLOSE);
+    kt_stream_close(c);
+    CHECK_OK(kt_task_join(s.task));
+    CHECK_ERR(s.rc, KT_ECLOSED);
+}
+
 static int with_deadline(void *arg)
 {
     site *s = *(site **)arg;

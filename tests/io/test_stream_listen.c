@@ -341,6 +341,21 @@ TEST_WITH(a_close_ends_an_accept, KT_TEST_REAL_TIME)
     CHECK(s == NULL);
 }
 
+TEST_WITH(who_refers_to_a_listener_finds_it_closed, KT_TEST_REAL_TIME)
+{
+    kt_listener *l = listen_tcp();
+    kt_stream *s = NULL;
+    int port = kt_listener_port(l);
+    kt_listener_ref(l);
+    kt_listener_ref(l);
+    kt_listener_close(l);
+    CHECK_ERR(kt_stream_connect("127.0.0.1", (uint16_t)port, &s), -ECONNREFUSED);
+    CHECK_ERR(kt_listener_accept(l, &s), KT_ECLOSED);
+    kt_listener_unref(l);
+    CHECK_ERR(kt_listener_accept(l, &s), KT_ECLOSED);
+    kt_listener_unref(l);
+}
+
 KT_FN(closes_when_told, a, struct {
     kt_stream *told;
     kt_listener *l;

@@ -224,6 +224,22 @@ SWEEP(kt_listener_close, SUSPENDS | HOLDS | REAL)
     CHECK_ERR(kt_task_join(t), KT_ECLOSED);
 }
 
+SWEEP(kt_listener_ref, PLAIN | REAL)
+{
+    kt_listener *l = listener_open();
+    SWEPT(kt_listener_ref, (l));
+    kt_listener_close(l);
+    kt_listener_unref(l);
+}
+
+SWEEP(kt_listener_unref, PLAIN | REAL)
+{
+    kt_listener *l = listener_open();
+    kt_listener_ref(l);
+    kt_listener_close(l);
+    SWEPT(kt_listener_unref, (l));
+}
+
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 static int reads(void *arg)
