@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Every function that libkettle exports has an entry in the sweeps, and no entry is without one.
+"""Every function that libkettle and libkettle-net export has an entry in the sweeps, and no entry is without one.
 
 usage: entries.py LIBRARY.so NET-LIBRARY.so SWEEP-PROGRAM...
-
-Of libkettle-net the functions of TLS count, those of HTTP do not yet.
 
 The name of an entry is that of its function; more entries for the same one end in __VARIANT.
 
@@ -21,7 +19,7 @@ import sys
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 ADVICE = """
-{symbol}: exported by libkettle, and in none of the sweeps.
+{symbol}: exported, and in none of the sweeps.
     Add to tests/sweep/test_<subject>.c (see tests/sweep/sweep.h for the flags):
         SWEEP({symbol}, PLAIN)          neither suspends nor allocates
         SWEEP({symbol}, SUSPENDS)       the comment in its header says "Suspends"
@@ -48,8 +46,8 @@ def entries(program):
 def main():
     library, net, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
     # What is not ours by name (gcov's, a sanitizer's) is the business of tools/check-exports.
-    exported = {s for s in check_exports().exported(library) if s.startswith('kt_') and not s.startswith('kt__')}
-    exported |= {s for s in check_exports().exported(net) if s.startswith('kt_') and 'tls' in s.split('_')}
+    symbols = check_exports().exported
+    exported = {s for l in (library, net) for s in symbols(l) if s.startswith('kt_') and not s.startswith('kt__')}
     entered = set().union(*[entries(program) for program in programs])
     with open(os.path.join(HERE, 'waiting.txt'), encoding='utf-8') as f:
         waiting = set(f.read().split())
@@ -58,7 +56,7 @@ def main():
     for symbol in sorted(waiting - (exported - entered)):
         print(f'{symbol}: waits for its entry no longer; take it out of tests/sweep/waiting.txt')
     for symbol in sorted(entered - exported):
-        print(f'{symbol}: has an entry in the sweeps, but libkettle does not export it; remove the entry')
+        print(f'{symbol}: has an entry in the sweeps, but no library exports it; remove the entry')
     failed = len((exported ^ entered) ^ waiting)
     print(f'{len(exported & entered)} passed, {failed} failed, {len(waiting)} skipped')
     return 1 if failed else 0
