@@ -33,7 +33,7 @@ typedef struct kt_group {
     struct kt__failures *failures;
 } kt_group;
 
-#define KT_GROUP_INIT {{NULL, NULL, 0, 0, 0, false}, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL}
+#define KT_GROUP_INIT {{NULL, NULL, 0, 0, 0, false, 0}, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL}
 
 /* Spawns a child (see kt_spawn for the argument). Returns 0, -ENOMEM, or KT_ESIBLING when the group
  * is ending. By the owner or a child. Does not suspend. Like TaskGroup.create_task. */

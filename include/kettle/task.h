@@ -238,9 +238,9 @@ KT_API void kt_task_dump(int fd);
 KT_API int kt_cancel_catch(void);
 
 /* Holds a cancellation back, for a destructor that must wait: until the matching
- * kt_cancel_unhold() suspending calls do not see it. Nests. Does not suspend. A time limit that begins
- * meanwhile is held back as well: what must wait, but not for ever, is given to a task with a limit,
- * whose end is awaited here. */
+ * kt_cancel_unhold() suspending calls do not see it, nor time limits and groups that began before. What begins
+ * meanwhile does its work: a clean-up that must not wait for ever starts a timeout of its own. Nests up
+ * to 64 deep, else misuse. Does not suspend. */
 KT_API void kt_cancel_hold(void);
 KT_API void kt_cancel_unhold(void);
 

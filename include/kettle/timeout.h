@@ -27,6 +27,7 @@ typedef struct kt__scope {
     int outside_at_start;    /* outside requests that were there already */
     uint8_t state;           /* quiet, forwarded, active, caught */
     bool taken_back;         /* fired, and no longer counted: see kt_task_uncancel */
+    uint8_t held;            /* as deep in kt_cancel_hold it was opened */
 } kt__scope;
 
 /* Private: an entry of the ready queue, and a timer. */
@@ -51,7 +52,7 @@ typedef struct kt_timeout {
     uintptr_t reserved[2];
 } kt_timeout;
 
-#define KT_TIMEOUT_INIT {{NULL, NULL, 0, 0, 0, false}, {{NULL, NULL, NULL, 0}, 0, 0, NULL, NULL, NULL, 0}, {0, 0}}
+#define KT_TIMEOUT_INIT {{NULL, NULL, 0, 0, 0, false, 0}, {{NULL, NULL, NULL, 0}, 0, 0, NULL, NULL, NULL, 0}, {0, 0}}
 
 /* Starts the scope: `after` from now it fires; KT_FOREVER never, 0 or less at the next suspending
  * call. In a task. Does not suspend. Like asyncio.timeout. */

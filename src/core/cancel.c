@@ -5,36 +5,52 @@
  *
  * A source is *active* while it makes suspending calls fail; `code` is the sum of all active ones, kept up
  * to date, so that a suspending call looks at one word. kt_cancel_catch makes them inactive. A source
- * is *forwarded* while the task waits for another one that got the request instead. */
+ * is *forwarded* while the task waits for another one that got the request instead.
+ *
+ * kt_cancel_hold hides the sources that were there before it: those from outside, and the scopes that were
+ * opened at a smaller depth of holds. What is opened within a hold is felt there. */
 
 #include <kettle/memory.h>
 
 #include "core/core.h"
 
+#define HOLDS_MAX 64 /* the bits of delivered_outside_holds */
+#define OUTSIDE 0 /* the depth of holds at which a request from outside is felt */
+
+static bool is_hidden(const kt_task *t, unsigned depth)
+{
+    return depth < t->held;
+}
+
+static bool is_felt(const kt_task *t, const kt__scope *s)
+{
+    return s->state == KT__SCOPE_ACTIVE && !is_hidden(t, s->held);
+}
+
 /* The outside outranks scopes; of scopes the outermost, whose end is the furthest away, counts. */
-static int active_code(const kt_task *t)
+static int felt_code(const kt_task *t)
 {
     int code = 0;
     for (const kt__scope *s = t->scopes; s; s = s->outer)
-        if (s->state == KT__SCOPE_ACTIVE)
+        if (is_felt(t, s))
             code = s->code;
-    return t->outside ? KT_ECANCELED : code;
+    return t->outside && !is_hidden(t, OUTSIDE) ? KT_ECANCELED : code;
 }
 
 static void update_code(kt_task *t)
 {
-    t->code = t->held > 0 ? 0 : active_code(t);
+    t->code = felt_code(t);
 }
 
 /* A wait that a cancellation has ended, or a turn given to others: nothing is left to take back. */
 static const kt__wait wait_yield = {.what = "its turn", .raced = kt__raced_plain};
 
-/* The task has become one that is being cancelled: what it waits in is told. */
-static void interrupt(kt_task *t)
+/* The task has become one that is being cancelled: what it waits in is told, unless that is held back. */
+static void interrupt(kt_task *t, unsigned depth)
 {
-    update_code(t);
-    if (t->code == 0)
+    if (is_hidden(t, depth))
         return;
+    update_code(t);
     if (t->state == KT__TASK_WAITING)
         t->wait->cancel(t);
     else if (t->state == KT__TASK_READY && t->wait && t->wait->raced && t->wait->raced(t))
@@ -47,9 +63,9 @@ static void interrupt(kt_task *t)
 
 /* Passes a request on, if the task waits in something that takes it in its stead. A request that comes
  * back to a task which is passing it on (tasks that wait for each other) stays with it. */
-static bool pass_on(kt_task *t)
+static bool pass_on(kt_task *t, unsigned depth)
 {
-    if (t->state != KT__TASK_WAITING || !t->wait->forward || t->held > 0 || t->passing_on)
+    if (t->state != KT__TASK_WAITING || !t->wait->forward || is_hidden(t, depth) || t->passing_on)
         return false;
     t->passing_on = true;
     bool taken = t->wait->forward(t);
@@ -78,18 +94,19 @@ static void request(kt_task *t, const char *words)
     t->requests++;
     if (!under_way(t))
         take_words(t, words);
-    if (pass_on(t)) {
+    if (pass_on(t, OUTSIDE)) {
         t->outside_forwarded = true;
     } else {
         t->outside = true;
-        interrupt(t);
+        interrupt(t, OUTSIDE);
     }
 }
 
 /* The one task that would get t's request in its stead; NULL: t itself, or several. */
 static kt_task *next_in_chain(const kt_task *t)
 {
-    if (t->state != KT__TASK_WAITING || t->wait->forward != kt__forward_to_task || t->held > 0 || t->passing_on)
+    if (t->state != KT__TASK_WAITING || t->wait->forward != kt__forward_to_task || is_hidden(t, OUTSIDE) ||
+        t->passing_on)
         return NULL;
     kt_task *next = t->wait_object;
     return next->state == KT__TASK_DONE ? NULL : next;
@@ -129,12 +146,19 @@ const char *kt_task_cancel_message(const kt_task *t)
     return t->cancel_words ? t->cancel_words : "";
 }
 
+/* Makes a request from outside inactive, if it is felt. */
+static bool take_outside(kt_task *self)
+{
+    bool felt = self->outside && !is_hidden(self, OUTSIDE);
+    self->outside = self->outside && !felt;
+    return felt;
+}
+
 void kt__forward_active(kt_task *self)
 {
-    self->outside_forwarded = self->outside;
-    self->outside = false;
+    self->outside_forwarded = take_outside(self);
     for (kt__scope *s = self->scopes; s; s = s->outer)
-        if (s->state == KT__SCOPE_ACTIVE)
+        if (is_felt(self, s))
             s->state = KT__SCOPE_FORWARDED;
     update_code(self);
 }
@@ -184,11 +208,12 @@ int kt_cancel_catch(void)
 {
     kt_task *self = kt__self("kt_cancel_catch");
     int code = self->code;
-    if (self->held > 0 || !self->delivered)
+    if (!self->delivered)
         return 0; /* what no call has returned is not there to be caught */
-    self->outside = self->delivered = false;
+    self->delivered = false;
+    take_outside(self);
     for (kt__scope *s = self->scopes; s; s = s->outer)
-        if (s->state == KT__SCOPE_ACTIVE)
+        if (is_felt(self, s))
             s->state = KT__SCOPE_CAUGHT;
     update_code(self);
     return code;
@@ -197,8 +222,12 @@ int kt_cancel_catch(void)
 void kt_cancel_hold(void)
 {
     kt_task *self = kt__self("kt_cancel_hold");
+    if (self->held == HOLDS_MAX)
+        kt__misuse("kt_cancel_hold: %d are open", HOLDS_MAX);
+    self->delivered_outside_holds = self->delivered_outside_holds << 1 | self->delivered;
+    self->delivered = false;
     self->held++;
-    self->code = 0;
+    update_code(self);
 }
 
 void kt_cancel_unhold(void)
@@ -208,6 +237,8 @@ void kt_cancel_unhold(void)
         kt__misuse("kt_cancel_unhold without kt_cancel_hold");
     self->held--;
     update_code(self);
+    self->delivered = self->code && (self->delivered || self->delivered_outside_holds & 1);
+    self->delivered_outside_holds >>= 1;
 }
 
 int kt_task_cancelling(const kt_task *t)
@@ -263,7 +294,13 @@ void kt__cancel_again(kt_task *self)
 
 void kt__scope_open(kt__scope *s, kt_task *t, int code)
 {
-    *s = (kt__scope){.outer = t->scopes, .task = t, .code = code, .outside_at_start = t->requests};
+    *s = (kt__scope){
+        .outer = t->scopes,
+        .task = t,
+        .code = code,
+        .outside_at_start = t->requests,
+        .held = (uint8_t)t->held,
+    };
     t->scopes = s;
 }
 
@@ -274,11 +311,11 @@ void kt__scope_fire(kt__scope *s)
         return;
     if (!under_way(t))
         take_words(t, NULL);
-    if (pass_on(t)) {
+    if (pass_on(t, s->held)) {
         s->state = KT__SCOPE_FORWARDED;
     } else {
         s->state = KT__SCOPE_ACTIVE;
-        interrupt(t);
+        interrupt(t, s->held);
     }
 }
 
@@ -292,12 +329,11 @@ int kt__scope_close(kt__scope *s, int rc)
     s->task = NULL;
     if (s->state == KT__SCOPE_QUIET)
         return rc;
-    bool pending = active_code(t) && !t->delivered; /* asked for while the scope's own was handled: comes on top */
+    bool pending = felt_code(t) && !t->delivered; /* asked for while the scope's own was handled: comes on top */
     if (kt_is_cancel(rc) && t->requests > s->outside_at_start)
         t->outside = true; /* the body ends by both: the outside one goes on */
     update_code(t);
-    /* What is held back no call has returned here, but one before may have. */
-    t->delivered = active_code(t) && (t->delivered || (kt_is_cancel(rc) && t->held == 0 && !pending));
+    t->delivered = t->code && (t->delivered || (kt_is_cancel(rc) && !pending));
     if (!kt_is_cancel(rc))
         return rc;
     return t->code ? t->code : s->code;

@@ -96,7 +96,8 @@ struct kt_task {
     bool passing_on;        /* a request is on its way through this task */
     bool told;              /* done, and somebody has read the result */
     bool delivered;         /* a call has returned it */
-    unsigned held;          /* destructors at work that hold cancellations back */
+    uint8_t held;           /* kt_cancel_hold, so many times */
+    uint64_t delivered_outside_holds; /* what `delivered` was before each of them, the last in bit 0 */
     int requests;           /* from outside, not taken back */
     int code;               /* with which suspending calls fail now; 0 = none */
     int rc;                 /* the result */

@@ -267,11 +267,9 @@ void kt_group_cleanup(kt_group *g)
         return;
     }
     kt_task *self = kt__self("kt_group_cleanup");
-    const bool delivered = self->delivered;
     kt_cancel_hold();
     int rc = join(self, g, KT_ECANCELED);
     if (g->failures)
         kt__failures_give(self, kt_steal(g->failures), rc);
     kt_cancel_unhold();
-    self->delivered = delivered && self->code;
 }

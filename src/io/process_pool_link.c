@@ -210,7 +210,7 @@ static void forget(kt__server *s, const kt__worker *w)
 
 void kt__worker_end(kt__server *s, kt__worker *w)
 {
-    kt_auto(kt_callback) last_resort = KT_CALLBACK_INIT; /* a deadline would be held back, too */
+    kt_auto(kt_callback) last_resort = KT_CALLBACK_INIT;
     kt_cancel_hold();
     if (!kt_event_is_set(&w->end)) {
         kt_call_later(&last_resort, LINGER, kill_server, s);

@@ -295,37 +295,21 @@ static int await_farewell(kt__tls *c)
     return (int)n;
 }
 
-static int part_in_time(void *object)
-{
-    kt__tls *c = object;
-    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    c->closer = kt_task_current();
-    kt_timeout_start(&limit, c->shutdown_timeout);
-    int rc = tls_flush(c);
-    if (rc == 0)
-        rc = await_farewell(c);
-    return kt_timeout_end(&limit, rc);
-}
-
 /* Both farewells are said, and nothing is left to send. */
 static bool has_parted(const kt__tls *c)
 {
     return SSL_get_shutdown(c->ssl) == (SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) && unsent(c) == 0;
 }
 
-/* In a task of its own: a closer that holds cancellations back would hold the time limit back as well. Without
- * memory for one, and when cancelled, nobody waits. */
+/* Whatever comes of it, and also when cancelled, the stream is closed then. */
 static void part(kt__tls *c)
 {
-    const kt_spawn_options parting = {.name = "TLS farewell", .eager = true};
-    kt_task *t;
-    if (kt_spawn_with(&parting, part_in_time, c, 0, &t) < 0)
-        return;
-    if (kt_shield(t) < 0)
-        kt_task_cancel(t);
-    kt_cancel_hold();
-    (void)!kt_task_join(t); /* whatever it was, the stream is closed now */
-    kt_cancel_unhold();
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, c->shutdown_timeout);
+    int rc = tls_flush(c);
+    if (rc == 0)
+        rc = await_farewell(c);
+    (void)!kt_timeout_end(&limit, rc);
 }
 
 static void tls_close(void *object)

@@ -76,31 +76,6 @@ TEST(a_done_task_takes_no_request)
     CHECK_EQ(kt_task_join(t), 0);
 }
 
-/* ---- Holding back ------------------------------------------------------------------------ */
-
-static int holds(void *arg)
-{
-    (void)arg;
-    kt_cancel_hold();
-    kt_cancel_hold();
-    CHECK_EQ(kt_sleep(KT_S(10)), 0);
-    CHECK_EQ(kt_cancel_catch(), 0);
-    kt_cancel_unhold();
-    CHECK_EQ(kt_sleep(KT_S(10)), 0);
-    kt_cancel_unhold();
-    return kt_sleep(KT_S(10));
-}
-
-TEST(a_held_cancellation_comes_after_the_last_unhold)
-{
-    kt_time start = kt_now();
-    kt_task *t = spawn(holds, NULL, 0);
-    sure(kt_sleep(KT_S(5)));
-    kt_task_cancel(t);
-    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
-    CHECK_EQ(kt_now() - start, KT_S(20));
-}
-
 /* ---- Races with what was waited for ------------------------------------------------------ */
 
 KT_FN(takes_lock, a, struct {
@@ -116,21 +91,6 @@ KT_FN(takes_lock, a, struct {
     --*a->inside;
     kt_lock_release(a->lock);
     return rc;
-}
-
-/* A destructor may have limits of its own, even such as fire. */
-TEST(what_was_held_back_can_be_caught_whatever_was_open_meanwhile)
-{
-    kt_task_cancel(kt_task_current());
-    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
-    kt_cancel_hold();
-    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, KT_S(1));
-    sure(kt_sleep(KT_S(2)));
-    CHECK_OK(kt_timeout_end(&limit, 0));
-    kt_cancel_unhold();
-    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
-    CHECK_OK(kt_sleep(0));
 }
 
 TEST(a_lock_handed_to_a_cancelled_task_goes_to_the_next)

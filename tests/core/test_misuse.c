@@ -319,6 +319,12 @@ TEST_DIES(unhold_without_hold, 0, "kt_cancel_unhold without kt_cancel_hold")
     kt_cancel_unhold();
 }
 
+TEST_DIES(holding_deeper_than_64, 0, "kt_cancel_hold: 64 are open")
+{
+    for (int i = 0; i <= 64; i++)
+        kt_cancel_hold();
+}
+
 TEST_DIES(starting_a_timeout_twice, 0, "kt_timeout_start: the timeout has been started already")
 {
     kt_timeout limit = KT_TIMEOUT_INIT;

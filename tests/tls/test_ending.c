@@ -89,7 +89,7 @@ TEST(a_deadline_around_a_close_cuts_it_short)
     release(&p);
 }
 
-/* Who holds cancellations back holds back his deadlines, too; the farewell's limit is none of them. */
+/* Who holds cancellations back holds back the deadlines around him, too; the farewell's limit is none of them. */
 TEST(a_close_that_is_not_to_be_cancelled_has_its_limit_all_the_same)
 {
     tls_pair p = usual_pair();
