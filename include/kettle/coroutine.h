@@ -22,7 +22,7 @@
  *
  * A coroutine is a stack and a place in it. It is no task: it runs inside the task that resumes it, and when
  * it suspends (kt_sleep, a read), that task does. Cancellations and timeouts are that task's, too.
- * Yielding while a timeout or group that the body opened is still open is misuse: it would be
+ * Yielding while a timeout, group or hold (kt_cancel_hold) that the body opened is still open is misuse: it would be
  * the consumer's for a while. Used by tasks of one loop. */
 
 #include <kettle/task.h>

@@ -20,6 +20,7 @@ struct kt_coroutine {
     kt_coroutine *outer; /* that runs in the same task, around it */
     kt__scope *scopes;   /* of the task when it was resumed */
     kt_context *values_in; /* of the task, then */
+    uint8_t held;          /* of the task, then */
     uint8_t state;
     bool closing;
     int rc;
@@ -54,8 +55,11 @@ static void body(kt_coroutine *c)
     kt__switch_arrived();
     c->rc = c->fn(c->arg);
     c->state = KT_COROUTINE_ENDED;
-    if (kt__self("a coroutine")->scopes != c->scopes)
+    const kt_task *self = kt__self("a coroutine");
+    if (self->scopes != c->scopes)
         kt__misuse("a coroutine must not end inside a timeout or group that it opened");
+    if (self->held != c->held)
+        kt__misuse("a coroutine must not end between kt_cancel_hold and kt_cancel_unhold");
     kt__stack_give(&c->loop->stacks, c->stack);
     kt__switch_last(&c->loop->nowhere, &c->caller, 0);
     __builtin_unreachable();
@@ -107,6 +111,7 @@ static void enter(kt_task *self, kt_coroutine *c)
         kt__closed(c, NEVER_RUN);
     c->state = KT_COROUTINE_RUNNING;
     c->scopes = self->scopes;
+    c->held = self->held;
     c->values_in = self->values_in;
     c->outer = self->coroutine;
     on_stack(&c->caller, running_stack(self));
@@ -138,6 +143,8 @@ int kt_coroutine_yield(void *value, void **ret_sent)
         kt__misuse("kt_coroutine_yield (or kt_yield) outside a coroutine");
     if (self->scopes != c->scopes)
         kt__misuse("a coroutine must not yield inside a timeout or group that it opened");
+    if (self->held != c->held)
+        kt__misuse("a coroutine must not yield between kt_cancel_hold and kt_cancel_unhold");
     if (self->values_in != c->values_in)
         kt__misuse("a coroutine must not yield inside a kt_context_run of its own");
     if (c->closing)

@@ -70,6 +70,36 @@ static int leaves_a_timeout_open(void *arg)
     return 0;
 }
 
+static int ends_in_a_hold(void *arg)
+{
+    (void)arg;
+    kt_cancel_hold();
+    return 0;
+}
+
+TEST_DIES(a_coroutine_that_ends_in_a_hold, 0,
+          "a coroutine must not end between kt_cancel_hold and kt_cancel_unhold")
+{
+    kt_coroutine *c = NULL;
+    ignore(kt_coroutine_new(ends_in_a_hold, NULL, 0, &c));
+    ignore(kt_coroutine_resume(c, NULL, NULL));
+}
+
+static int yields_in_a_hold(void *arg)
+{
+    (void)arg;
+    kt_cancel_hold();
+    return kt_coroutine_yield(NULL, NULL);
+}
+
+TEST_DIES(a_coroutine_that_yields_in_a_hold, 0,
+          "a coroutine must not yield between kt_cancel_hold and kt_cancel_unhold")
+{
+    kt_coroutine *c = NULL;
+    ignore(kt_coroutine_new(yields_in_a_hold, NULL, 0, &c));
+    ignore(kt_coroutine_resume(c, NULL, NULL));
+}
+
 TEST_DIES(a_coroutine_that_ends_inside_a_timeout, 0,
           "a coroutine must not end inside a timeout or group that it opened")
 {
