@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Certificates, keys and roots, from PEM files or bytes. */
+/* Certificates, keys, roots and revocation lists, from PEM files or bytes. */
 
 #include <errno.h>
 #include <limits.h>
@@ -47,26 +47,27 @@ static int give_password(char *bytes, int size, int for_writing, void *password)
     return password ? (int)n : -1;
 }
 
-/* Calls use(context, x) for each certificate, the first apart; one at least. Takes no ownership. */
-static int each_certificate(const source *s, SSL_CTX *context, int (*use)(SSL_CTX *, X509 *, size_t))
+/* Calls use_next(context, bio, index) until nothing more comes; one at least must. It is 1 for what it has read
+ * and used. */
+static int each_of(const source *s, SSL_CTX *context, int (*use_next)(SSL_CTX *, BIO *, size_t))
 {
     for (size_t i = 0;; i++) {
-        X509 *x = PEM_read_bio_X509(s->bio, NULL, give_password, NULL);
-        unsigned long e = x ? 0 : ERR_peek_last_error();
-        if (!x && i > 0 && ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE) {
-            ERR_clear_error();
-            return 0;
-        }
-        int ok = x && use(context, x, i);
-        X509_free(x);
-        if (!ok)
+        if (use_next(context, s->bio, i))
+            continue;
+        unsigned long e = ERR_peek_last_error();
+        if (i == 0 || ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
             return kt__tls_error(s->name);
+        ERR_clear_error();
+        return 0;
     }
 }
 
-static int use_in_chain(SSL_CTX *context, X509 *x, size_t index)
+static int use_in_chain(SSL_CTX *context, BIO *bio, size_t index)
 {
-    return index == 0 ? SSL_CTX_use_certificate(context, x) : (int)SSL_CTX_add1_chain_cert(context, x);
+    X509 *x = PEM_read_bio_X509(bio, NULL, give_password, NULL);
+    int ok = x && (index == 0 ? SSL_CTX_use_certificate(context, x) : (int)SSL_CTX_add1_chain_cert(context, x));
+    X509_free(x);
+    return ok;
 }
 
 static int use_key(SSL_CTX *context, const kt_tls_certificate *c)
@@ -88,33 +89,67 @@ int kt__tls_use_certificate(SSL_CTX *context, const kt_tls_certificate *c)
         return kt_error_set(-EINVAL, "a certificate needs a chain and a key");
     int rc = source_open(&s, "certificate", c->chain_file, c->chain_pem);
     if (rc == 0)
-        rc = each_certificate(&s, context, use_in_chain);
+        rc = each_of(&s, context, use_in_chain);
     return rc < 0 ? rc : use_key(context, c);
 }
 
-static int trust(SSL_CTX *context, X509 *x, size_t index)
+static int trust_next(SSL_CTX *context, BIO *bio, bool ask_for_it)
+{
+    X509 *x = PEM_read_bio_X509(bio, NULL, give_password, NULL);
+    int ok = x && X509_STORE_add_cert(SSL_CTX_get_cert_store(context), x) &&
+             (!ask_for_it || SSL_CTX_add_client_CA(context, x));
+    X509_free(x);
+    return ok;
+}
+
+static int trust(SSL_CTX *context, BIO *bio, size_t index)
 {
     (void)index;
-    return X509_STORE_add_cert(SSL_CTX_get_cert_store(context), x);
+    return trust_next(context, bio, false);
 }
 
-static int trust_and_ask_for(SSL_CTX *context, X509 *x, size_t index)
+static int trust_and_ask_for(SSL_CTX *context, BIO *bio, size_t index)
 {
-    return trust(context, x, index) && SSL_CTX_add_client_CA(context, x);
+    (void)index;
+    return trust_next(context, bio, true);
 }
 
-/* Roots come from a file, from bytes, or both; neither is nothing to do. */
-int kt__tls_trust(SSL_CTX *context, const char *file, kt_slice pem, bool ask_for_them)
+static int revoke(SSL_CTX *context, BIO *bio, size_t index)
+{
+    (void)index;
+    X509_CRL *list = PEM_read_bio_X509_CRL(bio, NULL, give_password, NULL);
+    int ok = list && X509_STORE_add_crl(SSL_CTX_get_cert_store(context), list);
+    X509_CRL_free(list);
+    return ok;
+}
+
+/* `what` comes from a file, from bytes, or both; neither is nothing to do. */
+static int each_of_both(const char *what, const char *file, kt_slice pem, SSL_CTX *context,
+                        int (*use_next)(SSL_CTX *, BIO *, size_t))
 {
     for (int i = 0; i < 2; i++) {
         __attribute__((cleanup(source_cleanup))) source s = {NULL, ""};
         if (i == 0 ? !file : pem.size == 0)
             continue;
-        int rc = source_open(&s, "trusted certificates", i == 0 ? file : NULL, pem);
+        int rc = source_open(&s, what, i == 0 ? file : NULL, pem);
         if (rc == 0)
-            rc = each_certificate(&s, context, ask_for_them ? trust_and_ask_for : trust);
+            rc = each_of(&s, context, use_next);
         if (rc < 0)
             return rc;
     }
     return 0;
+}
+
+int kt__tls_trust(SSL_CTX *context, const char *file, kt_slice pem, bool ask_for_them)
+{
+    return each_of_both("trusted certificates", file, pem, context, ask_for_them ? trust_and_ask_for : trust);
+}
+
+int kt__tls_revoke(SSL_CTX *context, const char *file, kt_slice pem)
+{
+    if (!file && pem.size == 0)
+        return 0;
+    if (!X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL))
+        return kt__tls_error("TLS");
+    return each_of_both("revocation list", file, pem, context, revoke);
 }

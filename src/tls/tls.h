@@ -56,9 +56,10 @@ struct kt_tls_config {
 /* Its set, with a reference that the caller owns. */
 kt__tls_set *kt__tls_config_set(const kt_tls_config *c);
 
-/* Certificates, keys and roots into a context (certificate.c). */
+/* Certificates, keys, roots and revocation lists into a context (certificate.c). With no list nothing is asked for. */
 int kt__tls_use_certificate(SSL_CTX *context, const kt_tls_certificate *certificate) KT_CHECKED;
 int kt__tls_trust(SSL_CTX *context, const char *file, kt_slice pem, bool ask_for_them) KT_CHECKED;
+int kt__tls_revoke(SSL_CTX *context, const char *file, kt_slice pem) KT_CHECKED;
 
 /* ---- Sessions (session.c) -------------------------------------------------------------------- */
 

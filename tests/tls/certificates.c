@@ -88,6 +88,40 @@ void make(const wanted *w, made *ret_made)
     EVP_PKEY_free(key);
 }
 
+static X509_REVOKED *revocation_of(const made *m)
+{
+    X509 *x = read_certificate(m);
+    X509_REVOKED *r = X509_REVOKED_new();
+    ASN1_TIME *now = X509_gmtime_adj(NULL, -60);
+    CHECK(X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(x)));
+    CHECK(X509_REVOKED_set_revocationDate(r, now));
+    ASN1_TIME_free(now);
+    X509_free(x);
+    return r;
+}
+
+void make_list(const made *issuer, const made *revoked, long ends, made_list *ret_list)
+{
+    X509 *x = read_certificate(issuer);
+    EVP_PKEY *key = read_key(issuer);
+    X509_CRL *list = X509_CRL_new();
+    ASN1_TIME *from = X509_gmtime_adj(NULL, -7200), *to = X509_gmtime_adj(NULL, ends);
+    CHECK(X509_CRL_set_version(list, 1));
+    CHECK(X509_CRL_set_issuer_name(list, X509_get_subject_name(x)));
+    CHECK(X509_CRL_set1_lastUpdate(list, from) && X509_CRL_set1_nextUpdate(list, to));
+    if (revoked)
+        CHECK(X509_CRL_add0_revoked(list, revocation_of(revoked)));
+    CHECK(X509_CRL_sign(list, key, EVP_sha256()));
+    BIO *b = BIO_new(BIO_s_mem());
+    CHECK(PEM_write_bio_X509_CRL(b, list));
+    write_pem(b, ret_list->pem, sizeof ret_list->pem);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(to);
+    X509_CRL_free(list);
+    EVP_PKEY_free(key);
+    X509_free(x);
+}
+
 const made *authority(void)
 {
     static made m;

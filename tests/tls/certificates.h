@@ -22,6 +22,14 @@ typedef struct made {
 
 void make(const wanted *w, made *ret_made);
 
+/* A revocation list of an authority's, in PEM and terminated: it names `revoked` unless that is NULL, and ends in so
+ * many seconds. */
+typedef struct made_list {
+    char pem[4096];
+} made_list;
+
+void make_list(const made *issuer, const made *revoked, long ends, made_list *ret_list);
+
 /* The authority of most tests, and a certificate for localhost and 127.0.0.1 that it has signed: made once. */
 const made *authority(void);
 const made *good(void);
