@@ -28,7 +28,8 @@
  *
  *   SUSPENDS   the call is cancelled when it suspends for the Nth time: before anything else happens; in
  *              the very pass in which it is woken; by a timeout scope; by a failing sibling in a
- *              group. And once before it begins.
+ *              group. And once before it begins. Wherever it was cancelled at once or before, it is cancelled
+ *              a second time: in the same moment, or at each of the next suspensions, where it cleans up.
  *   ALLOCATES  its Nth allocation fails; then the same call is made again, and must work.
  *
  * A call that suspends or allocates without the flag fails its entry, and so does a flag without cause.
