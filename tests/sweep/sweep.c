@@ -293,16 +293,24 @@ int sweep_end(void)
 
 /* ---- One run, and all of them ------------------------------------------------------------ */
 
-static int in_loop(void *arg)
+KT_FN(in_loop, a, struct {
+    void (*fn)(void *arg);
+    void *arg;
+})
 {
-    (void)arg;
     sure(kt_task_join(spawn(nothing, NULL, 0))); /* the stacks are there */
-    run.entry->scenario();
+    a->fn(a->arg);
     kt__test_check_tasks();
     return 0;
 }
 
-static void run_loop(void)
+static void scenario(void *arg)
+{
+    (void)arg;
+    run.entry->scenario();
+}
+
+void sweep_loop(void (*fn)(void *arg), void *arg)
 {
     const char *driver = getenv("KETTLE_DRIVER");
     const kt_options options = {
@@ -310,7 +318,7 @@ static void run_loop(void)
         .virtual_time = !has(REAL_TIME),
         .seed = run.seed,
     };
-    int rc = kt_run_with(&options, in_loop, NULL, 0);
+    int rc = kt_run_with(&options, KT_WITH(in_loop, fn, arg));
     if (run.way == CALM && driver && strcmp(driver, "uring") == 0 &&
         (rc == -ENOSYS || rc == -EPERM || rc == -EACCES))
         kt_test_skip("this machine forbids io_uring (%s)", kt_error_name(rc));
@@ -358,7 +366,7 @@ static void run_once(const sweep_entry *e, way w, unsigned nth, unsigned again, 
     if (has(NO_LOOP))
         e->scenario();
     else
-        run_loop();
+        sweep_loop(scenario, NULL);
     check_behind(live, &files);
     kt__test_files_release(&files);
 }

@@ -97,6 +97,9 @@ void sweep_begin(kt_fn fn, void *arg);
 int sweep_end(void);
 int sweep_subject(kt_fn fn, void *arg);
 
+/* For scenarios with NO_LOOP: a loop after all, for what must be prepared outside any. */
+void sweep_loop(void (*fn)(void *arg), void *arg);
+
 /* Has the subject been cancelled, or an allocation failed, in this run so far? */
 bool sweep_struck(void);
 
