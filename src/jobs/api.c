@@ -19,15 +19,12 @@
 
 int kt__api_json(kt_http_exchange *x, int status, json_t *json)
 {
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    int rc = kt__json_dump(json, &text);
     json_decref(json);
-    if (!text)
-        return -ENOMEM;
-    int rc = kt_http_header(x, "Cache-Control", "no-store");
     if (rc == 0)
-        rc = kt_http_respond(x, status, "application/json", text, strlen(text));
-    free(text); /* tidy: free: jansson's */
-    return rc;
+        rc = kt_http_header(x, "Cache-Control", "no-store");
+    return rc < 0 ? rc : kt_http_respond(x, status, "application/json", text.data, text.size);
 }
 
 int kt__api_error(kt_http_exchange *x, int status, const char *code, const char *field,

@@ -22,14 +22,14 @@ struct kt__snapshot {
     unsigned references;
     uint64_t version;
     kt_time made_at;
-    char *text; /* jansson's */
+    kt_buffer text;
 };
 
 void kt__snapshot_release(struct kt__snapshot *s)
 {
     if (!s || --s->references > 0)
         return;
-    free(s->text); /* tidy: free: jansson's */
+    kt_buffer_release(&s->text);
     kt_free(s);
 }
 
@@ -117,11 +117,10 @@ static int make_snapshot(kt_jobs *j)
     int rc = kt__engine_overview(j, FAILURES_READ, RECENT_MAX, &overview);
     if (rc == 0) {
         json_t *json = overview_json(j, &overview);
-        s->text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+        rc = kt__json_dump(json, &s->text);
         json_decref(json);
         kt__store_failures_release(&overview.failures);
         kt__store_list_release(&overview.recent);
-        rc = s->text ? 0 : -ENOMEM;
     }
     if (rc < 0) {
         kt__snapshot_release(s);
@@ -178,7 +177,7 @@ int kt__api_events(kt_http_exchange *x, kt_jobs *j)
     rc = kt_http_events_start(x);
     while (rc == 0) {
         uint64_t seen = s->version;
-        rc = kt_http_event(x, "stats", NULL, s->text, strlen(s->text));
+        rc = kt_http_event(x, "stats", NULL, s->text.data, s->text.size);
         kt__snapshot_release(kt_steal(s));
         if (rc == 0)
             rc = kt_sleep(INTERVAL);

@@ -17,7 +17,7 @@
 
 /* A job of the request, with what its kt_jobs_new points to. */
 typedef struct draft {
-    char *args; /* jansson's text */
+    kt_buffer args;
     int priority;
     double backoff;
     kt_time timeout;
@@ -34,7 +34,7 @@ typedef struct batch {
 static void batch_cleanup(batch *b)
 {
     for (size_t i = 0; b->drafts && i < b->n; i++)
-        free(b->drafts[i].args); /* tidy: free: jansson's */
+        kt_buffer_release(&b->drafts[i].args);
     kt_free(b->drafts);
     kt_free(b->news);
     kt_free(b->ids);
@@ -63,11 +63,9 @@ static int read_args(const json_t *value, kt_jobs_new *n, draft *d, kt_jobs_faul
 {
     if (!json_is_object(value))
         return kt__type_fault(f, "args", "must be an object");
-    d->args = json_dumps(value, JSON_COMPACT);
-    if (!d->args)
-        return -ENOMEM;
-    n->args = kt_slice_from(d->args);
-    return 0;
+    int rc = kt__json_dump(value, &d->args);
+    n->args = kt_buffer_slice(&d->args);
+    return rc;
 }
 
 /* A whole number in the range of an int; what it may be is kt_jobs_submit's to say. */

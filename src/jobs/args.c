@@ -34,19 +34,53 @@ static int depth_of(kt_slice text)
     return deepest;
 }
 
+static json_t *load(kt_slice text, size_t flags, json_error_t *error)
+{
+    *error = (json_error_t){.line = 0}; /* where jansson has no memory to begin with, it gives no reason */
+    return json_loadb(text.data, text.size, flags, error);
+}
+
+static bool lacked_memory(const json_error_t *error)
+{
+    enum json_error_code code = json_error_code(error);
+    return code == json_error_unknown || code == json_error_out_of_memory;
+}
+
 int kt__json_parse(kt_slice text, json_t **ret_json)
 {
     json_error_t error;
     if (depth_of(text) > DEPTH_MAX)
         return kt_error_set(KT_EVALIDATION, "JSON is nested deeper than %d levels", DEPTH_MAX);
-    json_t *json = json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, &error);
-    if (!json && json_error_code(&error) == json_error_out_of_memory)
+    json_t *json = load(text, JSON_REJECT_DUPLICATES, &error);
+    if (!json && lacked_memory(&error))
         return -ENOMEM;
     if (!json)
         return kt_error_set(KT_EVALIDATION, "not valid JSON: line %d, column %d: %s", error.line,
                             error.column, error.text);
     *ret_json = json;
     return 0;
+}
+
+typedef struct sink {
+    kt_buffer *text;
+    int rc;
+} sink;
+
+static int pour(const char *bytes, size_t size, void *arg)
+{
+    sink *s = arg;
+    if (s->rc == 0)
+        s->rc = kt_buffer_append(s->text, bytes, size);
+    return s->rc;
+}
+
+/* Not json_dumps: without memory for a key, jansson (2.14) goes on without the key. */
+int kt__json_dump(const json_t *json, kt_buffer *text)
+{
+    sink s = {text, 0};
+    if (!json || json_dump_callback(json, pour, &s, JSON_COMPACT) < 0)
+        return -ENOMEM;
+    return s.rc;
 }
 
 /* Programs write what they like; JSON holds UTF-8 (RFC 8259, 8.1), and jansson keeps no NUL. */
@@ -205,16 +239,20 @@ const kt_jobs_args *kt_jobs_args_of(const kt_jobs_attempt *job)
 
 int kt_jobs_result_set(kt_jobs_attempt *job, kt_slice json)
 {
-    json_t *parsed;
     if (json.size > RESULT_BYTES_MAX)
         return kt_error_set(KT_ELIMIT, "a result has at most %zu bytes", RESULT_BYTES_MAX);
     json_error_t error;
     if (depth_of(json) > DEPTH_MAX)
         return kt_error_set(KT_EVALIDATION, "a result is nested at most %d levels deep", DEPTH_MAX);
-    parsed = json_loadb(json.data, json.size, JSON_DECODE_ANY, &error);
+    json_t *parsed = load(json, JSON_DECODE_ANY, &error);
+    if (!parsed && lacked_memory(&error))
+        return -ENOMEM;
     if (!parsed)
         return kt_error_set(KT_EVALIDATION, "result: not valid JSON: %s", error.text);
     json_decref(parsed);
+    int rc = kt_buffer_reserve(&job->result, json.size);
+    if (rc < 0)
+        return rc; /* the one before stays */
     kt_buffer_clear(&job->result);
     return kt_buffer_append(&job->result, json.data, json.size);
 }

@@ -185,13 +185,10 @@ static int keep_result(kt_jobs_attempt *job, const kt_process_status *status, co
     json_t *json = json_pack("{s:i, s:i, s:o, s:o, s:i}", "exit_code", status->exit_code, "signal",
                              status->signal, "stdout", kt__json_text(kt_buffer_slice(out)), "stderr",
                              kt__json_text(kt_buffer_slice(err)), "dropped_bytes", dropped);
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    int rc = kt__json_dump(json, &text);
     json_decref(json);
-    if (!text)
-        return -ENOMEM;
-    int rc = kt_jobs_result_set(job, kt_slice_from(text));
-    free(text); /* tidy: free: jansson's */
-    return rc;
+    return rc < 0 ? rc : kt_jobs_result_set(job, kt_buffer_slice(&text));
 }
 
 /* The last line that says something, for the operator's list of failures. */

@@ -124,6 +124,10 @@ int kt__worker_run(void *jobs);
  * *ret_json, to be json_decref'ed; KT_EVALIDATION with the position in kt_error_detail; -ENOMEM. */
 int kt__json_parse(kt_slice text, json_t **ret_json) KT_CHECKED;
 
+/* Appends JSON as text. -ENOMEM, also for NULL, which is what jansson's makers return then; the text may have
+ * grown by a part. */
+int kt__json_dump(const json_t *json, kt_buffer *text) KT_CHECKED;
+
 /* A string of what a program wrote: bytes that are no UTF-8, and NUL, become U+FFFD. NULL: no memory. */
 json_t *kt__json_text(kt_slice bytes);
 

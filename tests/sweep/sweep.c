@@ -7,7 +7,10 @@
 #include "core/core.h"
 #include "test/kit.h"
 
-enum { POINTS_MAX = 400 };
+enum {
+    POINTS_MAX = 400,
+    AGAIN_MAX = 8, /* suspensions after the first cancellation that a second one is tried at */
+};
 
 typedef enum way {
     CALM,
@@ -16,18 +19,20 @@ typedef enum way {
     BY_TIMEOUT,
     BY_SIBLING,
     BEFORE,     /* cancelled before the call */
+    AGAIN,      /* cancelled at once, and once more while it cleans up */
     NO_MEMORY,
 } way;
 
 static const char *const way_names[] = {
     "undisturbed", "cancelled at once", "cancelled as it is woken", "timed out",
-    "cancelled by a failing sibling", "cancelled before", "without memory",
+    "cancelled by a failing sibling", "cancelled before", "cancelled and cancelled again", "without memory",
 };
 
 static struct {
     const sweep_entry *entry;
     way way;
-    unsigned nth;
+    unsigned nth;   /* AGAIN: 0 = before the call */
+    unsigned again; /* AGAIN: at which suspension after that; 0 = in the same moment */
     uint64_t seed;
 
     /* Of one run. */
@@ -35,9 +40,10 @@ static struct {
     kt_task *caller;    /* of the swept function, while it is in it */
     bool inside;
     int rc;             /* what it returned */
-    unsigned calls, points;
+    unsigned calls, points, points_after;
     uint64_t allocations, counted_from;
     bool due, struck, woken;
+    bool due_again, struck_again;
     kt_timeout limit;
     kt_event sibling_fails;
     kt_task *task; /* of sweep_begin */
@@ -93,7 +99,7 @@ int sweep_enter(const char *symbol)
         CHECK(run.subject && run.caller == run.subject);
     run.inside = true;
     run.calls++;
-    if (run.way == BEFORE && !run.struck) {
+    if ((run.way == BEFORE || (run.way == AGAIN && run.nth == 0)) && !run.struck) {
         run.struck = true;
         kt_task_cancel(run.caller);
     }
@@ -105,7 +111,9 @@ void sweep_leave(const int *span)
 {
     (void)span;
     count_end();
-    CHECK(!run.due || run.struck); /* woken between two passes, unseen: the harness is at fault */
+    /* Woken between two passes, unseen: the harness is at fault. */
+    CHECK(!run.due || run.struck);
+    CHECK(!run.due_again || run.struck_again);
     run.inside = false;
 }
 
@@ -119,6 +127,8 @@ int __wrap_kt__park(kt_task *self)
     self->loop->passes_left = 0; /* so that the loop comes to look, below, after this pass */
     if (!run.inside || self != run.caller)
         return __real_kt__park(self);
+    if (run.struck && run.way == AGAIN && ++run.points_after == run.again)
+        run.due_again = true;
     if (++run.points == run.nth && run.way != NO_MEMORY)
         run.due = true;
     if (has(WHOLE))
@@ -130,6 +140,12 @@ int __wrap_kt__park(kt_task *self)
 }
 
 /* ---- Between two passes ------------------------------------------------------------------ */
+
+static void strike_again(void)
+{
+    run.struck_again = true;
+    CHECK(kt_task_cancel(run.caller));
+}
 
 static void strike(void)
 {
@@ -144,6 +160,8 @@ static void strike(void)
         kt_event_set(&run.sibling_fails);
     else
         CHECK(kt_task_cancel(t));
+    if (run.way == AGAIN && run.again == 0)
+        strike_again();
 }
 
 static void look_again(kt__ready *r)
@@ -163,6 +181,8 @@ void __wrap_kt__signal_handlers_look(kt_loop *l)
         return;
     if (run.inside && run.due && !run.struck)
         strike();
+    if (run.inside && run.due_again && !run.struck_again)
+        strike_again();
     if (!run.inside || l->simulated || run.looking_again)
         return;
     run.looking_again = true; /* a pass without tasks that suspend must not be followed by another */
@@ -182,7 +202,8 @@ static void judge_cancelled(int rc, int code)
         return;
     }
     CHECK_OK(rc);
-    if ((run.way == AT_ONCE && !run.woken) || (run.way == BEFORE && run.points > 0))
+    bool before = run.way == BEFORE || (run.way == AGAIN && run.nth == 0);
+    if (before ? run.points > 0 : (run.way == AT_ONCE || run.way == AGAIN) && !run.woken)
         CHECK(has(HOLDS | WINS)); /* otherwise it must have failed */
     CHECK_ERR(kt_sleep(KT_S(1000)), code); /* not lost */
 }
@@ -272,16 +293,24 @@ int sweep_end(void)
 
 /* ---- One run, and all of them ------------------------------------------------------------ */
 
-static int in_loop(void *arg)
+KT_FN(in_loop, a, struct {
+    void (*fn)(void *arg);
+    void *arg;
+})
 {
-    (void)arg;
     sure(kt_task_join(spawn(nothing, NULL, 0))); /* the stacks are there */
-    run.entry->scenario();
+    a->fn(a->arg);
     kt__test_check_tasks();
     return 0;
 }
 
-static void run_loop(void)
+static void scenario(void *arg)
+{
+    (void)arg;
+    run.entry->scenario();
+}
+
+void sweep_loop(void (*fn)(void *arg), void *arg)
 {
     const char *driver = getenv("KETTLE_DRIVER");
     const kt_options options = {
@@ -289,7 +318,7 @@ static void run_loop(void)
         .virtual_time = !has(REAL_TIME),
         .seed = run.seed,
     };
-    int rc = kt_run_with(&options, in_loop, NULL, 0);
+    int rc = kt_run_with(&options, KT_WITH(in_loop, fn, arg));
     if (run.way == CALM && driver && strcmp(driver, "uring") == 0 &&
         (rc == -ENOSYS || rc == -EPERM || rc == -EACCES))
         kt_test_skip("this machine forbids io_uring (%s)", kt_error_name(rc));
@@ -317,7 +346,7 @@ static void check_behind(size_t live, const kt__descriptors *files)
     }
 }
 
-static void run_once(const sweep_entry *e, way w, unsigned nth, uint64_t seed)
+static void run_once(const sweep_entry *e, way w, unsigned nth, unsigned again, uint64_t seed)
 {
     kt__descriptors files = {NULL, 0};
     memset(&run, 0, sizeof run);
@@ -325,16 +354,19 @@ static void run_once(const sweep_entry *e, way w, unsigned nth, uint64_t seed)
     run.entry = e;
     run.way = w;
     run.nth = nth;
+    run.again = again;
     run.seed = seed;
     kt__test_trace_clear();
     kt_test_say("%s %s, point %u, seed %llu", e->symbol, way_names[w], nth, (unsigned long long)seed);
+    if (w == AGAIN)
+        kt_test_say("the second time at suspension %u of at most %d after it", again, AGAIN_MAX);
     if (has(REAL | REAL_TIME))
         kt__test_files_read(&files);
     size_t live = kt__test_memory_live();
     if (has(NO_LOOP))
         e->scenario();
     else
-        run_loop();
+        sweep_loop(scenario, NULL);
     check_behind(live, &files);
     kt__test_files_release(&files);
 }
@@ -354,27 +386,46 @@ static void check_flags(const sweep_entry *e)
     CHECK(!run.inside);
 }
 
+/* For every cancellation at once, a second one in the same moment and at each suspension that follows. */
+static void run_again(const sweep_entry *e, uint64_t seed)
+{
+    unsigned pairs = 0, furthest = 0, nth = 0;
+    do {
+        CHECK_LT(nth, POINTS_MAX);
+        unsigned again = nth == 0;
+        do {
+            run_once(e, AGAIN, nth, again, seed);
+            pairs += run.struck_again;
+            furthest = run.struck_again && again > furthest ? again : furthest;
+        } while (run.struck_again && ++again <= AGAIN_MAX);
+    } while (run.struck && ++nth);
+    printf("%s: cancelled twice in %u ways, up to %u (of at most %d) suspensions later\n", e->symbol, pairs,
+           furthest, AGAIN_MAX); /* shown with --no-fork */
+}
+
 static void run_ways(const sweep_entry *e, uint64_t seed)
 {
-    run_once(e, CALM, 0, seed);
+    run_once(e, CALM, 0, 0, seed);
     check_flags(e);
     for (way w = AT_ONCE; w <= BY_SIBLING && has(SUSPENDS); w++) {
         unsigned nth = 0;
         do {
             CHECK_LT(nth, POINTS_MAX);
-            run_once(e, w, ++nth, seed);
+            run_once(e, w, ++nth, 0, seed);
         } while (run.struck);
         if (nth < 2)
             kt_test_fail("%s was never %s", e->symbol, way_names[w]);
     }
-    if (has(SUSPENDS))
-        run_once(e, BEFORE, 1, seed);
+    if (has(SUSPENDS)) {
+        run_once(e, BEFORE, 1, 0, seed);
+        run_again(e, seed);
+    }
     if (!has(ALLOCATES))
         return;
     unsigned nth = 0;
     do {
         CHECK_LT(nth, POINTS_MAX);
-        run_once(e, NO_MEMORY, ++nth, seed);
+        run_once(e, NO_MEMORY, ++nth, 0, seed);
     } while (run.struck);
     if (nth < 2)
         kt_test_fail("%s never lacked memory", e->symbol);

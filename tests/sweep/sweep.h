@@ -28,7 +28,8 @@
  *
  *   SUSPENDS   the call is cancelled when it suspends for the Nth time: before anything else happens; in
  *              the very pass in which it is woken; by a timeout scope; by a failing sibling in a
- *              group. And once before it begins.
+ *              group. And once before it begins. Wherever it was cancelled at once or before, it is cancelled
+ *              a second time: in the same moment, or at each of the next suspensions, where it cleans up.
  *   ALLOCATES  its Nth allocation fails; then the same call is made again, and must work.
  *
  * A call that suspends or allocates without the flag fails its entry, and so does a flag without cause.
@@ -95,6 +96,9 @@ void sweep_leave(const int *span);
 void sweep_begin(kt_fn fn, void *arg);
 int sweep_end(void);
 int sweep_subject(kt_fn fn, void *arg);
+
+/* For scenarios with NO_LOOP: a loop after all, for what must be prepared outside any. */
+void sweep_loop(void (*fn)(void *arg), void *arg);
 
 /* Has the subject been cancelled, or an allocation failed, in this run so far? */
 bool sweep_struck(void);
