@@ -328,8 +328,8 @@ static void await_group(pid_t group, bool in_task)
 
 static void end_child(kt_process *p, bool in_task)
 {
-    if (look(p, WNOHANG) >= 0)
-        (void)send_signal(p, SIGKILL);
+    if (look(p, WNOHANG) >= 0 && send_signal(p, SIGKILL) < 0)
+        close_pipes(p); /* what we may not kill must not wait for us, while we wait for its end */
     if (!in_task || await_end(p) < 0)
         (void)look(p, 0); /* blocks, but not for long after SIGKILL */
     while (in_task && p->waiting > 0 && kt_event_wait(&p->idle) == 0)
