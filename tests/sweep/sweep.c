@@ -4,6 +4,10 @@
  * other is called between two passes of the loop. */
 #include "sweep.h"
 
+#include "calls.h"
+
+#include <limits.h>
+
 #include "core/core.h"
 #include "test/kit.h"
 
@@ -21,11 +25,13 @@ typedef enum way {
     BEFORE,     /* cancelled before the call */
     AGAIN,      /* cancelled at once, and once more while it cleans up */
     NO_MEMORY,
+    REFUSED,    /* one of its system calls fails */
 } way;
 
 static const char *const way_names[] = {
     "undisturbed", "cancelled at once", "cancelled as it is woken", "timed out",
     "cancelled by a failing sibling", "cancelled before", "cancelled and cancelled again", "without memory",
+    "refused by the system",
 };
 
 static struct {
@@ -43,6 +49,7 @@ static struct {
     unsigned calls, points, points_after;
     uint64_t allocations, counted_from;
     bool due, struck, woken;
+    bool judged; /* the scenario has a subject */
     bool due_again, struck_again;
     kt_timeout limit;
     kt_event sibling_fails;
@@ -57,6 +64,11 @@ static __thread bool ours;
 bool sweep_struck(void)
 {
     return run.struck;
+}
+
+int sweep_refused(void)
+{
+    return calls_failed_errno();
 }
 
 bool sweep_calm(void)
@@ -76,10 +88,12 @@ static void count_begin(void)
     run.counted_from = kt_test_allocations();
     if (run.way == NO_MEMORY && !run.struck && run.nth > run.allocations)
         kt_test_fail_allocation(run.nth - run.allocations);
+    calls_begin();
 }
 
 static void count_end(void)
 {
+    calls_end();
     run.allocations += kt_test_allocations() - run.counted_from;
     if (run.way != NO_MEMORY || run.struck)
         return;
@@ -111,6 +125,7 @@ void sweep_leave(const int *span)
 {
     (void)span;
     count_end();
+    run.struck = run.struck || (run.way == REFUSED && calls_failed());
     /* Woken between two passes, unseen: the harness is at fault. */
     CHECK(!run.due || run.struck);
     CHECK(!run.due_again || run.struck_again);
@@ -129,7 +144,7 @@ int __wrap_kt__park(kt_task *self)
         return __real_kt__park(self);
     if (run.struck && run.way == AGAIN && ++run.points_after == run.again)
         run.due_again = true;
-    if (++run.points == run.nth && run.way != NO_MEMORY)
+    if (++run.points == run.nth && run.way < NO_MEMORY)
         run.due = true;
     if (has(WHOLE))
         return __real_kt__park(self);
@@ -208,11 +223,30 @@ static void judge_cancelled(int rc, int code)
     CHECK_ERR(kt_sleep(KT_S(1000)), code); /* not lost */
 }
 
+/* The error is the caller's, or the library knows a way around it. */
+static int judge_refused(int rc, kt_fn fn, void *arg)
+{
+    if (rc >= 0)
+        return rc;
+    int error = calls_failed_errno();
+    if (rc != -error && !(rc == KT_ENOSTACK && error == ENOMEM))
+        kt_test_fail("%s failed with %s, and the call with %s (%s)", calls_failed_name(),
+                     kt_error_name(-error), kt_error_name(rc), kt_error_detail());
+    if (has(LASTING))
+        return rc;
+    rc = fn(arg);
+    CHECK_OK(rc);
+    return rc;
+}
+
 static int judge(int rc, int code, kt_fn fn, void *arg)
 {
     bool no_memory = run.way == NO_MEMORY && run.struck;
+    run.judged = true;
     if (!run.struck) {
         CHECK_OK(rc);
+    } else if (run.way == REFUSED) {
+        rc = judge_refused(rc, fn, arg);
     } else if (!no_memory) {
         judge_cancelled(rc, code);
     } else if (rc < 0) {
@@ -346,6 +380,11 @@ static void check_behind(size_t live, const kt__descriptors *files)
     }
 }
 
+bool sweep_is_caller(const kt_task *t)
+{
+    return ours && run.inside && t == run.caller;
+}
+
 static void run_once(const sweep_entry *e, way w, unsigned nth, unsigned again, uint64_t seed)
 {
     kt__descriptors files = {NULL, 0};
@@ -358,6 +397,7 @@ static void run_once(const sweep_entry *e, way w, unsigned nth, unsigned again, 
     run.seed = seed;
     kt__test_trace_clear();
     kt_test_say("%s %s, point %u, seed %llu", e->symbol, way_names[w], nth, (unsigned long long)seed);
+    calls_fail(w == REFUSED ? nth : 0, again);
     if (w == AGAIN)
         kt_test_say("the second time at suspension %u of at most %d after it", again, AGAIN_MAX);
     if (has(REAL | REAL_TIME))
@@ -403,10 +443,30 @@ static void run_again(const sweep_entry *e, uint64_t seed)
            furthest, AGAIN_MAX); /* shown with --no-fork */
 }
 
+/* Each of its system calls, with each error in turn. */
+static void run_refused(const sweep_entry *e, uint64_t seed)
+{
+    unsigned ways = 0;
+    for (unsigned nth = 1, error = 0;; error++) {
+        CHECK_LT(nth, POINTS_MAX);
+        run_once(e, REFUSED, nth, error, seed);
+        ways += calls_failed();
+        if (calls_failed())
+            continue;
+        if (calls_counted() < nth)
+            break;
+        nth++;
+        error = UINT_MAX; /* that call's list is at its end: the next one's begins */
+    }
+    printf("%s: refused by the system in %u ways\n", e->symbol, ways);
+}
+
 static void run_ways(const sweep_entry *e, uint64_t seed)
 {
     run_once(e, CALM, 0, 0, seed);
     check_flags(e);
+    if (run.judged && !has(UNREFUSED) && calls_counted() > 0)
+        run_refused(e, seed);
     for (way w = AT_ONCE; w <= BY_SIBLING && has(SUSPENDS); w++) {
         unsigned nth = 0;
         do {

@@ -32,6 +32,10 @@
  *              a second time: in the same moment, or at each of the next suspensions, where it cleans up.
  *   ALLOCATES  its Nth allocation fails; then the same call is made again, and must work.
  *
+ * And of every entry with a subject the Nth of the system's calls that the swept one makes fails, with each error
+ * of that call's manual page in turn (calls.c): the swept one succeeds all the same, or fails with that error; then
+ * it is made again, and must work.
+ *
  * A call that suspends or allocates without the flag fails its entry, and so does a flag without cause.
  * tests/sweep/entries.py compares the entries with what the library exports. */
 
@@ -55,6 +59,8 @@ enum {
     REAL = 128,       /* needs a driver with descriptors; in virtual time */
     REAL_TIME = 256,  /* and the real clock */
     NO_LOOP = 512,    /* the scenario runs outside any loop */
+    LASTING = 1024,   /* after a system call that failed, what it works on is of no more use */
+    UNREFUSED = 2048, /* no system call fails: the entry says why */
 };
 
 typedef struct sweep_entry {
@@ -102,6 +108,9 @@ void sweep_loop(void (*fn)(void *arg), void *arg);
 
 /* Has the subject been cancelled, or an allocation failed, in this run so far? */
 bool sweep_struck(void);
+
+/* The errno with which a system call of the swept one has failed in this run; 0: none has. */
+int sweep_refused(void);
 
 /* Is nothing done to this run? */
 bool sweep_calm(void);

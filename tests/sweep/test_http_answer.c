@@ -49,14 +49,14 @@ static int responds(void *arg)
     return SWEPT(kt_http_respond, (s->x, 200, "text/plain", much, sizeof much));
 }
 
-SWEEP(kt_http_respond, SUSPENDS | ALLOCATES | REAL)
+SWEEP(kt_http_respond, SUSPENDS | ALLOCATES | REAL | LASTING)
 {
     site s = {.act = responds};
     visit(&s, HTTP_GET, NULL);
     check_heard(&s, "HTTP/1.1 200 OK\r\n");
 }
 
-SWEEP_AS(kt_http_respond, behind, SUSPENDS | ALLOCATES | REAL)
+SWEEP_AS(kt_http_respond, behind, SUSPENDS | ALLOCATES | REAL | LASTING)
 {
     site s = {.act = responds, .busy = true};
     visit(&s, HTTP_GET, NULL);
@@ -72,14 +72,14 @@ static int serves_assets(void *arg)
     return rc;
 }
 
-SWEEP(kt_http_serve_assets, SUSPENDS | ALLOCATES | REAL)
+SWEEP(kt_http_serve_assets, SUSPENDS | ALLOCATES | REAL | LASTING)
 {
     site s = {.act = serves_assets};
     visit(&s, HTTP_GET, NULL);
     check_heard(&s, "ETag: ");
 }
 
-SWEEP_AS(kt_http_serve_assets, refused, SUSPENDS | ALLOCATES | REAL)
+SWEEP_AS(kt_http_serve_assets, refused, SUSPENDS | ALLOCATES | REAL | LASTING)
 {
     site s = {.act = serves_assets, .busy = true};
     visit(&s, HTTP_REQUEST("DELETE /subject", ""), NULL);
@@ -114,7 +114,7 @@ static int writes(void *arg)
     return SWEPT(kt_http_write, (s->x, much, sizeof much));
 }
 
-SWEEP(kt_http_write, SUSPENDS | REAL)
+SWEEP(kt_http_write, SUSPENDS | REAL | LASTING)
 {
     site s = {.before = has_started, .act = writes};
     visit(&s, HTTP_GET, NULL);
@@ -127,7 +127,7 @@ static int flushes(void *arg)
     return SWEPT(kt_http_flush, (s->x));
 }
 
-SWEEP(kt_http_flush, SUSPENDS | REAL)
+SWEEP(kt_http_flush, SUSPENDS | REAL | LASTING)
 {
     site s = {.before = has_started, .act = flushes, .busy = true};
     visit(&s, HTTP_GET, NULL);
@@ -140,7 +140,7 @@ static int finishes(void *arg)
     return SWEPT(kt_http_finish, (s->x));
 }
 
-SWEEP(kt_http_finish, SUSPENDS | REAL)
+SWEEP(kt_http_finish, SUSPENDS | REAL | LASTING)
 {
     site s = {.before = has_started, .act = finishes, .busy = true};
     visit(&s, HTTP_GET, NULL);
@@ -155,7 +155,7 @@ static int starts_events(void *arg)
     return SWEPT(kt_http_events_start, (s->x));
 }
 
-SWEEP(kt_http_events_start, SUSPENDS | ALLOCATES | REAL)
+SWEEP(kt_http_events_start, SUSPENDS | ALLOCATES | REAL | LASTING)
 {
     site s = {.act = starts_events, .busy = true};
     visit(&s, HTTP_GET, NULL);
@@ -176,7 +176,7 @@ static int sends_event(void *arg)
     return SWEPT(kt_http_event, (s->x, "sweep", "1", much, sizeof much));
 }
 
-SWEEP(kt_http_event, SUSPENDS | ALLOCATES | REAL)
+SWEEP(kt_http_event, SUSPENDS | ALLOCATES | REAL | LASTING)
 {
     site s = {.before = has_events, .act = sends_event};
     visit(&s, HTTP_GET, NULL);
@@ -190,7 +190,7 @@ static int sends_comment(void *arg)
     return SWEPT(kt_http_event_comment, (s->x, much));
 }
 
-SWEEP(kt_http_event_comment, SUSPENDS | ALLOCATES | REAL)
+SWEEP(kt_http_event_comment, SUSPENDS | ALLOCATES | REAL | LASTING)
 {
     site s = {.before = has_events, .act = sends_comment};
     visit(&s, HTTP_GET, NULL);

@@ -343,11 +343,14 @@ SWEEP(kt_udp_receive_many, SUSPENDS | REAL)
 {
     pair p = pair_open();
     const char *const words[] = {"tea", "pot"};
+    char byte;
     sweep_begin(receives_many, p.near);
     turns(4);
     for (int i = 0; i < 2; i++)
         say(&p, words[i]);
     int rc = sweep_end();
+    if (rc > 0 && rc < 2 && sweep_refused() && sweep_refused() != EINTR) /* told by the next call */
+        CHECK_ERR(kt_udp_receive_nowait(p.near, &byte, 1, NULL, NULL), -sweep_refused());
     for (int i = rc < 0 ? 0 : rc; i < 2; i++)
         check_next(p.near, words[i]);
     check_no_more(p.near);
