@@ -2,6 +2,7 @@
 /* Operations on descriptors, as the layers above begin them: what the drivers make of each. */
 #include "sure.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -555,4 +556,81 @@ TEST_WITH(a_connect_that_is_done_at_once_is_done_whatever_failed_before, KT_TEST
     CHECK_OK((int)kt__op_attempt(&op));
     close(fd.fd);
     close(listener);
+}
+
+/* ---- Closing --------------------------------------------------------------------------------------- */
+
+static int accepts(void *fd)
+{
+    kt_task *self = kt__loop->current;
+    kt__op_init(self, KT__OP_ACCEPT, fd);
+    return (int)kt__op_run(self);
+}
+
+/* Who waits has been woken, and has not run: its operation has its result. */
+static void until_woken(const kt_task *t)
+{
+    for (int i = 0; i < 1000 && t->state != KT__TASK_READY; i++)
+        yield_times(1);
+    CHECK_EQ(t->state, KT__TASK_READY);
+}
+
+/* The number of descriptors that are open below 64. */
+static int count_open(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 64; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void close_as_a_connection_comes(bool as_nought)
+{
+    char byte;
+    struct sockaddr_in address;
+    kt__fd listener;
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sure(kt__fd_open(kt__loop, &listener, listen_shortly(&address)));
+    kt_task *t = spawn(accepts, &listener, 0);
+    yield_times(200);
+    if (as_nought)
+        close(STDIN_FILENO);
+    const int open_before = count_open();
+    CHECK_EQ(connect(client, (const struct sockaddr *)&address, sizeof address), 0);
+    until_woken(t);
+    CHECK_EQ(count_open(), open_before + 1);
+    kt__fd_close(&listener);
+    CHECK_ERR(kt_task_join(t), KT_ECLOSED);
+    CHECK_EQ(count_open(), open_before - 1);
+    CHECK_EQ(recv(client, &byte, 1, 0), 0); /* the end */
+    close(client);
+}
+
+TEST_WITH(a_connection_that_comes_as_the_listener_is_closed_is_closed_too, KT_TEST_REAL_IO)
+{
+    close_as_a_connection_comes(false);
+}
+
+TEST_WITH(also_where_its_number_is_nought, KT_TEST_REAL_IO)
+{
+    int kept = dup(STDIN_FILENO);
+    CHECK_GE(kept, 0);
+    close_as_a_connection_comes(true);
+    CHECK_EQ(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+    close(kept);
+}
+
+TEST_WITH(what_happens_to_a_copy_of_a_closed_descriptor_concerns_nobody, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    CHECK_EQ(read_later(&e, "x"), 1);
+    int copy = dup(e.ours.fd);
+    kt__fd_close(&e.ours);
+    memset(&e.ours, 0x5a, sizeof e.ours); /* as though freed, and used anew */
+    const kt__fd after = e.ours;
+    close(e.theirs);
+    yield_times(200);
+    CHECK_EQ(memcmp(&e.ours, &after, sizeof after), 0);
+    close(copy);
 }
