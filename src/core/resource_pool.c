@@ -55,7 +55,7 @@ static kt_time oldest_due(const kt_resource_pool *p)
 }
 
 /* It takes a permit while it destroys, as everybody who has a resource does. Without one at hand it
- * leaves the matter: then all are wanted, or the idle ones will be at once. */
+ * leaves the matter for a turn: who has been given the last ones takes the idle ones at once. */
 static void destroy_old(kt_resource_pool *p)
 {
     while (oldest_due(p) <= kt_now() && kt_semaphore_acquire_nowait(&p->permits) == 0) {
@@ -71,9 +71,7 @@ static int keep_house(void *arg)
     while (rc >= 0) {
         kt_event_clear(&p->changed);
         destroy_old(p);
-        kt_time due = oldest_due(p);
-        bool stuck = due <= kt_now(); /* the next release tells */
-        rc = kt__event_wait_until(&p->changed, stuck ? KT_FOREVER : due);
+        rc = kt__event_wait_until(&p->changed, oldest_due(p));
     }
     return rc;
 }

@@ -408,6 +408,49 @@ TEST(of_requests_that_are_not_on_their_way_the_latest_one_speaks)
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
 }
 
+static int outlives_a_request(void *arg)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(2));
+    CHECK_ERR(kt_sleep(KT_S(60)), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_EQ(kt_task_uncancel(kt_task_current()), 0);
+    int rc = kt_sleep(KT_S(60));
+    snprintf(arg, 32, "%s", kt_task_cancel_message(kt_task_current()));
+    return kt_timeout_end(&limit, rc);
+}
+
+TEST(a_timeout_does_not_speak_with_the_words_of_a_request_before)
+{
+    char inside[32] = "none";
+    kt_task *t = spawn(outlives_a_request, inside, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel_with(t, "the shop closes");
+    CHECK_ERR(kt_task_join(t), KT_ETIMEDOUT);
+    CHECK_STR(inside, "");
+}
+
+static void cancel_with_words(void *task)
+{
+    kt_task_cancel_with(task, "the shop closes");
+}
+
+static int sleeps_until_told_why(void *arg)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_callback request = KT_CALLBACK_INIT;
+    kt_call_later(&request, KT_S(1), cancel_with_words, kt_task_current());
+    kt_timeout_start(&limit, KT_S(1));
+    return kt_timeout_end(&limit, tells_why(arg));
+}
+
+TEST(nor_does_it_silence_words_that_are_on_their_way)
+{
+    char inside[32] = "none";
+    CHECK_ERR(kt_task_join(spawn(sleeps_until_told_why, inside, 0)), KT_ECANCELED);
+    CHECK_STR(inside, "the shop closes");
+}
+
 static int awaits_task(void *arg)
 {
     return kt_task_await(arg);

@@ -130,6 +130,36 @@ TEST(after_one_that_the_awaited_swallowed_the_next_is_caught_by_its_own_call_onl
     CHECK_EQ(kt_task_join(inner), 7);
 }
 
+/* Both have been asked for, and caught; then the body ends by the request after all. */
+static void end_by_a_request_that_was_caught(bool held)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(1));
+    CHECK_ERR(kt_sleep(KT_S(2)), KT_ETIMEDOUT);
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    if (held)
+        kt_cancel_hold();
+    CHECK_ERR(kt_timeout_end(&limit, KT_ECANCELED), held ? KT_ETIMEDOUT : KT_ECANCELED);
+    if (held)
+        kt_cancel_unhold();
+}
+
+TEST(a_timeouts_end_that_returns_a_caught_request_lets_it_be_caught_again)
+{
+    end_by_a_request_that_was_caught(false);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    CHECK_OK(kt_sleep(0));
+}
+
+TEST(but_not_where_it_is_held_back_and_returns_the_timeouts_own)
+{
+    end_by_a_request_that_was_caught(true);
+    CHECK_EQ(kt_cancel_catch(), 0);
+    CHECK_ERR(kt_sleep(0), KT_ECANCELED);
+}
+
 static int sleeps_a_second(void *arg)
 {
     (void)arg;

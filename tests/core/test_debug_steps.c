@@ -378,6 +378,40 @@ static int measures(void *arg)
     return 0;
 }
 
+static int yields_thrice(void *arg)
+{
+    (void)arg;
+    yield_times(3);
+    return 0;
+}
+
+/* A task that suspends hands over to the next by the shortest way, where nobody watches. */
+static int counts_steps_of_neighbours(void *arg)
+{
+    const bool *begun_before = arg;
+    kt_task_stats stats[3];
+    kt_task *tasks[3];
+    kt_debug_set(!*begun_before);
+    for (int i = 0; i < 3; i++)
+        tasks[i] = spawn(yields_thrice, NULL, 0);
+    sure(kt_sleep(0));
+    kt_debug_set(true);
+    yield_times(5);
+    for (int i = 0; i < 3; i++) {
+        kt_task_stats_get(tasks[i], &stats[i]);
+        sure(kt_task_join(tasks[i]));
+        CHECK_EQ(stats[i].steps, *begun_before ? 3 : 4);
+    }
+    return 0;
+}
+
+TEST_WITH(each_step_of_tasks_that_follow_each_other_counts, KT_TEST_NO_LOOP)
+{
+    const kt_options options = {.virtual_time = true, .debug = KT_DEBUG_OFF};
+    for (int before = 0; before < 2; before++)
+        CHECK_OK(kt_run_with(&options, counts_steps_of_neighbours, &(bool){before}, 0));
+}
+
 TEST_WITH(steps_cpu_and_stack_are_counted_per_task_and_place, KT_TEST_NO_LOOP)
 {
     kt_spawn_site deepest = {.address = NULL};

@@ -30,6 +30,27 @@ TEST_WITH(a_circle_of_tasks_is_reported_when_it_closes_and_a_limit_ends_it, KT_T
     CHECK_EQ(count_logged("deadlock: task 'coffee' waits for task 'tea', which waits for task 'coffee'"), 1);
 }
 
+static int makes_a_wide_circle(void *arg)
+{
+    static kt_task *tasks[4];
+    static const char *const names[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 4; i++)
+        tasks[i] = spawn_named(names[i], awaits, &tasks[(i + 1) % 4]);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(tasks[0]);
+    for (int i = 0; i < 4; i++)
+        CHECK_ERR(kt_task_join(tasks[i]), KT_ECANCELED);
+    (void)arg;
+    return 0;
+}
+
+TEST_WITH(a_circle_of_four_is_told_in_the_order_of_its_waits, KT_TEST_NO_LOOP)
+{
+    CHECK_OK(run_watched(makes_a_wide_circle, NULL));
+    CHECK_EQ(count_logged("deadlock: task 'd' waits for task 'a', which waits for task 'b', which waits for task 'c', "
+                          "which waits for task 'd'"), 1);
+}
+
 typedef struct two_locks {
     kt_lock *first, *second;
 } two_locks;

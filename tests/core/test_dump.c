@@ -2,6 +2,8 @@
 /* What a dump says of each task, word by word; in virtual time it is always the same. */
 #include "sure.h"
 
+#include <dlfcn.h>
+
 #include "core/symbol.h"
 
 static char text[32768];
@@ -263,4 +265,15 @@ TEST_WITH(with_debug_information_a_place_has_its_file, KT_TEST_NO_LOOP)
     kt__symbols_describe(symbols, function + 4, words, sizeof words);
     kt__symbols_close(symbols);
     CHECK(strncmp(words, "is_exported+0x4 at core/test_dump.c:", 36) == 0);
+}
+
+/* It is large, and there for reports only. */
+TEST(what_reads_debug_information_is_unloaded_afterwards)
+{
+    char words[400];
+    for (int i = 0; i < 2; i++) {
+        CHECK(!dlopen("libdw.so.1", RTLD_LAZY | RTLD_NOLOAD));
+        kt_site_format((const char *)(uintptr_t)is_exported + 4, words, sizeof words);
+        CHECK(strstr(words, "is_exported+0x4"));
+    }
 }

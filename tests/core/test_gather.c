@@ -198,6 +198,38 @@ TEST(a_request_between_the_last_end_and_the_gatherers_turn_is_not_lost)
     }
 }
 
+/* Of the task, or else of a job of its own. */
+KT_FN(gathers_one, a, struct { kt_task *t; })
+{
+    const kt_job job = KT_JOB_OF(KT_WITH(ends, 1, 0));
+    int rc = a->t ? kt_gather_tasks(&a->t, 1, NULL) : kt_gather(&job, 1, NULL);
+    kt_test_say("gathered");
+    return rc;
+}
+
+/* Whose one has ended, a turn before it is told so. */
+static kt_task *gatherer_about_to_be_told(kt_task *one)
+{
+    kt_task *g = spawn(KT_WITH(gathers_one, one));
+    sure(kt_sleep(KT_S(1)));
+    yield_times(1);
+    CHECK(!one || kt_task_done(one));
+    CHECK(!kt_task_done(g));
+    return g;
+}
+
+TEST(a_request_that_comes_in_between_and_is_taken_back_leaves_a_success)
+{
+    kt_task *const ones[] = {spawn(KT_WITH(ends, 1, 0)), NULL};
+    for (int i = 0; i < 2; i++) {
+        kt_task *g = gatherer_about_to_be_told(ones[i]);
+        CHECK(kt_task_cancel(g));
+        CHECK_EQ(kt_task_uncancel(g), 0);
+        CHECK_OK(kt_task_join(g));
+    }
+    CHECK_OK(kt_task_join(ones[0]));
+}
+
 static void join_each(kt_task *const tasks[], size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -217,6 +249,11 @@ TEST(results_of_tasks_stand_at_their_positions_twice_for_one_that_is_there_twice
     CHECK_ERR(rcs[4], -EIO);
     CHECK_EQ(kt_gather_tasks(NULL, 0, NULL), 0);
     join_each((kt_task *[]){a, b, c}, 3);
+}
+
+static int awaits_task(void *arg)
+{
+    return kt_task_await(arg);
 }
 
 static int says_turn(void *arg)
@@ -240,6 +277,17 @@ TEST(tasks_that_are_done_are_gathered_at_once)
     CHECK_EQ(kt_gather_tasks((kt_task *[]){a, later}, 2, rcs), 0);
     CHECK_TRACE("gathered\nturn");
     join_each((kt_task *[]){a, b, later}, 3);
+}
+
+TEST(of_tasks_that_are_done_only_a_failure_ends_the_gathering_and_the_first_in_line_counts)
+{
+    kt_task *good = spawn(KT_WITH(ends, 0, 0)), *bad = spawn(KT_WITH(ends, 0, -EIO));
+    kt_task *worse = spawn(KT_WITH(ends, 0, -EPERM)), *later = spawn(KT_WITH(ends, 2, 0));
+    sure(kt_sleep(KT_S(1)));
+    CHECK_ERR(kt_gather_tasks((kt_task *[]){good, bad, worse, later}, 4, NULL), -EIO);
+    CHECK_OK(kt_gather_tasks((kt_task *[]){good, later}, 2, NULL));
+    CHECK_EQ(kt_now(), KT_S(2));
+    join_each((kt_task *[]){good, bad, worse, later}, 4);
 }
 
 TEST(the_first_task_that_fails_ends_the_gathering_and_the_others_go_on)
@@ -298,6 +346,35 @@ TEST(a_gatherer_that_is_cancelled_although_the_tasks_swallow_it_is_cancelled)
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     CHECK_EQ(rcs[0], 5);
     CHECK_EQ(kt_task_join(g.tasks[0]), 5);
+}
+
+/* It has nobody to go to, and the gatherer is about to be woken. */
+TEST(a_request_to_who_gathers_what_has_ended_brings_its_turn_no_nearer)
+{
+    kt_task *one = spawn(KT_WITH(ends, 1, 0)), *g = gatherer_about_to_be_told(one);
+    kt_task_cancel(g);
+    CHECK_OK(kt_task_join(spawn(says_turn, NULL, 0)));
+    CHECK_ERR(kt_task_join(g), KT_ECANCELED);
+    CHECK_OK(kt_task_join(one));
+    CHECK_TRACE("turn\ngathered");
+}
+
+KT_FN(awaits_its_gatherer, a, struct { kt_task **gatherer; })
+{
+    return kt_task_await(*a->gatherer);
+}
+
+TEST(a_request_that_comes_back_to_the_gatherer_ends_the_gathering)
+{
+    kt_task *t = NULL, *tasks[] = {spawn(KT_WITH(ends, 0, 0)), spawn(KT_WITH(awaits_its_gatherer, &t))};
+    gathering g = {tasks, 2, NULL};
+    t = spawn(gathers_tasks, &g, 0);
+    sure(kt_sleep(KT_S(1)));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_wait_for(KT_S(1), awaits_task, t, 0), KT_ECANCELED);
+    CHECK_EQ(kt_now(), KT_S(1));
+    CHECK_ERR(kt_task_join(tasks[1]), KT_ECANCELED);
+    join_each((kt_task *[]){tasks[0], t}, 2);
 }
 
 static int gathers_after_a_request(void *arg)

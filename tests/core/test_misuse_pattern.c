@@ -128,7 +128,7 @@ TEST_DIES(a_coroutine_of_another_loop, KT_TEST_REAL_TIME, "a coroutine of anothe
 
 /* ---- Periodic work and debouncers ------------------------------------------------------------ */
 
-TEST_DIES(a_period_of_nothing, 0, "kt_periodic: the interval must be more than 0")
+TEST_DIES(a_period_of_nothing, 0, "misuse in task 'main': kt_periodic: the interval must be more than 0")
 {
     kt_periodic p = {.interval = 0};
     ignore(kt_periodic_start(&p, nothing, NULL, 0));

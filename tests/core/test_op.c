@@ -2,11 +2,9 @@
 /* Operations on descriptors, as the layers above begin them: what the drivers make of each. */
 #include "sure.h"
 
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/core.h"
@@ -414,6 +412,21 @@ TEST_WITH(closing_waits_for_a_writer_alone, KT_TEST_REAL_IO)
     CHECK_ERR(kt_task_join(writer), KT_ECLOSED);
 }
 
+TEST_WITH(what_happens_to_a_copy_of_a_closed_descriptor_concerns_nobody, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    CHECK_EQ(read_later(&e, "x"), 1);
+    int copy = dup(e.ours.fd);
+    kt__fd_close(&e.ours);
+    memset(&e.ours, 0x5a, sizeof e.ours); /* as though freed, and used anew */
+    const kt__fd after = e.ours;
+    close(e.theirs);
+    yield_times(200);
+    CHECK_EQ(memcmp(&e.ours, &after, sizeof after), 0);
+    close(copy);
+}
+
 static int catches_its_cancellation(void *fd)
 {
     CHECK_ERR(reads(fd), KT_ECANCELED);
@@ -458,101 +471,4 @@ TEST_WITH(nor_does_one_wait_for_a_signal_that_is_ignored, KT_TEST_REAL_IO)
     signal(SIGPIPE, SIG_IGN);
     write_to_nobody();
     signal(SIGPIPE, SIG_DFL);
-}
-
-/* ---- Connecting ------------------------------------------------------------------------------------ */
-
-typedef struct dialled {
-    kt__fd fd;
-    struct sockaddr_un address;
-} dialled;
-
-static int connects(void *arg)
-{
-    dialled *d = arg;
-    kt_task *self = kt__loop->current;
-    kt__op *op = kt__op_init(self, KT__OP_CONNECT, &d->fd);
-    op->address = (const struct sockaddr *)&d->address;
-    op->address_size = sizeof d->address;
-    return (int)kt__op_run(self);
-}
-
-static void cancel_connect_after(kt_time wait)
-{
-    dialled d[3] = {{.fd = {.fd = -1}}};
-    uring_only(); /* epoll's answer is KT_EFULL */
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    for (int i = 0; i < 3; i++) {
-        d[i].address = (struct sockaddr_un){.sun_family = AF_UNIX};
-        snprintf(d[i].address.sun_path + 1, 64, "kettle-test-op-%d", (int)getpid());
-        sure(kt__fd_open(kt__loop, &d[i].fd, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)));
-    }
-    CHECK_EQ(bind(listener, (const struct sockaddr *)&d[0].address, sizeof d[0].address), 0);
-    CHECK_EQ(listen(listener, 0), 0);
-    CHECK_OK(connects(&d[0])); /* the line has one place more than it was told */
-    kt_task *t = spawn(connects, &d[1], 0);
-    yield_times(200);
-    sure(kt_sleep(wait));
-    CHECK(!kt_task_done(t));
-    kt_task_cancel(t);
-    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
-    for (int i = 0; i < 3; i++)
-        kt__fd_close(&d[i].fd);
-    close(listener);
-}
-
-/* While the kernel tries again and again. */
-TEST_WITH(a_connect_that_waits_for_a_place_in_the_line_is_cancelled, KT_TEST_REAL_TIME)
-{
-    cancel_connect_after(0);
-}
-
-/* When one of io_uring's workers waits in connect(2), which is interrupted. */
-TEST_WITH(and_so_is_one_that_has_waited_for_long, KT_TEST_REAL_TIME)
-{
-    cancel_connect_after(KT_MS(50));
-}
-
-static int listen_shortly(struct sockaddr_in *address)
-{
-    socklen_t size = sizeof *address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    CHECK_EQ(bind(fd, (const struct sockaddr *)address, size), 0);
-    CHECK_EQ(listen(fd, 0), 0);
-    CHECK_EQ(getsockname(fd, (struct sockaddr *)address, &size), 0);
-    return fd;
-}
-
-TEST_WITH(a_connect_is_under_way_until_it_is_answered, KT_TEST_NO_LOOP)
-{
-    struct sockaddr_in address;
-    kt__fd fds[2] = {{.fd = -1}};
-    int listener = listen_shortly(&address);
-    for (int i = 0; i < 2; i++) {
-        fds[i] = (kt__fd){.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-        kt__op op = {.kind = KT__OP_CONNECT, .fd = &fds[i], .address = (const struct sockaddr *)&address,
-                     .address_size = sizeof address};
-        CHECK_ERR((int)kt__op_attempt(&op), -EAGAIN);
-        if (i == 0)
-            CHECK_OK((int)kt__op_attempt(&op)); /* a place in the line */
-        else
-            CHECK_ERR((int)kt__op_attempt(&op), -EAGAIN); /* the system drops what else comes */
-    }
-    close(fds[0].fd);
-    close(fds[1].fd);
-    close(listener);
-}
-
-TEST_WITH(a_connect_that_is_done_at_once_is_done_whatever_failed_before, KT_TEST_NO_LOOP)
-{
-    struct sockaddr_in address;
-    int listener = listen_shortly(&address);
-    kt__fd fd = {.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    kt__op op = {.kind = KT__OP_CONNECT, .fd = &fd, .address = (const struct sockaddr *)&address,
-                 .address_size = sizeof address};
-    errno = EAGAIN;
-    CHECK_OK((int)kt__op_attempt(&op));
-    close(fd.fd);
-    close(listener);
 }

@@ -116,6 +116,29 @@ TEST(a_limit_ends_the_wait_without_an_error)
     join_all(tasks, 2);
 }
 
+KT_FN(sleeps_and_says, a, struct { const char *name; })
+{
+    CHECK_OK(kt_sleep(KT_S(1)));
+    kt_test_say("%s", a->name);
+    return 0;
+}
+
+/* Their timers are due in one pass, which runs them from one list. */
+TEST(a_limit_and_others_sleeps_that_end_together_end_in_their_order)
+{
+    kt_task *slow = start(5, 0), *tasks[3];
+    CHECK_OK(kt_spawn(KT_WITH(sleeps_and_says, "first"), &tasks[0]));
+    CHECK_OK(kt_spawn(KT_WITH(sleeps_and_says, "second"), &tasks[1]));
+    CHECK_EQ(kt_wait(&slow, 1, KT_WAIT_ALL_COMPLETED, KT_S(1)), 0); /* the earliest */
+    kt_test_say("limit");
+    CHECK_OK(kt_spawn(KT_WITH(sleeps_and_says, "later"), &tasks[2]));
+    CHECK_OK(kt_sleep(0));
+    kt_test_say("a turn");
+    join_all(tasks, 3);
+    CHECK_OK(kt_task_join(slow));
+    CHECK_TRACE("limit\nfirst\nsecond\na turn\nlater");
+}
+
 KT_FN(wait_long, a, struct { kt_task **tasks; })
 {
     return kt_wait(a->tasks, 2, KT_WAIT_ALL_COMPLETED, KT_FOREVER);
