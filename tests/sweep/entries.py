@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Every function that libkettle exports has an entry in the sweeps, and no entry is without one.
 
-usage: entries.py LIBRARY.so NET-LIBRARY.so SWEEP-PROGRAM...
+usage: entries.py LIBRARY.so NET-LIBRARY.so JOBS-LIBRARY.so SWEEP-PROGRAM...
 
 Of libkettle-net the functions of TLS count, those of HTTP do not yet.
+
+All that libkettle-jobs exports counts, its job types included.
 
 The name of an entry is that of its function; more entries for the same one end in __VARIANT.
 
@@ -46,10 +48,11 @@ def entries(program):
 
 
 def main():
-    library, net, programs = sys.argv[1], sys.argv[2], sys.argv[3:]
+    library, net, jobs, programs = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
     # What is not ours by name (gcov's, a sanitizer's) is the business of tools/check-exports.
     exported = {s for s in check_exports().exported(library) if s.startswith('kt_') and not s.startswith('kt__')}
     exported |= {s for s in check_exports().exported(net) if s.startswith('kt_') and 'tls' in s.split('_')}
+    exported |= {s for s in check_exports().exported(jobs) if s.startswith('kt_') and not s.startswith('kt__')}
     entered = set().union(*[entries(program) for program in programs])
     with open(os.path.join(HERE, 'waiting.txt'), encoding='utf-8') as f:
         waiting = set(f.read().split())
