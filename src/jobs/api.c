@@ -27,6 +27,22 @@ int kt__api_json(kt_http_exchange *x, int status, json_t *json)
     return rc < 0 ? rc : kt_http_respond(x, status, "application/json", text.data, text.size);
 }
 
+json_t *kt__api_add(json_t *list, json_t *value)
+{
+    if (json_array_append_new(list, value) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+json_t *kt__api_set(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, value) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 int kt__api_error(kt_http_exchange *x, int status, const char *code, const char *field,
                   const char *format, ...)
 {
@@ -37,8 +53,8 @@ int kt__api_error(kt_http_exchange *x, int status, const char *code, const char 
     va_end(args);
     json_t *error = json_pack("{s:s, s:o}", "code", code, "message",
                               kt__api_text(kt_slice_from(message), sizeof message));
-    if (error && field && *field)
-        json_object_set_new(error, "field", kt__api_text(kt_slice_from(field), 128));
+    if (field && *field)
+        error = kt__api_set(error, "field", kt__api_text(kt_slice_from(field), 128));
     return kt__api_json(x, status, json_pack("{s:o}", "error", error));
 }
 
@@ -235,7 +251,7 @@ static int list_jobs(kt_http_exchange *x, kt_jobs *j)
         return kt__api_failure(x, rc);
     json_t *jobs = json_array();
     for (size_t i = 0; i < list.count; i++)
-        json_array_append_new(jobs, kt__api_job(j, &list.items[i], NULL));
+        jobs = kt__api_add(jobs, kt__api_job(j, &list.items[i], NULL));
     json_t *next = list.next ? json_integer(list.next) : json_null();
     kt__store_list_release(&list);
     return kt__api_json(x, 200, json_pack("{s:o, s:o}", "jobs", jobs, "next", next));
@@ -284,14 +300,14 @@ static int list_types(kt_http_exchange *x, kt_jobs *j)
         uint64_t ended = m->succeeded + m->failed + m->timed_out + m->cancelled;
         json_t *type = json_pack("{s:s}", "type", j->options.types[i]->name);
         if (j->options.types[i]->measure)
-            json_object_set_new(
+            type = kt__api_set(
                 type, "measured",
                 json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "succeeded", (json_int_t)m->succeeded,
                           "failed", (json_int_t)m->failed, "timed_out", (json_int_t)m->timed_out,
                           "cancelled", (json_int_t)m->cancelled, "mean_seconds",
                           ended ? (double)m->total / 1e9 / (double)ended : 0.0, "shortest_seconds",
                           (double)m->shortest / 1e9, "longest_seconds", (double)m->longest / 1e9));
-        json_array_append_new(types, type);
+        types = kt__api_add(types, type);
     }
     return kt__api_json(x, 200, json_pack("{s:o}", "types", types));
 }

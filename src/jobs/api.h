@@ -16,6 +16,11 @@ int kt__api_error(kt_http_exchange *x, int status, const char *code, const char 
 /* Answers with what an error code means to a client; the detail is the message. */
 int kt__api_failure(kt_http_exchange *x, int rc);
 
+/* Puts a value into a list, an object, and takes it over. Returns the list or object; NULL, which both may be
+ * already, without memory: then both are gone. So what was made is whole. */
+json_t *kt__api_add(json_t *list, json_t *value) KT_CHECKED;
+json_t *kt__api_set(json_t *object, const char *key, json_t *value) KT_CHECKED;
+
 /* One job as JSON: `attempts` NULL leaves the details out. NULL without memory. */
 json_t *kt__api_job(kt_jobs *j, const kt__store_job *job, const kt__store_attempts *attempts);
 

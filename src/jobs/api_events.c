@@ -40,7 +40,7 @@ static json_t *running_json(const kt_jobs *j)
     json_t *list = json_array();
     int n = 0;
     for (const kt_jobs_attempt *a = j->running; a && n < RUNNING_MAX; a = a->next, n++)
-        json_array_append_new(
+        list = kt__api_add(
             list,
             json_pack("{s:I, s:o, s:o, s:o, s:i, s:i, s:o}", "id", (json_int_t)a->job.id, "type",
                       kt__api_text(a->job.type, KT__STORE_NAME_MAX), "queue",
@@ -67,7 +67,7 @@ static json_t *failures_json(kt_jobs *j, const kt__store_failures *failures)
         const kt__store_failure *f = &failures->items[i];
         if (failed_later(failures, i))
             continue;
-        json_array_append_new(
+        list = kt__api_add(
             list, json_pack("{s:I, s:o, s:o, s:o, s:o, s:s, s:i, s:i}", "id", (json_int_t)f->job.id,
                             "type", kt__api_text(f->job.type, KT__STORE_NAME_MAX), "label",
                             kt__api_label(j, &f->job), "error",
@@ -84,7 +84,7 @@ static json_t *recent_json(kt_jobs *j, const kt__store_list *recent)
     json_t *list = json_array();
     for (size_t i = 0; i < recent->count; i++) {
         const kt__store_job *job = &recent->items[i];
-        json_array_append_new(
+        list = kt__api_add(
             list, json_pack("{s:I, s:o, s:o, s:o, s:s, s:o}", "id", (json_int_t)job->id, "type",
                             kt__api_text(job->type, KT__STORE_NAME_MAX), "queue",
                             kt__api_text(job->queue, KT__STORE_NAME_MAX), "label", kt__api_label(j, job),
@@ -98,8 +98,7 @@ static json_t *overview_json(kt_jobs *j, const kt__overview *o)
 {
     json_t *counts = json_object();
     for (int state = 0; state < KT__JOB_STATES; state++)
-        json_object_set_new(counts, kt__job_state_name((kt__job_state)state),
-                            json_integer(o->counts[state]));
+        counts = kt__api_set(counts, kt__job_state_name((kt__job_state)state), json_integer(o->counts[state]));
     return json_pack("{s:o, s:o, s:I, s:o, s:o, s:o, s:I}", "counts", counts, "running", running_json(j),
                      "running_total", (json_int_t)j->running_count, "failures",
                      failures_json(j, &o->failures), "recent", recent_json(j, &o->recent), "server_time",

@@ -2,6 +2,7 @@
 
 /* Jobs as JSON. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -31,12 +32,13 @@ json_t *kt__api_text(kt_slice text, size_t bytes_max)
     return kt__json_text((kt_slice){text.data, size});
 }
 
-/* What was stored as JSON; null for nothing. */
+/* What was stored as JSON; null for nothing. NULL without memory. */
 static json_t *stored(kt_slice text)
 {
     json_error_t error;
-    json_t *json = text.data ? json_loadb(text.data, text.size, JSON_DECODE_ANY, &error) : NULL;
-    return json ? json : json_null();
+    json_t *json = NULL;
+    int rc = text.data ? kt__json_load(text, JSON_DECODE_ANY, &json, &error) : KT_EVALIDATION;
+    return rc == KT_EVALIDATION ? json_null() : json;
 }
 
 static json_t *attempts_json(const kt__store_attempts *attempts)
@@ -44,7 +46,7 @@ static json_t *attempts_json(const kt__store_attempts *attempts)
     json_t *list = json_array();
     for (size_t i = 0; i < attempts->count; i++) {
         const kt__store_attempt *a = &attempts->items[i];
-        json_array_append_new(
+        list = kt__api_add(
             list, json_pack("{s:i, s:o, s:o, s:s, s:o}", "number", a->number, "started_at",
                             kt__api_time(a->started_at), "finished_at", kt__api_time(a->finished_at),
                             "outcome", kt__attempt_outcome_name(a->outcome), "error",
@@ -56,7 +58,10 @@ static json_t *attempts_json(const kt__store_attempts *attempts)
 json_t *kt__api_label(kt_jobs *j, const kt__store_job *job)
 {
     kt_auto(kt_buffer) label = KT_BUFFER_INIT;
-    if (kt__engine_label(j, job, &label) < 0)
+    int rc = kt__engine_label(j, job, &label);
+    if (rc == -ENOMEM)
+        return NULL;
+    if (rc < 0)
         return kt__api_text(job->type, SIZE_MAX);
     return kt__api_text(kt_buffer_slice(&label), SIZE_MAX);
 }
@@ -75,8 +80,7 @@ json_t *kt__api_job(kt_jobs *j, const kt__store_job *job, const kt__store_attemp
         kt__api_text(job->error, ERROR_BYTES_MAX));
     if (!json || !attempts)
         return json;
-    json_object_set_new(json, "args", stored(job->args));
-    json_object_set_new(json, "result", stored(job->result));
-    json_object_set_new(json, "attempts", attempts_json(attempts));
-    return json;
+    json = kt__api_set(json, "args", stored(job->args));
+    json = kt__api_set(json, "result", stored(job->result));
+    return kt__api_set(json, "attempts", attempts_json(attempts));
 }

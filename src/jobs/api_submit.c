@@ -222,7 +222,7 @@ static json_t *answer_json(const batch *b)
                          b->news[0].delay > 0 ? "scheduled" : "ready");
     json_t *ids = json_array();
     for (size_t i = 0; i < b->n; i++)
-        json_array_append_new(ids, json_integer(b->ids[i]));
+        ids = kt__api_add(ids, json_integer(b->ids[i]));
     return json_pack("{s:o}", "ids", ids);
 }
 

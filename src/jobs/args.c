@@ -34,16 +34,17 @@ static int depth_of(kt_slice text)
     return deepest;
 }
 
-static json_t *load(kt_slice text, size_t flags, json_error_t *error)
+int kt__json_load(kt_slice text, size_t flags, json_t **ret_json, json_error_t *ret_error)
 {
-    *error = (json_error_t){.line = 0}; /* where jansson has no memory to begin with, it gives no reason */
-    return json_loadb(text.data, text.size, flags, error);
-}
-
-static bool lacked_memory(const json_error_t *error)
-{
-    enum json_error_code code = json_error_code(error);
-    return code == json_error_unknown || code == json_error_out_of_memory;
+    json_error_t error = {.line = 0}; /* where jansson has no memory to begin with, it gives no reason */
+    json_t *json = json_loadb(text.data, text.size, flags, &error);
+    if (json) {
+        *ret_json = json;
+        return 0;
+    }
+    *ret_error = error;
+    enum json_error_code code = json_error_code(&error);
+    return code == json_error_unknown || code == json_error_out_of_memory ? -ENOMEM : KT_EVALIDATION;
 }
 
 int kt__json_parse(kt_slice text, json_t **ret_json)
@@ -51,14 +52,10 @@ int kt__json_parse(kt_slice text, json_t **ret_json)
     json_error_t error;
     if (depth_of(text) > DEPTH_MAX)
         return kt_error_set(KT_EVALIDATION, "JSON is nested deeper than %d levels", DEPTH_MAX);
-    json_t *json = load(text, JSON_REJECT_DUPLICATES, &error);
-    if (!json && lacked_memory(&error))
-        return -ENOMEM;
-    if (!json)
-        return kt_error_set(KT_EVALIDATION, "not valid JSON: line %d, column %d: %s", error.line,
-                            error.column, error.text);
-    *ret_json = json;
-    return 0;
+    int rc = kt__json_load(text, JSON_REJECT_DUPLICATES, ret_json, &error);
+    if (rc == KT_EVALIDATION)
+        return kt_error_set(rc, "not valid JSON: line %d, column %d: %s", error.line, error.column, error.text);
+    return rc;
 }
 
 typedef struct sink {
@@ -83,20 +80,33 @@ int kt__json_dump(const json_t *json, kt_buffer *text)
     return s.rc;
 }
 
+/* The size of the character of several bytes that begins here, 0 if that is none (RFC 3629, 4). */
+static size_t utf8_size(kt_slice text)
+{
+    const unsigned char *b = (const unsigned char *)text.data;
+    size_t size = b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : b[0] < 0xf5 ? 4 : 0;
+    if (size == 0 || size > text.size)
+        return 0;
+    unsigned char low = b[0] == 0xe0 ? 0xa0 : b[0] == 0xf0 ? 0x90 : 0x80;  /* no longer than need be, */
+    unsigned char high = b[0] == 0xed ? 0x9f : b[0] == 0xf4 ? 0x8f : 0xbf; /* no surrogate, none too large */
+    if (b[1] < low || b[1] > high)
+        return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((b[i] & 0xc0) != 0x80)
+            return 0;
+    return size;
+}
+
 /* Programs write what they like; JSON holds UTF-8 (RFC 8259, 8.1), and jansson keeps no NUL. */
 json_t *kt__json_text(kt_slice bytes)
 {
     kt_auto(kt_buffer) text = KT_BUFFER_INIT;
     for (size_t i = 0; i < bytes.size;) {
-        unsigned char first = (unsigned char)bytes.data[i];
-        size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, run = 0;
+        size_t run = 0;
         while (i + run < bytes.size && bytes.data[i + run] && (unsigned char)bytes.data[i + run] < 0x80)
             run++;
-        if (run == 0 && first && i + size <= bytes.size) {
-            json_t *valid = json_stringn(bytes.data + i, size);
-            run = valid ? size : 0;
-            json_decref(valid);
-        }
+        if (run == 0)
+            run = utf8_size((kt_slice){bytes.data + i, bytes.size - i});
         int rc = run > 0 ? kt_buffer_append(&text, bytes.data + i, run)
                          : kt_buffer_append_string(&text, "\xef\xbf\xbd");
         if (rc < 0)
@@ -244,13 +254,14 @@ int kt_jobs_result_set(kt_jobs_attempt *job, kt_slice json)
     json_error_t error;
     if (depth_of(json) > DEPTH_MAX)
         return kt_error_set(KT_EVALIDATION, "a result is nested at most %d levels deep", DEPTH_MAX);
-    json_t *parsed = load(json, JSON_DECODE_ANY, &error);
-    if (!parsed && lacked_memory(&error))
-        return -ENOMEM;
-    if (!parsed)
-        return kt_error_set(KT_EVALIDATION, "result: not valid JSON: %s", error.text);
+    json_t *parsed;
+    int rc = kt__json_load(json, JSON_DECODE_ANY, &parsed, &error);
+    if (rc == KT_EVALIDATION)
+        return kt_error_set(rc, "result: not valid JSON: %s", error.text);
+    if (rc < 0)
+        return rc;
     json_decref(parsed);
-    int rc = kt_buffer_reserve(&job->result, json.size);
+    rc = kt_buffer_reserve(&job->result, json.size);
     if (rc < 0)
         return rc; /* the one before stays */
     kt_buffer_clear(&job->result);

@@ -388,11 +388,12 @@ int kt__engine_label(kt_jobs *j, const kt__store_job *job, kt_buffer *label)
 {
     const kt_jobs_type *type = kt__jobs_type_find(j, job->type);
     kt_jobs_args args = {NULL};
-    if (!type || !type->label || job->args.size > LABEL_ARGS_MAX ||
-        kt__json_parse(job->args, &args.json) < 0)
-        return kt_buffer_append(label, job->type.data, job->type.size);
+    bool made = type && type->label && job->args.size <= LABEL_ARGS_MAX;
+    int rc = made ? kt__json_parse(job->args, &args.json) : KT_EVALIDATION;
+    if (rc < 0)
+        return rc == -ENOMEM ? rc : kt_buffer_append(label, job->type.data, job->type.size);
     kt_buffer text = KT_BUFFER_INIT_MAX(64 << 10);
-    int rc = type->label(&args, &text);
+    rc = type->label(&args, &text);
     json_decref(args.json);
     size_t size = text.size < LABEL_BYTES_MAX ? text.size : LABEL_BYTES_MAX;
     while (size < text.size && size > 0 && ((unsigned char)text.data[size] & 0xc0) == 0x80)

@@ -124,6 +124,9 @@ int kt__worker_run(void *jobs);
  * *ret_json, to be json_decref'ed; KT_EVALIDATION with the position in kt_error_detail; -ENOMEM. */
 int kt__json_parse(kt_slice text, json_t **ret_json) KT_CHECKED;
 
+/* json_loadb with these flags, for JSON of any depth that is not a stranger's. 0, KT_EVALIDATION, -ENOMEM. */
+int kt__json_load(kt_slice text, size_t flags, json_t **ret_json, json_error_t *ret_error) KT_CHECKED;
+
 /* Appends JSON as text. -ENOMEM, also for NULL, which is what jansson's makers return then; the text may have
  * grown by a part. */
 int kt__json_dump(const json_t *json, kt_buffer *text) KT_CHECKED;

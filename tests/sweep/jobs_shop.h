@@ -19,7 +19,7 @@ void shop_jansson(void);
 typedef struct shop {
     kt_jobs *j;
     void (*scenario)(struct shop *s);
-    kt_fn act;    /* what a job of the type "inside" does, called with its attempt; or NULL */
+    kt_fn act;    /* what a job of the type "inside" does, called with its attempt; NULL: it fails */
     bool acted;
     kt_task *work;
     kt_time grace;
@@ -35,6 +35,8 @@ static shop *shop__open; /* a job's function has no argument of its own */
 static inline int shop__act(kt_jobs_attempt *job)
 {
     shop *s = shop__open;
+    if (!s->act)
+        return kt_error_set(-EIO, "the tea is cold");
     int rc = sweep_subject(s->act, job);
     s->acted = true;
     return rc;
@@ -43,10 +45,12 @@ static inline int shop__act(kt_jobs_attempt *job)
 static const kt_jobs_type shop_inside = {.name = "inside", .run = shop__act, .attempts = 1};
 static const kt_jobs_type *const shop_types[] = {&kt_jobs_sleep, &kt_jobs_command, &shop_inside, NULL};
 
+/* In memory where that can be: a sync of a disk takes milliseconds, and a run has twenty. */
 static inline void shop_folder(shop *s)
 {
+    const char *root = access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
     shop_jansson();
-    snprintf(s->folder, sizeof s->folder, "/tmp/kettle-sweep-XXXXXX");
+    snprintf(s->folder, sizeof s->folder, "%s/kettle-sweep-XXXXXX", root);
     CHECK(mkdtemp(s->folder) != NULL);
     snprintf(s->path, sizeof s->path, "%s/jobs.db", s->folder);
 }
