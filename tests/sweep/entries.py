@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Every function that libkettle, libkettle-net and libkettle-jobs export has an entry in the sweeps, and no entry is without one.
+"""Every function that the libraries export has an entry in the sweeps, and no entry is without one.
 
 usage: entries.py LIBRARY.so NET-LIBRARY.so JOBS-LIBRARY.so SWEEP-PROGRAM...
 

@@ -300,7 +300,7 @@ static int works(void *arg)
     s->stopped = false;
     int rc = SWEPT(kt_jobs_run, (s->j));
     s->subject = NULL;
-    CHECK(kt_is_cancel(rc) || (rc == -ENOMEM && sweep_struck()));
+    CHECK(kt_is_cancel(rc) || (rc == -ENOMEM && sweep_struck()) || (sweep_refused() && rc == -sweep_refused()));
     CHECK(!s->j->at_work && !s->j->running);
     return s->stopped && kt_is_cancel(rc) ? 0 : rc;
 }
