@@ -112,6 +112,25 @@ TEST(min_are_made_at_once_and_idle_ones_above_it_are_destroyed_in_time)
     CHECK_EQ(p.acquired, 3);
 }
 
+TEST(when_idle_ones_have_been_destroyed_as_many_as_ever_may_be_borrowed)
+{
+    maker m = {0};
+    kt_auto(kt_resource_pool) p = POOL(&m);
+    kt_auto(kt_lease) a = KT_LEASE_INIT, b = KT_LEASE_INIT, c = KT_LEASE_INIT;
+    p.max = 3;
+    p.idle_max = KT_S(10);
+    sure(kt_resource_pool_open(&p));
+    sure(kt_resource_pool_acquire(&p, &a));
+    sure(kt_resource_pool_acquire(&p, &b));
+    kt_lease_release(&a);
+    kt_lease_release(&b);
+    sure(kt_sleep(KT_S(11)));
+    CHECK_EQ(p.alive, 0);
+    sure(kt_resource_pool_acquire(&p, &a));
+    sure(kt_resource_pool_acquire(&p, &b));
+    CHECK_OK(kt_resource_pool_acquire(&p, &c));
+}
+
 TEST(an_unhealthy_idle_one_is_replaced_and_a_broken_one_discarded)
 {
     maker m = {0};
