@@ -59,6 +59,16 @@ bool sweep_struck(void)
     return run.struck;
 }
 
+bool sweep_aims(void)
+{
+    return run.due && !run.struck;
+}
+
+bool sweep_starved(void)
+{
+    return run.way == NO_MEMORY;
+}
+
 bool sweep_calm(void)
 {
     return run.way == CALM;

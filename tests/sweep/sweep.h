@@ -103,6 +103,12 @@ void sweep_loop(void (*fn)(void *arg), void *arg);
 /* Has the subject been cancelled, or an allocation failed, in this run so far? */
 bool sweep_struck(void);
 
+/* Will it be cancelled after this pass? */
+bool sweep_aims(void);
+
+/* Is the run one in which an allocation fails? */
+bool sweep_starved(void);
+
 /* Is nothing done to this run? */
 bool sweep_calm(void);
 
