@@ -182,7 +182,7 @@ KT_API int kt_jobs_submit(kt_jobs *j, const kt_jobs_new *news, size_t n, int64_t
 
 /* Cancels a job: one that waits at once, one that runs by cancelling its function, which
  * kt_jobs_submit's caller may see running for a while yet. 0; KT_ENOTFOUND; KT_ECONFLICT if it has ended;
- * KT_ESHUTDOWN, KT_ESTORE. Suspends. */
+ * KT_ESHUTDOWN, KT_ESTORE. A cancellation of the caller is held back while the store works. Suspends. */
 KT_API int kt_jobs_cancel(kt_jobs *j, int64_t id) KT_CHECKED;
 
 /* A handler for kt_http_serve, whose argument is the kt_jobs: the API under /v1, /healthz, and the page.

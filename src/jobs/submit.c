@@ -103,11 +103,15 @@ static int prepare(const kt_jobs *j, const kt_jobs_new *n, kt_time now, kt__stor
     return rc;
 }
 
+typedef struct newcomer {
+    kt__store_new_job job;
+    int64_t id; /* the caller's only once it is on the disk */
+} newcomer;
+
 typedef struct submission {
-    const kt__store_new_job *jobs;
+    newcomer *jobs;
     size_t n;
     kt_time now;
-    int64_t *ids;
 } submission;
 
 /* A refusal in the middle would leave the first ones in; but everything was checked before, so what
@@ -116,18 +120,18 @@ static int submit_work(kt__store *store, void *arg)
 {
     submission *s = arg;
     for (size_t i = 0; i < s->n; i++) {
-        int rc = kt__store_submit(store, &s->jobs[i], s->now, &s->ids[i]);
+        int rc = kt__store_submit(store, &s->jobs[i].job, s->now, &s->jobs[i].id);
         if (rc < 0)
             return rc;
     }
     return 0;
 }
 
-static void announce(kt_jobs *j, const kt__store_new_job *jobs, size_t n)
+static void announce(kt_jobs *j, const newcomer *jobs, size_t n)
 {
     size_t ready = 0;
     for (size_t i = 0; i < n; i++)
-        ready += jobs[i].run_at == 0;
+        ready += jobs[i].job.run_at == 0;
     kt__jobs_hint(j, ready);
     if (ready < n)
         kt_event_set(&j->timetable);
@@ -140,24 +144,26 @@ int kt_jobs_submit(kt_jobs *j, const kt_jobs_new *news, size_t n, int64_t *ret_i
     kt_jobs_fault f = {"", ""};
     if (n == 0)
         return 0;
-    kt__store_new_job *jobs = kt_calloc(n, sizeof *jobs);
+    newcomer *jobs = kt_calloc(n, sizeof *jobs);
     if (!jobs)
         return -ENOMEM;
     kt_time now = kt__wall_clock();
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = prepare(j, &news[i], now, &jobs[i], &f);
+        rc = prepare(j, &news[i], now, &jobs[i].job, &f);
         if (rc == KT_EVALIDATION && n > 1) {
             char inner[sizeof f.field];
             memcpy(inner, f.field, sizeof inner);
             snprintf(f.field, sizeof f.field, "jobs[%zu].%.32s", i, inner);
         }
     }
-    submission s = {jobs, n, now, ret_ids};
+    submission s = {jobs, n, now};
     if (rc == 0)
         rc = kt__keeper_do(&j->keeper, submit_work, &s);
     else if (rc == KT_EVALIDATION)
         kt_error_set(rc, "%s: %s", f.field, f.message);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        ret_ids[i] = jobs[i].id;
     if (rc == 0)
         announce(j, jobs, n);
     if (rc == KT_EVALIDATION && ret_fault)

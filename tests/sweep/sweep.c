@@ -71,6 +71,16 @@ int sweep_refused(void)
     return calls_failed_errno();
 }
 
+bool sweep_aims(void)
+{
+    return run.due && !run.struck;
+}
+
+bool sweep_starved(void)
+{
+    return run.way == NO_MEMORY;
+}
+
 bool sweep_calm(void)
 {
     return run.way == CALM;

@@ -112,6 +112,12 @@ bool sweep_struck(void);
 /* The errno with which a system call of the swept one has failed in this run; 0: none has. */
 int sweep_refused(void);
 
+/* Will it be cancelled after this pass? */
+bool sweep_aims(void);
+
+/* Is the run one in which an allocation fails? */
+bool sweep_starved(void);
+
 /* Is nothing done to this run? */
 bool sweep_calm(void);
 

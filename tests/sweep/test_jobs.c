@@ -301,7 +301,7 @@ static int works(void *arg)
     int rc = SWEPT(kt_jobs_run, (s->j));
     s->subject = NULL;
     CHECK(kt_is_cancel(rc) || (rc == -ENOMEM && sweep_struck()) || (sweep_refused() && rc == -sweep_refused()));
-    CHECK(!s->j->at_work && !s->j->running);
+    CHECK(!s->j->at_work && !s->j->running && !s->j->keeper.open && !s->j->keeper.first);
     return s->stopped && kt_is_cancel(rc) ? 0 : rc;
 }
 

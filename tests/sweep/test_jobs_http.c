@@ -28,7 +28,8 @@ static int handles(void *arg)
     if (p->calls++ > 0 && p->x->state != KT__HTTP_NEW)
         return 0; /* without memory in the middle of an answer: it has been cut, and cannot be made again */
     int rc = SWEPT(kt_jobs_http, (p->x, p->shop.j));
-    return p->stopped && kt_is_cancel(rc) ? 0 : rc;
+    bool by_stop = kt_is_cancel(rc) && p->stopped && (!sweep_struck() || sweep_starved());
+    return by_stop ? 0 : rc;
 }
 
 /* Stands for an earlier answer that is still being written: so that every answer has to wait. */
@@ -146,6 +147,8 @@ static void visiting(shop *s)
     while (!p->x || (!s->acted && !endless))
         settle();
     hear(p, c, endless ? "\n\n" : NULL);
+    while ((sweep_struck() || sweep_aims()) && !sweep_starved() && !s->acted)
+        settle(); /* it ends by itself */
     p->stopped = true;
     kt_task_cancel(server);
     CHECK_ERR(kt_task_join(server), KT_ECANCELED);
