@@ -197,7 +197,8 @@ SWEEP_AS(kt_jobs_http, refused, HTTP)
     visit("POST", "/v1/jobs", "{\"type\": \"sleep\", \"args\": {\"seconds\": \"long\"}}");
 }
 
-SWEEP_AS(kt_jobs_http, events, HTTP)
+/* It lasts until the scenario cancels it, also after a system call that failed. */
+SWEEP_AS(kt_jobs_http, events, HTTP | UNREFUSED)
 {
     visit("GET", "/v1/events", "");
 }
