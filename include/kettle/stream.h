@@ -230,6 +230,43 @@ KT_API int kt_stream_fd(const kt_stream *s);
 KT_API int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address,
                           socklen_t *ret_size) KT_CHECKED;
 
+/* The own address; 0 or the error of getsockname(2), -EBADF in memory. Like get_extra_info("sockname"). */
+KT_API int kt_stream_local(const kt_stream *s, kt_address *ret_address) KT_CHECKED;
+
+/* ---- Options of TCP -------------------------------------------------------------------------
+ * Also under TLS. -EOPNOTSUPP for other sockets, -ENOTSOCK, -EBADF in memory. Neither suspends. */
+
+/* Small writes leave at once, which is the default here, or (false) wait for the answer to those before
+ * (Nagle). TCP_NODELAY, tcp(7). */
+KT_API int kt_stream_nodelay_set(kt_stream *s, bool on) KT_CHECKED;
+
+/* All zero means the system's defaults (net.ipv4.tcp_keepalive_*). In whole seconds, rounded up. */
+typedef struct kt_keep_alive {
+    kt_time idle;     /* without a word from the peer, until it is asked */
+    kt_time interval; /* between questions that it does not answer */
+    unsigned probes;  /* so many of which, and it counts as vanished: -ETIMEDOUT */
+} kt_keep_alive;
+
+/* Notices peers that have vanished; NULL: no longer. -EINVAL for a time below 0 or above the system's limit
+ * (32767 s). SO_KEEPALIVE, tcp(7). */
+KT_API int kt_stream_keep_alive_set(kt_stream *s, const kt_keep_alive *k) KT_CHECKED;
+
+/* ---- Descriptors over Unix sockets ----------------------------------------------------------- */
+
+/* Writes all bytes, at least one, and gives the peer copies of 1 to 253 descriptors, which travel with the first
+ * of them; ours stay ours. -EOPNOTSUPP for a stream that is not a Unix socket itself; -EINVAL; -EBADF; -ETOOMANYREFS
+ * when too many are on their way. Otherwise as kt_stream_write. Like socket.send_fds, SCM_RIGHTS in unix(7). */
+KT_API int kt_stream_send_fds(kt_stream *s, const void *bytes, size_t size, const int *fds,
+                              size_t count) KT_CHECKED;
+
+/* Reads at least one byte and at most size, with the descriptors that travel with them. The number of bytes; 0 at
+ * the end of file. *ret_count descriptors have come; the first fds_max are in fds, are the caller's to close, and close
+ * on exec; any others are closed. So are those on whose bytes another kind of read has come: tell from your protocol
+ * when to expect some. What such a read has buffered comes first, without any. -EOPNOTSUPP as above; otherwise as
+ * kt_stream_read. Like socket.recv_fds. */
+KT_API ssize_t kt_stream_receive_fds(kt_stream *s, void *bytes, size_t size, int *fds, size_t fds_max,
+                                     size_t *ret_count) KT_CHECKED;
+
 static inline void kt_stream_cleanup(kt_stream **s)
 {
     kt_stream_close(*s);

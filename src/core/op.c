@@ -209,7 +209,7 @@ ssize_t kt__op_attempt(kt__op *op)
             n = attempt_connect(op);
             break;
         case KT__OP_RECEIVE:
-            n = recvmsg(op->fd->fd, &op->message, MSG_DONTWAIT);
+            n = recvmsg(op->fd->fd, &op->message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
             break;
         case KT__OP_SEND:
             n = sendmsg(op->fd->fd, &op->message, MSG_DONTWAIT | MSG_NOSIGNAL);
