@@ -109,6 +109,20 @@ KT_API int kt_listen(const char *host, uint16_t port, const kt_listen_options *o
 KT_API int kt_listen_unix(const char *path, const kt_listen_options *options,
                           kt_listener **ret_listener) KT_CHECKED;
 
+/* Makes a listener of a socket that listens already, TCP or Unix, whose O_NONBLOCK is set or cleared as the
+ * driver needs it. Owns fd on success only; the file of a Unix socket stays at close. -EBADF, -ENOTSOCK,
+ * -EINVAL for a socket that does not listen or is no SOCK_STREAM; -ENOMEM. In a loop; does not suspend. Like
+ * asyncio.start_server(sock=...). */
+KT_API int kt_listener_from_fd(int fd, kt_listener **ret_listener) KT_CHECKED;
+
+/* Takes over a socket that systemd has opened for this process, or whoever else sets LISTEN_PID, LISTEN_FDS,
+ * and LISTEN_FDNAMES as it does: the first that has this name (FileDescriptorName= in the .socket unit;
+ * otherwise the unit's name), or NULL: the first at all, of those that listen and have not been taken before.
+ * So nobody is refused while the program starts or is replaced. KT_ENOTFOUND when there is none (then
+ * kt_listen, usually); otherwise as kt_listener_from_fd. To be called before the program opens descriptors
+ * elsewhere that children shall inherit. Like sd_listen_fds_with_names(3). */
+KT_API int kt_listen_activated(const char *name, kt_listener **ret_listener) KT_CHECKED;
+
 /* Waits for a connection. TCP_NODELAY is set. Without descriptors (-EMFILE, -ENFILE) it waits and
  * tries again, so that an accept loop neither spins nor ends. A connection that raced
  * with a cancellation is returned, and the cancellation shows at the next call. The caller owns
@@ -253,17 +267,18 @@ KT_API int kt_stream_keep_alive_set(kt_stream *s, const kt_keep_alive *k) KT_CHE
 
 /* ---- Descriptors over Unix sockets ----------------------------------------------------------- */
 
-/* Writes all bytes, at least one, and gives the peer copies of 1 to 253 descriptors, which travel with the first
- * of them; ours stay ours. -EOPNOTSUPP for a stream that is not a Unix socket itself; -EINVAL; -EBADF; -ETOOMANYREFS
- * when too many are on their way. Otherwise as kt_stream_write. Like socket.send_fds, SCM_RIGHTS in unix(7). */
+/* Writes all bytes, at least one, and gives the peer copies of 1 to 253 descriptors, which travel with the
+ * first of them; ours stay ours. -EOPNOTSUPP for a stream that is not a Unix socket itself; -EINVAL; -EBADF;
+ * -ETOOMANYREFS when too many are on their way. Otherwise as kt_stream_write. Like socket.send_fds, SCM_RIGHTS
+ * in unix(7). */
 KT_API int kt_stream_send_fds(kt_stream *s, const void *bytes, size_t size, const int *fds,
                               size_t count) KT_CHECKED;
 
-/* Reads at least one byte and at most size, with the descriptors that travel with them. The number of bytes; 0 at
- * the end of file. *ret_count descriptors have come; the first fds_max are in fds, are the caller's to close, and close
- * on exec; any others are closed. So are those on whose bytes another kind of read has come: tell from your protocol
- * when to expect some. What such a read has buffered comes first, without any. -EOPNOTSUPP as above; otherwise as
- * kt_stream_read. Like socket.recv_fds. */
+/* Reads at least one byte and at most size, with the descriptors that travel with them. The number of bytes; 0
+ * at the end of file. *ret_count descriptors have come; the first fds_max are in fds, are the caller's to
+ * close, and close on exec; any others are closed. So are those on whose bytes another kind of read has come:
+ * tell from your protocol when to expect some. What such a read has buffered comes first, without any.
+ * -EOPNOTSUPP as above; otherwise as kt_stream_read. Like socket.recv_fds. */
 KT_API ssize_t kt_stream_receive_fds(kt_stream *s, void *bytes, size_t size, int *fds, size_t fds_max,
                                      size_t *ret_count) KT_CHECKED;
 
