@@ -60,6 +60,13 @@ KT_API int kt_stream_connect_unix(const char *path, kt_stream **ret_stream) KT_C
  * a file or folder, or a socket that is no SOCK_STREAM; KT_ENOTSIM; -ENOMEM. Does not suspend. In a loop. */
 KT_API int kt_stream_from_fd(int fd, kt_stream **ret_stream) KT_CHECKED;
 
+/* Makes a stream of standard input (0), output (1) or error (2), whatever it is: a terminal, a pipe, a socket, a
+ * file, /dev/null. The number stays open and the program's; printf and the like go on to work beside, but for a
+ * socket, or another user's pipe, whose O_NONBLOCK is set until the close. Files are read and written on a thread
+ * of the pool. -EINVAL for another number, -EBADF where it is not open, -EISDIR, -EMFILE, -ENOMEM, KT_ENOTSIM. In a
+ * task; does not suspend. Like loop.connect_read_pipe and connect_write_pipe. */
+KT_API int kt_stream_standard(int number, kt_stream **ret_stream) KT_CHECKED;
+
 /* Two connected streams in one process, both the caller's. -EMFILE, -ENFILE, -ENOMEM, KT_ENOTSIM. In a task;
  * does not suspend. Like socketpair(2). */
 KT_API int kt_stream_pair(kt_stream *ret_streams[2]) KT_CHECKED;

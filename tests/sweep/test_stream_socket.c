@@ -101,3 +101,37 @@ SWEEP(kt_stream_receive_fds, SUSPENDS | WINS | REAL)
     close(s.fd);
     pair_close(&s.p);
 }
+
+/* ---- Standard streams ------------------------------------------------------------------------- */
+
+static int opens_standard(void *arg)
+{
+    kt_stream *s = NULL;
+    int rc = SWEPT(kt_stream_standard, (*(int *)arg, &s));
+    CHECK((rc < 0) == !s);
+    kt_stream_close(s);
+    return rc;
+}
+
+static void sweep_standard(int fd)
+{
+    int number = STDIN_FILENO, before = fcntl(number, F_DUPFD_CLOEXEC, 100);
+    CHECK_EQ(dup2(fd, number), number);
+    close(fd);
+    (void)sweep_subject(opens_standard, &number);
+    CHECK_EQ(dup2(before, number), number);
+    close(before);
+}
+
+SWEEP(kt_stream_standard, ALLOCATES | REAL)
+{
+    int ends[2];
+    CHECK_EQ(pipe(ends), 0);
+    close(ends[1]);
+    sweep_standard(ends[0]);
+}
+
+SWEEP_AS(kt_stream_standard, file, ALLOCATES | REAL)
+{
+    sweep_standard(open("/dev/null", O_RDONLY));
+}
