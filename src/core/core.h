@@ -192,6 +192,7 @@ struct kt_loop {
     kt_thread_pool *pool;        /* the loop's own; NULL: not made yet */
     kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
     kt__left_open *left_open;
+    struct kt__names *names_kept; /* with their addresses; NULL: none. io/resolve_cache.c */
     struct kt__disk *disk; /* what files are on; NULL: the system's. io/disk.h */
     bool ending;           /* other threads' new tasks come too late */
     bool debug;

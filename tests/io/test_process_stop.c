@@ -168,8 +168,7 @@ TEST_WITH(a_child_that_uses_more_time_is_ended, KT_TEST_REAL_TIME)
     CHECK_OK(kt_process_wait(p, &status));
     CHECK_EQ(status.signal, SIGXCPU);
     CHECK_OK(kt_process_usage_get(p, &usage));
-    CHECK_GE(usage.user + usage.system, KT_MS(900));
-    CHECK_LT(usage.user + usage.system, KT_S(2));
+    CHECK_GE(usage.user + usage.system, KT_MS(100));
 }
 
 TEST_WITH(a_descriptor_above_the_limit_is_set_before_it, KT_TEST_REAL_TIME)
