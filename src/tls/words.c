@@ -10,8 +10,14 @@
 
 #include "tls/tls.h"
 
+static bool is_verification(unsigned long e)
+{
+    return ERR_GET_LIB(e) == ERR_LIB_SSL && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+}
+
 /* The earliest error is the cause; later ones are what callers made of it. Any of them may be the one that speaks of
- * memory: then that is the cause, whatever it says. */
+ * memory: then that is the cause, whatever it says. So it is with a certificate that is not trusted, which may have
+ * failed in arithmetic before. */
 static unsigned long take_error(char *words, size_t size)
 {
     const char *data;
@@ -22,7 +28,8 @@ static unsigned long take_error(char *words, size_t size)
              first && flags & ERR_TXT_STRING && *data ? ": " : "",
              first && flags & ERR_TXT_STRING ? data : "");
     for (unsigned long e = first; e; e = ERR_get_error())
-        if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
+        if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE ||
+            (is_verification(e) && ERR_GET_REASON(first) != ERR_R_MALLOC_FAILURE))
             first = e;
     return first;
 }
@@ -53,7 +60,7 @@ static int words_of_failure(const kt__tls *c)
         return kt_error_set(c->out_error, "TLS: no room for encrypted bytes");
     if (ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE)
         return -ENOMEM;
-    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    if (is_verification(e))
         return broken_certificate(c);
     if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
         return kt_error_set(KT_ECERTIFICATE, "the client has shown no certificate");

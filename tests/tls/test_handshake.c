@@ -9,11 +9,9 @@ static void check(const char *words, const char *part)
 }
 
 /* A server with this certificate is refused by our client, for a reason that both hear. */
-static void refused(const wanted *w, const char *name, const char *why, const char *alert)
+static void refused_as_made(const made *m, const char *name, const char *why, const char *alert)
 {
-    static made m;
-    make(w, &m);
-    const kt_tls_certificate certificate = as_certificate(&m);
+    const kt_tls_certificate certificate = as_certificate(m);
     const kt_tls_options o = {.server_name = name};
     kt_auto(tls_pair) p = plain_pair(0, (kt_tls_client_options){0},
                                      (kt_tls_server_options){.certificates = &certificate, .certificate_count = 1});
@@ -23,6 +21,22 @@ static void refused(const wanted *w, const char *name, const char *why, const ch
     check(r.client_words, name);
     CHECK_ERR(r.server, KT_ETLS);
     check(r.server_words, alert);
+}
+
+static void refused(const wanted *w, const char *name, const char *why, const char *alert)
+{
+    static made m;
+    make(w, &m);
+    refused_as_made(&m, name, why, alert);
+}
+
+TEST(a_forged_certificate_is_refused_as_one)
+{
+    static made m;
+    make(&(wanted){.issuer = authority()}, &m);
+    char *in_signature = strstr(m.certificate, "-----END") - 10; /* base64 */
+    *in_signature = *in_signature == 'A' ? 'B' : 'A';
+    refused_as_made(&m, "localhost", "certificate signature failure", "decrypt error");
 }
 
 TEST(bad_certificates_are_refused_with_the_reason)
