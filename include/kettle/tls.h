@@ -60,6 +60,8 @@ typedef struct kt_tls_client_options {
     const char *ca_file;  /* PEM: trusted as well */
     kt_slice ca_pem;
     bool no_system_trust; /* trusts only these */
+    const char *crl_file; /* PEM: refuses what these lists have revoked (RFC 5280 5). Then a list that is in force is */
+    kt_slice crl_pem;     /* needed of each issuer in a chain, or the chain is refused */
     const kt_tls_certificate *certificate; /* of the client itself; NULL = none */
     const char *const *alpn;    /* protocols in order of preference, then NULL (RFC 7301); NULL = none */
     kt_tls_version version_min;
@@ -86,6 +88,8 @@ typedef struct kt_tls_server_options {
     kt_tls_client_certificates client_certificates;
     const char *client_ca_file; /* PEM: whose certificates clients may have; nobody else's, not the system's */
     kt_slice client_ca_pem;
+    const char *client_crl_file; /* as a client's crl_file, for clients' certificates */
+    kt_slice client_crl_pem;
 } kt_tls_server_options;
 
 /* Makes a client's config; NULL options mean the defaults. Certificates are verified: chain, dates, and the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Certificates, keys and roots, from PEM files or bytes. */
+/* Certificates, keys, roots, and lists of what was revoked, from PEM files or bytes. */
 
 #include <errno.h>
 #include <limits.h>
@@ -47,16 +47,23 @@ static int give_password(char *bytes, int size, int for_writing, void *password)
     return password ? (int)n : -1;
 }
 
+/* After something could not be read, `count` others having been: that was their end. */
+static bool is_end(size_t count)
+{
+    unsigned long e = ERR_peek_last_error();
+    if (count == 0 || ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
+        return false;
+    ERR_clear_error();
+    return true;
+}
+
 /* Calls use(context, x) for each certificate, the first apart; one at least. Takes no ownership. */
 static int each_certificate(const source *s, SSL_CTX *context, int (*use)(SSL_CTX *, X509 *, size_t))
 {
     for (size_t i = 0;; i++) {
         X509 *x = PEM_read_bio_X509(s->bio, NULL, give_password, NULL);
-        unsigned long e = x ? 0 : ERR_peek_last_error();
-        if (!x && i > 0 && ERR_GET_LIB(e) == ERR_LIB_PEM && ERR_GET_REASON(e) == PEM_R_NO_START_LINE) {
-            ERR_clear_error();
+        if (!x && is_end(i))
             return 0;
-        }
         int ok = x && use(context, x, i);
         X509_free(x);
         if (!ok)
@@ -115,6 +122,37 @@ int kt__tls_trust(SSL_CTX *context, const char *file, kt_slice pem, bool ask_for
             rc = each_certificate(&s, context, ask_for_them ? trust_and_ask_for : trust);
         if (rc < 0)
             return rc;
+    }
+    return 0;
+}
+
+static int add_lists(const source *s, X509_STORE *store)
+{
+    for (size_t i = 0;; i++) {
+        X509_CRL *list = PEM_read_bio_X509_CRL(s->bio, NULL, give_password, NULL);
+        if (!list && is_end(i))
+            return 0;
+        int ok = list && X509_STORE_add_crl(store, list);
+        X509_CRL_free(list);
+        if (!ok)
+            return kt__tls_error(s->name);
+    }
+}
+
+int kt__tls_refuse_revoked(SSL_CTX *context, const char *file, kt_slice pem)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(context);
+    for (int i = 0; i < 2; i++) {
+        __attribute__((cleanup(source_cleanup))) source s = {NULL, ""};
+        if (i == 0 ? !file : pem.size == 0)
+            continue;
+        int rc = source_open(&s, "revoked certificates", i == 0 ? file : NULL, pem);
+        if (rc == 0)
+            rc = add_lists(&s, store);
+        if (rc < 0)
+            return rc;
+        if (!X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL))
+            return kt__tls_error(s.name);
     }
     return 0;
 }

@@ -96,7 +96,8 @@ static int trust_as_client(SSL_CTX *context, const kt_tls_client_options *o)
 {
     if (!o->no_system_trust && !SSL_CTX_set_default_verify_paths(context))
         return kt__tls_error("the system's trusted certificates");
-    return kt__tls_trust(context, o->ca_file, o->ca_pem, false);
+    int rc = kt__tls_trust(context, o->ca_file, o->ca_pem, false);
+    return rc < 0 ? rc : kt__tls_refuse_revoked(context, o->crl_file, o->crl_pem);
 }
 
 int kt__tls_client_set(const kt_tls_client_options *options, kt__tls_set **ret_set)
@@ -104,6 +105,8 @@ int kt__tls_client_set(const kt_tls_client_options *options, kt__tls_set **ret_s
     const kt_tls_client_options o = options ? *options : (kt_tls_client_options){0};
     __attribute__((cleanup(set_cleanup))) kt__tls_set *set = NULL;
     SSL_CTX *context;
+    if (o.danger_accept_any_certificate && (o.crl_file || o.crl_pem.size > 0))
+        return kt_error_set(-EINVAL, "any certificate is accepted, revoked ones too");
     int rc = set_new(1, o.alpn, &set);
     if (rc == 0)
         rc = context_new(set, TLS_client_method(), o.version_min, &context);
@@ -186,7 +189,9 @@ static int context_of_server(kt__tls_set *set, const kt_tls_server_options *o, s
     SSL_CTX_set_tlsext_servername_callback(context, choose_certificate);
     SSL_CTX_set_tlsext_servername_arg(context, set);
     rc = kt__tls_use_certificate(context, &o->certificates[index]);
-    return rc < 0 ? rc : kt__tls_trust(context, o->client_ca_file, o->client_ca_pem, true);
+    if (rc == 0)
+        rc = kt__tls_trust(context, o->client_ca_file, o->client_ca_pem, true);
+    return rc < 0 ? rc : kt__tls_refuse_revoked(context, o->client_crl_file, o->client_crl_pem);
 }
 
 static int check_server_options(const kt_tls_server_options *o)
@@ -195,6 +200,8 @@ static int check_server_options(const kt_tls_server_options *o)
         return kt_error_set(-EINVAL, "a server needs a certificate");
     if (o->client_certificates != KT_TLS_CLIENT_NONE && !o->client_ca_file && o->client_ca_pem.size == 0)
         return kt_error_set(-EINVAL, "without roots no client's certificate can be trusted");
+    if (o->client_certificates == KT_TLS_CLIENT_NONE && (o->client_crl_file || o->client_crl_pem.size > 0))
+        return kt_error_set(-EINVAL, "no client's certificate is asked for that could be revoked");
     return 0;
 }
 

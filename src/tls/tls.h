@@ -60,6 +60,10 @@ kt__tls_set *kt__tls_config_set(const kt_tls_config *c);
 int kt__tls_use_certificate(SSL_CTX *context, const kt_tls_certificate *certificate) KT_CHECKED;
 int kt__tls_trust(SSL_CTX *context, const char *file, kt_slice pem, bool ask_for_them) KT_CHECKED;
 
+/* Takes lists of revoked certificates from a file, from bytes, or both, and from then on needs one of each issuer;
+ * neither is nothing to do. */
+int kt__tls_refuse_revoked(SSL_CTX *context, const char *file, kt_slice pem);
+
 /* ---- Sessions (session.c) -------------------------------------------------------------------- */
 
 void kt__tls_sessions_init(kt__tls_sessions *s);

@@ -88,6 +88,39 @@ void make(const wanted *w, made *ret_made)
     EVP_PKEY_free(key);
 }
 
+static void revoke(X509_CRL *list, const made *m)
+{
+    X509 *x = read_certificate(m);
+    X509_REVOKED *r = X509_REVOKED_new();
+    ASN1_TIME *when = X509_gmtime_adj(NULL, -60);
+    CHECK(X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(x)));
+    CHECK(X509_REVOKED_set_revocationDate(r, when));
+    CHECK(X509_CRL_add0_revoked(list, r));
+    ASN1_TIME_free(when);
+    X509_free(x);
+}
+
+void make_list(const made *issuer, const made *revoked, long until, char ret_pem[4096])
+{
+    X509_CRL *list = X509_CRL_new();
+    X509 *x = read_certificate(issuer);
+    EVP_PKEY *key = read_key(issuer);
+    ASN1_TIME *begins = X509_gmtime_adj(NULL, -3600), *ends = X509_gmtime_adj(NULL, until);
+    CHECK(X509_CRL_set_version(list, 1) && X509_CRL_set_issuer_name(list, X509_get_subject_name(x)));
+    CHECK(X509_CRL_set1_lastUpdate(list, begins) && X509_CRL_set1_nextUpdate(list, ends));
+    if (revoked)
+        revoke(list, revoked);
+    CHECK(X509_CRL_sign(list, key, EVP_sha256()));
+    BIO *b = BIO_new(BIO_s_mem());
+    CHECK(PEM_write_bio_X509_CRL(b, list));
+    write_pem(b, ret_pem, 4096);
+    ASN1_TIME_free(begins);
+    ASN1_TIME_free(ends);
+    EVP_PKEY_free(key);
+    X509_free(x);
+    X509_CRL_free(list);
+}
+
 const made *authority(void)
 {
     static made m;

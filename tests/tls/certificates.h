@@ -22,6 +22,10 @@ typedef struct made {
 
 void make(const wanted *w, made *ret_made);
 
+/* The list of an authority's certificates that are not good any more: this one, or (NULL) none. It is in force until
+ * so many seconds from now. */
+void make_list(const made *issuer, const made *revoked, long until, char ret_pem[4096]);
+
 /* The authority of most tests, and a certificate for localhost and 127.0.0.1 that it has signed: made once. */
 const made *authority(void);
 const made *good(void);
