@@ -7,6 +7,7 @@ usage: peers.py PEER-STREAM
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -116,6 +117,28 @@ class Asyncio(Peers):
             self.assertEqual(out, MUCH)
             server.close()
         asyncio.run(asyncio.wait_for(run(), PATIENCE))
+
+
+class Many(Peers):
+    COUNT = 10000
+
+    def test_ten_thousand_connections_are_held(self):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and hard < self.COUNT + 100:
+            self.skipTest(f'only {hard} descriptors are allowed')
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.COUNT + 100, hard))
+        port = self.serve()
+        clients = []
+        try:
+            for _ in range(self.COUNT):
+                clients.append(socket.create_connection(('127.0.0.1', port), timeout=PATIENCE))
+            for i, c in enumerate(clients):
+                c.sendall(b'%d' % i)
+            for i, c in enumerate(clients):
+                self.assertEqual(c.recv(100), b'%d' % i)
+        finally:
+            for c in clients:
+                c.close()
 
 
 class Pipes(Peers):
