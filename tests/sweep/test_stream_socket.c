@@ -135,3 +135,51 @@ SWEEP_AS(kt_stream_standard, file, ALLOCATES | REAL)
 {
     sweep_standard(open("/dev/null", O_RDONLY));
 }
+
+/* What no driver waits for: a thread reads and writes it. */
+static kt_stream *standard_of(int fd, int number, int *ret_before)
+{
+    kt_stream *s = NULL;
+    sure(kt_thread_run(nothing, NULL, 0)); /* makes the pool: a write without memory for that would tear the stream */
+    *ret_before = fcntl(number, F_DUPFD_CLOEXEC, 100);
+    CHECK_EQ(dup2(fd, number), number);
+    close(fd);
+    sure(kt_stream_standard(number, &s));
+    return s;
+}
+
+static void put_back(kt_stream *s, int number, int before)
+{
+    kt_stream_close(s);
+    CHECK_EQ(dup2(before, number), number);
+    close(before);
+}
+
+static int reads_zeros(void *arg)
+{
+    char bytes[4] = "tea";
+    ssize_t n = SWEPT(kt_stream_read, (arg, bytes, sizeof bytes));
+    CHECK_EQ(bytes[0], n < 0 ? 't' : '\0');
+    return (int)n;
+}
+
+SWEEP_AS(kt_stream_read, file, SUSPENDS | WINS | REAL)
+{
+    int before;
+    kt_stream *s = standard_of(open("/dev/zero", O_RDONLY), STDIN_FILENO, &before);
+    (void)sweep_subject(reads_zeros, s);
+    put_back(s, STDIN_FILENO, before);
+}
+
+static int writes_nowhere(void *arg)
+{
+    return SWEPT(kt_stream_write, (arg, "tea", 3));
+}
+
+SWEEP_AS(kt_stream_write, file, SUSPENDS | WINS | REAL)
+{
+    int before;
+    kt_stream *s = standard_of(open("/dev/null", O_WRONLY), STDIN_FILENO, &before);
+    (void)sweep_subject(writes_nowhere, s);
+    put_back(s, STDIN_FILENO, before);
+}
