@@ -60,6 +60,7 @@ TEST_WITH(lines_come_from_a_pipe_that_stays_as_it_was, KT_TEST_REAL_IO)
     int ends[2];
     CHECK_EQ(pipe(ends), 0);
     kt_auto(replaced) r = replace(0, ends[0]);
+    (void)r;
     close(ends[0]);
     CHECK_EQ(write(ends[1], "one\ntwo\n", 8), 8);
     kt_stream *s = standard(0);
@@ -81,6 +82,7 @@ TEST_WITH(lines_come_from_a_file, KT_TEST_REAL_IO)
     CHECK_EQ(write(fd, "no\none\ntwo", 10), 10);
     CHECK_EQ(lseek(fd, 3, SEEK_SET), 3);
     kt_auto(replaced) r = replace(0, fd);
+    (void)r;
     kt_auto(kt_stream) *s = standard(0);
     check_line(s, "one");
     check_line(s, "two");
@@ -101,6 +103,7 @@ TEST_WITH(a_file_is_written_behind_what_is_there, KT_TEST_REAL_IO)
     CHECK_EQ(write(fd, "before ", 7), 7);
     {
         kt_auto(replaced) r = replace(1, fd);
+        (void)r;
         kt_auto(kt_stream) *s = standard(1);
         const struct iovec pieces[] = {{much, 1000}, {much + 1000, MUCH - 1000}};
         CHECK_OK(kt_stream_writev(s, pieces, 2));
@@ -118,7 +121,9 @@ static void check_device(const char *path, int error)
     char byte;
     CHECK_GE(fd, 0);
     kt_auto(replaced) in = replace(0, fd);
+    (void)in;
     kt_auto(replaced) out = replace(1, fd);
+    (void)out;
     kt_auto(kt_stream) *reader = standard(0);
     kt_auto(kt_stream) *writer = standard(1);
     CHECK_EQ(kt_stream_read(reader, &byte, 1), error == 0 ? 0 : 1);
@@ -144,7 +149,9 @@ TEST_WITH(a_terminal_is_waited_for_and_stays_as_it_was, KT_TEST_REAL_TIME)
     CHECK_EQ(openpty(&user, &fd, NULL, NULL, NULL), 0);
     {
         kt_auto(replaced) in = replace(0, fd);
+        (void)in;
         kt_auto(replaced) out = replace(1, fd);
+        (void)out;
         kt_auto(kt_stream) *reader = standard(0);
         kt_auto(kt_stream) *writer = standard(1);
         CHECK_ERR(kt_wait_for(KT_MS(5), reads_line, reader, 0), KT_ETIMEDOUT);
@@ -163,6 +170,7 @@ TEST_WITH(a_socket_blocks_again_after_the_close, KT_TEST_REAL_IO)
     int ends[2];
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     kt_auto(replaced) r = replace(0, ends[0]);
+    (void)r;
     kt_stream *s = standard(0);
     CHECK_EQ(write(ends[1], "tea\n", 4), 4);
     check_line(s, "tea");
@@ -178,6 +186,7 @@ TEST_WITH(one_that_did_not_block_goes_on_not_to, KT_TEST_REAL_IO)
     int ends[2];
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
     kt_auto(replaced) r = replace(0, ends[0]);
+    (void)r;
     kt_stream_close(standard(0));
     CHECK(!blocks(0));
     close(ends[0]);
@@ -189,6 +198,7 @@ TEST_WITH(nobody_reads_any_more, KT_TEST_REAL_IO)
     int ends[2];
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     kt_auto(replaced) r = replace(1, ends[1]);
+    (void)r;
     close(ends[1]);
     kt_auto(kt_stream) *s = standard(1);
     CHECK_OK(kt_stream_write(s, "tea", 3));
@@ -201,6 +211,7 @@ TEST_WITH(nobody_has_read_at_all, KT_TEST_REAL_IO)
     int ends[2];
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     kt_auto(replaced) r = replace(1, ends[1]);
+    (void)r;
     close(ends[1]);
     close(ends[0]);
     kt_auto(kt_stream) *s = standard(1); /* which cannot be opened again */
@@ -214,10 +225,12 @@ TEST_WITH(what_is_no_stream_is_refused, KT_TEST_REAL_IO)
     CHECK_ERR(kt_stream_standard(-1, &s), -EINVAL);
     {
         kt_auto(replaced) r = replace(0, -1);
+        (void)r;
         CHECK_ERR(kt_stream_standard(0, &s), -EBADF);
     }
     int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     kt_auto(replaced) r = replace(0, fd);
+    (void)r;
     CHECK_ERR(kt_stream_standard(0, &s), -EISDIR);
     CHECK(!s);
     close(fd);
@@ -262,7 +275,9 @@ TEST_WITH(a_quarter_of_a_gigabyte_goes_through, KT_TEST_REAL_TIME)
     close(out[0]);
     {
         kt_auto(replaced) reads = replace(0, in[0]);
+        (void)reads;
         kt_auto(replaced) writes = replace(1, out[1]);
+        (void)writes;
         kt_auto(kt_stream) *from = standard(0);
         kt_auto(kt_stream) *to = standard(1);
         close(in[0]);
