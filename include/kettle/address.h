@@ -63,6 +63,7 @@ typedef struct kt_resolve_options {
     int type;     /* SOCK_STREAM, SOCK_DGRAM, ...; 0 = SOCK_STREAM, so that each address comes once */
     int protocol; /* 0 = the type's own */
     int flags;    /* AI_PASSIVE, AI_CANONNAME, ... */
+    bool fresh;   /* asks the system, whatever the loop has kept */
 } kt_resolve_options;
 
 /* What a look-up has found, in the order in which to try them (RFC 6724). One allocation. */
@@ -77,9 +78,19 @@ typedef struct kt_addresses {
  * the defaults. The caller frees *ret_addresses. 0; KT_ENAME (the detail says why); -EINVAL when both
  * are NULL or the options make no sense; -ENOMEM, -EAGAIN without a thread; KT_ENOTSIM under the
  * simulated driver unless both are numbers; or the cancellation's code: the call leaves at once.
- * Suspends, except for numbers. Like loop.getaddrinfo. */
+ * Suspends, except for numbers and what is kept. Like loop.getaddrinfo. */
 KT_API int kt_resolve(const char *host, const char *service, const kt_resolve_options *options,
                       kt_addresses **ret_addresses) KT_CHECKED;
+
+/* The running loop keeps the answers about the 512 hosts that were asked for last: for `found` those with addresses,
+ * for `not_found` that there is no such name. 0: the defaults, 30 s and 3 s; below 0: not at all. Forgets what is
+ * there. The system does not tell how long an answer is good (its TTL), so somebody's new address is seen that much
+ * later; a failure to ask is never kept, and who asks for what is being asked waits for the same answer.
+ * 0 or -ENOMEM. In a task; does not suspend. */
+KT_API int kt_resolve_cache_set(kt_time found, kt_time not_found) KT_CHECKED;
+
+/* Forgets all of them. In a task; does not suspend. */
+KT_API void kt_resolve_cache_clear(void);
 
 /* Frees them; NULL is allowed. Any thread. */
 KT_API void kt_addresses_free(kt_addresses *a);

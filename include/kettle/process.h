@@ -42,6 +42,12 @@ typedef struct kt_process_fd {
     int theirs; /* 0, 1, 2: then input, output or error must be left at zero */
 } kt_process_fd;
 
+/* A limit on what the child may use, and on each of what it starts: setrlimit(2), where the resources are. */
+typedef struct kt_process_limit {
+    int resource;        /* RLIMIT_CPU, RLIMIT_AS, RLIMIT_NOFILE, ... of <sys/resource.h> */
+    uint64_t soft, hard; /* RLIM_INFINITY = none */
+} kt_process_limit;
+
 #define KT_PROCESS_GROUP_OURS (-1)
 
 /* All zero but argv means the defaults. What it points to is read during the call only. */
@@ -70,7 +76,10 @@ typedef struct kt_process_options {
     pid_t process_group;
     bool new_session;  /* it leads a session of its own, without a terminal, and so a group; setsid(2) */
     bool keep_ignored; /* a signal that we ignore it ignores, too. Like restore_signals=False */
-    uintptr_t reserved[4];
+
+    const kt_process_limit *limits; /* those not named are ours. Raising a hard one takes a privilege */
+    size_t limits_count;
+    uintptr_t reserved[2];
 } kt_process_options;
 
 typedef struct kt_process_status {
@@ -132,6 +141,28 @@ KT_API int kt_process_communicate(kt_process *p, kt_slice input, size_t output_m
  * has ended; -ESRCH when somebody else reaped the child, -EINVAL, -EPERM. Does not suspend. Like
  * kill(2) with a negative pid. */
 KT_API int kt_process_signal(kt_process *p, int signal) KT_CHECKED;
+
+/* Stops it in good order: asks all of the group to end (SIGTERM, and SIGCONT for what is stopped), waits for
+ * `grace` at most until all has (0 = not at all), then kills what is left, and waits for the end of the child.
+ * Stores how that ended, unless ret_status is NULL. 0 when all of the group had ended by itself; 1 when
+ * something had to be killed; -ECHILD when somebody else reaped the child; -ENOMEM, -EAGAIN without a thread,
+ * or the cancellation's code, which cut the grace short: the group is killed and the child has ended all the
+ * same. Whoever has the pipes should read them meanwhile. Suspends. Like Process.terminate, then kill. */
+KT_API int kt_process_stop(kt_process *p, kt_time grace, kt_process_status *ret_status) KT_CHECKED;
+
+/* What the child, and those of its own children that it has waited for, have used: getrusage(2). */
+typedef struct kt_process_usage {
+    kt_time user, system;      /* processor time */
+    uint64_t memory_bytes_max; /* resident, of the one that had most; not less than we had at its start */
+    uint64_t page_faults;      /* with input or output */
+    uint64_t blocks_read, blocks_written; /* of 512 bytes, on disks */
+    uint64_t waits, preemptions; /* switches to another process: because it waited, because its turn was over */
+    uintptr_t reserved[4];
+} kt_process_usage;
+
+/* 0; KT_EINVALIDSTATE while the child runs; -ECHILD when somebody else reaped it. Does not suspend. Like
+ * os.wait4, resource.getrusage. */
+KT_API int kt_process_usage_get(kt_process *p, kt_process_usage *ret_usage) KT_CHECKED;
 
 /* Kills the child and what is left of its group, reaps it, waits up to two seconds until nothing of the
  * group runs, closes the pipes, frees; NULL is allowed. Tasks that wait for the child get its end

@@ -60,6 +60,13 @@ KT_API int kt_stream_connect_unix(const char *path, kt_stream **ret_stream) KT_C
  * a file or folder, or a socket that is no SOCK_STREAM; KT_ENOTSIM; -ENOMEM. Does not suspend. In a loop. */
 KT_API int kt_stream_from_fd(int fd, kt_stream **ret_stream) KT_CHECKED;
 
+/* Makes a stream of standard input (0), output (1) or error (2), whatever it is: a terminal, a pipe, a socket, a
+ * file, /dev/null. The number stays open and the program's; printf and the like go on to work beside, but for a
+ * socket, or another user's pipe, whose O_NONBLOCK is set until the close. Files are read and written on a thread
+ * of the pool. -EINVAL for another number, -EBADF where it is not open, -EISDIR, -EMFILE, -ENOMEM, KT_ENOTSIM. In a
+ * task; does not suspend. Like loop.connect_read_pipe and connect_write_pipe. */
+KT_API int kt_stream_standard(int number, kt_stream **ret_stream) KT_CHECKED;
+
 /* Two connected streams in one process, both the caller's. -EMFILE, -ENFILE, -ENOMEM, KT_ENOTSIM. In a task;
  * does not suspend. Like socketpair(2). */
 KT_API int kt_stream_pair(kt_stream *ret_streams[2]) KT_CHECKED;
@@ -108,6 +115,20 @@ KT_API int kt_listen(const char *host, uint16_t port, const kt_listen_options *o
  * -EADDRINUSE; removed at close. */
 KT_API int kt_listen_unix(const char *path, const kt_listen_options *options,
                           kt_listener **ret_listener) KT_CHECKED;
+
+/* Makes a listener of a socket that listens already, TCP or Unix, whose O_NONBLOCK is set or cleared as the
+ * driver needs it. Owns fd on success only; the file of a Unix socket stays at close. -EBADF, -ENOTSOCK,
+ * -EINVAL for a socket that does not listen or is no SOCK_STREAM; -ENOMEM. In a loop; does not suspend. Like
+ * asyncio.start_server(sock=...). */
+KT_API int kt_listener_from_fd(int fd, kt_listener **ret_listener) KT_CHECKED;
+
+/* Takes over a socket that systemd has opened for this process, or whoever else sets LISTEN_PID, LISTEN_FDS,
+ * and LISTEN_FDNAMES as it does: the first that has this name (FileDescriptorName= in the .socket unit;
+ * otherwise the unit's name), or NULL: the first at all, of those that listen and have not been taken before.
+ * So nobody is refused while the program starts or is replaced. KT_ENOTFOUND when there is none (then
+ * kt_listen, usually); otherwise as kt_listener_from_fd. To be called before the program opens descriptors
+ * elsewhere that children shall inherit. Like sd_listen_fds_with_names(3). */
+KT_API int kt_listen_activated(const char *name, kt_listener **ret_listener) KT_CHECKED;
 
 /* Waits for a connection. TCP_NODELAY is set. Without descriptors (-EMFILE, -ENFILE) it waits and
  * tries again, so that an accept loop neither spins nor ends. A connection that raced
@@ -235,6 +256,44 @@ KT_API int kt_stream_fd(const kt_stream *s);
 /* The peer's address; 0 or the error of getpeername(2), -EBADF in memory. */
 KT_API int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address,
                           socklen_t *ret_size) KT_CHECKED;
+
+/* The own address; 0 or the error of getsockname(2), -EBADF in memory. Like get_extra_info("sockname"). */
+KT_API int kt_stream_local(const kt_stream *s, kt_address *ret_address) KT_CHECKED;
+
+/* ---- Options of TCP -------------------------------------------------------------------------
+ * Also under TLS. -EOPNOTSUPP for other sockets, -ENOTSOCK, -EBADF in memory. Neither suspends. */
+
+/* Small writes leave at once, which is the default here, or (false) wait for the answer to those before
+ * (Nagle). TCP_NODELAY, tcp(7). */
+KT_API int kt_stream_nodelay_set(kt_stream *s, bool on) KT_CHECKED;
+
+/* All zero means the system's defaults (net.ipv4.tcp_keepalive_*). In whole seconds, rounded up. */
+typedef struct kt_keep_alive {
+    kt_time idle;     /* without a word from the peer, until it is asked */
+    kt_time interval; /* between questions that it does not answer */
+    unsigned probes;  /* so many of which, and it counts as vanished: -ETIMEDOUT */
+} kt_keep_alive;
+
+/* Notices peers that have vanished; NULL: no longer. -EINVAL for a time below 0 or above the system's limit
+ * (32767 s). SO_KEEPALIVE, tcp(7). */
+KT_API int kt_stream_keep_alive_set(kt_stream *s, const kt_keep_alive *k) KT_CHECKED;
+
+/* ---- Descriptors over Unix sockets ----------------------------------------------------------- */
+
+/* Writes all bytes, at least one, and gives the peer copies of 1 to 253 descriptors, which travel with the
+ * first of them; ours stay ours. -EOPNOTSUPP for a stream that is not a Unix socket itself; -EINVAL; -EBADF;
+ * -ETOOMANYREFS when too many are on their way. Otherwise as kt_stream_write. Like socket.send_fds, SCM_RIGHTS
+ * in unix(7). */
+KT_API int kt_stream_send_fds(kt_stream *s, const void *bytes, size_t size, const int *fds,
+                              size_t count) KT_CHECKED;
+
+/* Reads at least one byte and at most size, with the descriptors that travel with them. The number of bytes; 0
+ * at the end of file. *ret_count descriptors have come; the first fds_max are in fds, are the caller's to
+ * close, and close on exec; any others are closed. So are those on whose bytes another kind of read has come:
+ * tell from your protocol when to expect some. What such a read has buffered comes first, without any.
+ * -EOPNOTSUPP as above; otherwise as kt_stream_read. Like socket.recv_fds. */
+KT_API ssize_t kt_stream_receive_fds(kt_stream *s, void *bytes, size_t size, int *fds, size_t fds_max,
+                                     size_t *ret_count) KT_CHECKED;
 
 static inline void kt_stream_cleanup(kt_stream **s)
 {

@@ -193,6 +193,7 @@ struct kt_loop {
     kt_thread_pool *pool;        /* the loop's own; NULL: not made yet */
     kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
     kt__left_open *left_open;
+    struct kt__names *names_kept; /* with their addresses; NULL: none. io/resolve_cache.c */
     struct kt__disk *disk; /* what files are on; NULL: the system's. io/disk.h */
     bool ending;           /* other threads' new tasks come too late */
     bool debug;
@@ -545,6 +546,10 @@ unsigned kt__cpus(void);
 
 void kt__sigpipe_block(kt_loop *l);
 void kt__sigpipe_restore(const kt_loop *l);
+
+/* The loop's thread blocks SIGPIPE; one of our own making is taken away. */
+void kt__sigpipe_swallow(void);
+
 void kt__signals_take(kt_loop *l);
 void kt__signals_give_back(kt_loop *l);
 void kt__signals_look(kt_loop *l);

@@ -141,7 +141,7 @@ static void prepare(struct io_uring_sqe *sqe, kt__op *op)
         io_uring_prep_connect(sqe, fd, op->address, op->address_size);
         break;
     case KT__OP_RECEIVE:
-        io_uring_prep_recvmsg(sqe, fd, &op->message, 0);
+        io_uring_prep_recvmsg(sqe, fd, &op->message, MSG_CMSG_CLOEXEC);
         break;
     case KT__OP_SEND: /* a try anew, the kernel would send what the refused one left: nothing */
         io_uring_prep_sendmsg(sqe, fd, &op->message, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 
 #include "core/eyes.h"
+#include "io/resolve.h"
 #include "io/socket.h"
 #include "io/stream_private.h"
 
@@ -119,10 +120,21 @@ static int race(const attempt *attempts, const kt_job *jobs, size_t n, kt_time d
     return rc < 0 ? rc : (int)winner;
 }
 
+static int connect_to_only(const kt_address *to, const kt_connect_options *o, kt_stream **ret_stream)
+{
+    attempt only = {.to = to, .options = o};
+    int rc = try(&only);
+    if (rc == 0)
+        *ret_stream = only.stream;
+    return rc;
+}
+
 static int connect_to_first(const kt_addresses *found, const kt_connect_options *o,
                             kt_stream **ret_stream)
 {
     size_t n = found->count;
+    if (n == 1)
+        return connect_to_only(&found->items[0], o, ret_stream);
     attempt *attempts = kt_calloc(n, sizeof *attempts + sizeof(kt_job));
     if (!attempts)
         return -ENOMEM;
@@ -149,12 +161,9 @@ static int connect_by_name(const char *host, uint16_t port, const kt_connect_opt
     int rc = kt__resolve_port(host, port, &r, &found);
     if (rc < 0)
         return rc;
-    if (found->count > 1)
-        return connect_to_first(found, &o, ret_stream);
-    attempt only = {.to = &found->items[0], .options = &o};
-    rc = try(&only);
-    if (rc == 0)
-        *ret_stream = only.stream;
+    rc = connect_to_first(found, &o, ret_stream);
+    if (rc < 0 && !kt_is_cancel(rc))
+        kt__resolve_forget(host, &r);
     return rc;
 }
 
@@ -185,11 +194,8 @@ int kt_stream_connect_unix(const char *path, kt_stream **ret_stream)
     int rc = kt_address_unix(path, &to);
     if (rc < 0)
         return rc;
-    attempt only = {.to = &to, .options = &o};
-    rc = try(&only);
-    if (rc == 0) {
-        *ret_stream = only.stream;
+    rc = connect_to_only(&to, &o, ret_stream);
+    if (rc == 0)
         kt__opened(*ret_stream, "a stream", KT__SITE, NULL);
-    }
     return rc;
 }

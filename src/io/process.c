@@ -5,8 +5,10 @@
 #include <kettle/process.h>
 #include <kettle/sync.h>
 #include <kettle/thread.h>
+#include <kettle/timeout.h>
 
 #include "core/eyes.h"
+#include "io/proc_scan.h"
 #include "io/process_fds.h"
 #include "io/process_identity.h"
 
@@ -16,6 +18,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,9 +31,10 @@ struct kt_process {
     int announce_fd; /* borrowed; 0 = nobody to tell */
     kt_stream *pipes[3];
     bool closing;
-    bool ended; /* then status is valid; the zombie is still there */
+    bool ended; /* then status and usage are valid; the zombie is still there */
     bool lost;  /* somebody else reaped it: pid may name a stranger, and is never signalled again */
     kt_process_status status;
+    struct rusage usage;
     unsigned waiting; /* tasks inside await_end; they use pidfd */
     kt_event idle;    /* set when the last of them leaves */
 };
@@ -45,6 +50,7 @@ static const char *const step_texts[] = {
     [KT__SPAWN_DIRECTORY] = "entering its directory",
     [KT__SPAWN_SEAL] = "keeping our descriptors from it",
     [KT__SPAWN_DESCRIPTOR] = "setting descriptor",
+    [KT__SPAWN_LIMIT] = "setting limit",
     [KT__SPAWN_EXTRA_GROUPS] = "setting its extra groups",
     [KT__SPAWN_GID] = "setting group",
     [KT__SPAWN_UID] = "setting user",
@@ -111,6 +117,8 @@ static int start(kt_process *p, const kt_process_options *o, int directory_fd)
         .session = o->new_session,
         .keep_ignored = o->keep_ignored,
         .umask = o->umask,
+        .limits = o->limits,
+        .limits_count = o->limits_count,
         .identity = who.changes ? &who.identity : NULL,
     };
     kt__spawn_failure failure;
@@ -218,7 +226,8 @@ static int look(kt_process *p, int wait)
         return -ECHILD;
     siginfo_t info;
     memset(&info, 0, sizeof(info)); /* si_pid stays 0 while the child runs */
-    while (waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOWAIT | wait) < 0) {
+    /* libc's has no place for the usage */
+    while (syscall(SYS_waitid, P_PID, p->pid, &info, WEXITED | WNOWAIT | wait, &p->usage) < 0) {
         if (errno == EINTR)
             continue;
         p->lost = true;
@@ -271,6 +280,29 @@ int kt_process_wait(kt_process *p, kt_process_status *ret_status)
     return rc;
 }
 
+static kt_time time_of(struct timeval t)
+{
+    return KT_S(t.tv_sec) + KT_US(t.tv_usec);
+}
+
+int kt_process_usage_get(kt_process *p, kt_process_usage *ret_usage)
+{
+    int rc = look(p, WNOHANG);
+    if (rc <= 0)
+        return rc < 0 ? rc : KT_EINVALIDSTATE;
+    *ret_usage = (kt_process_usage){
+        .user = time_of(p->usage.ru_utime),
+        .system = time_of(p->usage.ru_stime),
+        .memory_bytes_max = (uint64_t)p->usage.ru_maxrss * 1024,
+        .page_faults = (uint64_t)p->usage.ru_majflt,
+        .blocks_read = (uint64_t)p->usage.ru_inblock,
+        .blocks_written = (uint64_t)p->usage.ru_oublock,
+        .waits = (uint64_t)p->usage.ru_nvcsw,
+        .preemptions = (uint64_t)p->usage.ru_nivcsw,
+    };
+    return 0;
+}
+
 /* ---- Ending it --------------------------------------------------------------------------- */
 
 /* The child, which has not been reaped, and all that is in its group. A leader can leave its group for
@@ -289,6 +321,67 @@ static int send_signal(const kt_process *p, int signal)
 int kt_process_signal(kt_process *p, int signal)
 {
     return look(p, WNOHANG) < 0 ? -ESRCH : send_signal(p, signal);
+}
+
+static bool is_in_group(pid_t group, void *arg)
+{
+    return group == *(const pid_t *)arg;
+}
+
+static int anybody_left(void *arg)
+{
+    return kt__proc_scan(is_in_group, arg);
+}
+
+/* Of a group whose leader is a zombie, which is why kill(2) cannot tell. */
+static int await_others(kt_process *p)
+{
+    kt_time pause = KT_MS(2);
+    for (;;) {
+        int rc = kt_thread_run(anybody_left, &p->pid, 0);
+        if (rc > 0)
+            rc = kt_sleep(pause);
+        else if (rc == 0)
+            return 0;
+        if (rc < 0)
+            return rc;
+        pause = pause < KT_MS(100) ? pause * 2 : pause;
+    }
+}
+
+static int await_all(kt_process *p)
+{
+    int rc = await_end(p);
+    return rc == 0 && p->leads ? await_others(p) : rc;
+}
+
+/* 0: all have ended. 1: the grace is over. */
+static int ask_to_end(kt_process *p, kt_time grace)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    (void)send_signal(p, SIGTERM);
+    (void)send_signal(p, SIGCONT);
+    kt_timeout_start(&limit, grace);
+    int rc = kt_timeout_end(&limit, await_all(p));
+    return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit) ? 1 : rc;
+}
+
+int kt_process_stop(kt_process *p, kt_time grace, kt_process_status *ret_status)
+{
+    int rc = look(p, WNOHANG);
+    if (rc < 0)
+        return rc;
+    int asked = grace > 0 ? ask_to_end(p, grace) : 1;
+    if (asked != 0)
+        (void)send_signal(p, SIGKILL);
+    kt_cancel_hold();
+    rc = await_end(p);
+    kt_cancel_unhold();
+    if (rc < 0)
+        return rc;
+    if (ret_status)
+        *ret_status = p->status;
+    return asked;
 }
 
 /* Tells the listener that the number is about to be free. A broken pipe (nobody listens any more)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "core/core.h"
+#include "io/resolve.h"
 #include "io/socket.h"
 
 #define NAME_BYTES_MAX 255 /* RFC 1035, 2.3.4 */
@@ -214,11 +215,66 @@ static int check_names(const char *host, const char *service)
     return 0;
 }
 
+/* That there is no such name, rather than nobody who could tell now. */
+static bool is_final(int error)
+{
+    return error == EAI_NONAME || error == EAI_NODATA || error == EAI_ADDRFAMILY || error == EAI_SERVICE;
+}
+
+int kt__resolve_ask(const char *host, const char *service, const kt_resolve_options *o, bool *ret_final,
+                    kt_addresses **ret_addresses)
+{
+    lookup *l;
+    *ret_final = false;
+    int rc = lookup_new(ask_addresses, &l);
+    if (rc < 0)
+        return rc;
+    l->has_host = host != NULL;
+    l->has_service = service != NULL;
+    memcpy(l->name.host, host ? host : "", host ? strlen(host) : 0);
+    memcpy(l->name.service, service ? service : "", service ? strlen(service) : 0);
+    l->hints = (struct addrinfo){.ai_family = o->family,
+                                 .ai_socktype = o->type ? o->type : SOCK_STREAM,
+                                 .ai_protocol = o->protocol,
+                                 .ai_flags = o->flags};
+    rc = ask(l);
+    if (rc == 0)
+        rc = copy_answer(l->answer, ret_addresses);
+    else if (rc == KT_ENAME)
+        *ret_final = is_final(l->error);
+    unref(l);
+    return rc;
+}
+
+kt_addresses *kt__addresses_copy(const kt_addresses *a)
+{
+    kt_addresses *copy = list_new(a->count, a->canonical_name);
+    if (copy)
+        memcpy(items_of(copy), a->items, a->count * sizeof *a->items);
+    return copy;
+}
+
+/* A host's addresses do not depend on the port, so they are asked for, and kept, without. */
+static int resolve_host(const char *host, uint16_t port, const kt_resolve_options *o, kt_addresses **ret_addresses)
+{
+    int rc = kt__resolve_kept(host, NULL, o, ret_addresses);
+    kt_address *items = rc < 0 ? NULL : items_of(*ret_addresses);
+    for (size_t i = 0; rc == 0 && i < (*ret_addresses)->count; i++) {
+        if (items[i].any.sa_family == AF_INET && !items[i].in.sin_port)
+            items[i].in.sin_port = htons(port);
+        else if (items[i].any.sa_family == AF_INET6 && !items[i].in6.sin6_port)
+            items[i].in6.sin6_port = htons(port);
+    }
+    return rc;
+}
+
 int kt_resolve(const char *host, const char *service, const kt_resolve_options *options,
                kt_addresses **ret_addresses)
 {
     const kt_task *self = kt__self("kt_resolve");
     const kt_resolve_options o = options ? *options : (kt_resolve_options){0};
+    uint16_t port = 0;
+    bool is_port = parse_port(service, &port), final;
     int rc = resolve_numbers(host, service, &o, ret_addresses);
     if (rc != 0)
         return rc < 0 ? rc : 0;
@@ -227,23 +283,11 @@ int kt_resolve(const char *host, const char *service, const kt_resolve_options *
         return rc;
     if (self->loop->simulated)
         return kt_error_set(KT_ENOTSIM, "looking up %s", host ? host : service);
-    lookup *l;
-    rc = lookup_new(ask_addresses, &l);
-    if (rc < 0)
-        return rc;
-    l->has_host = host != NULL;
-    l->has_service = service != NULL;
-    memcpy(l->name.host, host ? host : "", host ? strlen(host) : 0);
-    memcpy(l->name.service, service ? service : "", service ? strlen(service) : 0);
-    l->hints = (struct addrinfo){.ai_family = o.family,
-                                 .ai_socktype = o.type ? o.type : SOCK_STREAM,
-                                 .ai_protocol = o.protocol,
-                                 .ai_flags = o.flags};
-    rc = ask(l);
-    if (rc == 0)
-        rc = copy_answer(l->answer, ret_addresses);
-    unref(l);
-    return rc;
+    if (!host)
+        return kt__resolve_ask(host, service, &o, &final, ret_addresses);
+    if (is_port)
+        return resolve_host(host, port, &o, ret_addresses);
+    return kt__resolve_kept(host, service, &o, ret_addresses);
 }
 
 int kt__resolve_port(const char *host, uint16_t port, const kt_resolve_options *options,

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "io/spawn.h"
 
+#include <kettle/process.h>
+
 #include "io/proc_scan.h"
 
 #include <errno.h>
@@ -145,6 +147,17 @@ static KT__CHILD void set_descriptors(child *c)
     }
 }
 
+/* While we still may what the next user may not; behind the descriptors, which a limit would refuse. */
+static KT__CHILD void set_limits(child *c)
+{
+    for (size_t i = 0; i < c->plan->limits_count; i++) {
+        const kt_process_limit *l = &c->plan->limits[i];
+        const uint64_t pair[2] = {l->soft, l->hard}; /* the kernel's struct rlimit64 */
+        if (syscall(SYS_prlimit64, 0, l->resource, pair, NULL) < 0)
+            fail(c, KT__SPAWN_LIMIT, l->resource);
+    }
+}
+
 /* The user last, who may not change the groups any more. The kernel takes PR_SET_PDEATHSIG back when
  * a process becomes somebody else. */
 static KT__CHILD void change_identity(child *c)
@@ -229,6 +242,7 @@ static KT__CHILD int child_main(void *arg)
     if (seal_descriptors() < 0)
         fail(c, KT__SPAWN_SEAL, -1);
     set_descriptors(c);
+    set_limits(c);
     if (plan->umask)
         syscall(SYS_umask, *plan->umask);
     if (plan->identity)

@@ -18,6 +18,7 @@ typedef enum kt__spawn_step {
     KT__SPAWN_DIRECTORY,
     KT__SPAWN_SEAL,
     KT__SPAWN_DESCRIPTOR,
+    KT__SPAWN_LIMIT,
     KT__SPAWN_EXTRA_GROUPS,
     KT__SPAWN_GID,
     KT__SPAWN_UID,
@@ -26,7 +27,7 @@ typedef enum kt__spawn_step {
 
 typedef struct kt__spawn_failure {
     kt__spawn_step step;
-    int64_t number; /* of the group, user or descriptor that it is about, -1 = none */
+    int64_t number; /* of the group, user, descriptor or resource that it is about, -1 = none */
 } kt__spawn_failure;
 
 /* One descriptor of the child. */
@@ -57,6 +58,8 @@ typedef struct kt__spawn_plan {
     bool session;    /* leads a session, and so a group, of its own */
     bool keep_ignored;                  /* signals that we ignore stay ignored */
     const mode_t *umask;                /* NULL = ours */
+    const struct kt_process_limit *limits;
+    size_t limits_count;
     const kt__spawn_identity *identity; /* NULL = ours */
 } kt__spawn_plan;
 

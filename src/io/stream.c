@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <kettle/memory.h>
-#include <sys/socket.h>
 
 #include "core/eyes.h"
 #include "io/listener.h"
@@ -112,17 +111,6 @@ void kt_stream_close(kt_stream *s)
 int kt_stream_fd(const kt_stream *s)
 {
     return s->backend->fd ? s->backend->fd(s->object) : -1;
-}
-
-int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address, socklen_t *ret_size)
-{
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    if (getpeername(kt_stream_fd(s), (struct sockaddr *)&address, &size) < 0)
-        return -errno;
-    *ret_address = address;
-    *ret_size = size;
-    return 0;
 }
 
 /* ---- Reading ------------------------------------------------------------------------------- */

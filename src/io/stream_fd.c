@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/core.h"
 #include "core/eyes.h"
 #include "io/stream_private.h"
 
@@ -64,6 +65,9 @@ static int fd_shutdown_write(void *object)
 static void fd_close(void *object)
 {
     kt__fd_close(object);
+    const kt_stream *s = KT__OWNER(object, kt_stream, fd);
+    if (s->restores)
+        (void)fcntl(s->flags_of, F_SETFL, s->flags); /* fails if it is not open any more */
 }
 
 static int fd_fd(const void *object)

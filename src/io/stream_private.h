@@ -18,6 +18,8 @@ struct kt_stream {
     bool torn;    /* a write ended in the middle */
     bool closing; /* by another task; operations fail with KT_ECLOSED */
     kt__fd fd;    /* of streams over descriptors */
+    bool restores; /* at its close: `flags` of the open file that `flags_of` is, too */
+    int flags_of, flags;
     struct kt__share *share; /* of a balancer's connections, or NULL */
 };
 

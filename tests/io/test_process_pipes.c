@@ -241,3 +241,37 @@ TEST_WITH(no_memory_for_the_output_is_told, KT_TEST_REAL_TIME)
     }
     CHECK(told);
 }
+
+/* ---- Many ---------------------------------------------------------------------------------- */
+
+enum { PROGRAMS = 1000, AT_ONCE = 50 };
+
+/* Runs the programs with every AT_ONCE-th number, each of which says its own and ends with a code that tells it. */
+KT_FN(runs_programs, a, struct { int first; uint64_t *sum; })
+{
+    for (int i = a->first; i < PROGRAMS; i += AT_ONCE) {
+        char script[64], expected[16];
+        kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+        kt_process_status status;
+        snprintf(script, sizeof script, "echo %d; exit %d", i, i % 250);
+        snprintf(expected, sizeof expected, "%d\n", i);
+        kt_auto(kt_process) *p = spawn_script(script);
+        CHECK_EQ(kt_process_communicate(p, (kt_slice){NULL, 0}, 100, &out, NULL), 0);
+        CHECK_OK(kt_process_wait(p, &status));
+        CHECK_SLICE(kt_buffer_slice(&out), expected);
+        CHECK_EQ(status.exit_code, i % 250);
+        *a->sum += (uint64_t)i;
+    }
+    return 0;
+}
+
+TEST_WITH(a_thousand_programs_fifty_at_a_time, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    uint64_t sum = 0;
+    for (int i = 0; i < AT_ONCE; i++)
+        CHECK_OK(kt_group_spawn(&g, KT_WITH(runs_programs, i, &sum)));
+    CHECK_OK(kt_group_join(&g, 0));
+    CHECK_EQ(sum, PROGRAMS * (PROGRAMS - 1) / 2); /* none was lost */
+    CHECK_EQ(waitpid(-1, NULL, WNOHANG), -1);
+}

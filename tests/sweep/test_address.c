@@ -117,3 +117,20 @@ SWEEP(kt_resolve_name, SUSPENDS | ALLOCATES | REAL)
     sure(kt_resolve_name(&a, NI_NUMERICSERV, &name));
     CHECK_STR(name.service, "80");
 }
+
+static int sets_cache(void *arg)
+{
+    (void)arg;
+    return SWEPT(kt_resolve_cache_set, (KT_S(5), KT_S(1)));
+}
+
+SWEEP(kt_resolve_cache_set, ALLOCATES)
+{
+    (void)sweep_subject(sets_cache, NULL);
+}
+
+SWEEP(kt_resolve_cache_clear, PLAIN)
+{
+    sure(kt_resolve_cache_set(0, 0));
+    SWEPT(kt_resolve_cache_clear, ());
+}

@@ -228,3 +228,26 @@ SWEEP(kt_process_pool_close, SUSPENDS | HOLDS | REAL_TIME | UNREFUSED)
     pool_works(p);
     (void)sweep_subject(closes_pool, p);
 }
+
+static int stops(void *arg)
+{
+    return SWEPT(kt_process_stop, (arg, KT_S(30), NULL));
+}
+
+/* Whatever happens, it has ended. A thread looks for the rest of its group. */
+SWEEP(kt_process_stop, SUSPENDS | ALLOCATES | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("sleep", "600"), KT_PROCESS_NULL);
+    kt_process_usage usage;
+    (void)sweep_subject(stops, p);
+    sure(kt_process_usage_get(p, &usage));
+}
+
+SWEEP(kt_process_usage_get, PLAIN | REAL_TIME)
+{
+    kt_auto(kt_process) *p = start(ARGV("true"), KT_PROCESS_NULL);
+    kt_process_usage usage = {.memory_bytes_max = 0};
+    sure(kt_process_wait(p, NULL));
+    sure(SWEPT(kt_process_usage_get, (p, &usage)));
+    CHECK_GT(usage.memory_bytes_max, 0);
+}

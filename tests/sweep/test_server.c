@@ -336,3 +336,50 @@ SWEEP(kt_server_connections, PLAIN | REAL)
     kt_stream_close(client);
     house_close(&h);
 }
+
+/* ---- Sockets that others have opened ---------------------------------------------------------- */
+
+static int listening_socket(void)
+{
+    kt_address a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    sure(kt_address_parse("127.0.0.1", 0, &a));
+    CHECK_EQ(bind(fd, &a.any, a.size), 0);
+    CHECK_EQ(listen(fd, 5), 0);
+    return fd;
+}
+
+static int adopts(void *arg)
+{
+    kt_listener *l = NULL;
+    int rc = SWEPT(kt_listener_from_fd, (*(int *)arg, &l));
+    CHECK((rc < 0) == !l);
+    kt_listener_close(l);
+    return rc;
+}
+
+SWEEP(kt_listener_from_fd, ALLOCATES | REAL)
+{
+    int fd = listening_socket();
+    (void)sweep_subject(adopts, &fd);
+}
+
+static int takes_over(void *arg)
+{
+    (void)arg;
+    kt_listener *l = NULL;
+    int rc = SWEPT(kt_listen_activated, (NULL, &l));
+    CHECK((rc < 0) == !l);
+    kt_listener_close(l);
+    return rc;
+}
+
+/* The kit's own descriptors have the numbers from 3 on: as many are announced as it takes. */
+SWEEP(kt_listen_activated, ALLOCATES | REAL)
+{
+    char pid[24], count[24];
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    snprintf(count, sizeof count, "%d", listening_socket() - 2);
+    CHECK_EQ(setenv("LISTEN_PID", pid, 1) + setenv("LISTEN_FDS", count, 1), 0);
+    (void)sweep_subject(takes_over, NULL);
+}
