@@ -59,6 +59,7 @@ HEADERS = {
     'address.h': 'io',
     'balancer.h': 'io',
     'kettle.h': 'io',
+    'log.h': 'io',
     'process.h': 'io',
     'process_pool.h': 'io',
     'server.h': 'io',

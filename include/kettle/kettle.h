@@ -21,6 +21,7 @@
 #include <kettle/exit_stack.h>
 #include <kettle/future.h>
 #include <kettle/group.h>
+#include <kettle/log.h>
 #include <kettle/loop.h>
 #include <kettle/loops.h>
 #include <kettle/memory.h>
