@@ -63,6 +63,7 @@ HEADERS = {
     'process.h': 'io',
     'process_pool.h': 'io',
     'server.h': 'io',
+    'settings.h': 'io',
     'stream.h': 'io',
     'udp.h': 'io',
     'stream_backend.h': 'io',

@@ -37,6 +37,7 @@
 #include <kettle/retry.h>
 #include <kettle/select.h>
 #include <kettle/server.h>
+#include <kettle/settings.h>
 #include <kettle/shutdown.h>
 #include <kettle/signal.h>
 #include <kettle/stream.h>
