@@ -327,6 +327,8 @@ void kt__log_sink_put(kt__log_sink *s, kt__log_out *out, uint64_t from, uint64_t
     for (uint64_t position = from; (r = kt__log_ring_next(&s->log->ring, &position, to));) {
         if (!crash && atomic_load(&s->log->crash))
             return;
+        if (crash && s->lost > 0 && s->lost_rc == KT_ETIMEDOUT)
+            break; /* once is waiting enough */
         put(s, out, &lines, r, crash);
         last = r;
     }
