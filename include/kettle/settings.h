@@ -137,7 +137,7 @@ typedef struct kt_setting {
 #define KT_SETTING_SIZE(T, member, low, high) KT__SETTING(KT_SETTING_IS_SIZE, T, member, low, high)
 #define KT_SETTING_DURATION(T, member, low, high) KT__SETTING(KT_SETTING_IS_DURATION, T, member, low, high)
 #define KT_SETTING_CHOICE(T, member) KT__SETTING(KT_SETTING_IS_CHOICE, T, member, 0, 0)
-#define KT_SETTING_LIST(T, member) KT__SETTING(KT_SETTING_IS_LIST, T, member, 0, 0) /* .max items; 1000 */
+#define KT_SETTING_LIST(T, member, most) KT__SETTING(KT_SETTING_IS_LIST, T, member, 0, most) /* items; 0 = 1000 */
 
 /* A sub-command: its name, and a sentence for --help. */
 typedef struct kt_settings_command {

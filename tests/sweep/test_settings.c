@@ -13,7 +13,7 @@ static const kt_setting table[] = {
     {KT_SETTING_TEXT(config, host), "host", .standard = "::1", .help = "address"},
     {KT_SETTING_PATH(config, store), "store", .help = "folder"},
     {KT_SETTING_INTEGER(config, port, 1, 65535), "port", .letter = 'p', .standard = "80", .help = "port"},
-    {KT_SETTING_LIST(config, allow), "allow", .help = "names"},
+    {KT_SETTING_LIST(config, allow, 0), "allow", .help = "names"},
     {.name = NULL},
 };
 
