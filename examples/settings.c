@@ -14,13 +14,18 @@ typedef struct config {
 } config;
 
 static const kt_setting table[] = {
-    {KT_SETTING_TEXT(config, host), "host", .standard = "127.0.0.1", .help = "address to listen on", .group = "Network"},
-    {KT_SETTING_INTEGER(config, port, 1, 65535), "port", .letter = 'p', .standard = "8000", .help = "port to listen on"},
-    {KT_SETTING_LIST(config, allow, 16), "allow", .meta = "NAME,...", .help = "hosts that may connect; none: all"},
-    {KT_SETTING_DURATION(config, patience, 0, KT_S(3600)), "patience", .standard = "1m30s", .help = "with silent peers"},
+    {KT_SETTING_TEXT(config, host), "host", .standard = "127.0.0.1", .help = "address to listen on",
+     .group = "Network"},
+    {KT_SETTING_INTEGER(config, port, 1, 65535), "port", .letter = 'p', .standard = "8000",
+     .help = "port to listen on"},
+    {KT_SETTING_LIST(config, allow, 16), "allow", .meta = "NAME,...",
+     .help = "hosts that may connect; none: all"},
+    {KT_SETTING_DURATION(config, patience, 0, KT_S(3600)), "patience", .standard = "1m30s",
+     .help = "with silent peers"},
     {KT_SETTING_SIZE(config, cache_bytes, 0, INT64_C(1) << 40), "cache.size", .standard = "64M",
      .help = "memory for what was served before", .group = "Cache"},
-    {KT_SETTING_BOOL(config, quiet), "quiet", .letter = 'q', .help = "say nothing", .group = "Output"},
+    {KT_SETTING_BOOL(config, quiet), "quiet", .letter = 'q', .help = "say nothing",
+     .group = "Output"},
     {.name = NULL},
 };
 
@@ -47,7 +52,8 @@ int main(int argc, char **argv)
     if (c.quiet)
         return 0;
     printf("http://%s:%u (port from %s)\n", c.host, c.port, kt_settings_source(s, "port"));
-    printf("cache of %lld bytes, patience of %lld s\n", (long long)c.cache_bytes, (long long)(c.patience / KT_S(1)));
+    printf("cache of %lld bytes, patience of %lld s\n", (long long)c.cache_bytes,
+           (long long)(c.patience / KT_S(1)));
     for (size_t i = 0; i < c.allow.count; i++)
         printf("%s may connect\n", c.allow.items[i]);
     return 0;

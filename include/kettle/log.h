@@ -36,7 +36,7 @@
 
 KT_BEGIN
 
-/* ---- Levels and loggers -------------------------------------------------------------------- */
+/* ---- Levels and loggers ---------------------------------------------------------------------- */
 
 /* Python's numbers. A level of one's own may be any number between. */
 enum {
@@ -72,7 +72,8 @@ KT_API void kt_logger_release(kt_logger *l);
 KT_API int kt_log_level_set(const char *name, int level) KT_CHECKED;
 
 /* Sets levels as a user writes them: "debug", or "info,shop.web=debug,shop.db=off". Case does not count.
- * 0; -ENOMEM; KT_EVALIDATION, with the word in kt_error_detail: then nothing has changed. Any thread; does not suspend. */
+ * 0; -ENOMEM; KT_EVALIDATION, with the word in kt_error_detail: then nothing has changed. Any thread; does not
+ * suspend. */
 KT_API int kt_log_levels_set(const char *text) KT_CHECKED;
 
 /* The level in force for a name: that of the nearest logger above with one. Like Logger.getEffectiveLevel. */
@@ -91,7 +92,7 @@ static inline bool kt_log_enabled(kt_logger *l, int level)
     return level >= threshold && (threshold != 0 || kt__logger_meet(l, level));
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------ */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 /* Something that a line says by name: "fields" in JSON, name=value in text. */
 typedef struct kt_log_field {
@@ -137,8 +138,8 @@ typedef struct kt_log_extra {
 } kt_log_extra;
 
 /* Logs a line; `extra` may be NULL. The line carries the time, the running task's name, and what is given here; its
- * message is cut at kt_log_options.message_bytes_max. Use the macros below, which evaluate their arguments only when the
- * level is on. Any thread, not in a signal handler; does not suspend, does not fail. Like Logger.log. */
+ * message is cut at kt_log_options.message_bytes_max. Use the macros below, which evaluate their arguments only
+ * when the level is on. Any thread, not in a signal handler; does not suspend, does not fail. Like Logger.log. */
 KT_API void kt_log_write(kt_logger *l, int level, const kt_log_extra *extra, const char *format, ...)
     KT_PRINTF(4, 5);
 
@@ -158,7 +159,7 @@ KT_API void kt_log_write(kt_logger *l, int level, const kt_log_extra *extra, con
     (kt_log_enabled((logger), KT_LOG_ERROR) ? kt__log_failure((logger), (code), __VA_ARGS__) : (void)0)
 KT_API void kt__log_failure(kt_logger *l, int rc, const char *format, ...) KT_PRINTF(3, 4);
 
-/* ---- Where lines go ------------------------------------------------------------------------------ */
+/* ---- Where lines go -------------------------------------------------------------------------- */
 
 typedef enum kt_log_kind {
     KT_LOG_STDERR,     /* descriptor 2 */

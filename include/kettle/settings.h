@@ -76,7 +76,7 @@
 
 KT_BEGIN
 
-/* ---- The table ----------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 typedef enum kt_setting_type {
     KT_SETTING_IS_TEXT,
@@ -160,7 +160,7 @@ typedef struct kt_settings_spec {
     void *reserved[4];
 } kt_settings_spec;
 
-/* ---- Reading ----------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 typedef struct kt_settings kt_settings;
 
@@ -176,12 +176,12 @@ KT_API void kt_settings_free(kt_settings *s);
 /* Reads all sources: file, environment, and arguments (argv[0] is the program and not looked at), and fills the
  * values in. Call it once.
  * 0: the program may go on. 1: there is an answer to print, kt_settings_text: of --help, --version or
- * --show-settings. KT_EVALIDATION: something is wrong, every single thing of which kt_settings_text tells on a line, and
- * kt_error_detail the first. -ENOMEM. Where it is not 0 the values stay as they were. A file that cannot be read is a
- * thing that is wrong. */
+ * --show-settings. KT_EVALIDATION: something is wrong, every single thing of which kt_settings_text tells on a
+ * line, and kt_error_detail the first. -ENOMEM. Where it is not 0 the values stay as they were. A file that cannot
+ * be read is a thing that is wrong. */
 KT_API int kt_settings_load(kt_settings *s, int argc, char **argv) KT_CHECKED;
 
-/* The same by parts, for what has other sources: in any order, each at most once, and then kt_settings_apply. Each
+/* The same by parts, for what has other sources: in any order, and then kt_settings_apply. Each
  * returns 0 or -ENOMEM and keeps what is wrong for apply; _arguments also 1, when --help or --version was there.
  * _file: of a file that must be there, whatever the spec says. _bytes: a file's contents, `path` only to be named.
  * _environment: of `variables` as in environ(7), NULL being environ. */
@@ -193,7 +193,7 @@ KT_API int kt_settings_environment(kt_settings *s, char *const *variables) KT_CH
 /* Fills the values in, or tells what was wrong, as kt_settings_load. */
 KT_API int kt_settings_apply(kt_settings *s) KT_CHECKED;
 
-/* ---- Asking -------------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 /* What there is to print after a kt_settings_load that did not return 0, with line ends; "" otherwise. Of
  * NULL: why there are none. Valid until the next call with s. */
@@ -210,7 +210,8 @@ KT_API int kt_settings_command_index(const kt_settings *s);
  * is none. The settings' own. */
 KT_API const char *kt_settings_source(const kt_settings *s, const char *name);
 
-/* Appends --help's text, `columns` wide; 0: as the terminal, 80 where standard output is none. 0, -ENOMEM, KT_ELIMIT. */
+/* Appends --help's text, `columns` wide; 0: as the terminal, 80 where standard output is none. 0, -ENOMEM,
+ * KT_ELIMIT. */
 KT_API int kt_settings_help(const kt_settings *s, unsigned columns, kt_buffer *b) KT_CHECKED;
 
 /* Appends all settings as a file would have them, each with its source as a comment. 0, -ENOMEM, KT_ELIMIT. */

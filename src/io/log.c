@@ -25,7 +25,7 @@
 static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER; /* held to open and close */
 static _Atomic(kt__logbook *) current;
 static _Atomic(unsigned) users; /* between enter and leave */
-static bool takes_crashes;      /* with `life` */
+static bool takes_crashes; /* with `life` */
 
 /* A user counts itself before it looks, and who closes takes the log away before it looks at the count. */
 kt__logbook *kt__log_enter(void)
@@ -58,7 +58,7 @@ void kt__log_wake(kt__logbook *log)
     errno = error;
 }
 
-/* ---- The thread ------------------------------------------------------------------------------------------ */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
 static void tell_dropped(kt__logbook *log)
 {
@@ -67,12 +67,18 @@ static void tell_dropped(kt__logbook *log)
     uint64_t dropped = atomic_load(&log->dropped);
     if (dropped == log->dropped_told)
         return;
+    if (log->dropped_at ==
+        0) /* they came behind what is in the ring now, and so does the line that tells of them */
+        log->dropped_at = atomic_load(&log->ring.head);
+    if (atomic_load(&log->ring.tail) < log->dropped_at)
+        return;
     clock_gettime(CLOCK_REALTIME, &now);
     kt__log_notice_make(&n, now.tv_sec * KT_S(1) + now.tv_nsec, dropped - log->dropped_told,
                         "dropped: the log's buffer was full", 0);
     for (size_t i = 0; i < log->sinks_count; i++)
         kt__log_sink_put_one(&log->sinks[i], &log->out, &n.record, false);
     log->dropped_told = dropped;
+    log->dropped_at = 0;
 }
 
 static void reopen(kt__logbook *log)
@@ -101,7 +107,8 @@ static void tell_progress(kt__logbook *log, bool ended)
 /* Writes what there is. False: there was nothing. */
 static bool write_some(kt__logbook *log)
 {
-    uint64_t from = atomic_load(&log->ring.tail), to = kt__log_ring_whole(&log->ring, KT__LOG_BATCH);
+    uint64_t from = atomic_load(&log->ring.tail),
+             to = kt__log_ring_whole(&log->ring, KT__LOG_BATCH);
     if (atomic_exchange(&log->reopen, false))
         reopen(log);
     if (from == to)
@@ -122,8 +129,8 @@ static void sleep_until_wanted(kt__logbook *log)
     uint64_t count;
     struct pollfd p = {.fd = log->wake_fd, .events = POLLIN};
     atomic_store(&log->sleeping, true);
-    if (kt__log_ring_whole(&log->ring, 1) == atomic_load(&log->ring.tail) && !atomic_load(&log->reopen) &&
-        atomic_load(&log->stop_at) == INT64_MAX)
+    if (kt__log_ring_whole(&log->ring, 1) == atomic_load(&log->ring.tail) &&
+        !atomic_load(&log->reopen) && atomic_load(&log->stop_at) == INT64_MAX)
         (void)poll(&p, 1, -1);
     atomic_store(&log->sleeping, false);
     ssize_t taken = read(log->wake_fd, &count, sizeof count);
@@ -137,7 +144,8 @@ static bool over(kt__logbook *log)
         return true; /* somebody else writes the rest */
     if (stop_at == INT64_MAX)
         return false;
-    bool nobody = atomic_load(&users) == 0; /* before the look at the ring, into which no more come then */
+    bool nobody =
+        atomic_load(&users) == 0; /* before the look at the ring, into which no more come then */
     return kt__log_clock() >= stop_at ||
            (nobody && atomic_load(&log->ring.head) == atomic_load(&log->ring.tail));
 }
@@ -155,6 +163,8 @@ static void *run(void *arg)
         else
             sched_yield();
     }
+    if (!atomic_load(&log->crash))
+        tell_dropped(log);
     tell_progress(log, true);
     return NULL;
 }
@@ -173,7 +183,7 @@ static int start_thread(kt__logbook *log)
     return rc;
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------ */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static void free_log(kt__logbook *log)
 {
@@ -200,7 +210,8 @@ static int check(const kt_log_options *o)
         return kt_error_set(-EINVAL, "kt_log_options.buffer_bytes: 16 KiB to 1 GiB");
     size_t buffer = o->buffer_bytes ? o->buffer_bytes : BUFFER_DEFAULT;
     if (o->message_bytes_max > MESSAGE_MAX || o->message_bytes_max > buffer / 8)
-        return kt_error_set(-EINVAL, "kt_log_options.message_bytes_max: at most 64 KiB and 1/8 of the buffer");
+        return kt_error_set(
+            -EINVAL, "kt_log_options.message_bytes_max: at most 64 KiB and 1/8 of the buffer");
     if (o->flush_limit < 0)
         return kt_error_set(-EINVAL, "kt_log_options.flush_limit: negative");
     return 0;
@@ -221,7 +232,8 @@ static int make_buffers(kt__logbook *log, const kt_log_options *o)
     log->ring.size = BUFFER_MIN;
     while (log->ring.size < buffer)
         log->ring.size *= 2;
-    log->message_bytes_max = MESSAGE_DEFAULT < log->ring.size / 8 ? MESSAGE_DEFAULT : log->ring.size / 8;
+    log->message_bytes_max =
+        MESSAGE_DEFAULT < log->ring.size / 8 ? MESSAGE_DEFAULT : log->ring.size / 8;
     if (o->message_bytes_max)
         log->message_bytes_max = o->message_bytes_max;
     log->ring.bytes = kt_calloc(1, log->ring.size);
@@ -235,7 +247,8 @@ static int open_sinks(kt__logbook *log, const kt_log_options *o)
     static const kt_log_sink standard_error = {.kind = KT_LOG_STDERR};
     size_t count = o->sinks_count ? o->sinks_count : 1;
     for (size_t i = 0; i < count; i++) {
-        int rc = kt__log_sink_open(&log->sinks[i], o->sinks_count ? &o->sinks[i] : &standard_error, log);
+        int rc =
+            kt__log_sink_open(&log->sinks[i], o->sinks_count ? &o->sinks[i] : &standard_error, log);
         log->sinks_count = i + 1; /* a half-open one is released as well */
         if (rc < 0)
             return rc;
@@ -254,7 +267,8 @@ static void init(kt__logbook *log, const kt_log_options *o)
     atomic_store(&log->stop_at, INT64_MAX);
     log->flush_limit = o->flush_limit ? o->flush_limit : FLUSH_DEFAULT;
     log->wake_fd = -1;
-    snprintf(log->ident, sizeof log->ident, "%s", o->ident ? o->ident : program_invocation_short_name);
+    snprintf(log->ident, sizeof log->ident, "%s",
+             o->ident ? o->ident : program_invocation_short_name);
 }
 
 static int make_log(const kt_log_options *o, kt__logbook **ret_log)
@@ -276,7 +290,7 @@ static int make_log(const kt_log_options *o, kt__logbook **ret_log)
     return rc;
 }
 
-/* ---- What the process does: end, and fork --------------------------------------------------------------------- */
+/* ---- What the process does: end, and fork ---------------------------------------------------- */
 
 static void before_fork(void)
 {
@@ -314,7 +328,7 @@ static void watch_process(void)
     (void)pthread_atfork(before_fork, in_parent, in_child);
 }
 
-/* ---- Opening and closing ----------------------------------------------------------------------------------------- */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 static int open_locked(const kt_log_options *o)
 {
@@ -373,7 +387,7 @@ void kt_log_close(void)
     pthread_mutex_unlock(&life);
 }
 
-/* ---- Calls on an open log -------------------------------------------------------------------------------------------- */
+/* ---- Calls on an open log -------------------------------------------------------------------- */
 
 static int wait_for_progress(kt__logbook *log, kt_time limit)
 {

@@ -18,7 +18,7 @@ static const int deaths[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 static struct sigaction before[DEATHS];
 static _Atomic(int) dying; /* the thread that writes the last lines */
 
-/* ---- Waiting for the log's thread ------------------------------------------------------------------------ */
+/* ---- Waiting for the log's thread ------------------------------------------------------------ */
 
 /* True once all before `end` is written; false when that takes longer than `limit`. */
 static bool wait_written(kt__logbook *log, uint64_t end, kt_time limit)
@@ -71,7 +71,7 @@ static void flush_in_crash(void)
     kt__log_leave();
 }
 
-/* ---- Signals --------------------------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static void pass_on(size_t i, siginfo_t *info, void *context)
 {
@@ -101,11 +101,13 @@ static void on_death(int number, siginfo_t *info, void *context)
 
 void kt__log_crash_take(void)
 {
-    struct sigaction action = {.sa_sigaction = on_death, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = on_death,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     struct sigaction now;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < DEATHS; i++) {
-        bool ours = sigaction(deaths[i], NULL, &now) == 0 && now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_death;
+        bool ours = sigaction(deaths[i], NULL, &now) == 0 && now.sa_flags & SA_SIGINFO &&
+                    now.sa_sigaction == on_death;
         if (!ours) /* after a fork they are there already */
             sigaction(deaths[i], &action, &before[i]);
     }
@@ -116,11 +118,12 @@ void kt__log_crash_give_back(void)
 {
     struct sigaction now;
     for (size_t i = 0; i < DEATHS; i++)
-        if (sigaction(deaths[i], NULL, &now) == 0 && now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_death)
+        if (sigaction(deaths[i], NULL, &now) == 0 && now.sa_flags & SA_SIGINFO &&
+            now.sa_sigaction == on_death)
             sigaction(deaths[i], &before[i], NULL);
 }
 
-/* ---- The library's messages ------------------------------------------------------------------------------------- */
+/* ---- The library's messages ------------------------------------------------------------------ */
 
 /* After these the process aborts. */
 static bool is_last(const char *message)

@@ -42,7 +42,7 @@ const char *kt_log_level_name(int value)
     return "NOTSET";
 }
 
-/* ---- What is in force: with the lock ------------------------------------------------------------ */
+/* ---- What is in force: with the lock --------------------------------------------------------- */
 
 static level *find(const char *name, size_t size)
 {
@@ -75,7 +75,7 @@ static void tell_all(void)
         tell(l);
 }
 
-/* ---- Loggers ---------------------------------------------------------------------------------------- */
+/* ---- Loggers --------------------------------------------------------------------------------- */
 
 bool kt__logger_meet(kt_logger *l, int line)
 {
@@ -104,7 +104,8 @@ void kt_logger_release(kt_logger *l)
 
 void kt__log_levels_open(bool open, int default_of_root)
 {
-    (void)kt_log_enabled(&kt__log_of_library, KT_LOG_OFF); /* so that a signal handler need not meet it */
+    (void)kt_log_enabled(&kt__log_of_library,
+                         KT_LOG_OFF); /* so that a signal handler need not meet it */
     pthread_mutex_lock(&mutex);
     open_now = open;
     root_default = default_of_root ? default_of_root : KT_LOG_INFO;
@@ -129,7 +130,7 @@ void kt__log_levels_forked(void)
     tell_all();
 }
 
-/* ---- Setting ------------------------------------------------------------------------------------------ */
+/* ---- Setting --------------------------------------------------------------------------------- */
 
 static level *level_new(const char *name, size_t size, int value)
 {
@@ -204,7 +205,7 @@ int kt_log_level(const char *name)
     return value;
 }
 
-/* ---- As users write them --------------------------------------------------------------------------------- */
+/* ---- As users write them --------------------------------------------------------------------- */
 
 static kt_slice trimmed(kt_slice s)
 {
@@ -218,7 +219,8 @@ static kt_slice trimmed(kt_slice s)
 static int level_of(kt_slice word)
 {
     for (size_t i = 0; i < NAMES; i++)
-        if (word.size == strlen(names[i].name) && strncasecmp(names[i].name, word.data, word.size) == 0)
+        if (word.size == strlen(names[i].name) &&
+            strncasecmp(names[i].name, word.data, word.size) == 0)
             return names[i].value;
     return kt_error_set(KT_EVALIDATION,
                         "'%.*s' is no level: debug, info, warning, error, critical or off",

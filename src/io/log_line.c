@@ -19,7 +19,7 @@ kt__log_words kt__log_words_of(const kt__log_record *r)
     return w;
 }
 
-/* ---- Time ------------------------------------------------------------------------------------------ */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 typedef struct moment {
     int64_t year;
@@ -88,7 +88,7 @@ static void add_offset(kt__log_out *o, int32_t seconds)
     kt__log_add_number(o, minutes % 60, 2);
 }
 
-/* ---- What lines and datagrams share --------------------------------------------------------------------- */
+/* ---- What lines and datagrams share ---------------------------------------------------------- */
 
 /* kt_strerror, without strerror(3), which a signal handler may not call. */
 static const char *reason(int rc)
@@ -125,7 +125,8 @@ static field field_next(const char **at)
 {
     kt__log_field_head head;
     memcpy(&head, *at, sizeof head);
-    field f = {.name = *at + sizeof head, .name_size = head.name_size, .value_size = head.value_size};
+    field f = {
+        .name = *at + sizeof head, .name_size = head.name_size, .value_size = head.value_size};
     f.quoted = head.kind == KT__LOG_TEXT;
     f.value = f.name + f.name_size;
     *at = f.value + f.value_size;
@@ -158,7 +159,7 @@ static void add_fields(kt__log_out *o, const kt__log_record *r, const kt__log_wo
     }
 }
 
-/* ---- A line for people ------------------------------------------------------------------------------------ */
+/* ---- A line for people ----------------------------------------------------------------------- */
 
 static const char *colour_of(int level)
 {
@@ -192,7 +193,7 @@ static void add_line(kt__log_out *o, const kt__log_sink *s, const kt__log_record
     kt__log_add_string(o, "\n");
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static void add_member(kt__log_out *o, const char *name, const char *value, size_t size)
 {
@@ -250,7 +251,7 @@ static void add_json(kt__log_out *o, const kt__log_record *r)
     kt__log_add_string(o, "}\n");
 }
 
-/* ---- Datagrams ------------------------------------------------------------------------------------------------ */
+/* ---- Datagrams ------------------------------------------------------------------------------- */
 
 /* Of syslog(3). */
 static int severity_of(int level)

@@ -24,19 +24,20 @@
 enum {
     KT__LOG_SINKS_MAX = 8,
     KT__LOG_FIELDS_MAX = 32,
-    KT__LOG_WORD_MAX = 255,    /* bytes of a name, of a task's name, of an error's detail */
-    KT__LOG_BATCH = 64 << 10,  /* bytes after which lines are written, and room in the ring is given back */
+    KT__LOG_WORD_MAX = 255, /* bytes of a name, of a task's name, of an error's detail */
+    KT__LOG_BATCH =
+        64 << 10, /* bytes after which lines are written, and room in the ring is given back */
     KT__LOG_IDENT_MAX = 64,
 };
 
-/* ---- Records ------------------------------------------------------------------------------------ */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 /* A line on its way. Its words lie behind it: name, task, detail, message, fields. */
 typedef struct kt__log_record {
     _Atomic(uint32_t) size; /* in the ring, a multiple of 8; 0: it is not whole yet */
-    int32_t level;          /* KT__LOG_PADDING: no line, but the rest of the ring before its start */
-    int64_t time;           /* nanoseconds since 1970 */
-    int32_t utc_offset;     /* seconds that local time is ahead */
+    int32_t level; /* KT__LOG_PADDING: no line, but the rest of the ring before its start */
+    int64_t time; /* nanoseconds since 1970 */
+    int32_t utc_offset; /* seconds that local time is ahead */
     int32_t rc;
     uint32_t message_size, fields_size;
     uint16_t name_size, task_size, detail_size;
@@ -74,7 +75,7 @@ uint64_t kt__log_ring_whole(const kt__log_ring *r, size_t bytes_max);
 /* Gives the room up to `end` back. */
 void kt__log_ring_consume(kt__log_ring *r, uint64_t end);
 
-/* ---- Lines (log_line.c, log_text.c) --------------------------------------------------------------- */
+/* ---- Lines (log_line.c, log_text.c) ---------------------------------------------------------- */
 
 /* Bytes in memory that is there already; what does not fit is left out. */
 typedef struct kt__log_out {
@@ -86,7 +87,7 @@ void kt__log_add(kt__log_out *o, const char *bytes, size_t size);
 void kt__log_add_string(kt__log_out *o, const char *string);
 void kt__log_add_number(kt__log_out *o, int64_t n, int digits_min);
 void kt__log_add_safe(kt__log_out *o, const char *bytes, size_t size, bool lines); /* for people */
-void kt__log_add_json(kt__log_out *o, const char *bytes, size_t size);             /* in quotes */
+void kt__log_add_json(kt__log_out *o, const char *bytes, size_t size); /* in quotes */
 
 typedef struct kt__log_words {
     const char *name, *task, *detail, *message, *fields;
@@ -99,23 +100,23 @@ typedef struct kt__log_sink kt__log_sink;
 /* Appends the record as the sink wants it. */
 void kt__log_line(kt__log_out *o, const kt__log_sink *s, const kt__log_record *r);
 
-/* ---- Sinks ---------------------------------------------------------------------------------------- */
+/* ---- Sinks ----------------------------------------------------------------------------------- */
 
 typedef struct kt__logbook kt__logbook;
 
 struct kt__log_sink {
     kt_log_sink options;
     kt__logbook *log;
-    char *path;      /* of a file, with room for its old ones' endings behind; of a socket; or NULL */
+    char *path; /* of a file, with room for its old ones' endings behind; of a socket; or NULL */
     size_t path_size;
-    int descriptor;  /* -1: not open */
-    bool borrowed;   /* it is not the log's to close */
-    bool waits;      /* may take no bytes for a while: no regular file */
+    int descriptor; /* -1: not open */
+    bool borrowed; /* it is not the log's to close */
+    bool waits; /* may take no bytes for a while: no regular file */
     bool terminal, coloured;
-    bool torn;       /* a line was written in part */
-    int64_t size;    /* of the file, so far as is known */
+    bool torn; /* a line was written in part */
+    int64_t size; /* of the file, so far as is known */
     int64_t rotate_at; /* second of the next one for age; INT64_MAX: none */
-    uint64_t lost;   /* since the last line that was written; it is told with the next one */
+    uint64_t lost; /* since the last line that was written; it is told with the next one */
     int lost_rc;
 };
 
@@ -148,7 +149,7 @@ void kt__log_file_rotate(kt__log_sink *s, const kt__log_record *r);
 int kt__log_socket_send(kt__log_sink *s, const char *bytes, size_t size, bool crash);
 const char *kt__log_system_path(kt_log_kind *kind);
 
-/* ---- The log -------------------------------------------------------------------------------------- */
+/* ---- The log --------------------------------------------------------------------------------- */
 
 struct kt__logbook {
     kt__log_ring ring;
@@ -162,17 +163,18 @@ struct kt__logbook {
     pthread_t thread;
     _Atomic(int) thread_id;
     int wake_fd;
-    atomic_bool sleeping;       /* the thread waits for wake_fd */
+    atomic_bool sleeping; /* the thread waits for wake_fd */
     atomic_bool reopen;
-    _Atomic(int64_t) stop_at;   /* when it gives up; INT64_MAX: it goes on */
-    atomic_bool crash;          /* somebody else writes the rest */
+    _Atomic(int64_t) stop_at; /* when it gives up; INT64_MAX: it goes on */
+    atomic_bool crash; /* somebody else writes the rest */
 
-    pthread_mutex_t mutex;      /* of `progress` */
-    pthread_cond_t progress;    /* the tail has moved, or the thread has ended */
+    pthread_mutex_t mutex; /* of `progress` */
+    pthread_cond_t progress; /* the tail has moved, or the thread has ended */
     bool ended;
 
     _Atomic(uint64_t) logged, dropped, lost, rotated;
     uint64_t dropped_told;
+    uint64_t dropped_at; /* where in the ring the line that tells of more belongs; 0: of none */
 };
 
 /* The open log, which stays until kt__log_leave; NULL: none, and nothing to leave. Async-signal-safe. */

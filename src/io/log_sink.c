@@ -15,7 +15,7 @@
 #define CAREFUL_BYTES ((size_t)4096)
 #define OTHERS_LOOK_MS 100
 
-/* ---- Who draws on the terminal ---------------------------------------------------------------------- */
+/* ---- Who draws on the terminal --------------------------------------------------------------- */
 
 static pthread_mutex_t around_mutex = PTHREAD_MUTEX_INITIALIZER;
 static void (*around_before)(void *arg), (*around_after)(void *arg);
@@ -50,7 +50,7 @@ static void around_end(void)
     pthread_mutex_unlock(&around_mutex);
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static bool coloured(const kt__log_sink *s)
 {
@@ -136,7 +136,7 @@ void kt__log_sink_release(kt__log_sink *s)
     s->descriptor = -1;
 }
 
-/* ---- Writing bytes ---------------------------------------------------------------------------------------- */
+/* ---- Writing bytes --------------------------------------------------------------------------- */
 
 /* How long to wait for the sink, in milliseconds: where there are others, only while the ring has room, and a while
  * after that the question is asked again. */
@@ -204,7 +204,8 @@ static size_t write_bytes(kt__log_sink *s, const char *bytes, size_t size, bool 
 static size_t count_lines(const char *bytes, size_t size)
 {
     size_t n = 0;
-    for (const char *end = bytes + size; (bytes = memchr(bytes, '\n', (size_t)(end - bytes))); bytes++)
+    for (const char *end = bytes + size; (bytes = memchr(bytes, '\n', (size_t)(end - bytes)));
+         bytes++)
         n++;
     return n;
 }
@@ -239,7 +240,7 @@ static void drain(kt__log_sink *s, kt__log_out *out, size_t *lines, bool crash)
     *lines = 0;
 }
 
-/* ---- Lines -------------------------------------------------------------------------------------------------- */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 void kt__log_notice_make(kt__log_notice *n, int64_t time, uint64_t lines, const char *what, int rc)
 {
@@ -295,7 +296,8 @@ static void add_record(kt__log_sink *s, kt__log_out *out, size_t *lines, const k
         drain(s, out, lines, crash);
 }
 
-static void put(kt__log_sink *s, kt__log_out *out, size_t *lines, const kt__log_record *r, bool crash)
+static void put(kt__log_sink *s, kt__log_out *out, size_t *lines, const kt__log_record *r,
+                bool crash)
 {
     if (r->level < s->options.level)
         return;

@@ -15,7 +15,7 @@
 /* Lines as long as this are formatted once, longer ones a second time into the ring; tasks have small stacks. */
 #define SHORT_BYTES 512
 
-/* ---- Time --------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 #define QUARTER 900 /* seconds; clocks are only ever put forward and back at the start of one */
 
@@ -24,13 +24,15 @@ static _Atomic(int64_t) known_offset;
 
 int32_t kt__log_utc_offset(int64_t second, bool may_ask)
 {
-    int64_t quarter = second / QUARTER, known = atomic_load_explicit(&known_offset, memory_order_relaxed);
+    int64_t quarter = second / QUARTER,
+            known = atomic_load_explicit(&known_offset, memory_order_relaxed);
     if (!may_ask || (known && known >> 20 == quarter))
         return known ? (int32_t)(known & 0xFFFFF) - (1 << 19) : 0;
     struct tm tm;
     time_t time = (time_t)second;
     int64_t offset = localtime_r(&time, &tm) ? tm.tm_gmtoff : 0;
-    atomic_store_explicit(&known_offset, quarter << 20 | (offset + (1 << 19)), memory_order_relaxed);
+    atomic_store_explicit(&known_offset, quarter << 20 | (offset + (1 << 19)),
+                          memory_order_relaxed);
     return (int32_t)offset;
 }
 
@@ -41,7 +43,7 @@ static int64_t wall_clock(void)
     return now.tv_sec * KT_S(1) + now.tv_nsec;
 }
 
-/* ---- Records -------------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 static kt_slice word(const char *text)
 {
@@ -58,7 +60,8 @@ static char *put(char *at, kt_slice s)
 /* With room for the terminator that vsnprintf(3) sets behind a message. */
 static size_t record_size(const kt__log_record *r)
 {
-    return 1 + sizeof *r + r->name_size + r->task_size + r->detail_size + r->message_size + r->fields_size;
+    return 1 + sizeof *r + r->name_size + r->task_size + r->detail_size + r->message_size +
+           r->fields_size;
 }
 
 kt__log_record *kt__log_begin(kt__logbook *log, const kt__log_draft *d, uint64_t *ret_end)
@@ -92,7 +95,7 @@ void kt__log_commit(kt__logbook *log, kt__log_record *r)
         kt__log_wake(log);
 }
 
-/* ---- Fields ------------------------------------------------------------------------------------------------ */
+/* ---- Fields ---------------------------------------------------------------------------------- */
 
 /* A field as it stands in the record; numbers are made text here. */
 typedef struct value {
@@ -164,10 +167,11 @@ static size_t put_fields(const kt_log_extra *extra, size_t *count, size_t bytes_
     return size;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 /* What is known before the message is. */
-static kt__log_draft draft_of(const kt_logger *l, int level, const kt_log_extra *extra, size_t bytes_max)
+static kt__log_draft draft_of(const kt_logger *l, int level, const kt_log_extra *extra,
+                              size_t bytes_max)
 {
     const kt_task *t = kt_task_current();
     kt__log_draft d = {.name = word(l->name), .level = level};
@@ -178,22 +182,25 @@ static kt__log_draft draft_of(const kt_logger *l, int level, const kt_log_extra 
     d.rc = extra->rc;
     if (d.rc < 0)
         d.detail = word(kt_error_detail());
-    d.fields_count = extra->fields_count < KT__LOG_FIELDS_MAX ? extra->fields_count : KT__LOG_FIELDS_MAX;
+    d.fields_count =
+        extra->fields_count < KT__LOG_FIELDS_MAX ? extra->fields_count : KT__LOG_FIELDS_MAX;
     d.fields_size = put_fields(extra, &d.fields_count, bytes_max, NULL);
     return d;
 }
 
-static void write_line(kt__logbook *log, kt__log_draft *d, const kt_log_extra *extra, const char *format,
-                       va_list args)
+static void write_line(kt__logbook *log, kt__log_draft *d, const kt_log_extra *extra,
+                       const char *format, va_list args)
 {
     char text[SHORT_BYTES];
     va_list again;
     uint64_t end;
     va_copy(again, args);
     int length = vsnprintf(text, sizeof text, format, args);
-    if (length < 0) /* a wide character that the locale has not: the format says more than nothing */
+    if (length <
+        0) /* a wide character that the locale has not: the format says more than nothing */
         length = snprintf(text, sizeof text, "%.500s", format);
-    d->message_size = (size_t)length < log->message_bytes_max ? (size_t)length : log->message_bytes_max;
+    d->message_size =
+        (size_t)length < log->message_bytes_max ? (size_t)length : log->message_bytes_max;
     kt__log_record *r = kt__log_begin(log, d, &end);
     if (r) {
         char *message = r->words + d->name.size + d->task.size + d->detail.size;

@@ -25,10 +25,11 @@ int kt__settings_wrong(kt_settings *s, const char *format, ...)
     return rc < 0 ? rc : kt_buffer_append(&s->wrong, "\n", 1);
 }
 
-/* ---- One value ------------------------------------------------------------------------------------------ */
+/* ---- One value ------------------------------------------------------------------------------- */
 
 /* SOURCE = "value": what is wrong. */
-static int tell_wrong(kt_settings *s, const kt__setting_given *g, const char *text, const char *problem)
+static int tell_wrong(kt_settings *s, const kt__setting_given *g, const char *text,
+                      const char *problem)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     const kt_setting *row = &g->settings->spec->table[g->row];
@@ -45,7 +46,8 @@ static int tell_wrong(kt_settings *s, const kt__setting_given *g, const char *te
     return rc < 0 ? rc : kt__settings_wrong(s, "%.*s: %s", (int)b.size, b.data, problem);
 }
 
-static int parse_one(kt_settings *s, const kt__setting_given *g, const char *text, kt__setting_value *v)
+static int parse_one(kt_settings *s, const kt__setting_given *g, const char *text,
+                     kt__setting_value *v)
 {
     kt_auto(kt_buffer) problem = KT_BUFFER_INIT;
     kt__setting_place place = {NULL, 0};
@@ -61,7 +63,8 @@ static int parse_one(kt_settings *s, const kt__setting_given *g, const char *tex
 }
 
 /* A value that is not a list's. */
-static int parse_scalar(kt_settings *s, const kt__setting_given *g, char *text, kt__setting_value *v)
+static int parse_scalar(kt_settings *s, const kt__setting_given *g, char *text,
+                        kt__setting_value *v)
 {
     const char *problem = NULL;
     if (g->weight == KT__SETTING_FROM_FILE)
@@ -76,7 +79,8 @@ static int parse_list(kt_settings *s, const kt__setting_given *g, char *text, kt
 {
     const char *problem;
     int rc = 0;
-    for (char *item; rc == 0 && (item = kt__conf_item(&text, g->weight == KT__SETTING_FROM_FILE, &problem));)
+    for (char *item;
+         rc == 0 && (item = kt__conf_item(&text, g->weight == KT__SETTING_FROM_FILE, &problem));)
         rc = parse_one(s, g, item, v);
     if (rc < 0 || !problem)
         return rc;
@@ -87,14 +91,16 @@ static int parse_list(kt_settings *s, const kt__setting_given *g, char *text, kt
 static char *source_name(const kt__setting_given *g)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
-    int rc = g->path ? kt_buffer_printf(&b, "%s:%u", g->path, g->line) : kt_buffer_append_string(&b, g->shown);
+    int rc = g->path ? kt_buffer_printf(&b, "%s:%u", g->path, g->line)
+                     : kt_buffer_append_string(&b, g->shown);
     return rc < 0 ? NULL : kt_strndup(b.data, b.size);
 }
 
 /* Puts the value into its slot, unless what is there weighs more. It is the slot's then, or gone. */
 static int settle(kt__setting_slot *slot, const kt__setting_given *g, kt__setting_value *v)
 {
-    char *source = g->weight >= slot->weight && g->weight > KT__SETTING_STANDARD ? source_name(g) : NULL;
+    char *source =
+        g->weight >= slot->weight && g->weight > KT__SETTING_STANDARD ? source_name(g) : NULL;
     if (g->weight < slot->weight || (!source && g->weight > KT__SETTING_STANDARD)) {
         kt__setting_value_release(v);
         return g->weight < slot->weight ? 0 : -ENOMEM;
@@ -106,7 +112,8 @@ static int settle(kt__setting_slot *slot, const kt__setting_given *g, kt__settin
 }
 
 /* A list grows by what the same source says again; anything else stands once in a file. */
-static int take_up(kt_settings *s, const kt__setting_given *g, kt__setting_slot *slot, bool list, kt__setting_value *v)
+static int take_up(kt_settings *s, const kt__setting_given *g, kt__setting_slot *slot, bool list,
+                   kt__setting_value *v)
 {
     if (slot->weight != g->weight || g->weight == KT__SETTING_STANDARD)
         return 0;
@@ -117,7 +124,8 @@ static int take_up(kt_settings *s, const kt__setting_given *g, kt__setting_slot 
     }
     if (g->weight != KT__SETTING_FROM_FILE)
         return 0;
-    int rc = kt__settings_wrong(s, "%s:%u: %s: given on line %u already", g->path, g->line, g->shown, slot->line);
+    int rc = kt__settings_wrong(s, "%s:%u: %s: given on line %u already", g->path, g->line,
+                                g->shown, slot->line);
     return rc < 0 ? rc : KT_EVALIDATION;
 }
 
@@ -135,7 +143,7 @@ int kt__settings_give(kt_settings *s, const kt__setting_given *g, char *text)
     return rc == KT_EVALIDATION ? 0 : rc;
 }
 
-/* ---- Files ------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static int unknown(kt_settings *s, const char *path, const kt__conf *c)
 {
@@ -171,7 +179,8 @@ static int read_bytes(kt_settings *s, const char *path, char *bytes, size_t size
     int rc = 0, more;
     kt__conf_start(&c, bytes, size);
     while (rc == 0 && (more = kt__conf_next(&c)) != 0)
-        rc = more > 0 ? read_line(s, path, &c) : kt__settings_wrong(s, "%s:%u: %s", path, c.line, c.problem);
+        rc = more > 0 ? read_line(s, path, &c)
+                      : kt__settings_wrong(s, "%s:%u: %s", path, c.line, c.problem);
     return rc;
 }
 
@@ -226,7 +235,7 @@ int kt_settings_file(kt_settings *s, const char *path)
     return read_path(s, path, true);
 }
 
-/* ---- The values ---------------------------------------------------------------------------------------------- */
+/* ---- The values ------------------------------------------------------------------------------ */
 
 static int find_missing(const kt_settings *s, kt_settings *teller)
 {
@@ -236,7 +245,8 @@ static int find_missing(const kt_settings *s, kt_settings *teller)
         char option[KT__SETTING_NAME_SIZE];
         kt__setting_option(row, option);
         if (row->flags & KT_SETTING_REQUIRED && s->slots[i].weight == KT__SETTING_STANDARD)
-            rc = kt__settings_wrong(teller, "%s%s: must be given", row->flags & KT_SETTING_NO_OPTION ? "" : "--",
+            rc = kt__settings_wrong(teller, "%s%s: must be given",
+                                    row->flags & KT_SETTING_NO_OPTION ? "" : "--",
                                     row->flags & KT_SETTING_NO_OPTION ? row->name : option);
     }
     return rc;
@@ -267,7 +277,8 @@ static int tell_all(kt_settings *s)
 
 int kt_settings_apply(kt_settings *s)
 {
-    int rc = s->command < 0 ? find_missing(s, s) : 0; /* with a command, options may come behind it */
+    int rc =
+        s->command < 0 ? find_missing(s, s) : 0; /* with a command, options may come behind it */
     if (rc == 0 && s->parent)
         rc = find_missing(s->parent, s);
     if (rc < 0)
@@ -298,7 +309,7 @@ int kt_settings_load(kt_settings *s, int argc, char **argv)
     return rc < 0 || !kt_buffer_string(&s->text) ? -ENOMEM : 1;
 }
 
-/* ---- Making and freeing ------------------------------------------------------------------------------------------ */
+/* ---- Making and freeing ---------------------------------------------------------------------- */
 
 static int set_standard(kt_settings *s, size_t row)
 {
@@ -318,7 +329,8 @@ static int set_standard(kt_settings *s, size_t row)
     return rc;
 }
 
-int kt_settings_new(const kt_settings_spec *spec, void *values, kt_settings *parent, kt_settings **ret_settings)
+int kt_settings_new(const kt_settings_spec *spec, void *values, kt_settings *parent,
+                    kt_settings **ret_settings)
 {
     kt__settings_check_table(spec);
     kt_settings *s = kt_calloc(1, sizeof *s);
@@ -356,7 +368,7 @@ void kt_settings_free(kt_settings *s)
     kt_free(s);
 }
 
-/* ---- Asking -------------------------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 const char *kt_settings_text(const kt_settings *s)
 {

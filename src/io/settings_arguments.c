@@ -10,7 +10,7 @@
 
 #include "io/settings_private.h"
 
-/* ---- What options there are ------------------------------------------------------------------------ */
+/* ---- What options there are ------------------------------------------------------------------ */
 
 typedef enum meaning {
     OF_A_ROW,
@@ -24,7 +24,7 @@ typedef struct option {
     meaning meaning;
     kt_settings *settings; /* of the row */
     size_t row;
-    bool no;       /* --no-NAME */
+    bool no; /* --no-NAME */
     char letter;
     char name[KT__SETTING_NAME_SIZE]; /* without the dashes */
 } option;
@@ -34,7 +34,10 @@ static const struct {
     char letter;
     const char *name;
 } built_in[] = {
-    {HELP, 'h', "help"}, {VERSION, 'V', "version"}, {SHOW, 0, "show-settings"}, {CONFIG, 0, "config"},
+    {HELP, 'h', "help"},
+    {VERSION, 'V', "version"},
+    {SHOW, 0, "show-settings"},
+    {CONFIG, 0, "config"},
 };
 #define BUILT_IN (sizeof built_in / sizeof built_in[0])
 
@@ -68,7 +71,9 @@ static bool next_option(kt_settings *s, size_t *cursor, option *ret_o)
         if (i < rows && row_at(of, i / 2 - (of == s ? 0 : s->count), i % 2, ret_o))
             return true;
         if (i >= rows && is_there(s, built_in[i - rows].meaning)) {
-            *ret_o = (option){.meaning = built_in[i - rows].meaning, .settings = s, .letter = built_in[i - rows].letter};
+            *ret_o = (option){.meaning = built_in[i - rows].meaning,
+                              .settings = s,
+                              .letter = built_in[i - rows].letter};
             snprintf(ret_o->name, sizeof ret_o->name, "%s", built_in[i - rows].name);
             return true;
         }
@@ -113,7 +118,7 @@ static bool find_letter(kt_settings *s, char letter, option *ret_o)
     return false;
 }
 
-/* ---- What is wrong with them ------------------------------------------------------------------------------ */
+/* ---- What is wrong with them ----------------------------------------------------------------- */
 
 static int tell_unknown(kt_settings *s, const char *name, size_t size, match found)
 {
@@ -128,12 +133,13 @@ static int tell_unknown(kt_settings *s, const char *name, size_t size, match fou
         if (kt__word_near(name, size, o.name, &best))
             near = o;
     bool is_near = best != SIZE_MAX;
-    return kt__settings_wrong(s, "--%.*s: %s%s%s%s", (int)quoted.size, quoted.size ? quoted.data : "",
-                              found == SEVERAL ? "several options begin so" : "no such option",
-                              is_near ? "; did you mean --" : "", is_near ? near.name : "", is_near ? "?" : "");
+    return kt__settings_wrong(
+        s, "--%.*s: %s%s%s%s", (int)quoted.size, quoted.size ? quoted.data : "",
+        found == SEVERAL ? "several options begin so" : "no such option",
+        is_near ? "; did you mean --" : "", is_near ? near.name : "", is_near ? "?" : "");
 }
 
-/* ---- Taking them ---------------------------------------------------------------------------------------------- */
+/* ---- Taking them ----------------------------------------------------------------------------- */
 
 /* The arguments while they are read. */
 typedef struct arguments {
@@ -183,7 +189,8 @@ static int take(kt_settings *s, const option *o, const char *shown, const char *
 }
 
 /* Takes an option with what stands with it (after =, or a letter), or else the next word as its value. */
-static int take_with(kt_settings *s, arguments *a, const option *o, const char *shown, const char *value)
+static int take_with(kt_settings *s, arguments *a, const option *o, const char *shown,
+                     const char *value)
 {
     bool wants = takes_value(o);
     if (!wants && value && (o->no || o->meaning != OF_A_ROW))
@@ -218,7 +225,9 @@ static int take_letters(kt_settings *s, arguments *a, const char *letters)
         if (!find_letter(s, shown[1], &o)) {
             kt_auto(kt_buffer) quoted = KT_BUFFER_INIT;
             rc = kt__settings_quote(&quoted, shown);
-            return rc < 0 ? rc : kt__settings_wrong(s, "%.*s: no such option", (int)quoted.size, quoted.data);
+            return rc < 0 ? rc
+                          : kt__settings_wrong(s, "%.*s: no such option", (int)quoted.size,
+                                               quoted.data);
         }
         bool rest = takes_value(&o) && *letters;
         rc = take_with(s, a, &o, shown, rest ? letters : NULL);
@@ -248,13 +257,16 @@ static int take_words(kt_settings *s, arguments *a)
     return 0;
 }
 
-static int tell_rest(kt_settings *s, const char *before, const char *word, const char *behind, const char *near)
+static int tell_rest(kt_settings *s, const char *before, const char *word, const char *behind,
+                     const char *near)
 {
     kt_auto(kt_buffer) quoted = KT_BUFFER_INIT;
     int rc = kt__settings_quote(&quoted, word);
     return rc < 0 ? rc
-                  : kt__settings_wrong(s, "%s'%.*s' %s%s%s%s", before, (int)quoted.size, quoted.size ? quoted.data : "",
-                                       behind, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+                  : kt__settings_wrong(s, "%s'%.*s' %s%s%s%s", before, (int)quoted.size,
+                                       quoted.size ? quoted.data : "", behind,
+                                       near ? "; did you mean " : "", near ? near : "",
+                                       near ? "?" : "");
 }
 
 static int take_command(kt_settings *s)
@@ -291,7 +303,7 @@ int kt_settings_arguments(kt_settings *s, int argc, char **argv)
     return 0;
 }
 
-/* ---- The environment ---------------------------------------------------------------------------------------------- */
+/* ---- The environment ------------------------------------------------------------------------- */
 
 static const char *value_of(char *const *variables, const char *name)
 {

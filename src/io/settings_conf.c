@@ -29,12 +29,13 @@ static void trim(char *from, char *end)
 
 void kt__conf_start(kt__conf *c, char *bytes, size_t size)
 {
-    static const char mark[] = {'\xEF', '\xBB', '\xBF'}; /* U+FEFF, which some editors begin files with */
+    static const char mark[] = {'\xEF', '\xBB',
+                                '\xBF'}; /* U+FEFF, which some editors begin files with */
     size_t skipped = size >= sizeof mark && memcmp(bytes, mark, sizeof mark) == 0 ? sizeof mark : 0;
     *c = (kt__conf){.at = bytes + skipped, .end = bytes + size};
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------------------ */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 /* Bytes of the UTF-8 character at `b` (RFC 3629), 0 if there is none. The text is terminated. */
 static size_t character(const unsigned char *b)
@@ -42,8 +43,9 @@ static size_t character(const unsigned char *b)
     if (b[0] < 0x80)
         return 1;
     size_t length = b[0] >= 0xF0 ? 4 : b[0] >= 0xE0 ? 3 : 2;
-    if (b[0] < 0xC2 || b[0] > 0xF4 || (b[0] == 0xE0 && b[1] < 0xA0) || (b[0] == 0xED && b[1] > 0x9F) ||
-        (b[0] == 0xF0 && b[1] < 0x90) || (b[0] == 0xF4 && b[1] > 0x8F))
+    if (b[0] < 0xC2 || b[0] > 0xF4 || (b[0] == 0xE0 && b[1] < 0xA0) ||
+        (b[0] == 0xED && b[1] > 0x9F) || (b[0] == 0xF0 && b[1] < 0x90) ||
+        (b[0] == 0xF4 && b[1] > 0x8F))
         return 0;
     for (size_t i = 1; i < length; i++)
         if ((b[i] & 0xC0) != 0x80)
@@ -65,7 +67,8 @@ static const char *bad_text(const char *line, const char *end)
 
 static bool is_name(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
 }
 
 /* Appends a name to what the section has put there; NULL or what is wrong. *at moves behind it. */
@@ -145,7 +148,7 @@ int kt__conf_next(kt__conf *c)
     return 0;
 }
 
-/* ---- Values ------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 /* The text in the quotes that begin at `at`, in its place; *ret_behind: what follows them. */
 static char *take_quoted(char *at, char **ret_behind, const char **ret_problem)

@@ -15,7 +15,7 @@ enum {
     COLUMNS_DEFAULT = 80,
     COLUMNS_MIN = 40,
     COLUMNS_MAX = 120, /* longer lines are hard to read */
-    LEFT_MAX = 28,     /* a longer option has a line of its own */
+    LEFT_MAX = 28, /* a longer option has a line of its own */
 };
 
 static unsigned columns_here(void)
@@ -96,14 +96,16 @@ static int two_columns(kt_buffer *b, const char *left, const char *right, size_t
     return rc < 0 ? rc : kt_buffer_append(b, "\n", 1);
 }
 
-/* ---- Options ---------------------------------------------------------------------------------------------- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 static const char *meta_of(const kt_setting *row)
 {
     static const char *const by_type[] = {
-        [KT_SETTING_IS_TEXT] = "TEXT",      [KT_SETTING_IS_PATH] = "PATH",     [KT_SETTING_IS_BOOL] = "",
-        [KT_SETTING_IS_INTEGER] = "N",      [KT_SETTING_IS_REAL] = "NUMBER",   [KT_SETTING_IS_SIZE] = "SIZE",
-        [KT_SETTING_IS_DURATION] = "TIME",  [KT_SETTING_IS_CHOICE] = "WORD",   [KT_SETTING_IS_LIST] = "TEXT,...",
+        [KT_SETTING_IS_TEXT] = "TEXT",     [KT_SETTING_IS_PATH] = "PATH",
+        [KT_SETTING_IS_BOOL] = "",         [KT_SETTING_IS_INTEGER] = "N",
+        [KT_SETTING_IS_REAL] = "NUMBER",   [KT_SETTING_IS_SIZE] = "SIZE",
+        [KT_SETTING_IS_DURATION] = "TIME", [KT_SETTING_IS_CHOICE] = "WORD",
+        [KT_SETTING_IS_LIST] = "TEXT,...",
     };
     return row->meta ? row->meta : by_type[row->type];
 }
@@ -120,7 +122,8 @@ static int left_of(const kt_settings *s, size_t row, kt_buffer *b)
     const kt_setting *r = &s->spec->table[row];
     char name[KT__SETTING_NAME_SIZE];
     kt__setting_option(r, name);
-    int rc = r->letter ? kt_buffer_printf(b, "-%c, ", r->letter) : kt_buffer_append_string(b, "    ");
+    int rc =
+        r->letter ? kt_buffer_printf(b, "-%c, ", r->letter) : kt_buffer_append_string(b, "    ");
     if (r->type == KT_SETTING_IS_BOOL)
         return rc < 0 ? rc : kt_buffer_printf(b, "--%s%s", is_on(s, row) ? "no-" : "", name);
     return rc < 0 ? rc : kt_buffer_printf(b, "--%s %s", name, meta_of(r));
@@ -139,7 +142,8 @@ static int right_of(const kt_settings *s, size_t row, kt_buffer *b)
 {
     const kt_setting *r = &s->spec->table[row];
     char variable[KT__SETTING_NAME_SIZE] = "";
-    bool shown = r->standard && *r->standard && r->type != KT_SETTING_IS_BOOL && !(r->flags & KT_SETTING_SECRET);
+    bool shown = r->standard && *r->standard && r->type != KT_SETTING_IS_BOOL &&
+                 !(r->flags & KT_SETTING_SECRET);
     if (s->spec->environment && !(r->flags & KT_SETTING_NO_ENVIRONMENT))
         kt__setting_variable(s->spec->environment, r->name, variable);
     int rc = kt_buffer_append_string(b, r->help);
@@ -157,7 +161,8 @@ static int add_row(const kt_settings *s, size_t row, size_t at, size_t columns, 
     int rc = left_of(s, row, &left);
     if (rc == 0)
         rc = right_of(s, row, &right);
-    const char *texts[2] = {rc == 0 ? kt_buffer_string(&left) : NULL, rc == 0 ? kt_buffer_string(&right) : NULL};
+    const char *texts[2] = {rc == 0 ? kt_buffer_string(&left) : NULL,
+                            rc == 0 ? kt_buffer_string(&right) : NULL};
     if (!texts[0] || !texts[1])
         return -ENOMEM;
     return two_columns(b, texts[0], texts[1], at, columns);
@@ -209,11 +214,13 @@ static int add_built_in(const kt_settings *s, size_t at, size_t columns, kt_buff
     if (s->spec->environment)
         kt__setting_variable(s->spec->environment, "config", variable);
     if (s->spec->file)
-        snprintf(config, sizeof config, "read settings from there (%s%s%s)", s->spec->file, *variable ? "; " : "", variable);
+        snprintf(config, sizeof config, "read settings from there (%s%s%s)", s->spec->file,
+                 *variable ? "; " : "", variable);
     if (rc == 0 && s->spec->file)
         rc = two_columns(b, "    --config FILE", config, at, columns);
     if (rc == 0)
-        rc = two_columns(b, "    --show-settings", "print each setting and where it comes from", at, columns);
+        rc = two_columns(b, "    --show-settings", "print each setting and where it comes from", at,
+                         columns);
     if (rc == 0)
         rc = two_columns(b, "-h, --help", "print this text", at, columns);
     if (rc == 0 && s->spec->version)
@@ -221,13 +228,13 @@ static int add_built_in(const kt_settings *s, size_t at, size_t columns, kt_buff
     return rc;
 }
 
-/* ---- The whole ------------------------------------------------------------------------------------------------ */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static int add_head(const kt_settings *s, size_t columns, kt_buffer *b)
 {
     const char *arguments = s->spec->commands ? "COMMAND ..." : s->spec->arguments;
-    int rc = kt_buffer_printf(b, "usage: %s [OPTION]...%s%s\n", s->spec->program, arguments ? " " : "",
-                              arguments ? arguments : "");
+    int rc = kt_buffer_printf(b, "usage: %s [OPTION]...%s%s\n", s->spec->program,
+                              arguments ? " " : "", arguments ? arguments : "");
     if (rc == 0 && s->spec->about)
         rc = paragraph(b, s->spec->about, columns);
     if (rc < 0 || !s->spec->commands)
@@ -237,7 +244,8 @@ static int add_head(const kt_settings *s, size_t columns, kt_buffer *b)
         most = strlen(s->spec->commands[i].name) > most ? strlen(s->spec->commands[i].name) : most;
     rc = kt_buffer_append_string(b, "\nCommands:\n");
     for (size_t i = 0; s->spec->commands[i].name && rc == 0; i++)
-        rc = two_columns(b, s->spec->commands[i].name, s->spec->commands[i].help, most + 4, columns);
+        rc =
+            two_columns(b, s->spec->commands[i].name, s->spec->commands[i].help, most + 4, columns);
     return rc;
 }
 
@@ -277,7 +285,7 @@ int kt__settings_answer_version(kt_settings *s)
     return answer(s, kt_buffer_printf(&s->text, "%s %s\n", s->spec->program, s->spec->version));
 }
 
-/* ---- What is in force ------------------------------------------------------------------------------------------- */
+/* ---- What is in force ------------------------------------------------------------------------ */
 
 /* A comment where there is nothing that a file could say. */
 static int show_row(const kt_settings *s, size_t row, kt_buffer *b)

@@ -11,10 +11,20 @@ typedef struct unit {
 
 /* Of several with the same worth the first is the one to write. */
 static const unit sizes[] = {
-    {"T", INT64_C(1) << 40}, {"TiB", INT64_C(1) << 40}, {"TB", INT64_C(1) << 40}, {"G", 1 << 30},
-    {"GiB", 1 << 30},        {"GB", 1 << 30},           {"M", 1 << 20},           {"MiB", 1 << 20},
-    {"MB", 1 << 20},         {"K", 1 << 10},            {"KiB", 1 << 10},         {"KB", 1 << 10},
-    {"B", 1},                {NULL, 0},
+    {"T", INT64_C(1) << 40},
+    {"TiB", INT64_C(1) << 40},
+    {"TB", INT64_C(1) << 40},
+    {"G", 1 << 30},
+    {"GiB", 1 << 30},
+    {"GB", 1 << 30},
+    {"M", 1 << 20},
+    {"MiB", 1 << 20},
+    {"MB", 1 << 20},
+    {"K", 1 << 10},
+    {"KiB", 1 << 10},
+    {"KB", 1 << 10},
+    {"B", 1},
+    {NULL, 0},
 };
 
 static const unit spans[] = {
@@ -23,7 +33,8 @@ static const unit spans[] = {
 };
 
 typedef __int128 wide;
-#define WIDE_MAX ((wide)INT64_MAX * 4) /* beyond it a number is too far anyway, and more digits do not matter */
+#define WIDE_MAX \
+    ((wide)INT64_MAX * 4) /* beyond it a number is too far anyway, and more digits do not matter */
 
 static bool is_digit(char c)
 {
@@ -155,7 +166,7 @@ int kt__setting_number_format(kt_setting_type type, int64_t n, kt_buffer *b)
     return kt_buffer_printf(b, "%lld%s", (long long)(n / u->worth), name);
 }
 
-/* ---- Ranges ---------------------------------------------------------------------------------------------- */
+/* ---- Ranges ---------------------------------------------------------------------------------- */
 
 bool kt__setting_has_range(const kt_setting *row)
 {

@@ -14,7 +14,7 @@
 
 #include <kettle/settings.h>
 
-/* ---- The file's syntax (settings_conf.c) ----------------------------------------------------------------- */
+/* ---- The file's syntax (settings_conf.c) ----------------------------------------------------- */
 
 enum {
     KT__CONF_BYTES_MAX = 1 << 20,
@@ -24,10 +24,10 @@ enum {
 /* A file while it is read. */
 typedef struct kt__conf {
     char *at, *end; /* what is left; it is changed on the way */
-    unsigned line;  /* of what was read last, from 1 */
+    unsigned line; /* of what was read last, from 1 */
     char name[KT__CONF_NAME_MAX + 1]; /* behind section and dot, _ for - */
-    size_t section_size;              /* bytes of name that are of the section, with its dot */
-    char *raw;           /* the rest of the line, for kt__conf_value or kt__conf_item */
+    size_t section_size; /* bytes of name that are of the section, with its dot */
+    char *raw; /* the rest of the line, for kt__conf_value or kt__conf_item */
     const char *problem; /* with the line, when it is wrong; static */
 } kt__conf;
 
@@ -44,13 +44,13 @@ char *kt__conf_value(char *raw, const char **ret_problem);
  * `comments` a # is like any other. */
 char *kt__conf_item(char **at, bool comments, const char **ret_problem);
 
-/* ---- Values (settings_value.c) ------------------------------------------------------------------------------ */
+/* ---- Values (settings_value.c) --------------------------------------------------------------- */
 
 /* A value by its type: text, path: text; bool, integer, size, duration, choice: integer. */
 typedef struct kt__setting_value {
     int64_t integer;
     double real;
-    char *text;   /* owned */
+    char *text; /* owned */
     char **items; /* owned, with what they point to; of a list */
     size_t count;
 } kt__setting_value;
@@ -65,8 +65,8 @@ typedef struct kt__setting_place {
 
 /* Reads a value of any type but a list; for a list it is one item more. 0; -ENOMEM; KT_EVALIDATION, with what is wrong
  * appended to `problem`. */
-int kt__setting_parse(const kt_setting *row, const char *text, const kt__setting_place *place, kt__setting_value *v,
-                      kt_buffer *problem) KT_CHECKED;
+int kt__setting_parse(const kt_setting *row, const char *text, const kt__setting_place *place,
+                      kt__setting_value *v, kt_buffer *problem) KT_CHECKED;
 
 /* Stores it into the member. */
 void kt__setting_store(const kt_setting *row, const kt__setting_value *v, void *values);
@@ -80,7 +80,7 @@ int kt__setting_number_format(kt_setting_type type, int64_t n, kt_buffer *b) KT_
 void kt__setting_range(const kt_setting *row, int64_t *ret_min, int64_t *ret_max);
 bool kt__setting_has_range(const kt_setting *row);
 
-/* ---- The object ------------------------------------------------------------------------------------------------ */
+/* ---- The object ------------------------------------------------------------------------------ */
 
 typedef enum kt__setting_weight {
     KT__SETTING_STANDARD,
@@ -106,8 +106,8 @@ struct kt_settings {
     char **rest;
     int rest_count;
     int command;
-    bool show;     /* --show-settings was there */
-    char *config;  /* of --config, or PREFIX_CONFIG; or NULL */
+    bool show; /* --show-settings was there */
+    char *config; /* of --config, or PREFIX_CONFIG; or NULL */
     kt_buffer wrong; /* what is, a line each */
     kt_buffer text;
 };
@@ -128,7 +128,7 @@ int kt__settings_give(kt_settings *s, const kt__setting_given *g, char *text) KT
 /* Keeps a line of what is wrong. 0, -ENOMEM. */
 int kt__settings_wrong(kt_settings *s, const char *format, ...) KT_PRINTF(2, 3) KT_CHECKED;
 
-/* ---- Names (settings_table.c) -------------------------------------------------------------------------------------- */
+/* ---- Names (settings_table.c) ---------------------------------------------------------------- */
 
 /* The index of the row with a name; SIZE_MAX: none. */
 size_t kt__settings_find(const kt_settings *s, const char *name);

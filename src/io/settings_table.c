@@ -37,7 +37,7 @@ void kt__setting_variable(const char *prefix, const char *row, char *name)
         *name = *name == '.' || *name == '-' ? '_' : upper(*name);
 }
 
-/* ---- Words that are near --------------------------------------------------------------------------- */
+/* ---- Words that are near --------------------------------------------------------------------- */
 
 #define WORD_MAX 64 /* longer ones are near nothing */
 
@@ -79,7 +79,7 @@ bool kt__word_near(const char *word, size_t size, const char *name, size_t *best
     return true;
 }
 
-/* ---- Text from outside ------------------------------------------------------------------------------ */
+/* ---- Text from outside ----------------------------------------------------------------------- */
 
 int kt__settings_quote(kt_buffer *b, const char *text)
 {
@@ -94,7 +94,7 @@ int kt__settings_quote(kt_buffer *b, const char *text)
     return kt_buffer_append(b, bytes, o.size);
 }
 
-/* ---- What a table must be ------------------------------------------------------------------------------ */
+/* ---- What a table must be -------------------------------------------------------------------- */
 
 static void check_name(const kt_setting *row)
 {
@@ -102,7 +102,8 @@ static void check_name(const kt_setting *row)
     for (const char *c = row->name; *c && good; c++)
         good = (*c >= 'a' && *c <= 'z') || (*c >= '0' && *c <= '9') || *c == '-' || *c == '.';
     if (!good || strlen(row->name) > KT__CONF_NAME_MAX)
-        kt__misuse("kt_setting '%s': a name is of a-z, 0-9, - and ., and begins with a letter", row->name);
+        kt__misuse("kt_setting '%s': a name is of a-z, 0-9, - and ., and begins with a letter",
+                   row->name);
 }
 
 static bool size_fits(const kt_setting *row)
@@ -134,7 +135,8 @@ static void check_row(const kt_setting *row)
     if (row->min > row->max)
         kt__misuse("kt_setting '%s': min is more than max", row->name);
     if (row->size < 8 && row->type != KT_SETTING_IS_LIST && row->type != KT_SETTING_IS_BOOL &&
-        (row->max >= INT64_C(1) << (row->size * 8) || row->min < -(INT64_C(1) << (row->size * 8 - 1))))
+        (row->max >= INT64_C(1) << (row->size * 8) ||
+         row->min < -(INT64_C(1) << (row->size * 8 - 1))))
         kt__misuse("kt_setting '%s': the range does not fit into the member", row->name);
 }
 

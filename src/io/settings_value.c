@@ -31,7 +31,7 @@ static int wrong(kt_buffer *problem, const char *text)
     return rc < 0 ? rc : KT_EVALIDATION;
 }
 
-/* ---- Words -------------------------------------------------------------------------------------------- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 static int parse_bool(const char *text, kt__setting_value *v, kt_buffer *problem)
 {
@@ -45,7 +45,8 @@ static int parse_bool(const char *text, kt__setting_value *v, kt_buffer *problem
     return wrong(problem, "neither yes nor no");
 }
 
-static int parse_choice(const kt_setting *row, const char *text, kt__setting_value *v, kt_buffer *problem)
+static int parse_choice(const kt_setting *row, const char *text, kt__setting_value *v,
+                        kt_buffer *problem)
 {
     const char *near = NULL;
     size_t best = SIZE_MAX;
@@ -65,7 +66,7 @@ static int parse_choice(const kt_setting *row, const char *text, kt__setting_val
     return rc < 0 ? rc : KT_EVALIDATION;
 }
 
-/* ---- Numbers -------------------------------------------------------------------------------------------- */
+/* ---- Numbers --------------------------------------------------------------------------------- */
 
 /* Appends " (1 to 10000)", where the row says so. */
 static int say_range(const kt_setting *row, kt_buffer *b, int rc)
@@ -97,7 +98,8 @@ static int no_number(const kt_setting *row, kt_buffer *problem)
     return rc < 0 ? rc : KT_EVALIDATION;
 }
 
-static int out_of_range(const kt_setting *row, bool low, int64_t min, int64_t max, kt_buffer *problem)
+static int out_of_range(const kt_setting *row, bool low, int64_t min, int64_t max,
+                        kt_buffer *problem)
 {
     kt_setting_type type = row->type == KT_SETTING_IS_REAL ? KT_SETTING_IS_INTEGER : row->type;
     int rc = kt_buffer_append_string(problem, low ? "less than " : "more than ");
@@ -107,7 +109,8 @@ static int out_of_range(const kt_setting *row, bool low, int64_t min, int64_t ma
     return rc < 0 ? rc : KT_EVALIDATION;
 }
 
-static int parse_number(const kt_setting *row, const char *text, kt__setting_value *v, kt_buffer *problem)
+static int parse_number(const kt_setting *row, const char *text, kt__setting_value *v,
+                        kt_buffer *problem)
 {
     int64_t n, min, max;
     bool far;
@@ -123,7 +126,8 @@ static int parse_number(const kt_setting *row, const char *text, kt__setting_val
 }
 
 /* strtod(3) in whatever locale, so that a comma is never a point: the text has digits, points, exponents only. */
-static int parse_real(const kt_setting *row, const char *text, kt__setting_value *v, kt_buffer *problem)
+static int parse_real(const kt_setting *row, const char *text, kt__setting_value *v,
+                      kt_buffer *problem)
 {
     char *end, copy[64];
     size_t size = strlen(text);
@@ -145,7 +149,7 @@ static int parse_real(const kt_setting *row, const char *text, kt__setting_value
     return 0;
 }
 
-/* ---- Text --------------------------------------------------------------------------------------------------- */
+/* ---- Text ------------------------------------------------------------------------------------ */
 
 static int checked(const kt_setting *row, const char *text, kt_buffer *problem)
 {
@@ -153,7 +157,8 @@ static int checked(const kt_setting *row, const char *text, kt_buffer *problem)
     return why ? wrong(problem, why) : 0;
 }
 
-static int parse_text(const kt_setting *row, const char *text, kt__setting_value *v, kt_buffer *problem)
+static int parse_text(const kt_setting *row, const char *text, kt__setting_value *v,
+                      kt_buffer *problem)
 {
     int rc = checked(row, text, problem);
     if (rc < 0)
@@ -163,8 +168,8 @@ static int parse_text(const kt_setting *row, const char *text, kt__setting_value
 }
 
 /* ~/x lies in the home folder, x where the file lies that says so. */
-static int parse_path(const kt_setting *row, const char *text, const kt__setting_place *place, kt__setting_value *v,
-                      kt_buffer *problem)
+static int parse_path(const kt_setting *row, const char *text, const kt__setting_place *place,
+                      kt__setting_value *v, kt_buffer *problem)
 {
     const char *home = getenv("HOME");
     kt_auto(kt_buffer) path = KT_BUFFER_INIT;
@@ -183,7 +188,8 @@ static int parse_path(const kt_setting *row, const char *text, const kt__setting
     return v->text ? 0 : -ENOMEM;
 }
 
-static int parse_item(const kt_setting *row, const char *text, kt__setting_value *v, kt_buffer *problem)
+static int parse_item(const kt_setting *row, const char *text, kt__setting_value *v,
+                      kt_buffer *problem)
 {
     size_t max = row->max > 0 ? (size_t)row->max : ITEMS_DEFAULT;
     int rc = checked(row, text, problem);
@@ -204,8 +210,8 @@ static int parse_item(const kt_setting *row, const char *text, kt__setting_value
     return 0;
 }
 
-int kt__setting_parse(const kt_setting *row, const char *text, const kt__setting_place *place, kt__setting_value *v,
-                      kt_buffer *problem)
+int kt__setting_parse(const kt_setting *row, const char *text, const kt__setting_place *place,
+                      kt__setting_value *v, kt_buffer *problem)
 {
     switch (row->type) {
     case KT_SETTING_IS_TEXT:
@@ -225,14 +231,19 @@ int kt__setting_parse(const kt_setting *row, const char *text, const kt__setting
     }
 }
 
-/* ---- Into the struct --------------------------------------------------------------------------------------------- */
+/* ---- Into the struct ------------------------------------------------------------------------- */
 
 static void store_integer(void *member, size_t size, int64_t n)
 {
     int8_t one = (int8_t)n;
     int16_t two = (int16_t)n;
     int32_t four = (int32_t)n;
-    memcpy(member, size == 1 ? (void *)&one : size == 2 ? (void *)&two : size == 4 ? (void *)&four : (void *)&n, size);
+    memcpy(member,
+           size == 1   ? (void *)&one
+           : size == 2 ? (void *)&two
+           : size == 4 ? (void *)&four
+                       : (void *)&n,
+           size);
 }
 
 void kt__setting_store(const kt_setting *row, const kt__setting_value *v, void *values)
@@ -261,7 +272,7 @@ void kt__setting_store(const kt_setting *row, const kt__setting_value *v, void *
     }
 }
 
-/* ---- To text ------------------------------------------------------------------------------------------------------- */
+/* ---- To text --------------------------------------------------------------------------------- */
 
 /* Does it read back the same without quotes? */
 static bool is_plain(const char *text, bool item)

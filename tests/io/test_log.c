@@ -8,7 +8,7 @@
 
 static kt_logger shop = KT_LOGGER("shop"), web = KT_LOGGER("shop.web"), everything = KT_LOGGER("");
 
-/* ---- The form ----------------------------------------------------------------------------------------- */
+/* ---- The form -------------------------------------------------------------------------------- */
 
 TEST_WITH(a_line_has_time_name_level_and_message, KT_TEST_NO_LOOP)
 {
@@ -53,15 +53,17 @@ TEST_WITH(a_failure_tells_code_reason_and_detail, KT_TEST_NO_LOOP)
 TEST_WITH(fields_stand_behind_the_message, KT_TEST_NO_LOOP)
 {
     scratch s = scratch_make();
-    const kt_log_field fields[] = {kt_log_text("peer", "::1"),     kt_log_text("agent", "a \"b\"\n"),
-                                   kt_log_integer("n", INT64_MIN), kt_log_real("share", 0.1),
-                                   kt_log_bool("good", true),      kt_log_text("none", NULL)};
+    const kt_log_field fields[] = {
+        kt_log_text("peer", "::1"),     kt_log_text("agent", "a \"b\"\n"),
+        kt_log_integer("n", INT64_MIN), kt_log_real("share", 0.1),
+        kt_log_bool("good", true),      kt_log_text("none", NULL)};
     const kt_log_extra extra = {.fields = fields, .fields_count = 6};
     open_file(s.file);
     kt_log_at(&shop, KT_LOG_WARNING, &extra, "odd");
     kt_log_close();
-    CHECK_STR(behind_time(contents(s.file)), "shop - WARNING - odd peer=::1 agent=\"a \\\"b\\\"\\n\" "
-                                             "n=-9223372036854775808 share=0.1 good=true none=null\n");
+    CHECK_STR(behind_time(contents(s.file)),
+              "shop - WARNING - odd peer=::1 agent=\"a \\\"b\\\"\\n\" "
+              "n=-9223372036854775808 share=0.1 good=true none=null\n");
     scratch_remove(&s);
 }
 
@@ -69,7 +71,8 @@ TEST_WITH(a_strangers_text_can_neither_pose_as_a_line_nor_steer_the_terminal, KT
 {
     scratch s = scratch_make();
     open_file(s.file);
-    kt_log_info(&shop, "a\n2026-01-01 - root - INFO - b\r\x1b[2J\x07\xff\xc0\xaf\xed\xa0\x80 \xe2\x80\xae \xc2\x85 \xe2\x82\xac");
+    kt_log_info(&shop, "a\n2026-01-01 - root - INFO - b\r\x1b[2J\x07\xff\xc0\xaf\xed\xa0\x80 "
+                       "\xe2\x80\xae \xc2\x85 \xe2\x82\xac");
     kt_log_close();
     CHECK_STR(behind_time(contents(s.file)),
               "shop - INFO - a\n    2026-01-01 - root - INFO - b\\x0d\\x1b[2J\\x07"
@@ -92,7 +95,8 @@ TEST_WITH(a_long_message_is_whole_up_to_its_limit, KT_TEST_NO_LOOP)
 {
     scratch s = scratch_make();
     const kt_log_sink sink = {.kind = KT_LOG_FILE, .path = s.file};
-    CHECK_OK(kt_log_open(&(kt_log_options){.sinks = &sink, .sinks_count = 1, .message_bytes_max = 3000}));
+    CHECK_OK(kt_log_open(
+        &(kt_log_options){.sinks = &sink, .sinks_count = 1, .message_bytes_max = 3000}));
     kt_log_info(&shop, "%02999d", 7);
     kt_log_info(&shop, "%03000d", 7);
     kt_log_info(&shop, "%03001d", 7);
@@ -117,9 +121,11 @@ TEST_WITH(fields_beyond_the_limit_are_left_out, KT_TEST_NO_LOOP)
     const kt_log_sink sink = {.kind = KT_LOG_FILE, .path = s.file};
     static char much[5000];
     memset(much, 'x', sizeof much - 1);
-    const kt_log_field fields[] = {kt_log_integer("n", 12345), kt_log_text("much", much), kt_log_integer("m", 1)};
+    const kt_log_field fields[] = {kt_log_integer("n", 12345), kt_log_text("much", much),
+                                   kt_log_integer("m", 1)};
     const kt_log_extra extra = {.fields = fields, .fields_count = 3};
-    CHECK_OK(kt_log_open(&(kt_log_options){.sinks = &sink, .sinks_count = 1, .message_bytes_max = 100}));
+    CHECK_OK(
+        kt_log_open(&(kt_log_options){.sinks = &sink, .sinks_count = 1, .message_bytes_max = 100}));
     kt_log_at(&shop, KT_LOG_INFO, &extra, "m");
     kt_log_close();
     const char *line = behind_time(contents(s.file));
@@ -140,7 +146,7 @@ TEST_WITH(logging_leaves_errno_alone, KT_TEST_NO_LOOP)
     scratch_remove(&s);
 }
 
-/* ---- Which are written ------------------------------------------------------------------------------------ */
+/* ---- Which are written ----------------------------------------------------------------------- */
 
 static int evaluated;
 
@@ -213,7 +219,8 @@ TEST_WITH(a_sink_has_a_level_of_its_own, KT_TEST_NO_LOOP)
     snprintf(errors, sizeof errors, "%s.errors", s.file);
     const kt_log_sink sinks[] = {{.kind = KT_LOG_FILE, .path = s.file},
                                  {.kind = KT_LOG_FILE, .path = errors, .level = KT_LOG_ERROR}};
-    CHECK_OK(kt_log_open(&(kt_log_options){.level = KT_LOG_DEBUG, .sinks = sinks, .sinks_count = 2}));
+    CHECK_OK(
+        kt_log_open(&(kt_log_options){.level = KT_LOG_DEBUG, .sinks = sinks, .sinks_count = 2}));
     kt_log_debug(&shop, "small");
     kt_log_error(&shop, "large");
     kt_log_close();
@@ -232,7 +239,7 @@ TEST_WITH(names_of_levels_are_pythons, KT_TEST_NO_LOOP)
     CHECK_STR(kt_log_level_name(KT_LOG_DEBUG - 1), "NOTSET");
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static void check_refused(const kt_log_options *o, int rc, const char *words)
 {
@@ -242,7 +249,8 @@ static void check_refused(const kt_log_options *o, int rc, const char *words)
 
 TEST_WITH(an_option_out_of_range_is_named, KT_TEST_NO_LOOP)
 {
-    const kt_log_sink unnamed = {.kind = KT_LOG_FILE}, kept = {.keep = 1000}, quick = {.rotate_every = 1},
+    const kt_log_sink unnamed = {.kind = KT_LOG_FILE}, kept = {.keep = 1000},
+                      quick = {.rotate_every = 1},
                       closed = {.kind = KT_LOG_DESCRIPTOR, .descriptor = 1000},
                       missing = {.kind = KT_LOG_FILE, .path = "/nonexistent/log"};
     check_refused(&(kt_log_options){.level = -1}, -EINVAL, "level");
@@ -254,7 +262,8 @@ TEST_WITH(an_option_out_of_range_is_named, KT_TEST_NO_LOOP)
     check_refused(&(kt_log_options){.sinks = &kept, .sinks_count = 1}, -EINVAL, "keep");
     check_refused(&(kt_log_options){.sinks = &quick, .sinks_count = 1}, -EINVAL, "rotate_every");
     check_refused(&(kt_log_options){.sinks = &closed, .sinks_count = 1}, -EBADF, "descriptor 1000");
-    check_refused(&(kt_log_options){.sinks = &missing, .sinks_count = 1}, -ENOENT, "/nonexistent/log");
+    check_refused(&(kt_log_options){.sinks = &missing, .sinks_count = 1}, -ENOENT,
+                  "/nonexistent/log");
 }
 
 TEST_WITH(there_is_one_log_a_process, KT_TEST_NO_LOOP)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The log of a process that ends: by exit, by a fault, by a fork; and the library's own messages. Each in a child, which
- * reports by its status and its file. */
+/* The log of a process that ends: by exit, by a fault, by a fork; and the library's own messages. Each in a
+ * child, which reports by its status and its file. */
 
 #include "log_kit.h"
 
@@ -66,7 +66,7 @@ TEST_WITH(exit_writes_what_is_left, KT_TEST_NO_LOOP)
     scratch_remove(&s);
 }
 
-/* ---- Faults ----------------------------------------------------------------------------------------------- */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
 static int *volatile nowhere; /* so that no compiler sees it */
 
@@ -138,7 +138,8 @@ static void faults_in_the_logs_thread(const scratch *s)
 {
     char name[64];
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 || ptsname_r(master, name, sizeof name) != 0)
+    if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+        ptsname_r(master, name, sizeof name) != 0)
         _exit(75);
     int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
     const kt_log_sink sinks[] = {{.kind = KT_LOG_DESCRIPTOR, .descriptor = slave},
@@ -218,7 +219,7 @@ TEST_WITH(the_end_of_the_log_gives_the_signals_back, KT_TEST_NO_LOOP)
     scratch_remove(&s);
 }
 
-/* ---- Fork --------------------------------------------------------------------------------------------------- */
+/* ---- Fork ------------------------------------------------------------------------------------ */
 
 static void logs_and_exits(const scratch *s)
 {
@@ -271,7 +272,7 @@ TEST_WITH(a_child_may_open_a_log_of_its_own, KT_TEST_NO_LOOP)
     scratch_remove(&s);
 }
 
-/* ---- The library's messages -------------------------------------------------------------------------------------- */
+/* ---- The library's messages ------------------------------------------------------------------ */
 
 static int stops(void *arg)
 {
@@ -295,7 +296,8 @@ TEST_WITH(a_misuse_is_a_line_before_the_process_is_gone, KT_TEST_NO_LOOP)
     scratch s = scratch_make();
     int status = status_of(is_misused, &s);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    CHECK_MEM(behind_time(contents(s.file)), "kettle - CRITICAL - kettle: misuse in task 'main': ", 50);
+    CHECK_MEM(behind_time(contents(s.file)),
+              "kettle - CRITICAL - kettle: misuse in task 'main': ", 50);
     scratch_remove(&s);
 }
 

@@ -82,7 +82,8 @@ TEST_WITH(a_file_of_a_period_that_is_over_rotates, KT_TEST_NO_LOOP)
     open_one(&sink);
     kt_log_info(&shop, "yesterday's");
     kt_log_close();
-    const struct timespec times[2] = {{.tv_sec = time(NULL) - 86400}, {.tv_sec = time(NULL) - 86400}};
+    const struct timespec times[2] = {{.tv_sec = time(NULL) - 86400},
+                                      {.tv_sec = time(NULL) - 86400}};
     CHECK_EQ(utimensat(AT_FDCWD, s.file, times, 0), 0);
     open_one(&sink);
     kt_log_info(&shop, "today's");
@@ -108,7 +109,7 @@ TEST_WITH(a_file_rotates_with_the_seconds, KT_TEST_NO_LOOP | KT_TEST_REAL_TIME)
     scratch_remove(&s);
 }
 
-/* ---- Many threads ------------------------------------------------------------------------------------------- */
+/* ---- Many threads ---------------------------------------------------------------------------- */
 
 enum { THREADS = 8, LINES = 2000 };
 
@@ -142,7 +143,8 @@ TEST_WITH(no_line_is_lost_or_torn_when_many_threads_write_and_files_rotate, KT_T
     pthread_t threads[THREADS];
     int numbers[THREADS], next[THREADS] = {0};
     kt_log_counts counts;
-    open_one(&(kt_log_sink){.kind = KT_LOG_FILE, .path = s.file, .rotate_bytes = 100000, .keep = 999});
+    open_one(
+        &(kt_log_sink){.kind = KT_LOG_FILE, .path = s.file, .rotate_bytes = 100000, .keep = 999});
     for (int i = 0; i < THREADS; i++) {
         numbers[i] = i;
         CHECK_EQ(pthread_create(&threads[i], NULL, writes, &numbers[i]), 0);
@@ -163,7 +165,7 @@ TEST_WITH(no_line_is_lost_or_torn_when_many_threads_write_and_files_rotate, KT_T
     scratch_remove(&s);
 }
 
-/* ---- When it cannot be written ---------------------------------------------------------------------------------- */
+/* ---- When it cannot be written --------------------------------------------------------------- */
 
 TEST_WITH(a_reopened_log_goes_on_in_a_new_file, KT_TEST_NO_LOOP)
 {
@@ -229,11 +231,13 @@ TEST_WITH(lines_that_a_full_disk_took_are_told, KT_TEST_NO_LOOP)
     const char *text = contents(s.file);
     CHECK_EQ(lines_of(text), 4); /* one, a piece of two, four, and how many were lost */
     CHECK(!strstr(text, "three") && strstr(text, "shop - INFO - four\n"));
-    CHECK(strstr(text, " - log - WARNING - 2 lines could not be written: File too large (EFBIG)\n") != NULL);
+    CHECK(
+        strstr(text, " - log - WARNING - 2 lines could not be written: File too large (EFBIG)\n") !=
+        NULL);
     scratch_remove(&s);
 }
 
-/* ---- When nobody reads --------------------------------------------------------------------------------------------- */
+/* ---- When nobody reads ----------------------------------------------------------------------- */
 
 TEST_WITH(a_pipe_that_nobody_reads_stops_no_one_and_drops_are_counted, KT_TEST_NO_LOOP)
 {
@@ -242,7 +246,8 @@ TEST_WITH(a_pipe_that_nobody_reads_stops_no_one_and_drops_are_counted, KT_TEST_N
     char text[64];
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     const kt_log_sink sink = {.kind = KT_LOG_DESCRIPTOR, .descriptor = ends[1]};
-    CHECK_OK(kt_log_open(&(kt_log_options){.sinks = &sink, .sinks_count = 1, .buffer_bytes = 16384}));
+    CHECK_OK(
+        kt_log_open(&(kt_log_options){.sinks = &sink, .sinks_count = 1, .buffer_bytes = 16384}));
     uint64_t lines = 0;
     do
         kt_log_info(&shop, "%0100d", (int)++lines);
@@ -253,7 +258,8 @@ TEST_WITH(a_pipe_that_nobody_reads_stops_no_one_and_drops_are_counted, KT_TEST_N
     CHECK_GT(counts.dropped, 0);
     CHECK_EQ(counts.logged + counts.dropped, lines);
     CHECK_ERR(kt_log_flush(KT_MS(10)), KT_ETIMEDOUT);
-    snprintf(text, sizeof text, " - log - WARNING - %llu lines dropped: the log's buffer was full\n",
+    snprintf(text, sizeof text,
+             " - log - WARNING - %llu lines dropped: the log's buffer was full\n",
              (unsigned long long)counts.dropped);
     static char read_here[1 << 20];
     size_t size = 0;
@@ -276,7 +282,8 @@ TEST_WITH(the_end_of_a_stuck_log_comes_within_its_limit, KT_TEST_NO_LOOP)
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     const kt_log_sink sinks[] = {{.kind = KT_LOG_DESCRIPTOR, .descriptor = ends[1]},
                                  {.kind = KT_LOG_FILE, .path = s.file}};
-    CHECK_OK(kt_log_open(&(kt_log_options){.sinks = sinks, .sinks_count = 2, .flush_limit = KT_MS(50)}));
+    CHECK_OK(
+        kt_log_open(&(kt_log_options){.sinks = sinks, .sinks_count = 2, .flush_limit = KT_MS(50)}));
     for (int i = 0; i < 2000; i++)
         kt_log_info(&shop, "%0100d", i);
     kt_log_close();

@@ -11,7 +11,7 @@
 
 static kt_logger shop = KT_LOGGER("shop");
 
-/* ---- JSON ------------------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* Runs a Python script over a file; skips the test where there is no Python. */
 static void check_python(const char *script, const char *path)
@@ -52,12 +52,14 @@ TEST_WITH(python_reads_json_lines_back, KT_TEST_NO_LOOP)
         all[size++] = (char)(c >= 0x80 ? 0x80 | (c & 0x3F) : c);
     }
     all[size] = '\0';
-    const kt_log_field fields[] = {kt_log_integer("n", -3), kt_log_real("r", 1e300), kt_log_real("s", 0.1),
-                                   kt_log_bool("t", false), kt_log_text("u\n", "\\"), kt_log_text("v", NULL),
+    const kt_log_field fields[] = {kt_log_integer("n", -3),     kt_log_real("r", 1e300),
+                                   kt_log_real("s", 0.1),       kt_log_bool("t", false),
+                                   kt_log_text("u\n", "\\"),    kt_log_text("v", NULL),
                                    kt_log_real("w", 0.0 / 0.0), kt_log_text("x", "")};
     open_one(&(kt_log_sink){.kind = KT_LOG_FILE, .path = s.file, .form = KT_LOG_JSON});
     kt_log_info(&shop, "%s\xe2\x82\xac\xf0\x9f\x98\x80\xff\xc0", all);
-    const kt_log_extra extra = {.rc = kt_error_set(KT_ELIMIT, "7 > 5"), .fields = fields, .fields_count = 8};
+    const kt_log_extra extra = {
+        .rc = kt_error_set(KT_ELIMIT, "7 > 5"), .fields = fields, .fields_count = 8};
     kt_log_at(&odd, KT_LOG_ERROR, &extra, "bad");
     kt_log_close();
     kt_logger_release(&odd);
@@ -81,14 +83,15 @@ TEST(json_names_the_task_and_its_error)
     scratch_remove(&s);
 }
 
-/* ---- Terminals ------------------------------------------------------------------------------------------------ */
+/* ---- Terminals ------------------------------------------------------------------------------- */
 
 /* The two ends of a terminal. */
 static void open_terminal(int *ret_master, int *ret_slave)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     char name[64];
-    if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 || ptsname_r(master, name, sizeof name) != 0)
+    if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+        ptsname_r(master, name, sizeof name) != 0)
         kt_test_skip("no terminals here");
     *ret_slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
     CHECK_GE(*ret_slave, 0);
@@ -126,12 +129,14 @@ static const char *shown_with(const char *no_color, const char *term, kt_log_col
 
 TEST_WITH(colours_are_for_terminals_that_want_them, KT_TEST_NO_LOOP)
 {
-    CHECK_STR(shown_with(NULL, "xterm", KT_LOG_COLOUR_AUTO), "shop - \033[31mERROR\033[0m - bad\r\n");
+    CHECK_STR(shown_with(NULL, "xterm", KT_LOG_COLOUR_AUTO),
+              "shop - \033[31mERROR\033[0m - bad\r\n");
     CHECK_STR(shown_with("", "xterm", KT_LOG_COLOUR_AUTO), "shop - \033[31mERROR\033[0m - bad\r\n");
     CHECK_STR(shown_with("1", "xterm", KT_LOG_COLOUR_AUTO), "shop - ERROR - bad\r\n");
     CHECK_STR(shown_with(NULL, "dumb", KT_LOG_COLOUR_AUTO), "shop - ERROR - bad\r\n");
     CHECK_STR(shown_with(NULL, "xterm", KT_LOG_COLOUR_NEVER), "shop - ERROR - bad\r\n");
-    CHECK_STR(shown_with("1", "dumb", KT_LOG_COLOUR_ALWAYS), "shop - \033[31mERROR\033[0m - bad\r\n");
+    CHECK_STR(shown_with("1", "dumb", KT_LOG_COLOUR_ALWAYS),
+              "shop - \033[31mERROR\033[0m - bad\r\n");
 }
 
 static void clear_bar(void *arg)
@@ -170,7 +175,7 @@ TEST_WITH(what_is_drawn_is_cleared_before_a_line_and_drawn_again_behind_it, KT_T
     scratch_remove(&s);
 }
 
-/* ---- Sockets ---------------------------------------------------------------------------------------------------- */
+/* ---- Sockets --------------------------------------------------------------------------------- */
 
 static int listen_at(const char *path)
 {
@@ -228,7 +233,8 @@ TEST_WITH(a_syslog_that_starts_over_is_found_again, KT_TEST_NO_LOOP)
     int fd = listen_at(s.file);
     kt_log_info(&shop, "one");
     CHECK(strstr(datagram(fd).data, "one") != NULL);
-    CHECK(strstr(datagram(fd).data, "log: 1 line could not be written: No such file or directory (ENOENT)") != NULL);
+    CHECK(strstr(datagram(fd).data,
+                 "log: 1 line could not be written: No such file or directory (ENOENT)") != NULL);
     close(fd);
     CHECK_EQ(unlink(s.file), 0);
     fd = listen_at(s.file);
@@ -260,7 +266,8 @@ TEST_WITH(the_journal_gets_fields, KT_TEST_NO_LOOP)
     int fd = listen_at(s.file);
     const kt_log_field fields[] = {kt_log_text("peer-ip", "::1"), kt_log_integer("n", 3)};
     open_socket(KT_LOG_JOURNAL, s.file);
-    const kt_log_extra extra = {.rc = kt_error_set(KT_EPROTOCOL, "byte 3"), .fields = fields, .fields_count = 2};
+    const kt_log_extra extra = {
+        .rc = kt_error_set(KT_EPROTOCOL, "byte 3"), .fields = fields, .fields_count = 2};
     kt_log_at(&shop, KT_LOG_CRITICAL, &extra, "odd\nlines");
     kt_slice all = datagram(fd);
     kt_log_close();

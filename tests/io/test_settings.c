@@ -31,16 +31,22 @@ static const char *no_slash(const char *value)
 }
 
 static const kt_setting table[] = {
-    {KT_SETTING_TEXT(config, host), "host", .standard = "localhost", .help = "address", .check = no_slash},
+    {KT_SETTING_TEXT(config, host), "host", .standard = "localhost", .help = "address",
+     .check = no_slash},
     {KT_SETTING_PATH(config, store), "store", .help = "folder of the store"},
-    {KT_SETTING_TEXT(config, password), "password", .flags = KT_SETTING_SECRET | KT_SETTING_NO_OPTION, .help = "p"},
-    {KT_SETTING_INTEGER(config, port, 1, 65535), "port", .letter = 'p', .standard = "8000", .help = "port"},
+    {KT_SETTING_TEXT(config, password), "password",
+     .flags = KT_SETTING_SECRET | KT_SETTING_NO_OPTION, .help = "p"},
+    {KT_SETTING_INTEGER(config, port, 1, 65535), "port", .letter = 'p', .standard = "8000",
+     .help = "port"},
     {KT_SETTING_INTEGER(config, shift, -100, 100), "shift", .help = "of something"},
     {KT_SETTING_BOOL(config, verbose), "verbose", .letter = 'v', .help = "say more"},
-    {KT_SETTING_BOOL(config, colour), "colour", .letter = 'c', .standard = "yes", .help = "no colours"},
+    {KT_SETTING_BOOL(config, colour), "colour", .letter = 'c', .standard = "yes",
+     .help = "no colours"},
     {KT_SETTING_REAL(config, share, 0, 1), "share", .standard = "0.5", .help = "part"},
-    {KT_SETTING_SIZE(config, room, 0, INT64_C(1) << 40), "cache.size", .standard = "64M", .help = "room"},
-    {KT_SETTING_DURATION(config, patience, 0, KT_S(86400)), "patience", .standard = "10s", .help = "time"},
+    {KT_SETTING_SIZE(config, room, 0, INT64_C(1) << 40), "cache.size", .standard = "64M",
+     .help = "room"},
+    {KT_SETTING_DURATION(config, patience, 0, KT_S(86400)), "patience", .standard = "10s",
+     .help = "time"},
     {KT_SETTING_CHOICE(config, mode), "mode", .choices = modes, .standard = "safe", .help = "way"},
     {KT_SETTING_LIST(config, allow, 4), "allow", .help = "names"},
     {.name = NULL},
@@ -100,12 +106,12 @@ static void check_wrong(loaded l, const char *expected)
     kt_settings_free(l.s);
 }
 
-/* ---- Weights ------------------------------------------------------------------------------------------------ */
+/* ---- Weights --------------------------------------------------------------------------------- */
 
 TEST_WITH(each_source_outweighs_the_one_before, KT_TEST_NO_LOOP)
 {
-    loaded l = load("host = file\nport = 1\nmode = fast\n", VARIABLES("SHOP_HOST=variable", "SHOP_PORT=2"),
-                    WORDS("--port", "3"));
+    loaded l = load("host = file\nport = 1\nmode = fast\n",
+                    VARIABLES("SHOP_HOST=variable", "SHOP_PORT=2"), WORDS("--port", "3"));
     CHECK_OK(l.rc);
     CHECK_EQ(l.c.port, 3);
     CHECK_STR(l.c.host, "variable");
@@ -141,16 +147,18 @@ TEST_WITH(a_wrong_value_is_told_though_another_outweighs_it, KT_TEST_NO_LOOP)
 
 TEST_WITH(all_that_is_wrong_is_told_at_once, KT_TEST_NO_LOOP)
 {
-    loaded l = load("mode = fats\n\nprot = 1\n", VARIABLES("SHOP_PORT=0"), WORDS("--share=2", "--hots=x"));
+    loaded l =
+        load("mode = fats\n\nprot = 1\n", VARIABLES("SHOP_PORT=0"), WORDS("--share=2", "--hots=x"));
     CHECK_STR(kt_error_detail(), "--share = \"2\": more than 1 (0 to 1)");
-    check_wrong(l, "--share = \"2\": more than 1 (0 to 1)\n"
-                   "shop: --hots: no such option; did you mean --host?\n"
-                   "shop: SHOP_PORT = \"0\": less than 1 (1 to 65535)\n"
-                   "shop: shop.conf:1: mode = \"fats\": none of fast, safe, dry-run; did you mean fast?\n"
-                   "shop: shop.conf:3: prot: no such setting; did you mean port?");
+    check_wrong(
+        l, "--share = \"2\": more than 1 (0 to 1)\n"
+           "shop: --hots: no such option; did you mean --host?\n"
+           "shop: SHOP_PORT = \"0\": less than 1 (1 to 65535)\n"
+           "shop: shop.conf:1: mode = \"fats\": none of fast, safe, dry-run; did you mean fast?\n"
+           "shop: shop.conf:3: prot: no such setting; did you mean port?");
 }
 
-/* ---- Values ---------------------------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static void check_value(const char *argument, const char *words)
 {
@@ -164,25 +172,35 @@ TEST_WITH(bad_values_of_each_type_are_refused_with_a_reason, KT_TEST_NO_LOOP)
     check_value("--port=1.0", "--port = \"1.0\": not a number (1 to 65535)");
     check_value("--port=0x", "--port = \"0x\": not a number (1 to 65535)");
     check_value("--port=65536", "--port = \"65536\": more than 65535 (1 to 65535)");
-    check_value("--port=99999999999999999999999", "--port = \"99999999999999999999999\": more than 65535 (1 to 65535)");
-    check_value("--port=-99999999999999999999999", "--port = \"-99999999999999999999999\": less than 1 (1 to 65535)");
+    check_value("--port=99999999999999999999999",
+                "--port = \"99999999999999999999999\": more than 65535 (1 to 65535)");
+    check_value("--port=-99999999999999999999999",
+                "--port = \"-99999999999999999999999\": less than 1 (1 to 65535)");
     check_value("--shift=-101", "--shift = \"-101\": less than -100 (-100 to 100)");
     check_value("--share=nan", "--share = \"nan\": not a number (0 to 1)");
     check_value("--share=0x1", "--share = \"0x1\": not a number (0 to 1)");
     check_value("--share=1e999", "--share = \"1e999\": more than 1 (0 to 1)");
     check_value("--share=0,5", "--share = \"0,5\": not a number (0 to 1)");
-    check_value("--cache-size=1.5", "--cache-size = \"1.5\": not a size such as 512, 64K or 1.5G (0 to 1T)");
-    check_value("--cache-size=1X", "--cache-size = \"1X\": not a size such as 512, 64K or 1.5G (0 to 1T)");
-    check_value("--cache-size=1K1", "--cache-size = \"1K1\": not a size such as 512, 64K or 1.5G (0 to 1T)");
+    check_value("--cache-size=1.5",
+                "--cache-size = \"1.5\": not a size such as 512, 64K or 1.5G (0 to 1T)");
+    check_value("--cache-size=1X",
+                "--cache-size = \"1X\": not a size such as 512, 64K or 1.5G (0 to 1T)");
+    check_value("--cache-size=1K1",
+                "--cache-size = \"1K1\": not a size such as 512, 64K or 1.5G (0 to 1T)");
     check_value("--cache-size=2T", "--cache-size = \"2T\": more than 1T (0 to 1T)");
-    check_value("--patience=5x", "--patience = \"5x\": not a duration such as 500ms, 10s or 1h30m (0s to 1d)");
-    check_value("--patience=1h30", "--patience = \"1h30\": not a duration such as 500ms, 10s or 1h30m (0s to 1d)");
-    check_value("--patience=0.1ns", "--patience = \"0.1ns\": not a duration such as 500ms, 10s or 1h30m (0s to 1d)");
+    check_value("--patience=5x",
+                "--patience = \"5x\": not a duration such as 500ms, 10s or 1h30m (0s to 1d)");
+    check_value("--patience=1h30",
+                "--patience = \"1h30\": not a duration such as 500ms, 10s or 1h30m (0s to 1d)");
+    check_value("--patience=0.1ns",
+                "--patience = \"0.1ns\": not a duration such as 500ms, 10s or 1h30m (0s to 1d)");
     check_value("--patience=-1s", "--patience = \"-1s\": less than 0s (0s to 1d)");
     check_value("--patience=25h", "--patience = \"25h\": more than 1d (0s to 1d)");
-    check_value("--patience=9999999999999999w", "--patience = \"9999999999999999w\": more than 1d (0s to 1d)");
+    check_value("--patience=9999999999999999w",
+                "--patience = \"9999999999999999w\": more than 1d (0s to 1d)");
     check_value("--verbose=maybe", "--verbose = \"maybe\": neither yes nor no");
-    check_value("--mode=Fast", "--mode = \"Fast\": none of fast, safe, dry-run; did you mean fast?");
+    check_value("--mode=Fast",
+                "--mode = \"Fast\": none of fast, safe, dry-run; did you mean fast?");
     check_value("--host=a/b", "--host = \"a/b\": a name without / is wanted");
     check_value("--allow=a,b,c,d,e", "--allow = \"e\": more than 4 values");
     check_value("--allow=\"a", "--allow: the quotes do not end");
@@ -224,8 +242,9 @@ TEST_WITH(text_from_outside_is_shown_safe_and_short, KT_TEST_NO_LOOP)
     check_value(argument, "--port = \"\\x1b[2J\xef\xbf\xbd\\n\": not a number (1 to 65535)");
     memset(argument + 7, 'x', 300);
     argument[307] = '\0';
-    check_value(argument, "--port = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\": "
-                          "not a number (1 to 65535)");
+    check_value(argument,
+                "--port = \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\": "
+                "not a number (1 to 65535)");
 }
 
 TEST_WITH(a_secret_is_never_told, KT_TEST_NO_LOOP)
@@ -258,16 +277,19 @@ TEST_WITH(paths_know_home_and_the_folder_of_their_file, KT_TEST_NO_LOOP)
     CHECK_STR(c.store, "y");
 }
 
-/* ---- The command line --------------------------------------------------------------------------------------------- */
+/* ---- The command line ------------------------------------------------------------------------ */
 
 TEST_WITH(options_stand_anywhere_and_two_dashes_end_them, KT_TEST_NO_LOOP)
 {
     int n;
-    loaded l = load(NULL, NULL, WORDS("a", "-vp81", "-", "--no-colour", "--allow=x", "--allow", "-y", "--", "-b"));
+    loaded l =
+        load(NULL, NULL,
+             WORDS("a", "-vp81", "-", "--no-colour", "--allow=x", "--allow", "-y", "--", "-b"));
     CHECK_OK(l.rc);
     char **rest = kt_settings_rest(l.s, &n);
     CHECK_EQ(n, 3);
-    CHECK(strcmp(rest[0], "a") == 0 && strcmp(rest[1], "-") == 0 && strcmp(rest[2], "-b") == 0 && !rest[3]);
+    CHECK(strcmp(rest[0], "a") == 0 && strcmp(rest[1], "-") == 0 && strcmp(rest[2], "-b") == 0 &&
+          !rest[3]);
     CHECK(l.c.verbose && !l.c.colour && l.c.port == 81);
     CHECK_EQ(l.c.allow.count, 2);
     CHECK_STR(l.c.allow.items[1], "-y");
@@ -313,29 +335,28 @@ TEST_WITH(help_and_version_answer_at_once, KT_TEST_NO_LOOP)
     kt_settings_free(l.s);
 }
 
-static const char help_of_60[] =
-    "usage: shop [OPTION]... FILE...\n"
-    "\nOptions:\n"
-    "      --host TEXT        address (localhost; SHOP_HOST)\n"
-    "      --store PATH       folder of the store (SHOP_STORE)\n"
-    "  -p, --port N           port (8000; SHOP_PORT)\n"
-    "      --shift N          of something (SHOP_SHIFT)\n"
-    "  -v, --verbose          say more (SHOP_VERBOSE)\n"
-    "  -c, --no-colour        no colours (SHOP_COLOUR)\n"
-    "      --share NUMBER     part (0.5; SHOP_SHARE)\n"
-    "      --cache-size SIZE  room (64M; SHOP_CACHE_SIZE)\n"
-    "      --patience TIME    time (10s; SHOP_PATIENCE)\n"
-    "      --mode WORD        way: fast, safe, dry-run (safe;\n"
-    "                         SHOP_MODE)\n"
-    "      --allow TEXT,...   names (SHOP_ALLOW)\n"
-    "\n"
-    "      --config FILE      read settings from there\n"
-    "                         (/nonexistent/shop.conf;\n"
-    "                         SHOP_CONFIG)\n"
-    "      --show-settings    print each setting and where it\n"
-    "                         comes from\n"
-    "  -h, --help             print this text\n"
-    "  -V, --version          print the version\n";
+static const char help_of_60[] = "usage: shop [OPTION]... FILE...\n"
+                                 "\nOptions:\n"
+                                 "      --host TEXT        address (localhost; SHOP_HOST)\n"
+                                 "      --store PATH       folder of the store (SHOP_STORE)\n"
+                                 "  -p, --port N           port (8000; SHOP_PORT)\n"
+                                 "      --shift N          of something (SHOP_SHIFT)\n"
+                                 "  -v, --verbose          say more (SHOP_VERBOSE)\n"
+                                 "  -c, --no-colour        no colours (SHOP_COLOUR)\n"
+                                 "      --share NUMBER     part (0.5; SHOP_SHARE)\n"
+                                 "      --cache-size SIZE  room (64M; SHOP_CACHE_SIZE)\n"
+                                 "      --patience TIME    time (10s; SHOP_PATIENCE)\n"
+                                 "      --mode WORD        way: fast, safe, dry-run (safe;\n"
+                                 "                         SHOP_MODE)\n"
+                                 "      --allow TEXT,...   names (SHOP_ALLOW)\n"
+                                 "\n"
+                                 "      --config FILE      read settings from there\n"
+                                 "                         (/nonexistent/shop.conf;\n"
+                                 "                         SHOP_CONFIG)\n"
+                                 "      --show-settings    print each setting and where it\n"
+                                 "                         comes from\n"
+                                 "  -h, --help             print this text\n"
+                                 "  -V, --version          print the version\n";
 
 TEST_WITH(help_fits_its_columns, KT_TEST_NO_LOOP)
 {
@@ -346,7 +367,7 @@ TEST_WITH(help_fits_its_columns, KT_TEST_NO_LOOP)
     kt_settings_free(l.s);
 }
 
-/* ---- The whole -------------------------------------------------------------------------------------------------------- */
+/* ---- The whole ------------------------------------------------------------------------------- */
 
 static void write_file(char *path, const char *text)
 {
@@ -389,8 +410,9 @@ TEST_WITH(a_file_that_is_named_must_be_there, KT_TEST_NO_LOOP)
 TEST_WITH(what_is_shown_reads_back_the_same, KT_TEST_NO_LOOP)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT, again = KT_BUFFER_INIT;
-    loaded l = load(NULL, NULL, WORDS("--host= #\"x\\\n", "--allow=\"a,b\",\"\",c d", "--cache-size=1.5G", "--share=0.125",
-                                      "--patience=90m", "--mode=fast", "-v"));
+    loaded l = load(NULL, NULL,
+                    WORDS("--host= #\"x\\\n", "--allow=\"a,b\",\"\",c d", "--cache-size=1.5G",
+                          "--share=0.125", "--patience=90m", "--mode=fast", "-v"));
     CHECK_OK(l.rc);
     CHECK_OK(kt_settings_show(l.s, &b));
     loaded second = load(kt_buffer_string(&b), NULL, NULL);
@@ -399,7 +421,8 @@ TEST_WITH(what_is_shown_reads_back_the_same, KT_TEST_NO_LOOP)
     CHECK_EQ(second.c.allow.count, 3);
     CHECK_STR(second.c.allow.items[0], "a,b");
     CHECK_STR(second.c.allow.items[1], "");
-    CHECK(second.c.room == l.c.room && second.c.share == l.c.share && second.c.patience == KT_S(5400));
+    CHECK(second.c.room == l.c.room && second.c.share == l.c.share &&
+          second.c.patience == KT_S(5400));
     CHECK(second.c.verbose && second.c.mode == 0);
     CHECK(strstr(kt_buffer_string(&b), "patience = 90m  # --patience\n") != NULL);
     CHECK(strstr(kt_buffer_string(&b), "# store =   # default\n") != NULL);
@@ -407,17 +430,20 @@ TEST_WITH(what_is_shown_reads_back_the_same, KT_TEST_NO_LOOP)
     kt_settings_free(second.s);
 }
 
-/* ---- Commands ------------------------------------------------------------------------------------------------------------ */
+/* ---- Commands -------------------------------------------------------------------------------- */
 
-static const kt_settings_command commands[] = {{"serve", "runs it"}, {"stop", "ends it"}, {NULL, NULL}};
-static const kt_settings_spec with_commands = {.program = "shop", .table = table, .commands = commands};
+static const kt_settings_command commands[] = {
+    {"serve", "runs it"}, {"stop", "ends it"}, {NULL, NULL}};
+static const kt_settings_spec with_commands = {
+    .program = "shop", .table = table, .commands = commands};
 
 typedef struct serve_config {
     unsigned workers;
 } serve_config;
 
 static const kt_setting serve_table[] = {
-    {KT_SETTING_INTEGER(serve_config, workers, 1, 64), "workers", .standard = "4", .flags = KT_SETTING_REQUIRED, .help = "n"},
+    {KT_SETTING_INTEGER(serve_config, workers, 1, 64), "workers", .standard = "4",
+     .flags = KT_SETTING_REQUIRED, .help = "n"},
     {.name = NULL},
 };
 static const kt_settings_spec serve = {.program = "shop serve", .table = serve_table};
@@ -430,7 +456,8 @@ TEST_WITH(a_command_has_options_of_its_own_and_its_programs, KT_TEST_NO_LOOP)
     kt_auto(kt_settings) *s = NULL;
     kt_auto(kt_settings) *command = NULL;
     CHECK_OK(kt_settings_new(&with_commands, &c, NULL, &s));
-    CHECK_OK(kt_settings_load(s, 8, WORDS("-v", "serve", "--workers=7", "--port", "9", "--host=x", "--mode=fast")));
+    CHECK_OK(kt_settings_load(
+        s, 8, WORDS("-v", "serve", "--workers=7", "--port", "9", "--host=x", "--mode=fast")));
     CHECK_EQ(kt_settings_command_index(s), 0);
     CHECK(c.verbose && c.port == 8000);
     char **rest = kt_settings_rest(s, &n);
@@ -455,11 +482,12 @@ TEST_WITH(what_is_no_command_or_missing_is_told, KT_TEST_NO_LOOP)
     kt_auto(kt_settings) *command = NULL;
     CHECK_OK(kt_settings_new(&serve, &own, NULL, &command));
     CHECK_ERR(kt_settings_load(command, 2, (char *[]){"serve", "x", NULL}), KT_EVALIDATION);
-    CHECK_STR(kt_settings_text(command), "shop serve: 'x' is one argument too many\nshop serve: --workers: must be given\n"
-                                         "Try 'shop serve --help'.\n");
+    CHECK_STR(kt_settings_text(command),
+              "shop serve: 'x' is one argument too many\nshop serve: --workers: must be given\n"
+              "Try 'shop serve --help'.\n");
 }
 
-/* ---- Tables ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Tables ---------------------------------------------------------------------------------- */
 
 static void try_table(const kt_setting *rows)
 {
@@ -469,17 +497,22 @@ static void try_table(const kt_setting *rows)
     CHECK_OK(kt_settings_new(&s, &c, NULL, &made));
 }
 
-TEST_DIES(two_rows_of_one_name_are_misuse, KT_TEST_NO_LOOP, "kt_setting 'a-b': there are two of that name")
+TEST_DIES(two_rows_of_one_name_are_misuse, KT_TEST_NO_LOOP,
+          "kt_setting 'a-b': there are two of that name")
 {
-    try_table((kt_setting[]){{KT_SETTING_BOOL(config, verbose), "a-b"}, {KT_SETTING_BOOL(config, colour), "a.b"}, {.name = NULL}});
+    try_table((kt_setting[]){{KT_SETTING_BOOL(config, verbose), "a-b"},
+                             {KT_SETTING_BOOL(config, colour), "a.b"},
+                             {.name = NULL}});
 }
 
 TEST_DIES(a_wrong_standard_is_misuse, KT_TEST_NO_LOOP, "the standard of port = \"x\": not a number")
 {
-    try_table((kt_setting[]){{KT_SETTING_INTEGER(config, port, 1, 2), "port", .standard = "x"}, {.name = NULL}});
+    try_table((kt_setting[]){{KT_SETTING_INTEGER(config, port, 1, 2), "port", .standard = "x"},
+                             {.name = NULL}});
 }
 
-TEST_DIES(a_member_of_another_type_is_misuse, KT_TEST_NO_LOOP, "'port': the member does not have that type")
+TEST_DIES(a_member_of_another_type_is_misuse, KT_TEST_NO_LOOP,
+          "'port': the member does not have that type")
 {
     try_table((kt_setting[]){{KT_SETTING_TEXT(config, port), "port"}, {.name = NULL}});
 }

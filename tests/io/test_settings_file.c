@@ -157,6 +157,7 @@ TEST_WITH(names_and_files_have_their_limits, KT_TEST_NO_LOOP)
 
 TEST_WITH(a_wrong_line_does_not_hide_the_next, KT_TEST_NO_LOOP)
 {
-    check_wrong("[\nn = 6\ntext = \"\n", "1: a section is [name]\nx: f:2: n = \"6\": more than 5 (-5 to 5)\n"
-                                         "x: f:3: text: the quotes do not end");
+    check_wrong("[\nn = 6\ntext = \"\n",
+                "1: a section is [name]\nx: f:2: n = \"6\": more than 5 (-5 to 5)\n"
+                "x: f:3: text: the quotes do not end");
 }

@@ -12,7 +12,8 @@ typedef struct config {
 static const kt_setting table[] = {
     {KT_SETTING_TEXT(config, host), "host", .standard = "::1", .help = "address"},
     {KT_SETTING_PATH(config, store), "store", .help = "folder"},
-    {KT_SETTING_INTEGER(config, port, 1, 65535), "port", .letter = 'p', .standard = "80", .help = "port"},
+    {KT_SETTING_INTEGER(config, port, 1, 65535), "port", .letter = 'p', .standard = "80",
+     .help = "port"},
     {KT_SETTING_LIST(config, allow, 0), "allow", .help = "names"},
     {.name = NULL},
 };
@@ -96,7 +97,8 @@ static int takes_bytes(void *arg)
     kt_settings_free(kt_steal(m->s));
     sure(kt_settings_new(&spec, &m->c, NULL, &m->s));
     return SWEPT(kt_settings_bytes,
-                 (m->s, "/etc/shop.conf", kt_slice_from("store = x\nallow = a, \"b, c\"\nport = many\nprot = 1\n")));
+                 (m->s, "/etc/shop.conf",
+                  kt_slice_from("store = x\nallow = a, \"b, c\"\nport = many\nprot = 1\n")));
 }
 
 SWEEP(kt_settings_bytes, ALLOCATES | NO_LOOP)
@@ -154,8 +156,9 @@ SWEEP(kt_settings_apply, ALLOCATES | NO_LOOP)
     sure(kt_settings_new(&spec, &m.c, NULL, &m.s));
     sure(kt_settings_bytes(m.s, "shop.conf", kt_slice_from("port = many\n")));
     (void)sweep_subject(applies, &m);
-    CHECK_STR(kt_settings_text(m.s), "shop: shop.conf:1: port = \"many\": not a number (1 to 65535)\n"
-                                     "Try 'shop --help'.\n");
+    CHECK_STR(kt_settings_text(m.s),
+              "shop: shop.conf:1: port = \"many\": not a number (1 to 65535)\n"
+              "Try 'shop --help'.\n");
     kt_settings_free(m.s);
 }
 
