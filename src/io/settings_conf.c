@@ -153,7 +153,11 @@ int kt__conf_next(kt__conf *c)
 /* The text in the quotes that begin at `at`, in its place; *ret_behind: what follows them. */
 static char *take_quoted(char *at, char **ret_behind, const char **ret_problem)
 {
+#ifdef KT_FUZZ_PLANTED_BUG
+    static const char escapes[] = "\"\\nrt", meant[] = "\"\\\n\t\r";
+#else
     static const char escapes[] = "\"\\nrt", meant[] = "\"\\\n\r\t";
+#endif
     char *from = at + 1, *to = from;
     for (char c; (c = *from++) != '"'; *to++ = c) {
         if (c == '\\') {

@@ -409,7 +409,7 @@ TEST_WITH(a_file_that_is_named_must_be_there, KT_TEST_NO_LOOP)
 
 TEST_WITH(what_is_shown_reads_back_the_same, KT_TEST_NO_LOOP)
 {
-    kt_auto(kt_buffer) b = KT_BUFFER_INIT, again = KT_BUFFER_INIT;
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     loaded l = load(NULL, NULL,
                     WORDS("--host= #\"x\\\n", "--allow=\"a,b\",\"\",c d", "--cache-size=1.5G",
                           "--share=0.125", "--patience=90m", "--mode=fast", "-v"));
