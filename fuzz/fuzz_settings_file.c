@@ -45,10 +45,10 @@ static void same(const char *what, const char *a, const char *b)
 }
 
 /* `name = "value"`, with what is special escaped: as --show-settings writes it. */
-static size_t quote(const char *name, const char *value, char *to)
+static size_t quote(const char *name, const char *value, char *to, size_t size)
 {
     static const char special[] = "\"\\\n\r\t", written[] = "\"\\nrt";
-    char *at = to + sprintf(to, "%s = \"", name);
+    char *at = to + snprintf(to, size, "%s = \"", name);
     for (; *value; value++) {
         const char *s = strchr(special, *value);
         if (s)
@@ -63,10 +63,11 @@ static size_t quote(const char *name, const char *value, char *to)
 static void check_again(const char *name, const char *value, bool item)
 {
     const char *problem;
-    char *file = malloc(2 * strlen(value) + KT__CONF_NAME_MAX + 16);
+    size_t size = 2 * strlen(value) + KT__CONF_NAME_MAX + 16;
+    char *file = malloc(size);
     if (!file)
         abort();
-    reading r = start(file, quote(name, value, file));
+    reading r = start(file, quote(name, value, file, size));
     if (kt__conf_next(&r.conf) != 1)
         fail("a line is refused that was written by rule", file, r.conf.problem);
     same("name", name, r.conf.name);
