@@ -173,20 +173,28 @@ static bool is_listed(const kt_setting *r)
     return r->help && !(r->flags & KT_SETTING_NO_OPTION);
 }
 
-/* Where the right column begins: behind the widest option that is not too wide. */
-static int right_begin(const kt_settings *s, size_t *ret_at)
+/* The widest option that is not too wide, or `most`. */
+static int widest(const kt_settings *s, size_t *most)
 {
-    size_t most = strlen("    --show-settings");
     for (size_t i = 0; i < s->count; i++) {
         kt_auto(kt_buffer) left = KT_BUFFER_INIT;
         int rc = is_listed(&s->spec->table[i]) ? left_of(s, i, &left) : 0;
         if (rc < 0)
             return rc;
         size_t width = width_of(left.data, left.size);
-        most = width > most && width <= LEFT_MAX ? width : most;
+        *most = width > *most && width <= LEFT_MAX ? width : *most;
     }
-    *ret_at = 2 + most + 2;
-    return 0;
+    return s->parent ? widest(s->parent, most) : 0;
+}
+
+/* Where the right column begins. */
+static int right_begin(const kt_settings *s, size_t *ret_at)
+{
+    size_t most = strlen("    --show-settings");
+    int rc = widest(s, &most);
+    if (rc == 0)
+        *ret_at = 2 + most + 2;
+    return rc;
 }
 
 /* The rows under their headings. */

@@ -110,10 +110,10 @@ class Serve(unittest.TestCase):
         server = self.server('--listen', '0.0.0.0:0', start=False)
         server.process = server.spawn()
         self.assertIn('http://0.0.0.0:', server.process.stdout.readline())
-        self.assertIn('warning', server.log)
+        self.assertIn('WARNING', server.log)
         server.kill()
         with Server(PROGRAM) as usual:
-            self.assertNotIn('warning', usual.log)
+            self.assertNotIn('WARNING', usual.log)
 
     # ---- stopping ----------------------------------------------------------------------------------
 
