@@ -194,6 +194,7 @@ typedef struct kt_log_sink {
     int descriptor;   /* of KT_LOG_DESCRIPTOR */
     const char *path; /* copied */
     bool tasks;       /* also in the form of lines: [task's name] before the message */
+    bool utc;         /* time as 2026-11-25T17:14:48.123Z, not local; periods of rotate_every begin by it, too */
     kt_log_colour colour;
     int64_t rotate_bytes; /* 0: never for its size */
     kt_time rotate_every; /* 0: never for its age; otherwise at least a second */

@@ -53,7 +53,7 @@ typedef struct server {
 
 /* ---- The log --------------------------------------------------------------------------------- */
 
-static kt_logger engine = KT_LOGGER("kettle-jobs"), http = KT_LOGGER("kettle-jobs.http");
+static kt_logger engine = KT_LOGGER("server"), http = KT_LOGGER("server.http");
 
 static void log_line(const char *line, void *arg)
 {
@@ -324,8 +324,11 @@ int command_serve(program *p, int argc, char **argv)
     int status = settings_read(&spec, &c, NULL, argc, argv, &settings);
     if (status != GO_ON)
         return status;
+    if (settings_given(settings, "allow-host") && c.allow_host.count == 0)
+        return usage_error(spec.program, "--allow-host: a name is wanted");
     take_config(&s, &c);
-    int rc = kt_log_open(&(kt_log_options){.crash_flush = true});
+    const kt_log_sink log = {.kind = KT_LOG_STDERR, .utc = true};
+    int rc = kt_log_open(&(kt_log_options){.sinks = &log, .sinks_count = 1, .crash_flush = true});
     if (rc < 0) {
         fprintf(stderr, "kettle-jobs: no log: %s\n", kt_strerror(rc));
         return EXIT_FAILED;

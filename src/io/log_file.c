@@ -18,7 +18,7 @@ static int64_t next_period(const kt__log_sink *s, int64_t second)
     int64_t every = s->options.rotate_every / KT_S(1);
     if (every == 0)
         return INT64_MAX;
-    int64_t offset = kt__log_utc_offset(second, true), local = second + offset;
+    int64_t offset = s->options.utc ? 0 : kt__log_utc_offset(second, true), local = second + offset;
     int64_t period = local / every - (local % every < 0);
     return (period + 1) * every - offset;
 }

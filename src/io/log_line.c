@@ -46,10 +46,10 @@ static int64_t floored(int64_t n, int64_t by)
     return n / by - (n % by < 0);
 }
 
-static moment moment_of(const kt__log_record *r)
+static moment moment_of(const kt__log_record *r, int32_t utc_offset)
 {
     moment m;
-    int64_t second = floored(r->time, KT_S(1)) + r->utc_offset, days = floored(second, DAY);
+    int64_t second = floored(r->time, KT_S(1)) + utc_offset, days = floored(second, DAY);
     int of_day = (int)(second - days * DAY);
     date_of(days, &m);
     m.hour = of_day / 3600;
@@ -173,11 +173,12 @@ static const char *colour_of(int level)
 static void add_line(kt__log_out *o, const kt__log_sink *s, const kt__log_record *r)
 {
     kt__log_words w = kt__log_words_of(r);
-    moment m = moment_of(r);
-    add_date(o, &m, " ");
-    kt__log_add_string(o, ",");
+    bool utc = s->options.utc;
+    moment m = moment_of(r, utc ? 0 : r->utc_offset);
+    add_date(o, &m, utc ? "T" : " ");
+    kt__log_add_string(o, utc ? "." : ",");
     kt__log_add_number(o, m.nanosecond / 1000000, 3);
-    kt__log_add_string(o, " - ");
+    kt__log_add_string(o, utc ? "Z - " : " - ");
     kt__log_add_safe(o, r->name_size ? w.name : "root", r->name_size ? r->name_size : 4, false);
     kt__log_add_string(o, " - ");
     kt__log_add_string(o, s->coloured ? colour_of(r->level) : "");
@@ -225,15 +226,18 @@ static void add_json_fields(kt__log_out *o, const kt__log_record *r, const kt__l
     kt__log_add_string(o, "}");
 }
 
-static void add_json(kt__log_out *o, const kt__log_record *r)
+static void add_json(kt__log_out *o, const kt__log_sink *s, const kt__log_record *r)
 {
     kt__log_words w = kt__log_words_of(r);
-    moment m = moment_of(r);
+    moment m = moment_of(r, s->options.utc ? 0 : r->utc_offset);
     kt__log_add_string(o, "{\"time\":\"");
     add_date(o, &m, "T");
     kt__log_add_string(o, ".");
     kt__log_add_number(o, m.nanosecond / 1000, 6);
-    add_offset(o, r->utc_offset);
+    if (s->options.utc)
+        kt__log_add_string(o, "Z");
+    else
+        add_offset(o, r->utc_offset);
     kt__log_add_string(o, "\"");
     add_member_string(o, "level", kt_log_level_name(r->level));
     add_member(o, "name", r->name_size ? w.name : "root", r->name_size ? r->name_size : 4);
@@ -269,7 +273,7 @@ static void add_syslog(kt__log_out *o, const kt__log_sink *s, const kt__log_reco
     static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     kt__log_words w = kt__log_words_of(r);
-    moment m = moment_of(r);
+    moment m = moment_of(r, r->utc_offset);
     kt__log_add_string(o, "<");
     kt__log_add_number(o, 8 + severity_of(r->level), 1);
     kt__log_add_string(o, ">");
@@ -356,7 +360,7 @@ void kt__log_line(kt__log_out *o, const kt__log_sink *s, const kt__log_record *r
     else if (s->options.kind == KT_LOG_SYSLOG)
         add_syslog(o, s, r);
     else if (s->options.form == KT_LOG_JSON)
-        add_json(o, r);
+        add_json(o, s, r);
     else
         add_line(o, s, r);
 }

@@ -38,6 +38,24 @@ TEST_WITH(the_time_is_local_as_strftime_says, KT_TEST_NO_LOOP)
     scratch_remove(&s);
 }
 
+TEST_WITH(utc_is_marked_as_such, KT_TEST_NO_LOOP)
+{
+    scratch s = scratch_make();
+    CHECK_EQ(setenv("TZ", "Asia/Kathmandu", 1), 0);
+    tzset();
+    char hour[32];
+    time_t now = time(NULL);
+    open_one(&(kt_log_sink){.kind = KT_LOG_FILE, .path = s.file, .utc = true});
+    kt_log_info(&shop, "now");
+    kt_log_close();
+    strftime(hour, sizeof hour, "%Y-%m-%dT%H:", gmtime(&now));
+    const char *line = contents(s.file);
+    if (time(NULL) / 3600 == now / 3600)
+        CHECK_MEM(line, hour, strlen(hour));
+    CHECK_STR(line + strlen("2026-11-25T17:14:48.123"), "Z - shop - INFO - now\n");
+    scratch_remove(&s);
+}
+
 TEST_WITH(a_failure_tells_code_reason_and_detail, KT_TEST_NO_LOOP)
 {
     scratch s = scratch_make();

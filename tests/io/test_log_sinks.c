@@ -70,12 +70,12 @@ TEST_WITH(python_reads_json_lines_back, KT_TEST_NO_LOOP)
 static const char reads_task[] =
     "import json, sys\n"
     "line = json.loads(open(sys.argv[1]).read())\n"
-    "assert line['task'] == 'brew' and line['error'] == 'ENOENT' and 'detail' in line, line\n";
+    "assert line['time'][-1] == 'Z' and line['task'] == 'brew' and line['error'] == 'ENOENT' and 'detail' in line, line\n";
 
 TEST(json_names_the_task_and_its_error)
 {
     scratch s = scratch_make();
-    open_one(&(kt_log_sink){.kind = KT_LOG_FILE, .path = s.file, .form = KT_LOG_JSON});
+    open_one(&(kt_log_sink){.kind = KT_LOG_FILE, .path = s.file, .form = KT_LOG_JSON, .utc = true});
     CHECK_OK(kt_task_name_set(kt_task_current(), "brew"));
     kt_log_failure(&shop, kt_error_set(-ENOENT, "tea"), "none");
     kt_log_close();
