@@ -31,8 +31,9 @@ int32_t kt__log_utc_offset(int64_t second, bool may_ask)
     struct tm tm;
     time_t time = (time_t)second;
     int64_t offset = localtime_r(&time, &tm) ? tm.tm_gmtoff : 0;
-    atomic_store_explicit(&known_offset, quarter << 20 | (offset + (1 << 19)),
-                          memory_order_relaxed);
+    if (quarter > known >> 20) /* that of a file's time, say, is not what the next line needs */
+        atomic_store_explicit(&known_offset, quarter << 20 | (offset + (1 << 19)),
+                              memory_order_relaxed);
     return (int32_t)offset;
 }
 

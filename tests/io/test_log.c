@@ -89,12 +89,13 @@ TEST_WITH(a_strangers_text_can_neither_pose_as_a_line_nor_steer_the_terminal, KT
 {
     scratch s = scratch_make();
     open_file(s.file);
-    kt_log_info(&shop, "a\n2026-01-01 - root - INFO - b\r\x1b[2J\x07\xff\xc0\xaf\xed\xa0\x80 "
+    kt_log_info(&shop, "a\n2026-01-01 - root - INFO - b\r\x1b[2J\x07\xff\xc0\xaf\xed\xa0\x80\xe0\x80\xaf "
                        "\xe2\x80\xae \xc2\x85 \xe2\x82\xac");
     kt_log_close();
     CHECK_STR(behind_time(contents(s.file)),
               "shop - INFO - a\n    2026-01-01 - root - INFO - b\\x0d\\x1b[2J\\x07"
-              "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd "
+              "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+              "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd "
               "\xef\xbf\xbd \\x85 \xe2\x82\xac\n");
     scratch_remove(&s);
 }
@@ -311,6 +312,31 @@ TEST(a_line_of_a_task_carries_its_name)
     kt_log_info(&shop, "tea");
     kt_log_close();
     CHECK_STR(behind_time(contents(s.file)), "shop - INFO - [brew] tea\n");
+    scratch_remove(&s);
+}
+
+static int logs_much(void *arg)
+{
+    const kt_log_field fields[] = {kt_log_real("share", 1e300 / 3), kt_log_text("peer", "::1")};
+    const kt_log_extra extra = {.rc = -ENOENT, .fields = fields, .fields_count = 2};
+    kt_log_at(&shop, KT_LOG_INFO, &extra, "%s %.300f %4000d", (const char *)arg, 1e300 / 3, 1);
+    return 0;
+}
+
+TEST(the_smallest_stack_suffices_for_any_line)
+{
+    scratch s = scratch_make();
+    kt_task *t = NULL;
+    char *text = kt_alloc(3000);
+    CHECK(text != NULL);
+    memset(text, 'x', 2999);
+    text[2999] = '\0';
+    open_file(s.file);
+    CHECK_OK(kt_spawn_with(&(kt_spawn_options){.stack_bytes = 16384}, logs_much, text, 0, &t));
+    CHECK_OK(kt_task_join(t));
+    kt_log_close();
+    CHECK_GT(strlen(contents(s.file)), 7000);
+    kt_free(text);
     scratch_remove(&s);
 }
 

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "io/settings_private.h"
+
 typedef struct config {
     const char *host, *store, *password;
     uint16_t port;
@@ -312,6 +314,25 @@ TEST_WITH(what_is_wrong_with_an_option_is_told, KT_TEST_NO_LOOP)
     check_value("--no-verbose=1", "--no-verbose: it has no value");
     check_value("--help=1", "--help: it has no value");
     check_value("--no-port", "--no-port: no such option");
+}
+
+static size_t distance(const char *a, const char *b)
+{
+    return kt__word_distance(a, strlen(a), b, strlen(b));
+}
+
+TEST_WITH(words_are_as_far_apart_as_they_have_slips, KT_TEST_NO_LOOP)
+{
+    static char much[100];
+    memset(much, 'x', sizeof much - 1);
+    CHECK_EQ(distance("port", "port"), 0);
+    CHECK_EQ(distance("port", "prot"), 1);
+    CHECK_EQ(distance("port", "por"), 1);
+    CHECK_EQ(distance("port", "sport"), 1);
+    CHECK_EQ(distance("port", "pert"), 1);
+    CHECK_EQ(distance("", "abc"), 3);
+    CHECK_EQ(distance("abc", "cab"), 2);
+    CHECK_EQ(distance(much, "x"), SIZE_MAX);
 }
 
 TEST_WITH(the_last_of_several_mentions_counts, KT_TEST_NO_LOOP)
