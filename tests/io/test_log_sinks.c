@@ -70,7 +70,8 @@ TEST_WITH(python_reads_json_lines_back, KT_TEST_NO_LOOP)
 static const char reads_task[] =
     "import json, sys\n"
     "line = json.loads(open(sys.argv[1]).read())\n"
-    "assert line['time'][-1] == 'Z' and line['task'] == 'brew' and line['error'] == 'ENOENT' and 'detail' in line, line\n";
+    "assert line['time'][-1] == 'Z', line\n"
+    "assert line['task'] == 'brew' and line['error'] == 'ENOENT' and 'detail' in line, line\n";
 
 TEST(json_names_the_task_and_its_error)
 {
