@@ -2,19 +2,21 @@
 
 /* kettle-jobs cancel: stops jobs, or keeps them from starting. */
 
-#include <getopt.h>
 #include <inttypes.h>
 
 #include "program.h"
 
-static const char help[] =
-    "usage: kettle-jobs cancel [OPTION]... ID...\n"
-    "Cancels jobs: one that waits never starts, one that runs is stopped with all its "
-    "processes.\n\n" CLIENT_HELP
-    "\nExit status: 0 done; 1 the server said no, as for a job that has ended; 2 wrong usage;\n"
-    "3 the server cannot be reached.\n";
-
-static const struct option options[] = {CLIENT_OPTIONS, {NULL, 0, NULL, 0}};
+static const kt_setting table[] = {{.name = NULL}};
+static const kt_settings_spec spec = {
+    .program = "kettle-jobs cancel",
+    .about = "Cancels jobs: one that waits never starts, one that runs is stopped with all its "
+             "processes.",
+    .arguments = "ID...",
+    .more = "Exit status: 0 done; 1 the server said no, as for a job that has ended; 2 wrong "
+            "usage; 3 the server "
+            "cannot be reached.",
+    .table = table,
+};
 
 static int cancel_one(const client_options *o, int64_t id)
 {
@@ -36,29 +38,29 @@ static int cancel_one(const client_options *o, int64_t id)
     return EXIT_DONE;
 }
 
-int command_cancel(int argc, char **argv)
+static int cancel(const client_options *o, char **ids)
 {
-    client_options o = client_options_start();
     int status = EXIT_DONE;
     int64_t id;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == OPTION_HELP)
-            return fputs(help, stdout) < 0;
-        if (option == '?' || client_option(&o, option, optarg) < 0)
-            return usage_error(argv[0], NULL);
-    }
-    if (optind == argc)
-        return usage_error(argv[0], "which job? Give its id, as 'kettle-jobs list' shows it");
-    for (int i = optind; i < argc; i++)
-        if (!parse_id(argv[0], argv[i], &id))
+    if (!*ids)
+        return usage_error(spec.program, "which job? Give its id, as 'kettle-jobs list' shows it");
+    for (char **i = ids; *i; i++)
+        if (!parse_id(spec.program, *i, &id))
             return EXIT_USAGE; /* before any is cancelled */
-    for (int i = optind; i < argc; i++) {
-        if (!parse_id(argv[0], argv[i], &id))
+    for (char **i = ids; *i; i++) {
+        if (!parse_id(spec.program, *i, &id))
             return EXIT_USAGE;
-        int of_this = cancel_one(&o, id);
+        int of_this = cancel_one(o, id);
         if (of_this > EXIT_FAILED)
             return of_this;
         status = of_this ? of_this : status;
     }
     return status;
+}
+
+int command_cancel(program *p, int argc, char **argv)
+{
+    kt_auto(kt_settings) *settings = NULL;
+    int status = settings_read(&spec, NULL, p->settings, argc, argv, &settings), count;
+    return status == GO_ON ? cancel(&p->client, kt_settings_rest(settings, &count)) : status;
 }

@@ -2,42 +2,38 @@
 
 /* kettle-jobs list: jobs, newest first. */
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <kettle/buffer.h>
 
 #include "program.h"
 
-#define LIMIT_DEFAULT 50
 #define PAGE_MAX 1000
-
-static const char help[] =
-    "usage: kettle-jobs list [OPTION]...\n"
-    "Lists jobs, newest first. Times are UTC.\n\n"
-    "  --state STATE        scheduled, ready, running, succeeded, dead or cancelled\n"
-    "  --type TYPE          jobs of this type\n"
-    "  --queue NAME         jobs of this queue\n"
-    "  --limit N            at most so many (50)\n"
-    "  --after ID           older ones than this\n\n" CLIENT_HELP
-    "\nExit status: 0 done; 1 the server said no; 2 wrong usage; 3 the server cannot be reached.\n";
-
-enum { STATE = OPTION_OWN, TYPE, QUEUE, LIMIT, AFTER };
-
-static const struct option options[] = {
-    {"state", required_argument, NULL, STATE},
-    {"type", required_argument, NULL, TYPE},
-    {"queue", required_argument, NULL, QUEUE},
-    {"limit", required_argument, NULL, LIMIT},
-    {"after", required_argument, NULL, AFTER},
-    CLIENT_OPTIONS,
-    {NULL, 0, NULL, 0},
-};
 
 typedef struct listing {
     client_options client;
     const char *state, *type, *queue; /* NULL: any */
     int64_t limit, after;
 } listing;
+
+static const kt_setting table[] = {
+    {KT_SETTING_TEXT(listing, state), "state", .meta = "STATE",
+     .help = "scheduled, ready, running, succeeded, dead or cancelled", .group = "Which"},
+    {KT_SETTING_TEXT(listing, type), "type", .meta = "TYPE", .help = "jobs of this type"},
+    {KT_SETTING_TEXT(listing, queue), "queue", .meta = "NAME", .help = "jobs of this queue"},
+    {KT_SETTING_INTEGER(listing, limit, 1, 1000000), "limit", .standard = "50",
+     .help = "at most so many"},
+    {KT_SETTING_INTEGER(listing, after, 0, 0), "after", .meta = "ID",
+     .help = "older ones than this"},
+    {.name = NULL},
+};
+
+static const kt_settings_spec spec = {
+    .program = "kettle-jobs list",
+    .about = "Lists jobs, newest first. Times are UTC.",
+    .more =
+        "Exit status: 0 done; 1 the server said no; 2 wrong usage; 3 the server cannot be reached.",
+    .table = table,
+};
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 
@@ -193,26 +189,11 @@ static int list(listing *l)
     return status;
 }
 
-int command_list(int argc, char **argv)
+int command_list(program *p, int argc, char **argv)
 {
-    listing l = {.client = client_options_start(), .limit = LIMIT_DEFAULT};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == OPTION_HELP)
-            return fputs(help, stdout) < 0;
-        if (option == '?' || client_option(&l.client, option, optarg) < 0)
-            return usage_error(argv[0], NULL);
-        if (option == STATE)
-            l.state = optarg;
-        else if (option == TYPE)
-            l.type = optarg;
-        else if (option == QUEUE)
-            l.queue = optarg;
-        else if (option == LIMIT && !parse_integer(optarg, 1, 1000000, &l.limit))
-            return usage_error(argv[0], "--limit must be a whole number between 1 and 1000000");
-        else if (option == AFTER && !parse_integer(optarg, 1, INT64_MAX, &l.after))
-            return usage_error(argv[0], "--after must be a job's id");
-    }
-    if (optind < argc)
-        return usage_error(argv[0], "'%s' is one argument too many", argv[optind]);
-    return list(&l);
+    listing l;
+    kt_auto(kt_settings) *settings = NULL;
+    int status = settings_read(&spec, &l, p->settings, argc, argv, &settings);
+    l.client = p->client;
+    return status == GO_ON ? list(&l) : status;
 }

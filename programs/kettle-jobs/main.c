@@ -2,76 +2,60 @@
 
 /* kettle-jobs: durable jobs behind HTTP. This file picks the command. */
 
-#include <getopt.h>
+#include <unistd.h>
 
 #include "program.h"
 
-static const char help[] =
-    "usage: kettle-jobs [OPTION]... COMMAND [ARGUMENT]...\n"
-    "Durable jobs: what was acknowledged is done, whatever happens to the server meanwhile.\n\n"
-    "  serve       run the server, with its page on http://127.0.0.1:8000\n"
-    "  submit      hand in a job: kettle-jobs submit -- echo hi\n"
-    "  list        list jobs\n"
-    "  show ID     all about a job\n"
-    "  cancel ID   stop a job, or keep it from starting\n\n"
-    "Options, here or behind the command (but not for serve):\n" CLIENT_HELP
-    "  --version            the version\n\n"
-    "'kettle-jobs COMMAND --help' tells more about a command.\n"
-    "Exit status: 0 done; 1 the server said no, or a job failed that was waited for;\n"
-    "2 wrong usage; 3 the server cannot be reached.\n";
-
-enum { VERSION = OPTION_OWN };
-
-static const struct option options[] = {
-    CLIENT_OPTIONS,
-    {"version", no_argument, NULL, VERSION},
-    {NULL, 0, NULL, 0},
+static const kt_settings_command commands[] = {
+    {"serve", "run the server, with its page on http://127.0.0.1:8000"},
+    {"submit", "hand in a job: kettle-jobs submit -- echo hi"},
+    {"list", "list jobs"},
+    {"show", "all about jobs, by their ids"},
+    {"cancel", "stop jobs, or keep them from starting"},
+    {NULL, NULL},
 };
 
-static const struct {
-    const char *name;
-    char *full_name; /* argv[0] of the command, for getopt's messages */
-    int (*run)(int argc, char **argv);
-} commands[] = {
-    {"serve", (char[]){"kettle-jobs serve"}, command_serve},
-    {"submit", (char[]){"kettle-jobs submit"}, command_submit},
-    {"list", (char[]){"kettle-jobs list"}, command_list},
-    {"show", (char[]){"kettle-jobs show"}, command_show},
-    {"cancel", (char[]){"kettle-jobs cancel"}, command_cancel},
+static int (*const runs[])(program *p, int argc, char **argv) = {
+    command_serve, command_submit, command_list, command_show, command_cancel,
 };
 
-static int run_command(int argc, char **argv)
+static kt_settings_spec spec = {
+    .program = "kettle-jobs",
+    .about =
+        "Durable jobs: what was acknowledged is done, whatever happens to the server meanwhile.",
+    .more = "The options may also stand behind the command, but not behind serve. 'kettle-jobs "
+            "COMMAND --help' "
+            "tells more about a command.\n"
+            "Exit status: 0 done; 1 the server said no, or a job failed that was waited for; 2 "
+            "wrong usage; 3 the "
+            "server cannot be reached.",
+    .table = client_table,
+    .commands = commands,
+    .environment = "KETTLE_JOBS",
+};
+
+static int run(int argc, char **argv)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-        if (strcmp(argv[0], commands[i].name) != 0)
-            continue;
-        argv[0] = commands[i].full_name;
-        optind = 0; /* glibc: start over */
-        return commands[i].run(argc, argv);
-    }
-    return usage_error("kettle-jobs", "'%s' is no command", argv[0]);
+    program p;
+    kt_auto(kt_settings) *settings = NULL;
+    int status = settings_read(&spec, &p.client, NULL, argc, argv, &settings), count;
+    if (status != GO_ON)
+        return status;
+    if (!*p.client.server) /* as KETTLE_JOBS_SERVER= says */
+        p.client.server = client_table[0].standard;
+    p.settings = settings;
+    char **rest = kt_settings_rest(settings, &count);
+    return runs[kt_settings_command_index(settings)](&p, count, rest);
 }
 
 int main(int argc, char **argv)
 {
-    static char name[] = "kettle-jobs";
-    client_options o = {NULL, 0, false};
-    if (argc > 0)
-        argv[0] = name;
-    for (int option; (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
-        if (option == '?' || client_option(&o, option, optarg) < 0)
-            return usage_error(name, NULL);
-        if (option == OPTION_HELP)
-            return fputs(help, stdout) < 0;
-        if (option == VERSION)
-            return printf("kettle-jobs %s\n", kt_version()) < 0;
-    }
-    if (optind >= argc) {
-        fputs(help, stderr);
-        return EXIT_USAGE;
-    }
-    client_options_keep(&o);
-    int status = run_command(argc - optind, argv + optind);
+    static char name[] = "kettle-jobs", help_option[] = "--help";
+    char *help[] = {name, help_option, NULL};
+    spec.version = kt_version();
+    int status = argc > 1 ? run(argc, argv) : EXIT_USAGE;
+    if (argc <= 1 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0)
+        run(2, help);
     if (fflush(stdout) < 0 || ferror(stdout)) {
         fprintf(stderr, "kettle-jobs: cannot write to standard output\n");
         status = status ? status : EXIT_FAILED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Values on the command line. */
+/* What commands share of their settings, and values that settings leave to them. */
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,45 +8,33 @@
 
 #include "program.h"
 
-#define SERVER_DEFAULT "http://127.0.0.1:8000"
-#define TIME_LIMIT_DEFAULT KT_S(10)
-#define YEAR_SECONDS (366.0 * 86400)
+const kt_setting client_table[] = {
+    {KT_SETTING_TEXT(client_options, server), "server", .standard = "http://127.0.0.1:8000",
+     .meta = "URL", .help = "the server", .group = "At a server"},
+    {KT_SETTING_DURATION(client_options, time_limit, 1, KT_S(366 * 86400)), "time-limit",
+     .standard = "10", .flags = KT_SETTING_NO_ENVIRONMENT, .meta = "SECONDS",
+     .help = "how long one request may take"},
+    {KT_SETTING_BOOL(client_options, json), "json", .flags = KT_SETTING_NO_ENVIRONMENT,
+     .help = "print the server's answer as JSON"},
+    {.name = NULL},
+};
 
-static client_options before_command;
-
-client_options client_options_start(void)
+int settings_read(const kt_settings_spec *spec, void *values, kt_settings *parent, int argc,
+                  char **argv, kt_settings **ret_settings)
 {
-    client_options o = before_command;
-    const char *from_environment = getenv("KETTLE_JOBS_SERVER");
-    if (!o.server)
-        o.server = from_environment && *from_environment ? from_environment : SERVER_DEFAULT;
-    if (!o.time_limit)
-        o.time_limit = TIME_LIMIT_DEFAULT;
-    return o;
+    int rc = kt_settings_new(spec, values, parent, ret_settings);
+    if (rc == 0)
+        rc = kt_settings_load(*ret_settings, argc, argv);
+    if (rc == 0)
+        return GO_ON;
+    fputs(kt_settings_text(*ret_settings), rc < 0 ? stderr : stdout);
+    return rc < 0 ? EXIT_USAGE : EXIT_DONE;
 }
 
-void client_options_keep(const client_options *o)
+bool settings_given(const kt_settings *s, const char *name)
 {
-    before_command = *o;
-}
-
-int client_option(client_options *o, int option, const char *value)
-{
-    switch (option) {
-    case OPTION_SERVER:
-        o->server = value;
-        return 1;
-    case OPTION_JSON:
-        o->json = true;
-        return 1;
-    case OPTION_TIME_LIMIT:
-        if (parse_seconds(value, &o->time_limit) && o->time_limit > 0)
-            return 1;
-        fprintf(stderr, "kettle-jobs: --time-limit must be a number of seconds above 0\n");
-        return -1;
-    default:
-        return 0;
-    }
+    const char *source = kt_settings_source(s, name);
+    return source && strcmp(source, "default") != 0;
 }
 
 int usage_error(const char *command, const char *format, ...)
@@ -71,25 +59,6 @@ bool parse_integer(const char *text, int64_t min, int64_t max, int64_t *ret_n)
     if (errno || end == text || *end || n < min || n > max)
         return false;
     *ret_n = n;
-    return true;
-}
-
-bool parse_number(const char *text, double min, double max, double *ret_n)
-{
-    char *end;
-    double n = strtod(text, &end);
-    if (end == text || *end || !(n >= min && n <= max)) /* NaN fails here, too */
-        return false;
-    *ret_n = n;
-    return true;
-}
-
-bool parse_seconds(const char *text, kt_time *ret_span)
-{
-    double seconds;
-    if (!parse_number(text, 0, YEAR_SECONDS, &seconds))
-        return false;
-    *ret_span = (kt_time)(seconds * 1e9);
     return true;
 }
 

@@ -8,12 +8,13 @@
  *     serve.c     the server
  *     submit.c, batch.c, wait.c, list.c, show.c, cancel.c    its clients
  *     client.c    one request to a server, with its errors
- *     options.c   values on the command line
+ *     options.c   what commands share of their settings
  *     terminal.c  text from strangers, tables, colours */
 
 #include <jansson.h>
 #include <kettle/base.h>
 #include <kettle/error.h>
+#include <kettle/settings.h>
 #include <stdio.h>
 
 /* Exit statuses, as the manual lists them. */
@@ -25,62 +26,46 @@ enum {
     EXIT_INTERRUPTED = 130,
 };
 
-/* ---- Commands: argv[0] is "kettle-jobs <command>"; they return the exit status ---------------- */
-
-int command_serve(int argc, char **argv);
-int command_submit(int argc, char **argv);
-int command_list(int argc, char **argv);
-int command_show(int argc, char **argv);
-int command_cancel(int argc, char **argv);
-
 /* ---- options.c -------------------------------------------------------------------------------- */
 
-/* What every client command takes. */
+/* What every client command takes, before the command or behind it. */
 typedef struct client_options {
     const char *server; /* URL */
     kt_time time_limit; /* of one request */
     bool json;
 } client_options;
 
-/* getopt_long's values of them; a command's own begin at OPTION_OWN. */
-enum {
-    OPTION_SERVER = 256,
-    OPTION_TIME_LIMIT,
-    OPTION_JSON,
-    OPTION_HELP,
-    OPTION_OWN,
-};
+/* The program while a command runs. */
+typedef struct program {
+    client_options client;
+    kt_settings *settings; /* of these; they own the strings */
+} program;
 
-/* clang-format off */
-#define CLIENT_OPTIONS \
-    {"server", required_argument, NULL, OPTION_SERVER}, \
-    {"time-limit", required_argument, NULL, OPTION_TIME_LIMIT}, \
-    {"json", no_argument, NULL, OPTION_JSON}, \
-    {"help", no_argument, NULL, OPTION_HELP}
-/* clang-format on */
+extern const kt_setting client_table[];
 
-#define CLIENT_HELP \
-    "  --server URL         the server (http://127.0.0.1:8000, or KETTLE_JOBS_SERVER)\n" \
-    "  --time-limit SECONDS how long one request may take (10)\n" \
-    "  --json               print the server's answer as JSON\n" \
-    "  --help               this text\n"
+/* Reads a command's settings. GO_ON, or the exit status, after the answer or what is wrong was printed. */
+enum { GO_ON = -1 };
+int settings_read(const kt_settings_spec *spec, void *values, kt_settings *parent, int argc, char **argv,
+                  kt_settings **ret_settings);
 
-/* The defaults, and what the options before the command said. */
-client_options client_options_start(void);
+/* Was the setting given? */
+bool settings_given(const kt_settings *s, const char *name);
 
-/* Keeps what an option before the command said, for client_options_start. */
-void client_options_keep(const client_options *o);
+/* ---- Commands: argv[0] is the command; they return the exit status ------------------------------ */
 
-/* Takes one of CLIENT_OPTIONS in. 1; 0 if it is none of them; -1 if its value is wrong, which was said. */
-int client_option(client_options *o, int option, const char *value);
+int command_serve(program *p, int argc, char **argv);
+int command_submit(program *p, int argc, char **argv);
+int command_list(program *p, int argc, char **argv);
+int command_show(program *p, int argc, char **argv);
+int command_cancel(program *p, int argc, char **argv);
+
+/* ---- Values ------------------------------------------------------------------------------------- */
 
 /* Says "kettle-jobs submit: ..." and where help is; returns EXIT_USAGE. */
 int usage_error(const char *command, const char *format, ...) KT_PRINTF(2, 3);
 
-/* Values. False if the text is no such number or out of range. */
+/* False if the text is no such number or out of range. */
 bool parse_integer(const char *text, int64_t min, int64_t max, int64_t *ret_n);
-bool parse_number(const char *text, double min, double max, double *ret_n);
-bool parse_seconds(const char *text, kt_time *ret_span); /* up to a year */
 
 /* "HOST:PORT" or "PORT"; an IPv6 address stands in brackets. */
 bool parse_address(const char *text, char *ret_host, size_t host_size, uint16_t *ret_port);

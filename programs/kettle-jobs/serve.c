@@ -4,24 +4,19 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <kettle/group.h>
 #include <kettle/http.h>
 #include <kettle/jobs.h>
+#include <kettle/log.h>
 #include <kettle/stream.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "page.h"
 #include "program.h"
 
-#define PORT_DEFAULT 8000
-#define PATH_DEFAULT "kettle-jobs.db"
-#define CONCURRENCY_DEFAULT 10
 #define CONCURRENCY_MAX 10000
-#define LOCK_WAIT_DEFAULT KT_S(10)
 #define BODY_BYTES_MAX (16u << 20)
 /* A handler's deepest call is jansson at 64 levels, with SQLite on other threads: the API's tests need
  * between 16 and 32 KiB. The room is address space until it is touched. */
@@ -33,21 +28,15 @@
 /* Two pipes, their other ends while it is spawned, and the pidfd. */
 #define DESCRIPTORS_A_JOB 6
 
-static const char help[] =
-    "usage: kettle-jobs serve [OPTION]...\n"
-    "Runs the job server: store, workers, HTTP API and page, until Ctrl-C or SIGTERM.\n\n"
-    "  --listen ADDRESS     HOST:PORT or PORT to listen on (127.0.0.1:8000)\n"
-    "  --db FILE            the store, made if it is not there (kettle-jobs.db)\n"
-    "  --concurrency N      jobs that run at the same time (10)\n"
-    "  --grace SECONDS      for running jobs when the server stops (10)\n"
-    "  --lock-wait SECONDS  for another server on this store to end (10)\n"
-    "  --crashes-max N      a job that was running at more crashes of the server is dead (5)\n"
-    "  --keep DAYS          how long jobs stay that have ended; 0: for ever (30)\n"
-    "  --allow-host NAME    a name besides localhost that requests may be for; may be repeated\n"
-    "  --quiet              tell troubles only, not the starts and ends of jobs\n"
-    "  --help               this text\n\n"
-    "Standard error gets the log. A second Ctrl-C or SIGTERM ends at once.\n"
-    "Exit status: 0 after a stop, 1 on failure, 2 for wrong usage.\n";
+/* Its settings. */
+typedef struct config {
+    const char *listen, *db;
+    unsigned concurrency;
+    kt_time grace, lock_wait;
+    int crashes_max, keep_days;
+    kt_settings_list allow_host;
+    bool quiet;
+} config;
 
 typedef struct server {
     char host[256];
@@ -64,39 +53,29 @@ typedef struct server {
 
 /* ---- The log --------------------------------------------------------------------------------- */
 
-/* Lines carry what programs wrote, so they are made safe for terminals. */
+static kt_logger engine = KT_LOGGER("server"), http = KT_LOGGER("server.http");
+
 static void log_line(const char *line, void *arg)
 {
-    char stamp[32];
-    struct timespec now;
-    struct tm tm;
     (void)arg;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-    flockfile(stderr);
-    fprintf(stderr, "%s.%03ldZ ", stamp, now.tv_nsec / 1000000);
-    print_safe(stderr, line, false);
-    fputc('\n', stderr);
-    fflush(stderr);
-    funlockfile(stderr);
+    kt_log_info(&engine, "%s", line);
 }
 
 /* What an operator should hear of: the server failed, or somebody came who had no business here. */
 static void log_request(const kt_http_record *r, void *arg)
 {
-    char line[512];
     bool failed = r->status >= 500 && r->status != 503;
+    (void)arg;
     if (!failed && r->status != 403 && r->status != 421)
         return;
-    snprintf(line, sizeof line, "http: %d to %s: %.*s %.*s%s%s", r->status, r->peer,
-             (int)(r->method.size < 16 ? r->method.size : 16), r->method.data ? r->method.data : "",
-             (int)(r->target.size < 200 ? r->target.size : 200),
-             r->target.data ? r->target.data : "", r->rc < 0 ? ": " : "",
-             r->reason   ? r->reason
-             : r->rc < 0 ? kt_strerror(r->rc)
-                         : "");
-    log_line(line, arg);
+    kt_log_warning(&http, "%d to %s: %.*s %.*s%s%s", r->status, r->peer,
+                   (int)(r->method.size < 16 ? r->method.size : 16),
+                   r->method.data ? r->method.data : "",
+                   (int)(r->target.size < 200 ? r->target.size : 200),
+                   r->target.data ? r->target.data : "", r->rc < 0 ? ": " : "",
+                   r->reason   ? r->reason
+                   : r->rc < 0 ? kt_strerror(r->rc)
+                               : "");
 }
 
 /* ---- In the loop ----------------------------------------------------------------------------- */
@@ -136,11 +115,14 @@ static bool is_loopback(const char *host)
 static void announce(const server *s)
 {
     const char *open = strchr(s->host, ':') ? "[" : "", *close = *open ? "]" : "";
-    if (!is_loopback(s->host))
-        log_line(
-            "warning: others than this machine can reach the server; whoever does can run programs "
-            "as this user: put a proxy that asks who they are in front",
-            NULL);
+    if (!is_loopback(s->host)) {
+        kt_log_warning(
+            &engine,
+            "others than this machine can reach the server; whoever does can run programs as "
+            "this user: put a proxy that asks who they are in front");
+        int rc = kt_log_flush(KT_S(1)); /* ahead of the address, if it can be */
+        (void)rc;
+    }
     printf("kettle-jobs: http://%s%s%s:%u (store %s, %u workers)\n", open, s->host, close,
            kt_listener_port(s->listener), s->options.path, s->options.concurrency);
     fflush(stdout);
@@ -253,104 +235,106 @@ static void fill_options(server *s, bool quiet)
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-enum {
-    LISTEN = OPTION_OWN,
-    DB,
-    CONCURRENCY,
-    GRACE,
-    LOCK_WAIT,
-    CRASHES_MAX,
-    KEEP,
-    ALLOW_HOST,
-    QUIET,
-};
-
-static const struct option options[] = {
-    {"listen", required_argument, NULL, LISTEN},
-    {"db", required_argument, NULL, DB},
-    {"concurrency", required_argument, NULL, CONCURRENCY},
-    {"grace", required_argument, NULL, GRACE},
-    {"lock-wait", required_argument, NULL, LOCK_WAIT},
-    {"crashes-max", required_argument, NULL, CRASHES_MAX},
-    {"keep", required_argument, NULL, KEEP},
-    {"allow-host", required_argument, NULL, ALLOW_HOST},
-    {"quiet", no_argument, NULL, QUIET},
-    {"help", no_argument, NULL, OPTION_HELP},
-    {NULL, 0, NULL, 0},
-};
-
-/* NULL, or what the option's value must be. */
-static const char *take_option(server *s, int option, const char *value)
+static const char *check_address(const char *value)
 {
-    int64_t n;
-    kt_jobs_options *o = &s->options;
-    switch (option) {
-    case LISTEN:
-        return parse_address(value, s->host, sizeof s->host, &s->port)
-                   ? NULL
-                   : "--listen must be HOST:PORT or PORT, as 127.0.0.1:8000 or [::1]:8000";
-    case DB:
-        o->path = value;
-        return *value ? NULL : "--db must name a file";
-    case CONCURRENCY:
-        if (!parse_integer(value, 1, CONCURRENCY_MAX, &n))
-            return "--concurrency must be a whole number between 1 and 10000";
-        o->concurrency = (unsigned)n;
-        return NULL;
-    case GRACE:
-        if (!parse_seconds(value, &o->grace))
-            return "--grace must be a number of seconds";
-        o->grace = o->grace ? o->grace : -1; /* to the engine zero means the default */
-        return NULL;
-    case LOCK_WAIT:
-        return parse_seconds(value, &o->lock_wait) ? NULL
-                                                   : "--lock-wait must be a number of seconds";
-    case CRASHES_MAX:
-        if (!parse_integer(value, 1, 1000000, &n))
-            return "--crashes-max must be a whole number of at least 1";
-        o->crashes_max = (int)n;
-        return NULL;
-    case KEEP:
-        if (!parse_integer(value, 0, KEEP_DAYS_MAX, &n))
-            return "--keep must be a whole number of days, at most 36500";
-        o->keep = n > 0 ? KT_S(n * 86400) : -1; /* to the engine zero means the default */
-        return NULL;
-    default:
-        if (!*value || s->hosts_count == HOSTS_MAX)
-            return "--allow-host must be a name; at most 64 can be given";
-        s->hosts[s->hosts_count++] = value;
-        return NULL;
-    }
+    char host[sizeof((server *)0)->host];
+    uint16_t port;
+    return parse_address(value, host, sizeof host, &port)
+               ? NULL
+               : "not HOST:PORT or PORT, as 127.0.0.1:8000 or [::1]:8000";
 }
 
-int command_serve(int argc, char **argv)
+static const char *check_not_empty(const char *value)
 {
-    server s = {.host = "127.0.0.1", .port = PORT_DEFAULT};
-    s.options.path = PATH_DEFAULT;
-    s.options.concurrency = CONCURRENCY_DEFAULT;
-    s.options.lock_wait = LOCK_WAIT_DEFAULT;
-    bool quiet = false;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == '?')
-            return usage_error(argv[0], NULL);
-        if (option == OPTION_HELP)
-            return fputs(help, stdout) < 0;
-        quiet = quiet || option == QUIET;
-        const char *wrong = option == QUIET ? NULL : take_option(&s, option, optarg);
-        if (wrong)
-            return usage_error(argv[0], "%s", wrong);
-    }
-    if (optind < argc)
-        return usage_error(argv[0], "'%s' is one argument too many", argv[optind]);
-    fill_options(&s, quiet);
-    make_room(&s);
-    int rc = open_jobs(&s);
-    if (rc < 0)
+    return *value ? NULL : "a name is wanted";
+}
+
+#define YEAR KT_S(366 * 86400)
+
+static const kt_setting table[] = {
+    {KT_SETTING_TEXT(config, listen), "listen", .standard = "127.0.0.1:8000",
+     .check = check_address, .meta = "ADDRESS", .help = "HOST:PORT or PORT to listen on"},
+    {KT_SETTING_PATH(config, db), "db", .standard = "kettle-jobs.db", .check = check_not_empty,
+     .meta = "FILE", .help = "the store, made if it is not there"},
+    {KT_SETTING_INTEGER(config, concurrency, 1, CONCURRENCY_MAX), "concurrency", .standard = "10",
+     .help = "jobs that run at the same time"},
+    {KT_SETTING_DURATION(config, grace, 0, YEAR), "grace", .standard = "10", .meta = "SECONDS",
+     .help = "for running jobs when the server stops"},
+    {KT_SETTING_DURATION(config, lock_wait, 0, YEAR), "lock-wait", .standard = "10",
+     .meta = "SECONDS", .help = "for another server on this store to end"},
+    {KT_SETTING_INTEGER(config, crashes_max, 1, 1000000), "crashes-max", .standard = "5",
+     .help = "a job that was running at more crashes of the server is dead"},
+    {KT_SETTING_INTEGER(config, keep_days, 0, KEEP_DAYS_MAX), "keep", .standard = "30",
+     .meta = "DAYS", .help = "how long jobs stay that have ended; 0: for ever"},
+    {KT_SETTING_LIST(config, allow_host, HOSTS_MAX), "allow-host", .check = check_not_empty,
+     .meta = "NAME", .help = "a name besides localhost that requests may be for; may be repeated"},
+    {KT_SETTING_BOOL(config, quiet), "quiet",
+     .help = "tell troubles only, not the starts and ends of jobs"},
+    {.name = NULL},
+};
+
+static const kt_settings_spec spec = {
+    .program = "kettle-jobs serve",
+    .about = "Runs the job server: store, workers, HTTP API and page, until Ctrl-C or SIGTERM.",
+    .more = "Standard error gets the log. A second Ctrl-C or SIGTERM ends at once.\n"
+            "Exit status: 0 after a stop, 1 on failure, 2 for wrong usage.",
+    .table = table,
+};
+
+/* To the engine zero means its default, and less than zero none. */
+static kt_time or_none(kt_time span)
+{
+    return span ? span : -1;
+}
+
+static void take_config(server *s, const config *c)
+{
+    if (!parse_address(c->listen, s->host, sizeof s->host, &s->port))
+        abort(); /* check_address has seen it */
+    s->options.path = c->db;
+    s->options.concurrency = c->concurrency;
+    s->options.grace = or_none(c->grace);
+    s->options.lock_wait = c->lock_wait;
+    s->options.crashes_max = c->crashes_max;
+    s->options.keep = or_none(KT_S(c->keep_days * INT64_C(86400)));
+    for (size_t i = 0; i < c->allow_host.count; i++)
+        s->hosts[i] = c->allow_host.items[i];
+    fill_options(s, c->quiet);
+}
+
+static int run_server(server *s)
+{
+    make_room(s);
+    if (open_jobs(s) < 0)
         return EXIT_FAILED;
-    rc = kt_run(serve, &s, 0);
-    kt_jobs_close(s.jobs);
+    int rc = kt_run(serve, s, 0);
+    kt_jobs_close(s->jobs);
     if (rc != -EINTR)
         return EXIT_FAILED;
-    log_line("stopped", NULL);
+    kt_log_info(&engine, "stopped");
     return EXIT_DONE;
+}
+
+int command_serve(program *p, int argc, char **argv)
+{
+    config c;
+    server s = {.port = 0};
+    kt_auto(kt_settings) *settings = NULL;
+    (void)p; /* the options of clients are not its */
+    int status = settings_read(&spec, &c, NULL, argc, argv, &settings);
+    if (status != GO_ON)
+        return status;
+    if (settings_given(settings, "allow-host") && c.allow_host.count == 0)
+        return usage_error(spec.program, "--allow-host: a name is wanted");
+    take_config(&s, &c);
+    const kt_log_sink log = {.kind = KT_LOG_STDERR, .utc = true};
+    int rc = kt_log_open(&(kt_log_options){.sinks = &log, .sinks_count = 1, .crash_flush = true});
+    if (rc < 0) {
+        fprintf(stderr, "kettle-jobs: no log: %s\n", kt_strerror(rc));
+        return EXIT_FAILED;
+    }
+    kt_log_hook_set(kt_log_hook_bridge);
+    status = run_server(&s);
+    kt_log_close();
+    return status;
 }

@@ -2,20 +2,21 @@
 
 /* kettle-jobs show: all about a job. */
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "program.h"
 
-static const char help[] =
-    "usage: kettle-jobs show [OPTION]... ID...\n"
-    "Shows all about a job: what it is, what became of it, each attempt with its "
-    "error.\n\n" CLIENT_HELP
-    "\nExit status: 0 done; 1 the server said no; 2 wrong usage; 3 the server cannot be reached.\n";
-
-static const struct option options[] = {CLIENT_OPTIONS, {NULL, 0, NULL, 0}};
+static const kt_setting table[] = {{.name = NULL}};
+static const kt_settings_spec spec = {
+    .program = "kettle-jobs show",
+    .about = "Shows all about a job: what it is, what became of it, each attempt with its error.",
+    .arguments = "ID...",
+    .more =
+        "Exit status: 0 done; 1 the server said no; 2 wrong usage; 3 the server cannot be reached.",
+    .table = table,
+};
 
 bool parse_id(const char *command, const char *text, int64_t *ret_id)
 {
@@ -143,35 +144,35 @@ static void print_job(const json_t *job)
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
-int command_show(int argc, char **argv)
+static int show(const client_options *o, char **ids)
 {
-    client_options o = client_options_start();
     int status = EXIT_DONE;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == OPTION_HELP)
-            return fputs(help, stdout) < 0;
-        if (option == '?' || client_option(&o, option, optarg) < 0)
-            return usage_error(argv[0], NULL);
-    }
-    if (optind == argc)
-        return usage_error(argv[0], "which job? Give its id, as 'kettle-jobs list' shows it");
-    for (int i = optind; i < argc; i++) {
+    if (!*ids)
+        return usage_error(spec.program, "which job? Give its id, as 'kettle-jobs list' shows it");
+    for (char **i = ids; *i; i++) {
         char target[64];
         int64_t id;
         answer a;
-        if (!parse_id(argv[0], argv[i], &id))
+        if (!parse_id(spec.program, *i, &id))
             return EXIT_USAGE;
         snprintf(target, sizeof target, "/v1/jobs/%" PRId64, id);
-        int of_this = client_ask(&o, target, NULL, &a);
+        int of_this = client_ask(o, target, NULL, &a);
         status = of_this ? of_this : status;
         if (of_this > EXIT_FAILED)
             return of_this;
         if (of_this != EXIT_DONE)
             continue;
-        if (i > optind && !o.json)
+        if (i > ids && !o->json)
             putchar('\n');
-        (o.json ? print_json : print_job)(a.json);
+        (o->json ? print_json : print_job)(a.json);
         json_decref(a.json);
     }
     return status;
+}
+
+int command_show(program *p, int argc, char **argv)
+{
+    kt_auto(kt_settings) *settings = NULL;
+    int status = settings_read(&spec, NULL, p->settings, argc, argv, &settings), count;
+    return status == GO_ON ? show(&p->client, kt_settings_rest(settings, &count)) : status;
 }

@@ -2,72 +2,59 @@
 
 /* kettle-jobs submit: hands jobs in. */
 
-#include <getopt.h>
-
 #include "program.h"
-
-static const char help[] =
-    "usage: kettle-jobs submit [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
-    "       kettle-jobs submit [OPTION]... --shell COMMAND\n"
-    "       kettle-jobs submit [OPTION]... [--type TYPE] --args JSON\n"
-    "       kettle-jobs submit [--wait] --batch FILE\n"
-    "Hands a job in and prints its id, once it is on the server's disk.\n\n"
-    "  --type TYPE          the job's type: command (the default), sleep\n"
-    "  --shell COMMAND      run this by /bin/sh -c\n"
-    "  --args JSON          the type's arguments, an object, as '{\"seconds\": 2}'\n"
-    "  --queue NAME         the queue (default)\n"
-    "  --priority N         the smallest goes first (5)\n"
-    "  --attempts N         how often to try in all (3)\n"
-    "  --backoff FACTOR     waits between attempts: 1 s, FACTOR, FACTOR^2 ... (2)\n"
-    "  --timeout SECONDS    of one attempt; 0: none (none)\n"
-    "  --delay SECONDS      not before this long from now\n"
-    "  --run-at TIME        not before then, as 2026-11-21T02:41:31Z\n"
-    "  --batch FILE         jobs as JSON, one a line or one list; -: standard input\n"
-    "  --wait               wait until it has ended; exit status 0 if it succeeded, else "
-    "1\n\n" CLIENT_HELP
-    "\nExit status: 0 done; 1 the server said no, or with --wait a job did not succeed;\n"
-    "2 wrong usage; 3 the server cannot be reached.\n";
-
-enum {
-    TYPE = OPTION_OWN,
-    SHELL,
-    ARGS,
-    QUEUE,
-    PRIORITY,
-    ATTEMPTS,
-    BACKOFF,
-    TIMEOUT,
-    DELAY,
-    RUN_AT,
-    BATCH,
-    WAIT,
-};
-
-static const struct option options[] = {
-    {"type", required_argument, NULL, TYPE},
-    {"shell", required_argument, NULL, SHELL},
-    {"args", required_argument, NULL, ARGS},
-    {"queue", required_argument, NULL, QUEUE},
-    {"priority", required_argument, NULL, PRIORITY},
-    {"attempts", required_argument, NULL, ATTEMPTS},
-    {"backoff", required_argument, NULL, BACKOFF},
-    {"timeout", required_argument, NULL, TIMEOUT},
-    {"delay", required_argument, NULL, DELAY},
-    {"run-at", required_argument, NULL, RUN_AT},
-    {"batch", required_argument, NULL, BATCH},
-    {"wait", no_argument, NULL, WAIT},
-    CLIENT_OPTIONS,
-    {NULL, 0, NULL, 0},
-};
 
 typedef struct submission {
     client_options client;
-    json_t *job; /* what the options said */
-    const char *shell; /* NULL if not given, as the next two */
-    const char *args;
-    const char *batch;
+    const char *type, *queue, *run_at; /* of the job; NULL if not given, as all text here */
+    int priority, attempts;
+    double backoff, timeout, delay;
+    const char *shell, *args, *batch;
     bool wait;
+    json_t *job; /* what the options said */
 } submission;
+
+/* What numbers are allowed is the server's to say. */
+static const kt_setting table[] = {
+    {KT_SETTING_TEXT(submission, type), "type", .meta = "TYPE",
+     .help = "the job's type: command (the default), sleep", .group = "The job"},
+    {KT_SETTING_TEXT(submission, shell), "shell", .meta = "COMMAND",
+     .help = "run this by /bin/sh -c"},
+    {KT_SETTING_TEXT(submission, args), "args", .meta = "JSON",
+     .help = "the type's arguments, an object, as '{\"seconds\": 2}'"},
+    {KT_SETTING_TEXT(submission, queue), "queue", .meta = "NAME", .help = "the queue (default)"},
+    {KT_SETTING_INTEGER(submission, priority, INT32_MIN, INT32_MAX), "priority",
+     .help = "the smallest goes first (5)"},
+    {KT_SETTING_INTEGER(submission, attempts, INT32_MIN, INT32_MAX), "attempts",
+     .help = "how often to try in all (3)"},
+    {KT_SETTING_REAL(submission, backoff, 0, 0), "backoff", .meta = "FACTOR",
+     .help = "waits between attempts: 1 s, FACTOR, FACTOR^2 ... (2)"},
+    {KT_SETTING_REAL(submission, timeout, 0, 0), "timeout", .meta = "SECONDS",
+     .help = "of one attempt; 0: none (none)"},
+    {KT_SETTING_REAL(submission, delay, 0, 0), "delay", .meta = "SECONDS",
+     .help = "not before this long from now"},
+    {KT_SETTING_TEXT(submission, run_at), "run-at", .meta = "TIME",
+     .help = "not before then, as 2026-11-21T02:41:31Z"},
+    {KT_SETTING_TEXT(submission, batch), "batch", .meta = "FILE",
+     .help = "jobs as JSON, one a line or one list; -: standard input"},
+    {KT_SETTING_BOOL(submission, wait), "wait",
+     .help = "wait until it has ended; exit status 0 if it succeeded, else 1"},
+    {.name = NULL},
+};
+
+static const kt_settings_spec spec = {
+    .program = "kettle-jobs submit",
+    .about = "       kettle-jobs submit [OPTION]... --shell COMMAND\n"
+             "       kettle-jobs submit [OPTION]... [--type TYPE] --args JSON\n"
+             "       kettle-jobs submit [--wait] --batch FILE\n"
+             "Hands a job in and prints its id, once it is on the server's disk.",
+    .arguments = "[--] PROGRAM [ARGUMENT]...",
+    .more = "Exit status: 0 done; 1 the server said no, or with --wait a job did not succeed; 2 "
+            "wrong usage; 3 the "
+            "server cannot be reached.",
+    .table = table,
+    .options_first = true,
+};
 
 /* ---- The job --------------------------------------------------------------------------------- */
 
@@ -78,59 +65,37 @@ static int set(json_t *object, const char *name, json_t *value, const char *give
     return usage_error("kettle-jobs submit", "'%s' is not UTF-8, which jobs must be", given);
 }
 
-static int set_whole(submission *s, const char *name, const char *text)
+static int set_text(submission *s, const char *name, const char *text)
 {
-    int64_t n;
-    if (!parse_integer(text, INT32_MIN, INT32_MAX, &n))
-        return usage_error("kettle-jobs submit", "--%s must be a whole number", name);
-    return set(s->job, name, json_integer(n), text);
+    return text ? set(s->job, name, json_string(text), text) : EXIT_DONE;
 }
 
-/* What numbers are allowed is the server's to say. */
-static int set_number(submission *s, const char *name, const char *text)
+static void set_whole(submission *s, const kt_settings *settings, const char *name, int n)
 {
-    double n;
-    if (!parse_number(text, -1e300, 1e300, &n))
-        return usage_error("kettle-jobs submit", "--%s must be a number", name);
-    return set(s->job, name, json_real(n), text);
+    if (settings_given(settings, name))
+        json_object_set_new(s->job, name, json_integer(n));
 }
 
-static int take_option(submission *s, int option, const char *value)
+static void set_number(submission *s, const kt_settings *settings, const char *name, double n)
 {
-    switch (option) {
-    case TYPE:
-        return set(s->job, "type", json_string(value), value);
-    case QUEUE:
-        return set(s->job, "queue", json_string(value), value);
-    case RUN_AT:
-        return set(s->job, "run_at", json_string(value), value);
-    case PRIORITY:
-        return set_whole(s, "priority", value);
-    case ATTEMPTS:
-        return set_whole(s, "attempts", value);
-    case BACKOFF:
-        return set_number(s, "backoff", value);
-    case TIMEOUT:
-        return set_number(s, "timeout", value);
-    case DELAY:
-        return set_number(s, "delay", value);
-    case SHELL:
-        s->shell = value;
-        return EXIT_DONE;
-    case ARGS:
-        s->args = value;
-        return EXIT_DONE;
-    case BATCH:
-        s->batch = value;
-        return EXIT_DONE;
-    case WAIT:
-        s->wait = true;
-        return EXIT_DONE;
-    default:
-        return client_option(&s->client, option, value) < 0
-                   ? usage_error("kettle-jobs submit", NULL)
-                   : EXIT_DONE;
-    }
+    if (settings_given(settings, name))
+        json_object_set_new(s->job, name, json_real(n));
+}
+
+/* What the options say of the job, and no more: the rest is the server's defaults. */
+static int set_options(submission *s, const kt_settings *settings)
+{
+    int status = set_text(s, "type", s->type);
+    if (status == EXIT_DONE)
+        status = set_text(s, "queue", s->queue);
+    if (status == EXIT_DONE)
+        status = set_text(s, "run_at", s->run_at);
+    set_whole(s, settings, "priority", s->priority);
+    set_whole(s, settings, "attempts", s->attempts);
+    set_number(s, settings, "backoff", s->backoff);
+    set_number(s, settings, "timeout", s->timeout);
+    set_number(s, settings, "delay", s->delay);
+    return status;
 }
 
 static int set_json_args(submission *s)
@@ -228,20 +193,18 @@ static int submit(submission *s, char **words)
     return status;
 }
 
-int command_submit(int argc, char **argv)
+int command_submit(program *p, int argc, char **argv)
 {
-    submission s = {.client = client_options_start(), .job = json_object()};
-    int status = EXIT_DONE;
-    for (int option;
-         status == EXIT_DONE && (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
-        if (option == OPTION_HELP) {
-            json_decref(s.job);
-            return fputs(help, stdout) < 0;
-        }
-        status = option == '?' ? usage_error(argv[0], NULL) : take_option(&s, option, optarg);
-    }
+    submission s;
+    kt_auto(kt_settings) *settings = NULL;
+    int status = settings_read(&spec, &s, p->settings, argc, argv, &settings), count;
+    if (status != GO_ON)
+        return status;
+    s.client = p->client;
+    s.job = json_object();
+    status = set_options(&s, settings);
     if (status == EXIT_DONE)
-        status = submit(&s, argv + optind);
+        status = submit(&s, kt_settings_rest(settings, &count));
     json_decref(s.job);
     return status;
 }

@@ -26,3 +26,4 @@ PINNED(kt_context_token, 5);
 PINNED(kt_address, 17);
 PINNED(kt_process_options, 18);
 PINNED(kt_progress, 33);
+PINNED(kt_logger, 4);
