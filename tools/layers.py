@@ -61,6 +61,7 @@ HEADERS = {
     'dir.h': 'io',
     'kettle.h': 'io',
     'path.h': 'io',
+    'temp.h': 'io',
     'process.h': 'io',
     'process_pool.h': 'io',
     'server.h': 'io',
