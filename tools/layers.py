@@ -59,6 +59,7 @@ HEADERS = {
     'address.h': 'io',
     'balancer.h': 'io',
     'dir.h': 'io',
+    'dir_watch.h': 'io',
     'kettle.h': 'io',
     'path.h': 'io',
     'temp.h': 'io',
