@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Watches of directories as tasks see them: what the kernel says becomes events, one at a time. An event of the kernel's
- * is taken when everything that telling it needs is there. */
+/* Watches of directories as tasks see them: what the kernel says becomes events, one at a time. An event of the
+ * kernel's is taken when everything that telling it needs is there. */
 
 #include <errno.h>
 #include <kettle/error.h>

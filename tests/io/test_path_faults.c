@@ -237,6 +237,7 @@ static ssize_t refuse_range(kt__disk *d, int from, int to, size_t size)
 TEST(copies_by_sendfile_tell_their_failures)
 {
     kt_auto(scratch) s = garden();
+    (void)s;
     disk->disk.clone = refuse;
     disk->disk.copy_range = refuse_range;
     CHECK_GT(faulty_each(disk, copies, NULL, does_without), 0);
@@ -246,6 +247,7 @@ TEST(copies_by_sendfile_tell_their_failures)
 TEST(copies_by_read_and_write_tell_their_failures)
 {
     kt_auto(scratch) s = garden();
+    (void)s;
     disk->disk.clone = refuse;
     disk->disk.copy_range = disk->disk.send_range = refuse_range;
     CHECK_GT(faulty_each(disk, copies, NULL, does_without), 0);
@@ -271,6 +273,7 @@ static int copies_holes(void *arg)
 TEST(copies_with_holes_tell_their_failures)
 {
     kt_auto(scratch) s = garden();
+    (void)s;
     disk->disk.clone = refuse;
     CHECK_GT(faulty_each(disk, copies_holes, NULL, does_without), 0);
     faulty_cleanup(&disk);
@@ -280,6 +283,7 @@ TEST(copies_with_holes_tell_their_failures)
 TEST(short_counts_copy_the_whole)
 {
     kt_auto(scratch) s = garden();
+    (void)s;
     disk->disk.clone = refuse;
     disk->most = 1;
     for (int way = 0; way < 3; way++) {
@@ -328,6 +332,7 @@ static int moves_link(void *arg)
 TEST(moves_of_links_tell_their_failures)
 {
     kt_auto(scratch) s = garden();
+    (void)s;
     disk->disk.rename = across;
     CHECK_GT(faulty_each(disk, moves_link, NULL, does_without), 0);
     faulty_cleanup(&disk);

@@ -268,14 +268,15 @@ static int removes_temporary(void *arg)
     return 0;
 }
 
-SWEEP(kt_temp_dir_remove, SUSPENDS | HOLDS)
+/* Without memory it may stay. */
+SWEEP(kt_temp_dir_remove, SUSPENDS | ALLOCATES | WHOLE | SPARES | HOLDS)
 {
     kt_auto(tree) t = scene();
     kt_temp_dir *d = NULL;
     sure(kt_temp_dir_make(t.root, "x", &d));
     sweep_begin(removes_temporary, d);
     (void)sweep_end();
-    check_names(&t, 3);
+    CHECK(count_in(&t, ".") == 3 || sweep_struck());
 }
 
 /* ---- Text ---------------------------------------------------------------------------------- */
