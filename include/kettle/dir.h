@@ -47,12 +47,13 @@ KT_API int kt_dir_remove(const char *path) KT_CHECKED;
  * each; a cancellation ends it there, with the rest left. Like shutil.rmtree, rm -r. */
 KT_API int kt_dir_remove_all(const char *path) KT_CHECKED;
 
-/* Copies a directory with all that is in it: files, permissions and links as in kt_path_copy, links as they are. `to` must
- * not exist; it gets the whole copy in one step, which is made beside it, as ".kettle-..." with random digits, and
- * renamed. NULL options mean the defaults; progress counts the bytes of files alone and the total is what is known
- * so far. -EEXIST, -ENOENT, -ENOTDIR, -ENOSPC, ...; -EINVAL for a pipe, socket or device in the tree, or a target
- * within it, -ENAMETOOLONG for a copy whose path is beyond 4,095 bytes: the first failure, which the detail names. It
- * leaves nothing, nor does a cancellation. Suspends every few MiB or hundred files. Like shutil.copytree(symlinks=True). */
+/* Copies a directory with all that is in it: files, permissions and links as in kt_path_copy, links as they are.
+ * `to` must not exist; it gets the whole copy in one step, which is made beside it, as ".kettle-..." with random
+ * digits, and renamed. NULL options mean the defaults; progress counts the bytes of files alone and the total is
+ * what is known so far. -EEXIST, -ENOENT, -ENOTDIR, -ENOSPC, ...; -EINVAL for a pipe, socket or device in the
+ * tree, or a target within it, -ENAMETOOLONG for a copy whose path is beyond 4,095 bytes: the first failure, which
+ * the detail names. It leaves nothing, nor does a cancellation. Suspends every few MiB or hundred files. Like
+ * shutil.copytree(symlinks=True). */
 KT_API int kt_dir_copy_all(const char *from, const char *to, const kt_path_copy_options *options) KT_CHECKED;
 
 /* ---- Entries, one by one ------------------------------------------------------------------- */
@@ -76,8 +77,8 @@ typedef struct kt_dir kt_dir;
  * -EACCES, -EMFILE, -ENOMEM. Suspends. Like aiofiles.os.scandir, opendir(3). */
 KT_API int kt_dir_open(const char *path, kt_dir **ret_dir) KT_CHECKED;
 
-/* The next entry: 1, or 0 at the end, or an error. Suspends only when some hundred entries have been told and more must
- * be read; a cancellation loses none. In one task at a time. Like readdir(3). */
+/* The next entry: 1, or 0 at the end, or an error. Suspends only when some hundred entries have been told and more
+ * must be read; a cancellation loses none. In one task at a time. Like readdir(3). */
 KT_API int kt_dir_next(kt_dir *d, kt_dir_entry *ret_entry) KT_CHECKED;
 
 /* Closes and frees; NULL is allowed. Suspends if it has not been read to the end; a cancellation is held back. */
@@ -134,17 +135,17 @@ typedef struct kt_walk_entry {
 
 typedef struct kt_walk kt_walk;
 
-/* Begins to walk through the tree beneath `root`, which itself is not told. NULL options mean the defaults. The caller
- * owns *ret_walk. -ENOENT, -ENOTDIR, -EACCES, -EMFILE, -ENOMEM. Suspends. */
+/* Begins to walk through the tree beneath `root`, which itself is not told. NULL options mean the defaults. The
+ * caller owns *ret_walk. -ENOENT, -ENOTDIR, -EACCES, -EMFILE, -ENOMEM. Suspends. */
 KT_API int kt_walk_open(const char *root, const kt_walk_options *options, kt_walk **ret_walk) KT_CHECKED;
 
-/* The next entry: 1, or 0 at the end. A directory comes before what is in it. Trees of any depth and paths up to 1 MiB
- * are walked, with at most 20 descriptors and, unless sorted, memory in the order of the path's length.
+/* The next entry: 1, or 0 at the end. A directory comes before what is in it. Trees of any depth and paths up to 1
+ * MiB are walked, with at most 20 descriptors and, unless sorted, memory in the order of the path's length.
  *
  * An error other than a cancellation and -ENOMEM is that of one directory, which the detail names: -EACCES,
  * -ENOENT when it vanished meanwhile, -ELOOP, KT_ELIMIT beyond the limits. The next call goes on behind it: a
- * caller that wants the rest calls again. A cancellation, and -ENOMEM, lose nothing. Suspends only when some hundred
- * entries have been told. In one task at a time. Like os.walk(topdown=True), find(1). */
+ * caller that wants the rest calls again. A cancellation, and -ENOMEM, lose nothing. Suspends only when some
+ * hundred entries have been told. In one task at a time. Like os.walk(topdown=True), find(1). */
 KT_API int kt_walk_next(kt_walk *w, kt_walk_entry *ret_entry) KT_CHECKED;
 
 /* The directory that was told last is not gone into. Does not suspend. Like `del dirnames[:]` in os.walk. */

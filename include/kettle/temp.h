@@ -38,7 +38,8 @@ KT_API int kt_temp_dir_make(const char *dir, const char *prefix, kt_temp_dir **r
 KT_API const char *kt_temp_dir_path(const kt_temp_dir *d);
 
 /* Removes the directory with all that is in it, as kt_dir_remove_all, and frees; NULL is allowed. What cannot be
- * removed, for want of memory or rights, stays. Suspends; a cancellation is held back. Outside a task it blocks. Like TemporaryDirectory.cleanup. */
+ * removed, for want of memory or rights, stays. Suspends; a cancellation is held back. Outside a task it blocks.
+ * Like TemporaryDirectory.cleanup. */
 KT_API void kt_temp_dir_remove(kt_temp_dir *d);
 
 static inline void kt_temp_dir_cleanup(kt_temp_dir **d)

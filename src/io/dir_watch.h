@@ -30,8 +30,8 @@ struct kt_dir_watch {
     unsigned round; /* of taking in the whole */
     char *path;     /* of the root */
 
-    /* Taking in: the directory `take_name` in take_parent (NULL: the root) is walked, each directory watched before it
-     * is read, and what is found told in the end. No event is looked at meanwhile. */
+    /* Taking in: the directory `take_name` in take_parent (NULL: the root) is walked, each directory watched
+     * before it is read, and what is found told in the end. No event is looked at meanwhile. */
     bool taking, tell, walking;
     kt__place *take_parent;
     kt_buffer take_name; /* terminated */
@@ -59,8 +59,8 @@ int kt__place_move(kt__place *p, kt__place *parent, const char *name);
 /* It is watched no more, nor is what is beneath it. */
 void kt__place_drop(kt_dir_watch *w, kt__place *p);
 
-/* Takes in, or goes on with that: one trip, for a pool thread. `taking` ends when all is done. w->rc: 0, or an error of
- * the directory whose path is in `text`, which is passed over; -ENOMEM begins anew. */
+/* Takes in, or goes on with that: one trip, for a pool thread. `taking` ends when all is done. w->rc: 0, or an
+ * error of the directory whose path is in `text`, which is passed over; -ENOMEM begins anew. */
 int kt__watch_take(void *arg);
 
 /* Closes and frees what is inside; for a pool thread. */
