@@ -124,6 +124,7 @@ typedef struct removal {
     kt__disk *disk;
     const char *root; /* without slashes at its end */
     size_t removed;   /* in this round */
+    bool ours;        /* all is the process's own, so permissions are no obstacle */
     bool over;
     int rc;
 } removal;
@@ -136,9 +137,17 @@ static int remove_at(removal *r, int dir, const char *name, int flags)
     return rc == -ENOENT || (rc == -ENOTEMPTY && dir != AT_FDCWD) ? 0 : rc;
 }
 
+/* What a copy has finished, or a program put into its temporary directory, may be closed to changes. */
+static void open_up(const removal *r, int dir, const char *name)
+{
+    if (r->ours)
+        (void)r->disk->chmod(r->disk, dir, name, 0700); /* if that was needed the removal fails, and tells */
+}
+
 static int begin_round(removal *r)
 {
     r->removed = 0;
+    open_up(r, AT_FDCWD, r->root);
     kt__walker_close(&r->walker); /* of the round before */
     int rc = kt__walker_open(&r->walker, r->disk, r->root, O_NOFOLLOW, NULL);
     r->walker.tells_leaving = true;
@@ -162,6 +171,8 @@ static int remove_step(removal *r)
     if (rc == KT__WALK_LEFT || (rc == KT__WALK_FOUND && found.type != KT_PATH_DIR))
         return remove_at(r, kt__walker_fd(&r->walker), kt__walker_name(&r->walker),
                          rc == KT__WALK_LEFT ? AT_REMOVEDIR : 0);
+    if (rc == KT__WALK_FOUND)
+        open_up(r, kt__walker_fd(&r->walker), kt__walker_name(&r->walker));
     if (r->walker.depth == 0)
         return end_round(r);
     return rc == -ENOENT ? 0 : rc;
@@ -184,7 +195,7 @@ static int remove_some(void *arg)
 
 int kt__disk_remove_all(kt__disk *d, const char *root)
 {
-    removal r = {.disk = d, .root = root};
+    removal r = {.disk = d, .root = root, .ours = true};
     while (!r.over && r.rc >= 0)
         remove_some(&r);
     end_removal(&r);

@@ -45,7 +45,8 @@ int kt__disk_sync_dir(kt__disk *d, const char *path);
 /* Makes a rename last: syncs the directory of `to`, and that of `from` if it is another. */
 int kt__disk_sync_renamed(kt__disk *d, const char *from, const char *to);
 
-/* kt_dir_remove_all as blocking code; no slashes at the end of root. */
+/* kt_dir_remove_all as blocking code, of a tree that is the process's own from the root on: directories that may not be
+ * written are made so. No slashes at the end of root. */
 int kt__disk_remove_all(kt__disk *d, const char *root);
 
 /* A number for the names of temporary files, random but under the simulated driver, where the seed decides. On the

@@ -237,7 +237,7 @@ static tree orchard(void)
     put(&t, "a/d/\xff\n", "x");
     put_link(&t, "a/d/link", "../f");
     put_link(&t, "a/dead", "nowhere");
-    CHECK_EQ(chmod(in(&t, "a/d"), 0500), 0);
+    CHECK_EQ(chmod(in(&t, "a/d"), 0710), 0);
     return t;
 }
 
@@ -256,7 +256,7 @@ static void check_orchard(const tree *t, const char *name)
     CHECK_EQ(count_in(&copy, "d/empty"), 0);
     snprintf(path, sizeof path, "%s/d", name);
     CHECK_EQ(stat(in(t, path), &st), 0);
-    CHECK_EQ(st.st_mode & 07777, 0500);
+    CHECK_EQ(st.st_mode & 07777, 0710);
 }
 
 TEST(a_tree_is_copied_with_links_and_permissions)
@@ -295,6 +295,23 @@ TEST(a_tree_is_not_copied_into_itself)
     CHECK_ERR(kt_dir_copy_all(in(&t, "a"), in(&t, "a/d/empty/copy"), NULL), -EINVAL);
     CHECK_EQ(count_in(&t, "a"), 3);
     CHECK_EQ(count_in(&t, "a/d/empty"), 0);
+}
+
+/* They are closed when they are full; one that must be given up after that is removed all the same. */
+TEST(directories_that_may_not_be_written_are_copied)
+{
+    kt_auto(tree) t = orchard();
+    CHECK_EQ(chmod(in(&t, "a/d"), 0500), 0);
+    CHECK_EQ(chmod(in(&t, "a"), 0500), 0);
+    CHECK_OK(kt_dir_copy_all(in(&t, "a"), in(&t, "b"), NULL));
+    CHECK_EQ(access(in(&t, "b/d/g"), R_OK), 0);
+    CHECK_EQ(chmod(in(&t, "a"), 0700), 0);
+    CHECK_EQ(mkfifo(in(&t, "a/z"), 0600), 0);
+    CHECK_ERR(kt_dir_copy_all(in(&t, "a"), in(&t, "c"), NULL), -EINVAL);
+    CHECK_EQ(count_in(&t, "."), 2);
+    const char *const closed[] = {"a/d", "b", "b/d"};
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(chmod(in(&t, closed[i]), 0700), 0);
 }
 
 TEST(a_tree_with_a_pipe_is_not_copied)

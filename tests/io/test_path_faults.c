@@ -364,7 +364,7 @@ static int makes_temporary(void *arg)
 
 static bool removes_what_it_can(fault_kind kind, int nth, int error, int rc)
 {
-    bool removal = kind == ON_UNLINK || kind == ON_ENTRIES || kind == ON_STAT || kind == ON_OPEN;
+    bool removal = kind == ON_UNLINK || kind == ON_ENTRIES || kind == ON_STAT || kind == ON_OPEN || kind == ON_CHMOD;
     return does_without(kind, nth, error, rc) || (rc >= 0 && removal);
 }
 

@@ -86,6 +86,21 @@ TEST(a_temporary_directory_goes_with_all_that_is_in_it)
     kt_temp_dir_remove(NULL);
 }
 
+TEST(a_temporary_directory_goes_even_if_it_may_not_be_written)
+{
+    kt_auto(tree) t = tree_new();
+    kt_temp_dir *d = NULL;
+    CHECK_OK(kt_temp_dir_make(t.root, NULL, &d));
+    tree inside = {""};
+    snprintf(inside.root, sizeof inside.root, "%s", kt_temp_dir_path(d));
+    put_dir(&inside, "closed");
+    put(&inside, "closed/f", "");
+    CHECK_EQ(chmod(in(&inside, "closed"), 0), 0);
+    CHECK_EQ(chmod(inside.root, 0500), 0);
+    kt_temp_dir_remove(d);
+    CHECK_EQ(count_in(&t, "."), 0);
+}
+
 static int works_in_scratch(void *arg)
 {
     kt_auto(kt_temp_dir) *d = NULL;
