@@ -279,6 +279,10 @@ TEST_WITH(lost_events_are_told_and_the_tree_is_taken_in_again, KT_TEST_REAL_IO)
     put(&t, "late/d/f", "");
     say_events(w, 2);
     CHECK_TRACE("created late/d/f\nwritten late/d/f");
+    put_dir(&t, "stale"); /* its end was lost: it is another one */
+    put(&t, "stale/f", "");
+    say_events(w, 2);
+    CHECK_TRACE("created d stale\ncreated stale/f");
     check_no_more(&t, "", w);
 }
 

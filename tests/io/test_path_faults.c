@@ -142,6 +142,19 @@ static int changes(void *arg)
 
 FAULTS_OF(changes_of_names_tell_their_failures, changes, NULL)
 
+TEST(a_durable_rename_syncs_both_directories)
+{
+    kt_auto(scratch) s = garden();
+    (void)s;
+    CHECK_OK(kt_path_rename("f", "g", KT_PATH_DURABLE));
+    CHECK_EQ(disk->calls[ON_SYNC], 1);
+    CHECK_OK(kt_path_rename("g", "d/g", KT_PATH_DURABLE));
+    CHECK_EQ(disk->calls[ON_SYNC], 3);
+    CHECK_OK(kt_path_rename("d/g", "f", 0));
+    CHECK_EQ(disk->calls[ON_SYNC], 3);
+    faulty_cleanup(&disk);
+}
+
 static int makes(void *arg)
 {
     (void)arg;
@@ -207,6 +220,43 @@ static bool removes_after_all(fault_kind kind, int nth, int error, int rc)
 
 FAULTS_OF(removals_tell_their_failures, removes_all, removes_after_all)
 
+/* The way on is another round, since something was removed. */
+TEST(a_directory_that_was_gone_for_a_moment_is_removed)
+{
+    kt_auto(scratch) s = garden();
+    (void)s;
+    CHECK_EQ(mkdir("x", 0755), 0);
+    CHECK_EQ(mkdir("x/y", 0755), 0);
+    put("x/f", "");
+    disk->kind = ON_OPEN, disk->nth = 2, disk->error = ENOENT;
+    CHECK_OK(kt_dir_remove_all("x"));
+    CHECK(disk->struck);
+    CHECK(access("x", F_OK) < 0);
+    faulty_cleanup(&disk);
+}
+
+/* Somebody puts a link there when it is known to be a directory, and before it is opened. */
+static int swaps(kt__disk *d, int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+    if (strcmp(path, "y") == 0) {
+        CHECK_EQ(rename("x/y", "y-was-here"), 0);
+        CHECK_EQ(symlink("../d", "x/y"), 0);
+    }
+    return faulty_open(d, dir, path, flags, mode, resolve);
+}
+
+TEST(a_link_in_place_of_a_directory_is_not_followed)
+{
+    kt_auto(scratch) s = garden();
+    (void)s;
+    CHECK_EQ(mkdir("x", 0755), 0);
+    CHECK_EQ(mkdir("x/y", 0755), 0);
+    disk->disk.open = swaps;
+    CHECK_ERR(kt_dir_remove_all("x"), -ENOTDIR);
+    CHECK_STR(got("d/e/g"), "pot");
+    faulty_cleanup(&disk);
+}
+
 /* ---- Copies -------------------------------------------------------------------------------- */
 
 static const kt_path_copy_options durable = {.flags = KT_PATH_DURABLE | KT_PATH_KEEP_TIMES | KT_PATH_NO_REPLACE};
@@ -251,6 +301,26 @@ TEST(copies_by_read_and_write_tell_their_failures)
     disk->disk.clone = refuse;
     disk->disk.copy_range = disk->disk.send_range = refuse_range;
     CHECK_GT(faulty_each(disk, copies, NULL, does_without), 0);
+    faulty_cleanup(&disk);
+}
+
+static ssize_t finds_nothing(kt__disk *d, int from, int to, size_t size)
+{
+    (void)d, (void)from, (void)to, (void)size;
+    return 0;
+}
+
+/* As kernels do with files that are made while they are read. */
+TEST(a_copy_of_nothing_where_there_is_something_is_not_believed)
+{
+    kt_auto(scratch) s = garden();
+    (void)s;
+    disk->disk.clone = refuse;
+    disk->disk.copy_range = disk->disk.send_range = finds_nothing;
+    CHECK_OK(kt_path_copy("f", "x", NULL));
+    CHECK_STR(got("x"), "tea");
+    CHECK_OK(kt_path_copy("/proc/self/comm", "x", NULL));
+    CHECK(got("x")[0] != '\0');
     faulty_cleanup(&disk);
 }
 
