@@ -43,16 +43,20 @@ int kt__file_buffer(kt_file *f);
 /* Puts the system's position back to the file's, and forgets what was read ahead. On the loop. 0 or an error. */
 int kt__file_unread(kt_file *f);
 
-/* On a pool thread: writes what is buffered. What remains is in the buffer. */
-int kt__file_flush_here(kt_file *f);
+/* Writes what is to be written; what could not be is in the buffer still. */
+int kt__file_write_out(kt_file *f);
 
-/* Neither read ahead nor unwritten, when this returns 0. */
+/* The buffer is empty when this returns 0: written, or what was read ahead forgotten. */
 int kt__file_settle(kt_file *f);
 
 static inline size_t kt__file_buffered(const kt_file *f)
 {
     return f->end - f->start;
 }
+
+/* One system call, wherever it is done: at least one byte, or 0 at the end of the file; -1: at the position. */
+ssize_t kt__file_read_some(kt_file *f, const struct iovec *pieces, int count, int64_t offset);
+ssize_t kt__file_write_some(kt_file *f, const struct iovec *pieces, int count, int64_t offset);
 
 /* A call at an offset begins: nothing is buffered. It ends with kt__file_leave. 0 or an error. */
 int kt__file_begin_at(kt_file *f, const char *what, size_t count, int64_t offset, const void *site);

@@ -1,60 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Reading from files. What the system has in memory is taken on the loop (RWF_NOWAIT, preadv2(2)); for the rest
- * there is a trip to the pool. */
+/* Reading from files. */
 #include "io/file_private.h"
 
 #include <errno.h>
 #include <kettle/memory.h>
-#include <kettle/thread.h>
 #include <limits.h>
-
-/* ---- From the system ----------------------------------------------------------------------- */
-
-typedef struct transfer {
-    kt_file *file;
-    const struct iovec *pieces;
-    int count;
-    int64_t offset; /* -1: at the position */
-    ssize_t n;
-} transfer;
-
-static int run_read(void *arg)
-{
-    transfer *t = arg;
-    kt__disk *disk = t->file->disk;
-    t->n = disk->read(disk, t->file->fd, t->pieces, t->count, t->offset, 0);
-    return t->n < 0 ? (int)t->n : 0;
-}
-
-/* False: it must be done elsewhere. */
-static bool read_now(transfer *t)
-{
-    kt_file *f = t->file;
-    if (!f->nowait || kt__loop->simulated)
-        return false;
-    t->n = f->disk->read(f->disk, f->fd, t->pieces, t->count, t->offset, RWF_NOWAIT);
-    if (t->n == -EOPNOTSUPP)
-        f->nowait = false;
-    return t->n != -EOPNOTSUPP && t->n != -EAGAIN;
-}
-
-/* At least one byte, at most as many as the pieces hold; 0 at the end. */
-static ssize_t read_pieces(kt_file *f, const struct iovec *pieces, int count, int64_t offset)
-{
-    transfer t = {.file = f, .pieces = pieces, .count = count, .offset = offset};
-    int rc = kt__op_turn(kt__self("reading from a file"));
-    if (rc < 0)
-        return rc;
-    rc = read_now(&t) ? (int)t.n : kt_thread_run(run_read, &t, 0);
-    return rc < 0 ? kt__disk_failed(rc, "read", f->name) : t.n;
-}
 
 /* At the position. */
 static ssize_t read_some(kt_file *f, void *bytes, size_t size)
 {
     const struct iovec piece = {bytes, size < KT__FILE_TRIP ? size : KT__FILE_TRIP};
-    return read_pieces(f, &piece, 1, -1);
+    return kt__file_read_some(f, &piece, 1, -1);
 }
 
 /* ---- Into the buffer ------------------------------------------------------------------------ */
@@ -108,9 +65,9 @@ static size_t take_out(kt_file *f, char *bytes, size_t size)
 static int begin_reading(kt_file *f, const char *what, const void *site)
 {
     int rc = kt__file_take(f, what, site);
-    if (rc < 0 || !f->dirty)
+    if (rc < 0)
         return rc;
-    rc = kt__file_settle(f);
+    rc = kt__file_write_out(f);
     if (rc < 0)
         kt__file_give(f);
     return rc;
@@ -249,54 +206,12 @@ int kt_file_read_line(kt_file *f, size_t size_max, kt_slice *ret_line)
 
 /* ---- At an offset ---------------------------------------------------------------------------- */
 
-static int check_place(const kt_file *f, const char *what, size_t count, int64_t offset)
-{
-    if (offset < 0)
-        return kt_error_set(-EINVAL, "%s %s: there is no offset %lld", what, f->name, (long long)offset);
-    if (count > IOV_MAX)
-        return kt_error_set(-EINVAL, "%s %s: more than %d pieces", what, f->name, IOV_MAX);
-    return 0;
-}
-
-int kt__file_begin_at(kt_file *f, const char *what, size_t count, int64_t offset, const void *site)
-{
-    int rc = check_place(f, what, count, offset);
-    if (rc < 0 || (!f->dirty && kt__file_buffered(f) == 0))
-        return rc < 0 ? rc : kt__file_enter(f, what);
-    rc = kt__file_take(f, what, site);
-    if (rc < 0)
-        return rc;
-    rc = kt__file_settle(f);
-    if (rc == 0)
-        rc = kt__file_enter(f, what);
-    kt__file_give(f);
-    return rc;
-}
-
-int kt__file_window(const struct iovec *pieces, size_t count, size_t skip, struct iovec *window)
-{
-    size_t left = KT__FILE_TRIP;
-    int n = 0;
-    for (size_t i = 0; i < count && n < KT__FILE_WINDOW && left > 0; i++) {
-        if (skip >= pieces[i].iov_len) {
-            skip -= pieces[i].iov_len;
-            continue;
-        }
-        size_t size = pieces[i].iov_len - skip;
-        size = size < left ? size : left;
-        window[n++] = (struct iovec){(char *)pieces[i].iov_base + skip, size};
-        left -= size;
-        skip = 0;
-    }
-    return n;
-}
-
 static ssize_t read_at(kt_file *f, const struct iovec *pieces, size_t count, int64_t offset)
 {
     struct iovec window[KT__FILE_WINDOW];
     size_t have = 0;
     for (int n; (n = kt__file_window(pieces, count, have, window)) > 0;) {
-        ssize_t got = read_pieces(f, window, n, offset + (int64_t)have);
+        ssize_t got = kt__file_read_some(f, window, n, offset + (int64_t)have);
         if (got < 0)
             return got;
         if (got == 0)
