@@ -160,7 +160,7 @@ KT_API int kt_file_read_line(kt_file *f, size_t size_max, kt_slice *ret_line) KT
  * takes nothing. */
 KT_API int kt_file_read_chunk(kt_file *f, size_t size_max, kt_slice *ret_bytes) KT_CHECKED;
 
-/* Writes all bytes: into the buffer while they fit (64 KiB), else to the system. 0; after a failure or cancellation
+/* Writes all bytes: into the buffer while they fit (128 KiB), else to the system. 0; after a failure or cancellation
  * the bytes of earlier calls that are not written are still buffered, and of these none were taken, unless
  * there are more than the buffer holds: then a part may be written (see kt_file_tell). Suspends when the
  * buffer is full. Like fwrite(3), write. */

@@ -12,7 +12,6 @@
 
 #include "core/eyes.h"
 
-#define BUFFER_BYTES ((size_t)64 * 1024)
 
 /* ---- Turns --------------------------------------------------------------------------------- */
 
@@ -54,14 +53,21 @@ void kt__file_give(kt_file *f)
 
 /* ---- The buffer ---------------------------------------------------------------------------- */
 
-int kt__file_buffer(kt_file *f)
+/* What was unread or unwritten is at its front afterwards. */
+int kt__file_buffer(kt_file *f, size_t capacity)
 {
-    if (f->buffer)
+    if (f->start > 0) {
+        memmove(f->buffer, f->buffer + f->start, kt__file_buffered(f));
+        f->end -= f->start;
+        f->start = 0;
+    }
+    if (capacity <= f->capacity)
         return 0;
-    f->buffer = kt_alloc(BUFFER_BYTES);
-    if (!f->buffer)
+    char *buffer = kt_realloc(f->buffer, capacity);
+    if (!buffer)
         return -ENOMEM;
-    f->capacity = BUFFER_BYTES;
+    f->buffer = buffer;
+    f->capacity = capacity;
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct kt_file {
     bool append;
     bool nowait; /* what the system has in memory can be read on the loop */
     bool dirty;
+    bool filled; /* the last read into the buffer found more than it has room for */
     bool closing;
     int sync_error; /* the first; for good */
     unsigned users; /* tasks that are inside a call */
@@ -37,8 +38,12 @@ void kt__file_leave(kt_file *f);
 int kt__file_take(kt_file *f, const char *what, const void *site);
 void kt__file_give(kt_file *f);
 
-/* The buffer, made when it is first needed. 0, -ENOMEM. With buffer and position. */
-int kt__file_buffer(kt_file *f);
+/* A file that is used little has a small buffer, one that is used much a large one: fewer trips. */
+enum { KT__FILE_BUFFER_MIN = 8 * 1024, KT__FILE_BUFFER_MAX = 128 * 1024 };
+
+/* A buffer of at least this capacity, with all the room behind the bytes that are in it. 0; -ENOMEM, and then it has
+ * the old capacity. */
+int kt__file_buffer(kt_file *f, size_t capacity);
 
 /* Puts the system's position back to the file's, and forgets what was read ahead. On the loop. 0 or an error. */
 int kt__file_unread(kt_file *f);

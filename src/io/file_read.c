@@ -16,36 +16,25 @@ static ssize_t read_some(kt_file *f, void *bytes, size_t size)
 
 /* ---- Into the buffer ------------------------------------------------------------------------ */
 
-/* Room for at least one byte more behind the unread ones, of which there are fewer than most. */
-static int make_room(kt_file *f, size_t most)
+/* Room for at least one byte more behind the unread ones. Growing after a read that filled it is a wish alone. */
+static int make_room(kt_file *f)
 {
-    int rc = kt__file_buffer(f);
-    if (rc < 0)
-        return rc;
-    size_t have = kt__file_buffered(f);
-    if (f->start > 0) {
-        memmove(f->buffer, f->buffer + f->start, have);
-        f->start = 0;
-        f->end = have;
-    }
-    if (have < f->capacity)
-        return 0;
-    size_t capacity = f->capacity * 2 < most ? f->capacity * 2 : most;
-    char *buffer = kt_realloc(f->buffer, capacity);
-    if (!buffer)
-        return -ENOMEM;
-    f->buffer = buffer;
-    f->capacity = capacity;
-    return 0;
+    size_t have = kt__file_buffered(f), capacity = f->capacity ? f->capacity : KT__FILE_BUFFER_MIN;
+    int rc = kt__file_buffer(f, have < capacity ? capacity : capacity * 2);
+    if (rc == 0 && f->filled && f->capacity < KT__FILE_BUFFER_MAX)
+        (void)kt__file_buffer(f, f->capacity * 2);
+    return rc;
 }
 
 /* At least one byte more; 0 at the end of the file. */
-static ssize_t fill(kt_file *f, size_t most)
+static ssize_t fill(kt_file *f)
 {
-    int rc = make_room(f, most);
+    int rc = make_room(f);
     if (rc < 0)
         return rc;
-    ssize_t n = read_some(f, f->buffer + f->end, f->capacity - f->end);
+    size_t room = f->capacity - f->end;
+    ssize_t n = read_some(f, f->buffer + f->end, room);
+    f->filled = n == (ssize_t)room;
     if (n > 0)
         f->end += (size_t)n;
     return n;
@@ -79,12 +68,9 @@ static int begin_reading(kt_file *f, const char *what, const void *site)
 static ssize_t read_more(kt_file *f, char *bytes, size_t size)
 {
     if (kt__file_buffered(f) == 0) {
-        int rc = kt__file_buffer(f);
-        if (rc < 0)
-            return rc;
-        if (size >= f->capacity)
+        if (size >= f->capacity && size >= KT__FILE_BUFFER_MIN)
             return read_some(f, bytes, size);
-        ssize_t n = fill(f, f->capacity);
+        ssize_t n = fill(f);
         if (n <= 0)
             return n;
     }
@@ -128,7 +114,7 @@ ssize_t kt_file_read(kt_file *f, void *buffer, size_t size)
 static int read_chunk(kt_file *f, size_t size_max, kt_slice *ret_bytes)
 {
     if (kt__file_buffered(f) == 0) {
-        ssize_t n = fill(f, f->capacity);
+        ssize_t n = fill(f);
         if (n <= 0)
             return (int)n;
     }
@@ -168,7 +154,7 @@ static int find_line(kt_file *f, size_t size_max, kt_slice *ret_line)
         if (have >= size_max)
             return kt_error_set(KT_ELIMIT, "read %s: no line end within %zu bytes", f->name, size_max);
         searched = most;
-        ssize_t n = fill(f, size_max);
+        ssize_t n = fill(f);
         if (n < 0)
             return (int)n;
         if (n == 0) {

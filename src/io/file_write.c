@@ -22,18 +22,30 @@ static int write_through(kt_file *f, const char *bytes, size_t size)
     return 0;
 }
 
+/* Room for so many bytes more; beyond its largest size the buffer is written first. */
+static int make_room(kt_file *f, size_t size)
+{
+    size_t need = kt__file_buffered(f) + size;
+    size_t capacity = f->capacity ? f->capacity : KT__FILE_BUFFER_MIN;
+    while (capacity < need)
+        capacity *= 2;
+    if (capacity <= KT__FILE_BUFFER_MAX || capacity <= f->capacity)
+        return kt__file_buffer(f, capacity);
+    int rc = kt__file_write_out(f);
+    return rc < 0 ? rc : kt__file_buffer(f, KT__FILE_BUFFER_MAX);
+}
+
 static int write_all(kt_file *f, const void *bytes, size_t size)
 {
-    int rc = kt__file_buffer(f);
-    if (rc == 0 && !f->dirty)
-        rc = kt__file_unread(f);
+    int rc = f->dirty ? 0 : kt__file_unread(f);
+    if (rc == 0 && size >= KT__FILE_BUFFER_MAX) {
+        rc = kt__file_write_out(f);
+        return rc < 0 ? rc : write_through(f, bytes, size);
+    }
+    if (rc == 0)
+        rc = make_room(f, size);
     if (rc < 0)
         return rc;
-    if (size > f->capacity - f->end) {
-        rc = kt__file_write_out(f);
-        if (rc < 0 || size >= f->capacity)
-            return rc < 0 ? rc : write_through(f, bytes, size);
-    }
     memcpy(f->buffer + f->end, bytes, size);
     f->end += size;
     f->dirty = true;

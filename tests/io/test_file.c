@@ -372,7 +372,7 @@ TEST(chunks_of_a_large_file_are_bounded)
     size_t sum = 0;
     int rc;
     while ((rc = kt_file_read_chunk(f, SIZE_MAX, &chunk)) > 0) {
-        CHECK_LE(chunk.size, 64 * 1024);
+        CHECK_LE(chunk.size, 128 * 1024);
         CHECK_MEM(chunk.data, bytes + sum, chunk.size);
         sum += chunk.size;
     }

@@ -204,7 +204,7 @@ TEST(a_write_that_does_not_fit_takes_all_or_nothing)
     kt_auto(scratch) s = scratch_open();
     kt_auto(faulty) *disk = faulty_install();
     kt_auto(kt_file) *f = NULL;
-    static char bytes[40 * 1000], back[3 * sizeof bytes];
+    static char bytes[80 * 1000], back[3 * sizeof bytes];
     fill_with(bytes, sizeof bytes);
     CHECK_OK(kt_file_open("a", O_RDWR | O_CREAT, 0600, &f));
     CHECK_OK(kt_file_write(f, bytes, sizeof bytes));
