@@ -24,7 +24,7 @@
  * with a detail such as "open notes/tea.md: No such file or directory", -ENOMEM, -EAGAIN where no pool
  * thread could be made, and the cancellation's code. Calls are made on the loop's thread. Paths are
  * relative to the process's working directory. Pipes, FIFOs and sockets are not for files (-ESPIPE), but
- * for streams (stream.h). */
+ * for streams (stream.h), and so are terminals, on which nothing here waits (-EAGAIN). */
 
 #include <fcntl.h>
 #include <kettle/buffer.h>
@@ -124,10 +124,10 @@ typedef struct kt_file kt_file;
  * FIFOs and sockets (-ENXIO where that is what open(2) says); open(2). Like open, aiofiles.open. */
 KT_API int kt_file_open(const char *path, int flags, mode_t mode, kt_file **ret_file) KT_CHECKED;
 
-/* Opens a path that others have chosen, which must stay beneath the directory `root`: neither "..", nor an absolute path,
- * nor a symbolic link leads out of it, whoever renames what meanwhile. -EXDEV when it would; -ELOOP for the
- * links in /proc; -ENOSYS before Linux 5.6. Otherwise as kt_file_open. Like openat2(2) with
- * RESOLVE_BENEATH. */
+/* Opens a path that others have chosen, which must stay beneath the directory `root`: neither "..", nor an
+ * absolute path, nor a symbolic link leads out of it, whoever renames what meanwhile. -EXDEV when it would;
+ * -ELOOP for the links in /proc; -ENOSYS before Linux 5.6, or where a filter forbids openat2. Otherwise
+ * as kt_file_open. Like openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS. */
 KT_API int kt_file_open_beneath(kt_file *root, const char *path, int flags, mode_t mode,
                                 kt_file **ret_file) KT_CHECKED;
 
@@ -155,8 +155,8 @@ KT_API ssize_t kt_file_read(kt_file *f, void *buffer, size_t size) KT_CHECKED;
  * while ((rc = kt_file_read_line(f, 4096, &line)) > 0). */
 KT_API int kt_file_read_line(kt_file *f, size_t size_max, kt_slice *ret_line) KT_CHECKED;
 
-/* Reads the next 1 to size_max bytes, as many as are at hand, without copying: *ret_bytes lies in the buffer and is valid
- * until the next call on the file. 1; 0 at the end of the file. -EINVAL for size_max 0. A cancellation
+/* Reads the next 1 to size_max bytes, as many as are at hand, without copying: *ret_bytes lies in the buffer and
+ * is valid until the next call on the file. 1; 0 at the end of the file. -EINVAL for size_max 0. A cancellation
  * takes nothing. */
 KT_API int kt_file_read_chunk(kt_file *f, size_t size_max, kt_slice *ret_bytes) KT_CHECKED;
 

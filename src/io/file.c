@@ -118,13 +118,11 @@ static kt_file *file_new(kt__disk *disk, const char *name, int flags)
     return f;
 }
 
-/* What is opened; no peer of a FIFO is waited for, no terminal. */
 typedef struct opening {
     kt_file *file;
     int dir, flags;
     mode_t mode;
     uint64_t resolve;
-    const char *what;
 } opening;
 
 /* O_NONBLOCK says nothing about regular files, but io_uring takes it for a wish not to wait. */
@@ -152,8 +150,8 @@ static int run_open(void *arg)
 {
     opening *o = arg;
     kt_file *f = o->file;
-    o->what = "open";
-    int rc = f->disk->open(f->disk, o->dir, f->name, o->flags | O_NONBLOCK, o->mode, o->resolve);
+    int flags = o->flags & O_PATH ? o->flags : o->flags | O_NONBLOCK; /* no peer of a FIFO is waited for */
+    int rc = f->disk->open(f->disk, o->dir, f->name, flags, o->mode, o->resolve);
     if (rc < 0)
         return rc;
     f->fd = rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Advisory locks. A flock(2) that waits would keep a pool thread, which nothing but a signal could get out of it; so the
- * lock is asked for again and again instead. Rejected: a thread of its own for each waiter, with a signal to
+/* Advisory locks. A flock(2) that waits would keep a pool thread, which nothing but a signal could get out of it; so
+ * the lock is asked for again and again instead. Rejected: a thread of its own for each waiter, with a signal to
  * interrupt it, and open file description locks, which cannot be waited for either. */
 #include <errno.h>
 #include <kettle/thread.h>

@@ -24,8 +24,11 @@ typedef struct transfer {
 static int run_transfer(void *arg)
 {
     transfer *t = arg;
-    kt__disk *disk = t->file->disk;
-    t->n = (t->kind == KT__OP_FILE_READ ? disk->read : disk->write)(disk, t->file->fd, t->pieces, t->count, t->offset, 0);
+    const kt_file *f = t->file;
+    if (t->kind == KT__OP_FILE_READ)
+        t->n = f->disk->read(f->disk, f->fd, t->pieces, t->count, t->offset, 0);
+    else
+        t->n = f->disk->write(f->disk, f->fd, t->pieces, t->count, t->offset, 0);
     return t->n < 0 ? (int)t->n : 0;
 }
 
@@ -41,8 +44,8 @@ static bool read_now(transfer *t)
     return t->n != -EOPNOTSUPP && t->n != -EAGAIN;
 }
 
-/* The descriptor's state is the task's: others may be at the same file. A descriptor that is O_NONBLOCK, which the program
- * has asked for or set, gives -EAGAIN. */
+/* The descriptor's state is the task's: others may be at the same file. A descriptor that is O_NONBLOCK, which the
+ * program has asked for or set, gives -EAGAIN. */
 static ssize_t run_in_ring(kt_task *self, const transfer *t)
 {
     ssize_t n;

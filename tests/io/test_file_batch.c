@@ -30,12 +30,12 @@ static void write_and_read_all(const kt_file_batch_options *options)
     static names n;
     static kt_file_write_item out[MANY];
     static kt_file_read_item in[MANY];
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     name_all(&n);
     fill_items(out, &n);
     CHECK_OK(kt_file_write_batch(out, MANY, options));
     check_written(&n);
-    CHECK_EQ(scratch_count(&s), MANY);
+    CHECK_EQ(scratch_count(&here), MANY);
     for (int i = 0; i < MANY; i++)
         in[i] = (kt_file_read_item){.path = n.text[i]};
     CHECK_OK(kt_file_read_batch(in, MANY, options));
@@ -66,7 +66,7 @@ TEST(no_files_are_no_work)
 
 TEST(an_item_that_fails_says_why_and_the_rest_goes_on)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "one");
     put("b", "caf\xe9\n");
     put("c", "three");
@@ -91,7 +91,7 @@ TEST(an_item_that_fails_says_why_and_the_rest_goes_on)
 TEST(a_batch_of_large_files_goes_in_trips)
 {
     enum { COUNT = 3, BYTES = 5 * 1000 * 1000 };
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     char *bytes = kt_alloc(BYTES);
     kt_file_write_item items[COUNT];
@@ -133,7 +133,7 @@ TEST(everybody_hears_of_each_item_once)
     static names n;
     static kt_file_write_item items[MANY];
     static telling t;
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     name_all(&n);
     n.text[7][0] = '/'; /* cannot be made */
     n.text[7][1] = '\0';
@@ -163,11 +163,11 @@ static int write_all(void *arg)
 TEST(a_cancelled_batch_says_what_was_not_done)
 {
     static telling t;
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_task *task = NULL;
     CHECK_OK(kt_spawn(write_all, &t, 0, &task));
     CHECK_ERR(kt_task_join(task), KT_ECANCELED);
-    int there = scratch_count(&s); /* and no neighbours */
+    int there = scratch_count(&here); /* and no neighbours */
     CHECK_GT(there, 0);
     CHECK_LT(there, MANY);
 }
@@ -194,16 +194,16 @@ static bool of_two(fault_kind kind, int nth, int error, int rc)
 
 TEST(every_failure_in_a_batch_reaches_its_item)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     CHECK_OK(replaces_two(NULL));
     CHECK_GE(faulty_each(disk, replaces_two, NULL, of_two), 20);
-    CHECK_EQ(scratch_count(&s), 2);
+    CHECK_EQ(scratch_count(&here), 2);
 }
 
 TEST(helpers_that_cannot_be_made_are_done_without)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     static names n;
     static kt_file_write_item items[MANY];
     name_all(&n);

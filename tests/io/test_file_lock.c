@@ -10,7 +10,7 @@ static kt_file *opened(const char *path)
 
 TEST(a_lock_keeps_others_out_until_it_is_given_back)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *a = opened("a");
     kt_auto(kt_file) *b = opened("a");
     CHECK_OK(kt_file_lock(a, KT_FILE_EXCLUSIVE));
@@ -27,7 +27,7 @@ TEST(a_lock_keeps_others_out_until_it_is_given_back)
 
 TEST(who_closes_a_file_gives_its_lock_back)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *a = opened("a");
     kt_auto(kt_file) *b = opened("a");
     CHECK_OK(kt_file_lock(a, KT_FILE_EXCLUSIVE));
@@ -42,7 +42,7 @@ static int locks(void *arg)
 
 TEST(who_waits_for_a_lock_gets_it)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *a = opened("a");
     kt_auto(kt_file) *b = opened("a");
     kt_task *t = NULL;
@@ -61,7 +61,7 @@ TEST(who_waits_for_a_lock_gets_it)
 
 TEST(a_wait_for_a_lock_can_be_cancelled)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *a = opened("a");
     kt_auto(kt_file) *b = opened("a");
     CHECK_OK(kt_file_lock(a, KT_FILE_EXCLUSIVE));
@@ -72,7 +72,7 @@ TEST(a_wait_for_a_lock_can_be_cancelled)
 
 TEST(a_file_is_closed_under_who_waits_for_its_lock)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *a = opened("a");
     kt_auto(kt_file) *b = opened("a");
     kt_task *t = NULL;
@@ -105,7 +105,7 @@ static int writes_much(void *arg)
 
 TEST(calls_of_several_tasks_take_turns)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     kt_auto(kt_file) *f = opened("a");
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
@@ -124,7 +124,7 @@ TEST(calls_of_several_tasks_take_turns)
 
 TEST(a_file_is_closed_after_the_calls_that_are_on_it)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_file *f = opened("a");
     kt_task *first = NULL, *second = NULL;
     CHECK_OK(kt_spawn(writes_much, &(writing){f, 'a'}, sizeof(writing), &first));
@@ -144,7 +144,7 @@ static int closes(void *arg)
 
 TEST(a_close_cannot_be_cut_short)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_file *f = opened("a");
     kt_task *t = NULL;
     CHECK_OK(kt_file_write(f, "whole", 5));
@@ -157,7 +157,7 @@ TEST(a_close_cannot_be_cut_short)
 
 TEST_DIES(two_closes_are_misuse, 0, "kt_file_close: another task closes a already")
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_file *f = opened("a");
     kt_task *t = NULL;
     CHECK_OK(kt_spawn(closes, f, 0, &t));

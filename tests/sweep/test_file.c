@@ -34,11 +34,11 @@ static int reads_whole(void *arg)
 
 SWEEP(kt_file_read_whole, SUSPENDS | ALLOCATES | WHOLE | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     sure(kt_file_write_whole("a", large(), LARGE, NULL));
     sweep_begin(reads_whole, NULL);
     (void)sweep_end();
-    check_folder(&s, 1);
+    check_folder(&here, 1);
 }
 
 static int reads_text(void *arg)
@@ -52,11 +52,11 @@ static int reads_text(void *arg)
 
 SWEEP(kt_file_read_text, SUSPENDS | ALLOCATES | WHOLE | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "text");
     sweep_begin(reads_text, NULL);
     (void)sweep_end();
-    check_folder(&s, 1);
+    check_folder(&here, 1);
 }
 
 static int writes_whole(void *arg)
@@ -67,11 +67,11 @@ static int writes_whole(void *arg)
 
 SWEEP(kt_file_write_whole, SUSPENDS | ALLOCATES | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "old");
     sweep_begin(writes_whole, NULL);
     (void)sweep_end();
-    check_folder(&s, 1);
+    check_folder(&here, 1);
 }
 
 static int replaces(void *arg)
@@ -83,14 +83,14 @@ static int replaces(void *arg)
 /* All or nothing. */
 SWEEP(kt_file_replace, SUSPENDS | ALLOCATES | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "old");
     sweep_begin(replaces, NULL);
     int rc = sweep_end();
     struct stat st;
     CHECK_EQ(stat("a", &st), 0);
     CHECK_EQ(st.st_size, rc < 0 ? 3 : LARGE);
-    check_folder(&s, 1);
+    check_folder(&here, 1);
 }
 
 /* ---- Batches --------------------------------------------------------------------------------- */
@@ -114,11 +114,11 @@ static int reads_batch(void *arg)
 
 SWEEP(kt_file_read_batch, SUSPENDS | ALLOCATES | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "text");
     sweep_begin(reads_batch, NULL);
     (void)sweep_end();
-    check_folder(&s, 1);
+    check_folder(&here, 1);
 }
 
 static int writes_batch(void *arg)
@@ -135,11 +135,11 @@ static int writes_batch(void *arg)
 
 SWEEP(kt_file_write_batch, SUSPENDS | ALLOCATES | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "old");
     sweep_begin(writes_batch, NULL);
     (void)sweep_end();
-    check_folder(&s, 1);
+    check_folder(&here, 1);
 }
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
@@ -155,11 +155,11 @@ static int opens(void *arg)
 
 SWEEP(kt_file_open, SUSPENDS | ALLOCATES | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "text");
     sweep_begin(opens, NULL);
     (void)sweep_end();
-    check_folder(&s, 1);
+    check_folder(&here, 1);
 }
 
 static kt_file *opened(const char *path)
@@ -179,7 +179,7 @@ static int opens_beneath(void *arg)
 
 SWEEP(kt_file_open_beneath, SUSPENDS | ALLOCATES | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "text");
     kt_auto(kt_file) *root = NULL;
     sure(kt_file_open(".", O_RDONLY | O_DIRECTORY, 0, &root));
@@ -215,11 +215,11 @@ static int closes(void *arg)
 
 SWEEP(kt_file_close, SUSPENDS | HOLDS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "old");
     sweep_begin(closes, NULL);
     (void)sweep_end();
-    check_folder(&s, 1);
+    check_folder(&here, 1);
 }
 
 SWEEP(kt_file_fd, PLAIN)
@@ -242,7 +242,7 @@ SWEEP(kt_file_fd, PLAIN)
     } \
     SWEEP(name, SUSPENDS | WINS) \
     { \
-        kt_auto(scratch) s = scratch_open(); \
+        IN_SCRATCH; \
         char bytes[16] = ""; \
         put("a", "abc\ndef\n"); \
         kt_auto(kt_file) *f = opened("a"); \
@@ -300,7 +300,7 @@ SWEEP_AS(kt_file_write, little, ALLOCATES)
     } \
     SWEEP(name, SUSPENDS | WINS | (extra)) \
     { \
-        kt_auto(scratch) s = scratch_open(); \
+        IN_SCRATCH; \
         put("a", "old text"); \
         kt_auto(kt_file) *f = opened("a"); \
         sure(kt_file_write(f, "new", 3)); \
@@ -317,7 +317,7 @@ static int writes(void *arg)
 
 SWEEP(kt_file_write, SUSPENDS | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *f = opened("a");
     sure(kt_file_write(f, "new", 3));
     sweep_begin(writes, f);
@@ -347,7 +347,7 @@ static int tells(void *arg)
 /* Where appended bytes come to lie is not known before. */
 SWEEP(kt_file_tell, SUSPENDS | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *f = NULL;
     sure(kt_file_open("a", O_WRONLY | O_CREAT | O_APPEND, 0600, &f));
     sure(kt_file_write(f, "new", 3));
@@ -369,7 +369,7 @@ static int locks(void *arg)
 
 SWEEP(kt_file_lock, SUSPENDS | ALLOCATES | SPARES | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     locked l = {opened("a"), opened("a")};
     sure(kt_file_lock(l.holder, KT_FILE_EXCLUSIVE));
     sweep_begin(locks, &l);
@@ -389,7 +389,7 @@ static int tries(void *arg)
 
 SWEEP(kt_file_try_lock, SUSPENDS | WINS)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     locked l = {opened("a"), opened("a")};
     sweep_begin(tries, &l);
     if (sweep_end() >= 0)
