@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define FILE_BYTES 1024
@@ -133,17 +132,14 @@ static double since(kt_time start, const many *m)
 
 static int measure(const many *m, const char *way, int (*write)(const many *m), int (*read)(const many *m))
 {
-    char name[64];
     kt_time start = kt_now();
     int rc = write(m);
-    snprintf(name, sizeof name, "%s, write", way);
-    print(name, "us/file", since(start, m));
+    print(way, "write us", since(start, m));
     start = kt_now();
     if (rc == 0 && read)
         rc = read(m);
-    snprintf(name, sizeof name, "%s, read", way);
     if (read)
-        print(name, "us/file", since(start, m));
+        print(way, "read us", since(start, m));
     empty(m);
     return rc;
 }
@@ -219,7 +215,7 @@ static int read_pieces(void *arg)
 
 static int read_by(pieces *p, int readers, bool cold)
 {
-    char name[64];
+    char way[64];
     kt_auto(kt_group) g = KT_GROUP_INIT;
     int rc = cold ? posix_fadvise(kt_file_fd(p->file), 0, 0, POSIX_FADV_DONTNEED) : 0;
     p->next = 0;
@@ -227,8 +223,8 @@ static int read_by(pieces *p, int readers, bool cold)
     for (int i = 0; i < readers && rc == 0; i++)
         rc = kt_group_spawn(&g, read_pieces, p, 0);
     rc = kt_group_join(&g, rc);
-    snprintf(name, sizeof name, "%zu KiB, %d at once, %s", p->size / 1024, readers, cold ? "cold" : "hot");
-    print(name, "us/read", (double)(kt_now() - start) / 1e3 / READS);
+    snprintf(way, sizeof way, "%zu KiB, %d at once", p->size / 1024, readers);
+    print(way, cold ? "cold us" : "hot us", (double)(kt_now() - start) / 1e3 / READS);
     return rc;
 }
 
@@ -264,11 +260,8 @@ static int run_lines(void *arg)
         lines++;
         rc = 0;
     }
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
     print("lines", "count", lines);
     print("lines", "MB/s", (double)size / 1e6 / ((double)(kt_now() - start) / 1e9));
-    print("lines", "peak KiB", (double)usage.ru_maxrss);
     return rc;
 }
 

@@ -5,7 +5,7 @@
  * Reading what the system has in memory is a copy, and is done at once, on the loop (RWF_NOWAIT, preadv2(2)), where
  * the file system can tell. What must wait goes to io_uring where that is the driver, else to the pool: the
  * ring costs less than two threads that wake each other, and many reads in it keep a disk busier than the pool's few
- * threads. docs/performance.md has the figures. Opening, closing, sync and all else go to the pool. */
+ * threads. `tools/bench reads` measures it. Opening, closing, sync and all else go to the pool. */
 #include "io/file_private.h"
 
 #include <errno.h>
