@@ -118,6 +118,12 @@ static kt_file *file_new(kt__disk *disk, const char *name, int flags)
     return f;
 }
 
+static void file_free(kt_file *f)
+{
+    kt_free(f->buffer);
+    kt_free(f);
+}
+
 typedef struct opening {
     kt_file *file;
     int dir, flags;
@@ -142,8 +148,8 @@ static int check_kind(kt_file *f, int flags)
         return rc;
     if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
         return -ESPIPE;
-    f->nowait = S_ISREG(st.st_mode);
-    return S_ISREG(st.st_mode) ? as_asked(f, flags) : 0;
+    f->regular = f->nowait = S_ISREG(st.st_mode);
+    return f->regular ? as_asked(f, flags) : 0;
 }
 
 static int run_open(void *arg)
@@ -265,9 +271,25 @@ int kt_file_close(kt_file *f)
     int rc = kt__disk_release(run_close, f);
     if (rc < 0)
         rc = kt__disk_failed(rc, "close", f->name);
-    kt_free(f->buffer);
-    kt_free(f);
+    file_free(f);
     return rc;
+}
+
+int kt_file_detach(kt_file *f, int *ret_fd)
+{
+    int rc = kt__file_take(f, "kt_file_detach", KT__SITE);
+    if (rc < 0)
+        return rc;
+    if (f->users > 1)
+        kt__misuse("kt_file_detach: other tasks are at %s", f->name);
+    rc = kt__file_settle(f);
+    kt__file_give(f);
+    if (rc < 0)
+        return rc;
+    kt__closed(f, "a file");
+    *ret_fd = f->fd;
+    file_free(f);
+    return 0;
 }
 
 /* ---- As a whole ---------------------------------------------------------------------------- */
@@ -393,4 +415,9 @@ int64_t kt_file_size(kt_file *f)
 int kt_file_fd(const kt_file *f)
 {
     return f->fd;
+}
+
+const char *kt_file_name(const kt_file *f)
+{
+    return f->name;
 }

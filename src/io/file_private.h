@@ -17,6 +17,7 @@ struct kt_file {
     kt__disk *disk;
     int fd;
     bool append;
+    bool regular;
     bool nowait; /* what the system has in memory can be read on the loop */
     bool dirty;
     bool filled; /* the last read into the buffer found more than it has room for */

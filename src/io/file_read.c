@@ -85,30 +85,48 @@ static void put_back(kt_file *f, size_t taken)
         f->start = f->end = 0;
 }
 
-static ssize_t read_all(kt_file *f, char *bytes, size_t size)
+/* All of the pieces, or up to the end of the file. */
+static ssize_t read_all(kt_file *f, const struct iovec *pieces, size_t count)
 {
     size_t have = 0;
-    while (have < size) {
-        ssize_t n = read_more(f, bytes + have, size - have);
+    for (size_t i = 0, done = 0; i < count;) {
+        if (done == pieces[i].iov_len) {
+            done = 0;
+            i++;
+            continue;
+        }
+        ssize_t n = read_more(f, (char *)pieces[i].iov_base + done, pieces[i].iov_len - done);
         if (n < 0 && have > 0)
             put_back(f, have);
         if (n < 0)
             return n;
         if (n == 0)
             break;
+        done += (size_t)n;
         have += (size_t)n;
     }
     return (ssize_t)have;
 }
 
-ssize_t kt_file_read(kt_file *f, void *buffer, size_t size)
+static ssize_t readv_here(kt_file *f, const char *what, const struct iovec *pieces, size_t count, const void *site)
 {
-    int rc = begin_reading(f, "kt_file_read", KT__SITE);
+    int rc = begin_reading(f, what, site);
     if (rc < 0)
         return rc;
-    ssize_t n = read_all(f, buffer, size < SSIZE_MAX ? size : SSIZE_MAX);
+    ssize_t n = read_all(f, pieces, count);
     kt__file_give(f);
     return n;
+}
+
+ssize_t kt_file_read(kt_file *f, void *buffer, size_t size)
+{
+    const struct iovec piece = {buffer, size < SSIZE_MAX ? size : SSIZE_MAX};
+    return readv_here(f, "kt_file_read", &piece, 1, KT__SITE);
+}
+
+ssize_t kt_file_readv(kt_file *f, const struct iovec *pieces, size_t count)
+{
+    return readv_here(f, "kt_file_readv", pieces, count, KT__SITE);
 }
 
 static int read_chunk(kt_file *f, size_t size_max, kt_slice *ret_bytes)
@@ -133,6 +151,52 @@ int kt_file_read_chunk(kt_file *f, size_t size_max, kt_slice *ret_bytes)
     if (rc < 0)
         return rc;
     rc = read_chunk(f, size_max, ret_bytes);
+    kt__file_give(f);
+    return rc;
+}
+
+/* A look at what comes next: at what is at hand, or else at what one read brings. */
+int kt_file_peek(kt_file *f, kt_slice *ret_bytes)
+{
+    int rc = begin_reading(f, "kt_file_peek", KT__SITE);
+    if (rc < 0)
+        return rc;
+    kt_slice bytes;
+    rc = read_chunk(f, SIZE_MAX, &bytes);
+    if (rc > 0) {
+        f->start -= bytes.size;
+        *ret_bytes = bytes;
+    }
+    kt__file_give(f);
+    return rc;
+}
+
+static int read_rest(kt_file *f, size_t size_max, kt_buffer *buffer)
+{
+    size_t before = buffer->size, done = 0;
+    kt_slice chunk = {NULL, 0};
+    int rc;
+    while ((rc = read_chunk(f, SIZE_MAX, &chunk)) > 0) {
+        done += chunk.size;
+        rc = size_max && done > size_max ? KT_ELIMIT : kt_buffer_append(buffer, chunk.data, chunk.size);
+        if (rc < 0) {
+            (void)kt__disk_failed(rc, "read", f->name);
+            break;
+        }
+    }
+    if (rc < 0) {
+        buffer->size = before;
+        put_back(f, done);
+    }
+    return rc;
+}
+
+int kt_file_read_rest(kt_file *f, size_t size_max, kt_buffer *buffer)
+{
+    int rc = begin_reading(f, "kt_file_read_rest", KT__SITE);
+    if (rc < 0)
+        return rc;
+    rc = read_rest(f, size_max, buffer);
     kt__file_give(f);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <kettle/thread.h>
 #include <limits.h>
+#include <unistd.h>
 
 typedef struct transfer {
     kt_file *file;
@@ -44,9 +45,17 @@ static bool read_now(transfer *t)
     return t->n != -EOPNOTSUPP && t->n != -EAGAIN;
 }
 
+/* io_uring forgets to move the position where it completes a transfer later (O_DIRECT, some FUSE), so it gets an offset
+ * in every case. What has no position, or where the system chooses the place, is not for it. */
+static bool ring_can(const kt_file *f, int64_t offset)
+{
+    return kt__loop->driver == &kt__driver_uring && f->disk->is_system &&
+           (offset >= 0 || (f->regular && !f->append));
+}
+
 /* The descriptor's state is the task's: others may be at the same file. A descriptor that is O_NONBLOCK, which the
  * program has asked for or set, gives -EAGAIN. */
-static ssize_t run_in_ring(kt_task *self, const transfer *t)
+static ssize_t run_op(kt_task *self, const transfer *t, int64_t offset)
 {
     ssize_t n;
     do {
@@ -54,15 +63,27 @@ static ssize_t run_in_ring(kt_task *self, const transfer *t)
         kt__op *op = kt__op_init(self, t->kind, &self->poll_fd);
         op->pieces = (struct iovec *)(uintptr_t)t->pieces;
         op->count = (unsigned)t->count;
-        op->offset = t->offset;
+        op->offset = offset;
         n = kt__op_run(self);
     } while (n == -EINTR);
     return n;
 }
 
+static ssize_t run_in_ring(kt_task *self, const transfer *t)
+{
+    const kt_file *f = t->file;
+    if (t->offset >= 0)
+        return run_op(self, t, t->offset);
+    int64_t at = f->disk->seek(f->disk, f->fd, 0, SEEK_CUR);
+    ssize_t n = at < 0 ? (ssize_t)at : run_op(self, t, at);
+    if (n > 0)
+        at = f->disk->seek(f->disk, f->fd, at + n, SEEK_SET);
+    return at < 0 ? (ssize_t)at : n;
+}
+
 static ssize_t run(kt_task *self, transfer *t)
 {
-    if (self->loop->driver == &kt__driver_uring && t->file->disk->is_system) {
+    if (ring_can(t->file, t->offset)) {
         ssize_t n = run_in_ring(self, t);
         if (n != -EAGAIN)
             return n;

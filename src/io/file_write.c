@@ -52,14 +52,27 @@ static int write_all(kt_file *f, const void *bytes, size_t size)
     return 0;
 }
 
-int kt_file_write(kt_file *f, const void *bytes, size_t size)
+static int writev_here(kt_file *f, const char *what, const struct iovec *pieces, size_t count, const void *site)
 {
-    int rc = kt__file_take(f, "kt_file_write", KT__SITE);
+    int rc = kt__file_take(f, what, site);
     if (rc < 0)
         return rc;
-    rc = size > 0 ? write_all(f, bytes, size) : 0;
+    for (size_t i = 0; i < count && rc == 0; i++)
+        if (pieces[i].iov_len > 0)
+            rc = write_all(f, pieces[i].iov_base, pieces[i].iov_len);
     kt__file_give(f);
     return rc;
+}
+
+int kt_file_write(kt_file *f, const void *bytes, size_t size)
+{
+    const struct iovec piece = {(void *)(uintptr_t)bytes, size};
+    return writev_here(f, "kt_file_write", &piece, 1, KT__SITE);
+}
+
+int kt_file_writev(kt_file *f, const struct iovec *pieces, size_t count)
+{
+    return writev_here(f, "kt_file_writev", pieces, count, KT__SITE);
 }
 
 int kt_file_flush(kt_file *f)

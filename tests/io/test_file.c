@@ -240,6 +240,74 @@ TEST(many_pieces_are_read_and_written_in_trips)
     kt_free(back);
 }
 
+TEST(pieces_are_filled_and_written_in_their_order)
+{
+    IN_SCRATCH;
+    char a[4] = "", b[16] = "";
+    const struct iovec out[] = {{(char *)"one ", 4}, {NULL, 0}, {(char *)"two", 3}};
+    const struct iovec in[] = {{NULL, 0}, {a, 3}, {b, 15}};
+    kt_auto(kt_file) *f = opened("a", O_RDWR | O_CREAT);
+    CHECK_OK(kt_file_writev(f, out, 3));
+    CHECK_OK(kt_file_writev(f, NULL, 0));
+    CHECK_EQ(kt_file_seek(f, 0, SEEK_SET), 0);
+    CHECK_EQ(kt_file_readv(f, in, 3), 7);
+    CHECK_STR(a, "one");
+    CHECK_STR(b, " two");
+    CHECK_EQ(kt_file_readv(f, in, 3), 0);
+}
+
+TEST(the_rest_is_read_to_the_end)
+{
+    IN_SCRATCH;
+    char *bytes = pattern_of(LARGE);
+    kt_auto(kt_buffer) rest = KT_BUFFER_INIT;
+    CHECK_OK(kt_file_write_whole("a", bytes, LARGE, NULL));
+    CHECK_OK(kt_buffer_append_string(&rest, "="));
+    kt_auto(kt_file) *f = opened("a", O_RDONLY);
+    CHECK_EQ(kt_file_seek(f, 5, SEEK_SET), 5);
+    CHECK_ERR(kt_file_read_rest(f, LARGE - 6, &rest), KT_ELIMIT);
+    CHECK_SLICE(kt_buffer_slice(&rest), "=");
+    CHECK_EQ(kt_file_tell(f), 5);
+    CHECK_OK(kt_file_read_rest(f, LARGE - 5, &rest));
+    CHECK_EQ(rest.size, LARGE - 4);
+    CHECK_MEM(rest.data + 1, bytes + 5, LARGE - 5);
+    CHECK_OK(kt_file_read_rest(f, 1, &rest));
+    CHECK_EQ(rest.size, LARGE - 4);
+    kt_free(bytes);
+}
+
+TEST(peeking_takes_nothing)
+{
+    IN_SCRATCH;
+    kt_slice next;
+    put("a", "0123");
+    kt_auto(kt_file) *f = opened("a", O_RDONLY);
+    CHECK_EQ(kt_file_peek(f, &next), 1);
+    CHECK_SLICE(next, "0123");
+    check_read(f, 3, "012");
+    CHECK_EQ(kt_file_peek(f, &next), 1);
+    CHECK_SLICE(next, "3");
+    check_read(f, 3, "3");
+    CHECK_EQ(kt_file_peek(f, &next), 0);
+}
+
+TEST(a_detached_descriptor_is_where_the_file_was)
+{
+    IN_SCRATCH;
+    int fd = -1;
+    char byte = 0;
+    put("a", "0123456789");
+    kt_file *f = opened("a", O_RDWR);
+    CHECK_STR(kt_file_name(f), "a");
+    check_read(f, 2, "01");
+    CHECK_OK(kt_file_write(f, "X", 1));
+    CHECK_OK(kt_file_detach(f, &fd));
+    CHECK_EQ(read(fd, &byte, 1), 1);
+    CHECK_EQ(byte, '3');
+    CHECK_STR(got("a"), "01X3456789");
+    close(fd);
+}
+
 TEST(truncating_cuts_and_extends)
 {
     IN_SCRATCH;

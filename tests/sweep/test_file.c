@@ -222,6 +222,36 @@ SWEEP(kt_file_close, SUSPENDS | HOLDS)
     check_folder(&here, 1);
 }
 
+static int detaches(void *arg)
+{
+    (void)arg;
+    int fd = -1;
+    kt_file *f = opened("a");
+    sure(kt_file_write(f, "bye", 3));
+    int rc = SWEPT(kt_file_detach, (f, &fd));
+    CHECK((rc < 0) == (fd < 0));
+    if (rc < 0)
+        kt_file_cleanup(&f);
+    else
+        close(fd);
+    CHECK_STR(got("a"), "bye");
+    return rc;
+}
+
+SWEEP(kt_file_detach, SUSPENDS | WINS)
+{
+    IN_SCRATCH;
+    put("a", "old");
+    sweep_begin(detaches, NULL);
+    (void)sweep_end();
+}
+
+SWEEP(kt_file_name, PLAIN)
+{
+    kt_auto(kt_file) *f = opened("/dev/null");
+    CHECK_STR(SWEPT(kt_file_name, (f)), "/dev/null");
+}
+
 SWEEP(kt_file_fd, PLAIN)
 {
     kt_auto(kt_file) *f = opened("/dev/null");
@@ -258,6 +288,30 @@ READING(kt_file_read_line, SWEPT(kt_file_read_line, (f, 10, &slice)), "def\n")
 READING(kt_file_read_chunk, SWEPT(kt_file_read_chunk, (f, 4, &slice)), "ef\n")
 READING(kt_file_pread, SWEPT(kt_file_pread, (f, bytes, 4, 4)), "bc\ndef\n")
 READING(kt_file_preadv, SWEPT(kt_file_preadv, (f, (struct iovec[]){{bytes, 2}, {bytes + 2, 2}}, 2, 4)), "bc\ndef\n")
+
+READING(kt_file_readv, SWEPT(kt_file_readv, (f, (struct iovec[]){{bytes, 1}, {bytes + 1, 1}}, 2)), "\ndef\n")
+READING(kt_file_peek, SWEPT(kt_file_peek, (f, &slice)), "bc\ndef\n")
+
+static int reads_rest(void *arg)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    int rc = SWEPT(kt_file_read_rest, (arg, 0, &b));
+    CHECK_EQ(b.size, rc < 0 ? 0 : 7);
+    return rc;
+}
+
+SWEEP(kt_file_read_rest, SUSPENDS | ALLOCATES | WINS)
+{
+    IN_SCRATCH;
+    char bytes[16] = "";
+    put("a", "abc\ndef\n");
+    kt_auto(kt_file) *f = opened("a");
+    sure(kt_file_write(f, "A", 1)); /* to be written first */
+    sweep_begin(reads_rest, f);
+    const char *left = sweep_end() < 0 ? "bc\ndef\n" : "";
+    CHECK_EQ(kt_file_read(f, bytes, sizeof bytes), (ssize_t)strlen(left));
+    CHECK_STR(bytes, left);
+}
 
 static int reads_device(void *arg)
 {
@@ -323,6 +377,22 @@ SWEEP(kt_file_write, SUSPENDS | WINS)
     sweep_begin(writes, f);
     if (sweep_end() >= 0)
         CHECK_GE(kt_file_size(f), LARGE + 3);
+    sure(kt_file_write(f, "end", 3));
+    CHECK_EQ(kt_file_tell(f), kt_file_size(f));
+}
+
+static int writes_pieces(void *arg)
+{
+    const struct iovec pieces[] = {{(char *)"a", 1}, {(char *)(uintptr_t)large(), LARGE}};
+    return SWEPT(kt_file_writev, (arg, pieces, 2));
+}
+
+SWEEP(kt_file_writev, SUSPENDS | ALLOCATES | WINS)
+{
+    IN_SCRATCH;
+    kt_auto(kt_file) *f = opened("a");
+    sweep_begin(writes_pieces, f);
+    (void)sweep_end();
     sure(kt_file_write(f, "end", 3));
     CHECK_EQ(kt_file_tell(f), kt_file_size(f));
 }
