@@ -61,7 +61,8 @@ static bool read_now(transfer *t)
     return t->n != -EOPNOTSUPP && t->n != -EAGAIN;
 }
 
-/* Beyond that limit SIGXFSZ comes to who writes: the pool's threads block it, the loop's does not. */
+/* Beyond that limit SIGXFSZ comes to who writes: the pool's threads block it, the loop's, on which the ring may write,
+ * does not. */
 static bool size_is_limited(void)
 {
     struct rlimit limit;
