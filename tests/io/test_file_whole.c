@@ -216,3 +216,60 @@ TEST(names_of_all_lengths_can_be_replaced)
     CHECK_ERR(kt_file_replace(name, "x", 1, NULL), -ENAMETOOLONG);
     CHECK_EQ(scratch_count(&here), 1);
 }
+
+/* ---- Readers and writers at once ------------------------------------------------------------- */
+
+enum { ROUNDS = 20, ALIKE = 3000 };
+
+/* All bytes are alike, so a mixture would show. */
+static int replaces_often(void *arg)
+{
+    char bytes[ALIKE];
+    int rc = 0;
+    memset(bytes, *(char *)arg, sizeof bytes);
+    for (int i = 0; i < ROUNDS && rc == 0; i++)
+        rc = kt_file_replace("a", bytes, sizeof bytes, &(kt_file_write_options){.no_sync = true});
+    return rc;
+}
+
+static int reads_often(void *arg)
+{
+    (void)arg;
+    int rc = 0;
+    for (int i = 0; i < ROUNDS && rc == 0; i++) {
+        kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+        rc = kt_file_read_whole("a", 0, &b);
+        CHECK_EQ(b.size, ALIKE);
+        for (size_t k = 1; k < b.size; k++)
+            if (b.data[k] != b.data[0])
+                kt_test_fail("a mixture: '%c' and '%c'", b.data[0], b.data[k]);
+    }
+    return rc;
+}
+
+static int read_and_replace(void *arg)
+{
+    (void)arg;
+    static char letters[] = "abc";
+    int rc = replaces_often(&letters[2]);
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    for (int i = 0; i < 3 && rc == 0; i++)
+        rc = kt_group_spawn(&g, replaces_often, &letters[i], sizeof letters[i]);
+    for (int i = 0; i < 3 && rc == 0; i++)
+        rc = kt_group_spawn(&g, reads_often, NULL, 0);
+    return kt_group_join(&g, rc);
+}
+
+TEST(readers_never_see_a_mixture)
+{
+    IN_SCRATCH;
+    CHECK_OK(read_and_replace(NULL));
+    CHECK_EQ(scratch_count(&here), 1);
+}
+
+TEST_WITH(readers_never_see_a_mixture_in_any_order, KT_TEST_NO_LOOP)
+{
+    IN_SCRATCH;
+    kt_test_seeds(20, read_and_replace, NULL);
+    CHECK_EQ(scratch_count(&here), 1);
+}
