@@ -233,16 +233,18 @@ enum {
     KT_FILE_EXCLUSIVE = 2, /* alone */
 };
 
-/* Locks the whole file against other handles and processes that ask, until kt_file_unlock or close; one that is
- * held already is changed. Waits while another has it, by asking again after 1 ms, then twice as long each
- * time, up to 100 ms: no thread is kept, but who asks later may be served sooner. 0; -EINVAL for another
- * kind; -ENOLCK. Cancelled: nothing is held that was not before. Like flock(2), whose rules hold. */
+/* Locks the whole file against other handles and processes that ask, until kt_file_unlock or close. One that is
+ * held already is changed: the system gives it up first, so that none is held after a failure or cancellation. Waits
+ * while another has it, by asking again after 1 ms, then twice as long each time, up to 100 ms: no thread is
+ * kept, but who asks later may be served sooner. 0; -EINVAL for another kind; -ENOLCK. Cancelled: none is
+ * held. Like flock(2), whose rules hold. */
 KT_API int kt_file_lock(kt_file *f, int kind) KT_CHECKED;
 
 /* The same without waiting for others: -EWOULDBLOCK. Suspends all the same. */
 KT_API int kt_file_try_lock(kt_file *f, int kind) KT_CHECKED;
 
-/* Gives it back; not held is no error. What is buffered is written first. */
+/* Gives it back, after writing what is buffered; not held is no error. When the writing fails it is given back all
+ * the same, and the error returned. Cancelled: it may be held still. */
 KT_API int kt_file_unlock(kt_file *f) KT_CHECKED;
 
 /* ---- Facts ----------------------------------------------------------------------------- */

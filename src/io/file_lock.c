@@ -67,15 +67,17 @@ static int run_unlock(void *arg)
     return f->disk->lock(f->disk, f->fd, LOCK_UN);
 }
 
-/* Whoever has it next must see the bytes. */
+/* Whoever has it next must see the bytes. What cannot be written is no reason to keep everybody out. */
 int kt_file_unlock(kt_file *f)
 {
     int rc = kt__file_take(f, "kt_file_unlock", KT__SITE);
     if (rc < 0)
         return rc;
-    rc = kt__file_write_out(f);
-    if (rc == 0 && (rc = kt_thread_run(run_unlock, f, 0)) < 0)
+    int written = kt__file_write_out(f);
+    if (!kt_is_cancel(written))
+        rc = kt_thread_run(run_unlock, f, 0);
+    if (rc < 0 && written == 0)
         rc = kt__disk_failed(rc, "unlock", f->name);
     kt__file_give(f);
-    return rc;
+    return written < 0 ? written : rc;
 }

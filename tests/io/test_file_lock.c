@@ -35,6 +35,38 @@ TEST(who_closes_a_file_gives_its_lock_back)
     CHECK_OK(kt_file_try_lock(b, KT_FILE_EXCLUSIVE));
 }
 
+TEST(a_lock_is_given_back_even_if_the_bytes_cannot_be_written)
+{
+    IN_SCRATCH;
+    kt_auto(faulty) *disk = faulty_install();
+    kt_auto(kt_file) *a = opened("a");
+    kt_auto(kt_file) *b = opened("a");
+    CHECK_OK(kt_file_lock(a, KT_FILE_EXCLUSIVE));
+    CHECK_OK(kt_file_write(a, "x", 1));
+    disk->kind = ON_WRITE, disk->nth = 1, disk->error = ENOSPC;
+    CHECK_ERR(kt_file_unlock(a), -ENOSPC);
+    CHECK_STR(kt_error_detail(), "write a: No space left on device");
+    CHECK_OK(kt_file_try_lock(b, KT_FILE_EXCLUSIVE));
+    disk->kind = ON_LOCK, disk->nth = 1, disk->error = ENOLCK;
+    CHECK_ERR(kt_file_unlock(b), -ENOLCK);
+    CHECK_STR(kt_error_detail(), "unlock a: No locks available");
+}
+
+TEST(every_failure_of_a_lock_is_told)
+{
+    IN_SCRATCH;
+    kt_auto(faulty) *disk = faulty_install();
+    kt_auto(kt_file) *a = opened("a");
+    const int errors[] = {EBADF, EINVAL, ENOLCK};
+    for (size_t i = 0; i < 3; i++) {
+        disk->kind = ON_LOCK, disk->nth = 1, disk->error = errors[i];
+        CHECK_ERR(kt_file_lock(a, KT_FILE_SHARED), -errors[i]);
+    }
+    disk->kind = ON_LOCK, disk->nth = 1, disk->error = EWOULDBLOCK;
+    CHECK_OK(kt_file_lock(a, KT_FILE_SHARED)); /* asked again */
+    CHECK_EQ(disk->calls[ON_LOCK], 5);
+}
+
 static int locks(void *arg)
 {
     return kt_file_lock(arg, KT_FILE_EXCLUSIVE);

@@ -310,6 +310,24 @@ READING(kt_file_preadv, SWEPT(kt_file_preadv, (f, (struct iovec[]){{bytes, 2}, {
 READING(kt_file_readv, SWEPT(kt_file_readv, (f, (struct iovec[]){{bytes, 1}, {bytes + 1, 1}}, 2)), "\ndef\n")
 READING(kt_file_peek, SWEPT(kt_file_peek, (f, &slice)), "bc\ndef\n")
 
+static int preads_much(void *arg)
+{
+    char *bytes = kt_alloc(LARGE);
+    ssize_t n = SWEPT(kt_file_pread, (arg, bytes, LARGE, 1));
+    CHECK(n < 0 || (n == LARGE - 1 && bytes[LARGE - 2] == 'x'));
+    kt_free(bytes);
+    return n < 0 ? (int)n : 0;
+}
+
+SWEEP_AS(kt_file_pread, in_trips, SUSPENDS | WINS)
+{
+    IN_SCRATCH;
+    sure(kt_file_write_whole("a", large(), LARGE, NULL));
+    kt_auto(kt_file) *f = opened("a");
+    sweep_begin(preads_much, f);
+    (void)sweep_end();
+}
+
 static int reads_rest(void *arg)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
