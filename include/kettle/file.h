@@ -121,8 +121,10 @@ KT_API int kt_file_write_batch(kt_file_write_item *items, size_t count,
 typedef struct kt_file kt_file;
 
 /* Opens with the flags of open(2) (O_CLOEXEC is added) and, with O_CREAT, the mode less the umask. The caller owns
- * *ret_file. A directory may be opened, for kt_file_open_beneath and kt_file_sync. 0; -ESPIPE for
- * FIFOs and sockets (-ENXIO where that is what open(2) says); open(2). Like open, aiofiles.open. */
+ * *ret_file. A directory may be opened, for kt_file_open_beneath and kt_file_sync. O_DIRECT is for those who
+ * bring aligned memory to kt_file_pread and kt_file_pwrite: the file's own buffer is not aligned. 0;
+ * -ESPIPE for FIFOs and sockets (-ENXIO where that is what open(2) says); open(2). Like open,
+ * aiofiles.open. */
 KT_API int kt_file_open(const char *path, int flags, mode_t mode, kt_file **ret_file) KT_CHECKED;
 
 /* Opens a path that others have chosen, which must stay beneath the directory `root`: neither "..", nor an

@@ -114,6 +114,7 @@ static kt_file *file_new(kt__disk *disk, const char *name, int flags)
     f->disk = disk;
     f->fd = -1;
     f->append = flags & O_APPEND;
+    f->nowait = !(flags & O_DIRECT); /* whose reads wait for the disk whatever RWF_NOWAIT says */
     memcpy(f->name, name, size);
     return f;
 }
@@ -148,7 +149,8 @@ static int check_kind(kt_file *f, int flags)
         return rc;
     if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
         return -ESPIPE;
-    f->regular = f->nowait = S_ISREG(st.st_mode);
+    f->regular = S_ISREG(st.st_mode);
+    f->nowait = f->nowait && f->regular;
     return f->regular ? as_asked(f, flags) : 0;
 }
 

@@ -8,9 +8,6 @@
 #include "core/core.h"
 #include "io/disk.h"
 
-/* A cancellation waits for the end of one trip to the pool. */
-#define KT__FILE_TRIP ((size_t)4 * 1024 * 1024)
-
 /* The buffer's bytes are buffer[start..end): unread ones, of which the system's position is ahead; or, `dirty`,
  * unwritten ones, which it is behind. */
 struct kt_file {

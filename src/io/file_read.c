@@ -10,7 +10,7 @@
 /* At the position. */
 static ssize_t read_some(kt_file *f, void *bytes, size_t size)
 {
-    const struct iovec piece = {bytes, size < KT__FILE_TRIP ? size : KT__FILE_TRIP};
+    const struct iovec piece = {bytes, size < KT__TRIP_BYTES ? size : KT__TRIP_BYTES};
     return kt__file_read_some(f, &piece, 1, -1);
 }
 

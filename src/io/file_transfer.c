@@ -165,7 +165,7 @@ int kt__file_begin_at(kt_file *f, const char *what, size_t count, int64_t offset
 
 int kt__file_window(const struct iovec *pieces, size_t count, size_t skip, struct iovec *window)
 {
-    size_t left = KT__FILE_TRIP;
+    size_t left = KT__TRIP_BYTES;
     int n = 0;
     for (size_t i = 0; i < count && n < KT__FILE_WINDOW && left > 0; i++) {
         if (skip >= pieces[i].iov_len) {

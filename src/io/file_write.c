@@ -12,7 +12,7 @@
 static int write_through(kt_file *f, const char *bytes, size_t size)
 {
     while (size > 0) {
-        const struct iovec piece = {(char *)(uintptr_t)bytes, size < KT__FILE_TRIP ? size : KT__FILE_TRIP};
+        const struct iovec piece = {(char *)(uintptr_t)bytes, size < KT__TRIP_BYTES ? size : KT__TRIP_BYTES};
         ssize_t n = kt__file_write_some(f, &piece, 1, -1);
         if (n < 0)
             return (int)n;

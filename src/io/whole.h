@@ -9,8 +9,7 @@
 
 #include "io/disk.h"
 
-/* A trip's budget, in bytes; what else costs time is paid as so many bytes. A cancellation waits for one trip. */
-#define KT__TRIP_BYTES ((size_t)4 * 1024 * 1024)
+/* A trip's budget is KT__TRIP_BYTES; what else costs time is paid as so many bytes. */
 #define KT__TRIP_FILE ((size_t)64 * 1024)
 #define KT__TRIP_SYNC ((size_t)1024 * 1024)
 

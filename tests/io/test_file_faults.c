@@ -300,6 +300,22 @@ TEST(nothing_that_may_wait_for_the_disk_is_done_on_the_loop)
         CHECK_EQ(disk->on_loop[kind], 0);
 }
 
+/* RWF_NOWAIT keeps nothing from waiting for the disk then. */
+TEST(what_passes_the_systems_memory_by_is_never_read_on_the_loop)
+{
+    IN_SCRATCH;
+    kt_auto(faulty) *disk = faulty_install();
+    kt_auto(kt_file) *f = NULL;
+    static _Alignas(4096) char bytes[4096];
+    CHECK_OK(kt_file_write_whole("a", bytes, sizeof bytes, NULL));
+    int rc = kt_file_open("a", O_RDONLY | O_DIRECT, 0, &f);
+    if (rc == -EINVAL)
+        kt_test_skip("this file system has no O_DIRECT");
+    CHECK_OK(rc);
+    CHECK_EQ(kt_file_pread(f, bytes, sizeof bytes, 0), sizeof bytes);
+    CHECK_EQ(disk->nowait, 0);
+}
+
 /* ---- Short counts ---------------------------------------------------------------------------- */
 
 static void write_in_all_ways(kt_file *f, const char *bytes)
