@@ -37,6 +37,8 @@ enum kt__op_kind {
     KT__OP_POLL,    /* for `events`; result: what it is ready for */
     KT__OP_RECEIVE, /* one message into `message` */
     KT__OP_SEND,    /* `message` */
+    KT__OP_FILE_READ,  /* of a file, into `pieces`, at `offset`; -1: at its position; uring alone */
+    KT__OP_FILE_WRITE, /* from `pieces`; the same */
 };
 
 typedef struct kt__op {
@@ -46,12 +48,14 @@ typedef struct kt__op {
     bool begun;   /* connect: the system was asked; uring: waits for readiness */
     bool recalled; /* uring: a request to cancel it has not been answered */
     bool over;     /* uring: it has ended, with `result` */
+    bool long_copy; /* uring: of a file, and too much to be copied on the loop's thread */
     short events;
     struct kt_task *task; /* or, for an operation that no task waits for: */
     void (*ended)(struct kt_loop *l, struct kt__op *op, ssize_t result);
     kt__fd *fd;
     struct iovec *pieces;
     unsigned count;
+    int64_t offset;
     const struct sockaddr *address;
     socklen_t address_size;
     ssize_t result; /* >= 0, or a negative error */

@@ -18,6 +18,9 @@
 #include <sys/uio.h>
 #include <time.h>
 
+/* What a job reads or writes at most: a cancellation waits for its end. */
+#define KT__TRIP_BYTES ((size_t)4 * 1024 * 1024)
+
 typedef struct kt__disk kt__disk;
 
 struct kt__disk {

@@ -57,6 +57,7 @@ typedef struct faulty {
     int open, open_most; /* descriptors */
     int calls[ON_ALL];
     pthread_t loop;
+    int nowait;          /* of the reads: with RWF_NOWAIT */
     int on_loop[ON_ALL]; /* of the calls: on the loop's thread, where they may wait for the disk */
 } faulty;
 
@@ -100,6 +101,7 @@ static inline int fault_of(kt__disk *d, fault_kind kind, bool may_wait)
     faulty *f = (faulty *)d;
     pthread_mutex_lock(&f->mutex);
     f->calls[kind]++;
+    f->nowait += kind == ON_READ && !may_wait;
     f->on_loop[kind] += may_wait && pthread_equal(f->loop, pthread_self());
     bool mine = f->kind == kind && f->nth > 0 && (--f->nth == 0 || (f->struck && f->for_good));
     if (mine) {
