@@ -35,6 +35,7 @@ HEADERS = {
     'context.h': 'core',
     'coroutine.h': 'core',
     'debug.h': 'core',
+    'disk_backend.h': 'core',
     'exit_stack.h': 'core',
     'future.h': 'core',
     'signal.h': 'core',
@@ -69,6 +70,7 @@ HEADERS = {
     'http.h': 'http',
     'jobs.h': 'jobs',
     'test.h': 'test',
+    'test_disk.h': 'test',
 }
 
 # layer -> the library that exports its public functions

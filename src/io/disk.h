@@ -12,7 +12,7 @@
  * or AT_FDCWD; with an empty path and AT_EMPTY_PATH, where flags are taken, the descriptor itself. */
 
 #include <fcntl.h>
-#include <kettle/base.h>
+#include <kettle/disk_backend.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -71,10 +71,7 @@ typedef struct kt__dirent {
 
 extern kt__disk kt__disk_system;
 
-/* The running loop's: the system's, unless a test has put another in its place. */
+/* The running loop's: the system's, unless a test has put another in its place (kt__disk_set). */
 kt__disk *kt__disk_here(void);
-
-/* For the test kit: NULL puts the system's back. Files that are open stay with their disk. */
-void kt__disk_set(kt__disk *d);
 
 #endif
