@@ -160,32 +160,36 @@ static void step_back(const aside *a)
     pthread_mutex_unlock(&a->disk->mutex);
 }
 
+/* The name at the end of a path is on the platter. */
+static int sync_name(kt_test_disk *d, const char *path)
+{
+    kt__place p;
+    int rc = kt__sim_place(d, AT_FDCWD, path, &p);
+    if (rc == 0)
+        kt__sim_node_sync(d, p.dir, false);
+    return rc;
+}
+
 /* Makes, if need be, and syncs every directory on the way to a file. */
 static int make_way(kt_test_disk *d, const char *path)
 {
-    kt__sim_node_sync(d, d->root, false);
-    for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        kt__node *dir = NULL;
+    int rc = *path ? 0 : -ENOENT;
+    for (const char *slash = path; rc == 0 && *slash && (slash = strchr(slash + 1, '/'));) {
         size_t size = (size_t)(slash - path);
         char *part = memcpy(kt__test_own(NULL, size + 1), path, size);
         part[size] = '\0';
-        int rc = kt__sim_mkdir(d, AT_FDCWD, part, 0755);
+        rc = kt__sim_mkdir(d, AT_FDCWD, part, 0755);
         if (rc == 0 || rc == -EEXIST)
-            rc = kt__sim_find(d, AT_FDCWD, part, 0, true, &dir);
+            rc = sync_name(d, part);
         kt__test_disown(part);
-        if (rc < 0)
-            return rc;
-        kt__sim_node_sync(d, dir->parent, false);
-        kt__sim_node_sync(d, dir, false);
     }
-    return 0;
+    return rc;
 }
 
 static int put(kt_test_disk *d, const char *path, kt_slice bytes)
 {
     const struct iovec piece = {(void *)(uintptr_t)bytes.data, bytes.size};
-    kt__place p;
-    int rc = *path ? make_way(d, path) : -ENOENT;
+    int rc = make_way(d, path);
     if (rc < 0)
         return rc;
     int fd = kt__sim_open(d, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644, 0);
@@ -193,10 +197,8 @@ static int put(kt_test_disk *d, const char *path, kt_slice bytes)
         return fd;
     ssize_t n = kt__sim_write(d, fd, &piece, 1, 0, 0);
     rc = n < 0 ? (int)n : kt__sim_sync(d, fd, false);
-    if (kt__sim_place(d, AT_FDCWD, path, &p) == 0)
-        kt__sim_node_sync(d, p.dir, false);
     kt__sim_close(d, fd);
-    return rc;
+    return rc < 0 ? rc : sync_name(d, path);
 }
 
 int kt_test_disk_put(kt_test_disk *d, const char *path, kt_slice bytes)

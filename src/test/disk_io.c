@@ -144,23 +144,27 @@ static bool can(const kt__open *o, int refused)
     return !(o->flags & O_PATH) && (o->flags & O_ACCMODE) != refused;
 }
 
-/* Copies up to `size` bytes; neither position moves. */
-static ssize_t copy(kt_test_disk *d, kt__node *from, int64_t from_at, kt__node *to, int64_t to_at, size_t size)
+/* Copies up to `size` bytes from position to position; if both are the same one, it moves once. */
+static ssize_t copy(kt_test_disk *d, kt__open *from, kt__open *to, size_t size)
 {
     char chunk[CHUNK];
     size_t done = 0;
+    int64_t from_at = from->at, to_at = to->at;
     while (done < size) {
         size_t part = size - done < sizeof chunk ? size - done : sizeof chunk;
-        const struct iovec piece = {chunk, kt__sim_data_read(from, (uint64_t)from_at + done, chunk, part)};
+        const struct iovec piece = {chunk, kt__sim_data_read(from->node, (uint64_t)from_at + done, chunk, part)};
         if (piece.iov_len == 0)
             break;
-        ssize_t n = put(d, to, (uint64_t)to_at + done, &piece, piece.iov_len);
-        if (n < 0)
-            return done > 0 ? (ssize_t)done : n;
-        done += (size_t)n;
-        if ((size_t)n < piece.iov_len)
+        ssize_t n = put(d, to->node, (uint64_t)to_at + done, &piece, piece.iov_len);
+        if (n < 0 && done == 0)
+            return n;
+        if (n > 0)
+            done += (size_t)n;
+        if (n < (ssize_t)piece.iov_len)
             break;
     }
+    from->at = from_at + (int64_t)done;
+    to->at = to_at + (int64_t)done;
     return (ssize_t)done;
 }
 
@@ -221,12 +225,7 @@ ssize_t kt__sim_copy_range(kt_test_disk *d, int from, int to, size_t size)
         return -EINVAL;
     if (size == 0)
         return 0;
-    ssize_t n = copy(d, source->node, source->at, target->node, target->at, at_once(d, size));
-    if (n > 0) {
-        source->at += n;
-        target->at += n;
-    }
-    return n;
+    return copy(d, source, target, at_once(d, size));
 }
 
 ssize_t kt__sim_send_range(kt_test_disk *d, int from, int to, size_t size)
@@ -241,14 +240,11 @@ ssize_t kt__sim_send_range(kt_test_disk *d, int from, int to, size_t size)
         rc = -EBADF;
     if (rc < 0)
         return rc;
-    if (target->flags & O_APPEND || S_ISDIR(source->node->now.mode))
+    if (target->flags & O_APPEND)
         return -EINVAL;
     if (size == 0)
         return 0;
-    ssize_t n = copy(d, source->node, source->at, target->node, target->at, at_once(d, size < COUNT_MAX ? size : COUNT_MAX));
-    if (n > 0) {
-        source->at += n;
-        target->at += n;
-    }
-    return n;
+    if (S_ISDIR(source->node->now.mode))
+        return -EINVAL;
+    return copy(d, source, target, at_once(d, size < COUNT_MAX ? size : COUNT_MAX));
 }

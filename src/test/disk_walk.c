@@ -88,6 +88,8 @@ int kt__sim_walk_last(kt__walk *w, const kt__place *p, kt__node **ret_node)
     default:
         break;
     }
+    if (p->dir->links == 0)
+        return -ENOENT;
     if (p->name.size > NAME_MAX)
         return -ENAMETOOLONG;
     *ret_node = kt__sim_lookup(w->d, p->dir, p->name);
