@@ -19,6 +19,7 @@
 #include <kettle/debug.h>
 #include <kettle/error.h>
 #include <kettle/exit_stack.h>
+#include <kettle/file.h>
 #include <kettle/future.h>
 #include <kettle/group.h>
 #include <kettle/loop.h>
@@ -45,6 +46,7 @@
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
 #include <kettle/udp.h>
+#include <kettle/utf8.h>
 #include <kettle/wait.h>
 
 #endif

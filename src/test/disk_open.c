@@ -60,6 +60,8 @@ static int check_flags(int flags, mode_t mode, uint64_t resolve, request *ret_re
     bool temporary = (flags & O_TMPFILE) == O_TMPFILE;
     if (resolve & ~(uint64_t)RESOLVE_ALL || (resolve & RESOLVE_BENEATH && resolve & RESOLVE_IN_ROOT))
         return -EINVAL;
+    if (flags & O_PATH && resolve && flags & ~PATH_FLAGS)
+        return -EINVAL; /* openat2(2) is stricter than open(2) */
     if (flags & O_PATH) {
         *ret_request = (request){.flags = flags & PATH_FLAGS};
         return 0;

@@ -128,10 +128,6 @@ static void do_open(both *b)
     uint64_t resolve = chance(b, 5) ? 0 : (uint64_t)PICK_INT(b, RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS,
                                                              RESOLVE_NO_XDEV, RESOLVE_BENEATH | RESOLVE_IN_ROOT);
     random_path(b, path);
-    if (resolve && flags & O_PATH) /* openat2 refuses flags that O_PATH has openat ignore */
-        flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW;
-    if (resolve && (flags & O_TMPFILE) == O_DIRECTORY && flags & O_CREAT)
-        flags &= ~O_CREAT;
     kt_test_say("open(%zu, \"%.300s\", %o, %o, %llx) to %zu", dir, path, flags, mode, (unsigned long long)resolve, to);
     int fd[2];
     for (int i = 0; i < 2; i++)
