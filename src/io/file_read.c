@@ -27,7 +27,7 @@ static int run_read(void *arg)
     return t->n < 0 ? (int)t->n : 0;
 }
 
-/* 0: it must be done elsewhere. */
+/* False: it must be done elsewhere. */
 static bool read_now(transfer *t)
 {
     kt_file *f = t->file;
@@ -36,7 +36,7 @@ static bool read_now(transfer *t)
     t->n = f->disk->read(f->disk, f->fd, t->pieces, t->count, t->offset, RWF_NOWAIT);
     if (t->n == -EOPNOTSUPP)
         f->nowait = false;
-    return t->n >= 0;
+    return t->n != -EOPNOTSUPP && t->n != -EAGAIN;
 }
 
 /* At least one byte, at most as many as the pieces hold; 0 at the end. */
@@ -44,9 +44,9 @@ static ssize_t read_pieces(kt_file *f, const struct iovec *pieces, int count, in
 {
     transfer t = {.file = f, .pieces = pieces, .count = count, .offset = offset};
     int rc = kt__op_turn(kt__self("reading from a file"));
-    if (rc < 0 || read_now(&t))
-        return rc < 0 ? rc : t.n;
-    rc = kt_thread_run(run_read, &t, 0);
+    if (rc < 0)
+        return rc;
+    rc = read_now(&t) ? (int)t.n : kt_thread_run(run_read, &t, 0);
     return rc < 0 ? kt__disk_failed(rc, "read", f->name) : t.n;
 }
 

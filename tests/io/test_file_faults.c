@@ -1,294 +1,282 @@
 /* SPDX-License-Identifier: MIT */
+/* Every system call that files make fails with each errno that its manual page lists, moves fewer bytes than asked,
+ * or does not come to its end: the caller is told, and nothing is left behind. */
+#include "faulty_disk.h"
 
-/* Every call that files make to the disk fails with every code of its manual page: the caller gets it, and nothing
- * is left open, nor a temporary file. */
-#include <kettle/kettle.h>
-#include <kettle/test.h>
-#include <kettle/test_disk.h>
+#define MUCH ((size_t)200 * 1000)
 
-#include <errno.h>
-
-#define TEXT "first line\nsecond line\n"
-#define SIZE (sizeof TEXT - 1)
-
-/* ---- The manual pages -------------------------------------------------------------------------- */
-
-#define CODES_MAX 32
-#define OF_PATHS EACCES, EFAULT, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EBADF, EINVAL, EIO
-#define OF_NAMES OF_PATHS, EBUSY, EDQUOT, EEXIST, EMLINK, ENOSPC, EPERM, EROFS, EXDEV
-
-/* EINTR is begun again beneath. */
-static const int codes_of[KT_TEST_DISK_CALLS][CODES_MAX] = {
-    [KT_TEST_DISK_OPEN] = {OF_PATHS, EBUSY, EDQUOT, EEXIST, EFBIG, EISDIR, EMFILE, ENFILE, ENODEV, ENOSPC, ENXIO,
-                           EOPNOTSUPP, EOVERFLOW, EPERM, EROFS, ETXTBSY, EWOULDBLOCK, EXDEV, E2BIG},
-    [KT_TEST_DISK_CLOSE] = {EBADF, EIO, ENOSPC, EDQUOT},
-    [KT_TEST_DISK_READ] = {EAGAIN, EBADF, EFAULT, EINVAL, EIO, EISDIR, ENXIO, EOVERFLOW, ESPIPE, EOPNOTSUPP},
-    [KT_TEST_DISK_WRITE] = {EAGAIN, EBADF, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG, EINVAL, EIO, ENOSPC, EPERM, EPIPE,
-                            ENXIO, EOVERFLOW, ESPIPE, EOPNOTSUPP},
-    [KT_TEST_DISK_SEEK] = {EBADF, EINVAL, ENXIO, EOVERFLOW, ESPIPE},
-    [KT_TEST_DISK_TRUNCATE] = {EBADF, EFBIG, EINVAL, EIO, EISDIR, EPERM, EROFS, ETXTBSY},
-    [KT_TEST_DISK_SYNC] = {EBADF, EIO, ENOSPC, EROFS, EINVAL, EDQUOT},
-    [KT_TEST_DISK_STAT] = {OF_PATHS, EOVERFLOW},
-    [KT_TEST_DISK_CHMOD] = {OF_PATHS, EPERM, EROFS, ENOTSUP},
-    [KT_TEST_DISK_LOCK] = {EBADF, EINVAL, ENOLCK},
-    [KT_TEST_DISK_RENAME] = {OF_NAMES, EISDIR, ENOTEMPTY},
-    [KT_TEST_DISK_LINK] = {OF_NAMES},
-    [KT_TEST_DISK_UNLINK] = {OF_PATHS, EBUSY, EISDIR, EPERM, EROFS, ENOTEMPTY},
-};
-
-/* ---- What programs do -------------------------------------------------------------------------- */
-
-static int read_whole(void)
+static void fill_with(char *bytes, size_t size)
 {
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (char)('a' + i % 23);
+}
+
+/* ---- Whole files ----------------------------------------------------------------------------- */
+
+static int reads_whole(void *arg)
+{
+    (void)arg;
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
-    int rc = kt_file_read_whole("/dir/file", 0, &b);
-    CHECK_SLICE(kt_buffer_slice(&b), rc < 0 ? "" : TEXT);
+    int rc = kt_file_read_whole("a", 0, &b);
+    CHECK_EQ(b.size, rc == 0 ? 4 : 0);
     return rc;
 }
 
-static int read_text(void)
+/* The bytes are there: what close says then changes nothing. */
+static bool at_the_end_of_reading(fault_kind kind, int nth, int error, int rc)
 {
-    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
-    return kt_file_read_text("/dir/file", 1000, &b);
+    (void)nth, (void)error;
+    return kind == ON_CLOSE && rc == 0;
 }
 
-static int write_whole(void)
+TEST(reading_a_whole_file_tells_every_failure)
 {
-    return kt_file_write_whole("/dir/file", TEXT, SIZE, NULL);
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    put("a", "text");
+    CHECK_EQ(faulty_each(disk, reads_whole, NULL, at_the_end_of_reading), 4);
 }
 
-static int replace(void)
+static int writes_whole(void *arg)
 {
-    return kt_file_replace("/dir/file", "new", 3, NULL);
+    (void)arg;
+    return kt_file_write_whole("a", "text", 4, NULL);
 }
 
-static int replace_unsynced(void)
+TEST(writing_a_whole_file_tells_every_failure)
 {
-    const kt_file_write_options options = {.mode = 0666, .no_sync = true};
-    return kt_file_replace("/dir/file", "new", 3, &options);
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    CHECK_EQ(faulty_each(disk, writes_whole, NULL, NULL), 3);
 }
 
-static int make_new(void)
+/* All or nothing, and no neighbour. */
+static int replaces(void *arg)
 {
-    const kt_file_write_options options = {.exclusive = true};
-    return kt_file_replace("/dir/new", "new", 3, &options);
-}
-
-static int read_many(void)
-{
-    kt_file_read_item items[3] = {{.path = "/dir/file"}, {.path = "/dir/other"}, {.path = "/dir/file"}};
-    const kt_file_batch_options options = {.workers = 1};
-    int rc = kt_file_read_batch(items, 3, &options), first = 0;
-    for (int i = 2; i >= 0; i--) {
-        first = items[i].rc < 0 ? items[i].rc : first;
-        CHECK_EQ(items[i].failed_at != NULL, items[i].rc < 0);
-        kt_buffer_release(&items[i].content);
-    }
-    CHECK_EQ(rc, first);
+    const faulty *disk = arg;
+    bool at_the_end = disk->kind == ON_SYNC && disk->nth == 2;
+    put("a", "old");
+    CHECK_EQ(chmod("a", 0606), 0);
+    int rc = kt_file_replace("a", "brand new", 9, NULL);
+    CHECK_STR(got("a"), rc == 0 || at_the_end ? "brand new" : "old");
     return rc;
 }
 
-static int write_many(bool replace)
+/* A name that is not there, or taken: it makes or seeks another. Some file systems cannot sync a directory. The last
+ * close is of a directory. */
+static bool of_replacing(fault_kind kind, int nth, int error, int rc)
 {
-    kt_file_write_item items[3] = {{.path = "/dir/file", .content = kt_slice_from("a")},
-                                   {.path = "/dir/other", .content = kt_slice_from("b")},
-                                   {.path = "/dir/third", .content = kt_slice_from("c")}};
-    const kt_file_batch_options options = {.workers = 1, .replace = replace};
-    int failed = 0, rc = kt_file_write_batch(items, 3, &options);
-    for (int i = 0; i < 3; i++)
-        failed += items[i].rc < 0;
-    CHECK_EQ(failed, rc < 0); /* one failure is one file's */
+    if (kind == ON_STAT && nth == 1 && error == ENOENT)
+        return rc == 0;
+    if (kind == ON_OPEN && nth == 2 && error == EEXIST)
+        return rc == 0;
+    if (kind == ON_SYNC && nth == 2 && error == EINVAL)
+        return rc == 0;
+    return kind == ON_CLOSE && nth == 2 && rc == 0;
+}
+
+TEST(a_replacement_that_fails_leaves_the_old_file_alone)
+{
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    /* open: 2, close: 2, write, sync: 2, stat: 2, chmod, rename; unlink only after a failure */
+    CHECK_EQ(faulty_each(disk, replaces, disk, of_replacing), 11);
+    CHECK_EQ(scratch_count(&s), 1);
+}
+
+static int makes(void *arg)
+{
+    const faulty *disk = arg;
+    bool at_the_end = disk->kind == ON_SYNC && disk->nth == 2;
+    int rc = kt_file_replace("b", "new", 3, &(kt_file_write_options){.exclusive = true});
+    CHECK_STR(got("b"), rc == 0 || at_the_end ? "new" : NULL);
+    (void)unlink("b");
     return rc;
 }
 
-static int write_whole_many(void)
+/* renameat2(2): "EINVAL: the file system does not support one of the flags in flags". */
+static bool of_making(fault_kind kind, int nth, int error, int rc)
 {
-    return write_many(false);
+    return (kind == ON_RENAME && error == EINVAL && rc == 0) || of_replacing(kind, nth, error, rc);
 }
 
-static int replace_many(void)
+TEST(a_file_that_cannot_be_made_is_not_there)
 {
-    return write_many(true);
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    /* open: 2, close: 2, write, sync: 2, stat, rename */
+    CHECK_EQ(faulty_each(disk, makes, disk, of_making), 9);
+    CHECK_EQ(scratch_count(&s), 0);
 }
 
-static int read_lines_of(kt_file *f)
+TEST(where_no_exclusive_rename_is_a_second_name_is_made)
 {
-    kt_slice line;
-    int rc = kt_file_read_line(f, 100, &line);
-    if (rc > 0)
-        CHECK_SLICE(line, "first line");
-    if (rc > 0)
-        rc = kt_file_read_line(f, 100, &line);
-    if (rc > 0)
-        rc = kt_file_read_line(f, 100, &line);
-    return rc;
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    disk->kind = ON_RENAME, disk->nth = 1, disk->error = EINVAL;
+    CHECK_OK(makes(disk));
+    CHECK(disk->struck);
+    put("b", "old");
+    disk->nth = 1;
+    CHECK_ERR(kt_file_replace("b", "new", 3, &(kt_file_write_options){.exclusive = true}), -EEXIST);
+    CHECK_STR(got("b"), "old");
+    CHECK_EQ(scratch_count(&s), 1);
 }
 
-static int read_lines(void)
-{
-    kt_auto(kt_file) *f = NULL;
-    int rc = kt_file_open("/dir/file", O_RDONLY, 0, &f);
-    if (rc == 0)
-        rc = read_lines_of(f);
-    int closed = kt_file_close(kt_steal(f));
-    return rc < 0 ? rc : closed;
-}
+/* ---- Handles --------------------------------------------------------------------------------- */
 
-static int work_with(kt_file *f)
+static int uses_a_handle(void *arg)
 {
+    (void)arg;
     char bytes[8];
     struct stat st;
-    int rc = kt_file_lock(f, KT_FILE_EXCLUSIVE);
+    kt_auto(kt_file) *f = NULL;
+    int rc = kt_file_open("a", O_RDWR | O_CREAT | O_TRUNC, 0600, &f);
     if (rc == 0)
         rc = kt_file_write(f, "0123456789", 10);
     if (rc == 0)
-        rc = kt_file_sync(f);
+        rc = kt_file_flush(f);
     if (rc == 0)
-        rc = kt_file_pwrite(f, "x", 1, 3);
-    if (rc == 0)
-        rc = (int)kt_file_seek(f, -4, SEEK_END);
+        rc = (int)kt_file_seek(f, 2, SEEK_SET);
     if (rc >= 0)
-        rc = (int)kt_file_read(f, bytes, sizeof bytes);
+        rc = (int)kt_file_read(f, bytes, 3);
     if (rc >= 0)
-        rc = (int)kt_file_pread(f, bytes, 4, 0);
+        rc = kt_file_write(f, "x", 1); /* what was read ahead is sought back */
     if (rc >= 0)
-        rc = kt_file_truncate(f, 5);
-    if (rc == 0)
+        rc = kt_file_truncate(f, 20);
+    if (rc >= 0)
+        rc = (int)kt_file_pread(f, bytes, 4, 1);
+    if (rc >= 0)
+        rc = kt_file_pwrite(f, "y", 1, 15);
+    if (rc >= 0)
         rc = kt_file_stat(f, &st);
-    if (rc == 0)
+    if (rc >= 0)
+        rc = (int)kt_file_seek(f, -1, SEEK_END);
+    if (rc >= 0)
         rc = kt_file_datasync(f);
-    return rc == 0 ? kt_file_unlock(f) : rc;
+    int closed = kt_file_close(kt_steal(f));
+    return rc < 0 ? rc : closed;
 }
 
-static int use_handle(void)
+/* What would wait on the loop is done on the pool. */
+static bool of_a_handle(fault_kind kind, int nth, int error, int rc)
 {
+    (void)nth;
+    return kind == ON_READ && error == EAGAIN && rc == 0;
+}
+
+TEST(every_failure_of_a_handle_reaches_its_caller)
+{
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    CHECK_OK(uses_a_handle(NULL));
+    CHECK_GE(faulty_each(disk, uses_a_handle, NULL, of_a_handle), 14);
+}
+
+static void check_all(kt_file *f, const char *expected)
+{
+    char bytes[64] = "";
+    CHECK_EQ(kt_file_seek(f, 0, SEEK_SET), 0);
+    CHECK_EQ(kt_file_read(f, bytes, sizeof bytes - 1), (ssize_t)strlen(expected));
+    CHECK_STR(bytes, expected);
+}
+
+TEST(bytes_that_the_disk_did_not_take_stay_buffered)
+{
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
     kt_auto(kt_file) *f = NULL;
-    int rc = kt_file_open("/dir/new", O_RDWR | O_CREAT | O_TRUNC, 0644, &f);
-    if (rc == 0)
-        rc = work_with(f);
-    int closed = kt_file_close(kt_steal(f));
-    return rc < 0 ? rc : closed;
+    CHECK_OK(kt_file_open("a", O_RDWR | O_CREAT, 0600, &f));
+    CHECK_OK(kt_file_write(f, "0123456789", 10));
+    disk->most = 4;
+    disk->kind = ON_WRITE, disk->nth = 2, disk->error = ENOSPC;
+    CHECK_ERR(kt_file_flush(f), -ENOSPC);
+    CHECK_STR(got("a"), "0123");
+    CHECK_EQ(kt_file_tell(f), 10);
+    CHECK_OK(kt_file_write(f, "abc", 3));
+    CHECK_OK(kt_file_flush(f));
+    CHECK_STR(got("a"), "0123456789abc");
+    check_all(f, "0123456789abc");
 }
 
-static int open_beneath(void)
+TEST(a_write_that_does_not_fit_takes_all_or_nothing)
 {
-    kt_auto(kt_file) *root = NULL, *f = NULL;
-    int rc = kt_file_open("/dir", O_RDONLY | O_DIRECTORY, 0, &root);
-    if (rc == 0)
-        rc = kt_file_open_beneath(root, "file", O_RDONLY, 0, &f);
-    int closed = kt_file_close(kt_steal(f));
-    if (rc == 0)
-        rc = closed;
-    closed = kt_file_close(kt_steal(root));
-    return rc < 0 ? rc : closed;
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    kt_auto(kt_file) *f = NULL;
+    static char bytes[40 * 1000], back[3 * sizeof bytes];
+    fill_with(bytes, sizeof bytes);
+    CHECK_OK(kt_file_open("a", O_RDWR | O_CREAT, 0600, &f));
+    CHECK_OK(kt_file_write(f, bytes, sizeof bytes));
+    disk->kind = ON_WRITE, disk->nth = 1, disk->error = ENOSPC;
+    CHECK_ERR(kt_file_write(f, bytes, sizeof bytes), -ENOSPC);
+    CHECK_EQ(kt_file_tell(f), sizeof bytes);
+    CHECK_OK(kt_file_write(f, bytes, sizeof bytes));
+    CHECK_EQ(kt_file_seek(f, 0, SEEK_SET), 0);
+    CHECK_EQ(kt_file_read(f, back, sizeof back), 2 * sizeof bytes);
+    CHECK_MEM(back + sizeof bytes, bytes, sizeof bytes);
 }
 
-/* ---- The sweep --------------------------------------------------------------------------------- */
-
-static kt_test_disk *begin(void)
+TEST(a_failed_sync_is_never_forgotten)
 {
-    const kt_test_disk_options options = {.seed = 1, .whole = true};
-    kt_test_disk *d = kt_test_disk_open(&options);
-    CHECK_OK(kt_test_disk_put(d, "/dir/file", kt_slice_from(TEXT)));
-    CHECK_OK(kt_test_disk_put(d, "/dir/other", kt_slice_from("other")));
-    kt_test_disk_use(d);
-    return d;
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    kt_auto(kt_file) *f = NULL;
+    CHECK_OK(kt_file_open("a", O_RDWR | O_CREAT, 0600, &f));
+    disk->kind = ON_SYNC, disk->nth = 1, disk->error = EIO;
+    CHECK_ERR(kt_file_datasync(f), -EIO);
+    CHECK_STR(kt_error_detail(), "sync a: Input/output error");
+    CHECK_ERR(kt_file_sync(f), -EIO);
+    CHECK_EQ(disk->calls[ON_SYNC], 1);
 }
 
-/* A failure that may be survived, as the comment in file.h, or the sense of the call, says. */
-typedef struct spared {
-    kt_test_disk_call call;
-    int code; /* 0: any */
-} spared;
-
-static bool is_spared(const spared *list, kt_test_disk_call call, int code)
+TEST(a_failed_read_takes_nothing)
 {
-    for (; list && list->call; list++) {
-        if (list->call == call && (list->code == 0 || list->code == code))
-            return true;
-    }
-    return false;
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    kt_auto(kt_file) *f = NULL;
+    char bytes[16] = "";
+    put("a", "0123456789");
+    disk->most = 4;
+    CHECK_OK(kt_file_open("a", O_RDONLY, 0, &f));
+    CHECK_EQ(kt_file_read(f, bytes, 1), 1);
+    disk->kind = ON_READ, disk->nth = 2, disk->error = EIO, disk->for_good = true;
+    CHECK_ERR(kt_file_read(f, bytes, 9), -EIO);
+    CHECK_STR(kt_error_detail(), "read a: Input/output error");
+    CHECK_EQ(kt_file_tell(f), 1);
+    faulty_calm(disk);
+    CHECK_EQ(kt_file_read(f, bytes, 9), 9);
+    CHECK_MEM(bytes, "123456789", 9);
 }
 
-static void fail_one(int (*fn)(void), kt_test_disk_call call, uint64_t nth, int code, const spared *list)
+/* ---- Short counts ---------------------------------------------------------------------------- */
+
+static void write_in_all_ways(kt_file *f, const char *bytes)
 {
-    kt_auto(kt_buffer) left = KT_BUFFER_INIT;
-    kt_test_disk *d = begin();
-    kt_test_disk_fail(d, call, nth, -code);
-    int rc = fn();
-    CHECK(kt_test_disk_failed(d));
-    if (rc >= 0 ? !is_spared(list, call, code) : rc != -code)
-        kt_test_fail("call %d, the %lluth, failed with %s, and the caller got %s", (int)call, (unsigned long long)nth,
-                     kt_error_name(-code), kt_error_name(rc));
-    CHECK_EQ(kt_test_disk_descriptors(d), 0);
-    CHECK_OK(kt_test_disk_list(d, &left));
-    if (strstr(kt_buffer_string(&left), ".kettle-"))
-        kt_test_fail("call %d, the %lluth, failed with %s, and left %s", (int)call, (unsigned long long)nth,
-                     kt_error_name(-code), kt_buffer_string(&left));
-    kt_test_disk_close(d);
+    CHECK_OK(kt_file_write(f, bytes, 100));
+    CHECK_OK(kt_file_write(f, bytes + 100, MUCH - 100));
+    CHECK_OK(kt_file_pwrite(f, bytes, MUCH / 2, 0));
 }
 
-static void sweep(int (*fn)(void), const spared *list)
+TEST(short_counts_are_gone_on_with)
 {
-    uint64_t counts[KT_TEST_DISK_CALLS], total = 0;
-    kt_test_disk *d = begin();
-    CHECK_OK(fn());
-    for (int call = KT_TEST_DISK_ANY + 1; call < KT_TEST_DISK_CALLS; call++) {
-        counts[call] = kt_test_disk_calls(d, (kt_test_disk_call)call);
-        CHECK(counts[call] == 0 || codes_of[call][0] != 0);
-    }
-    kt_test_disk_close(d);
-    for (int call = KT_TEST_DISK_ANY + 1; call < KT_TEST_DISK_CALLS; call++) {
-        for (uint64_t nth = 1; nth <= counts[call]; nth++) {
-            for (int i = 0; i < CODES_MAX && codes_of[call][i]; i++, total++)
-                fail_one(fn, (kt_test_disk_call)call, nth, codes_of[call][i], list);
-        }
-    }
-    CHECK_GT(total, 0);
-}
-
-/* The bytes are here whatever closing says. */
-static const spared in_reading[] = {{KT_TEST_DISK_CLOSE, 0}, {0}};
-
-/* Nothing was written through the directory that is closed at the end; a temporary name that is taken makes room for
- * another; no old file to keep the mode of; a file system that cannot sync directories, or rename exclusively. */
-static const spared in_replacing[] = {
-    {KT_TEST_DISK_CLOSE, 0},       {KT_TEST_DISK_OPEN, EEXIST},   {KT_TEST_DISK_STAT, ENOENT},
-    {KT_TEST_DISK_SYNC, EINVAL},   {KT_TEST_DISK_RENAME, EINVAL}, {0},
-};
-
-TEST(reading_a_whole_file_fails_as_its_calls_do)
-{
-    sweep(read_whole, in_reading);
-    sweep(read_text, in_reading);
-}
-
-TEST(writing_a_whole_file_fails_as_its_calls_do)
-{
-    sweep(write_whole, NULL);
-}
-
-TEST(replacing_fails_as_its_calls_do_and_leaves_no_temporary)
-{
-    sweep(replace, in_replacing);
-    sweep(replace_unsynced, in_replacing);
-    sweep(make_new, in_replacing);
-}
-
-TEST(batches_fail_as_the_calls_for_each_file_do)
-{
-    sweep(read_many, in_reading);
-    sweep(write_whole_many, NULL);
-    sweep(replace_many, in_replacing);
-}
-
-/* A read without waiting that fails, for whatever reason, is made again by a thread. */
-static const spared in_reading_at_once[] = {{KT_TEST_DISK_READ, 0}, {0}};
-
-TEST(handles_fail_as_their_calls_do)
-{
-    bool is_sim = strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0;
-    sweep(read_lines, is_sim ? NULL : in_reading_at_once);
-    sweep(use_handle, is_sim ? NULL : in_reading_at_once);
-    sweep(open_beneath, NULL);
+    kt_auto(scratch) s = scratch_open();
+    kt_auto(faulty) *disk = faulty_install();
+    kt_auto(kt_buffer) whole = KT_BUFFER_INIT;
+    kt_auto(kt_file) *f = NULL;
+    static char bytes[MUCH], back[MUCH];
+    fill_with(bytes, MUCH);
+    disk->most = 37;
+    CHECK_OK(kt_file_open("a", O_RDWR | O_CREAT, 0600, &f));
+    write_in_all_ways(f, bytes);
+    CHECK_EQ(kt_file_pread(f, back, MUCH, 0), MUCH);
+    CHECK_MEM(back, bytes, MUCH);
+    CHECK_EQ(kt_file_seek(f, 0, SEEK_SET), 0);
+    CHECK_EQ(kt_file_read(f, back, MUCH), MUCH);
+    CHECK_MEM(back, bytes, MUCH);
+    CHECK_OK(kt_file_replace("b", bytes, MUCH, NULL));
+    CHECK_OK(kt_file_write_whole("a", bytes, MUCH, NULL));
+    CHECK_OK(kt_file_read_whole("b", 0, &whole));
+    CHECK_EQ(whole.size, MUCH);
+    CHECK_MEM(whole.data, bytes, MUCH);
 }
