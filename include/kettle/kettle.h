@@ -17,6 +17,7 @@
 #include <kettle/context.h>
 #include <kettle/coroutine.h>
 #include <kettle/debug.h>
+#include <kettle/dir.h>
 #include <kettle/error.h>
 #include <kettle/exit_stack.h>
 #include <kettle/file.h>
@@ -25,6 +26,7 @@
 #include <kettle/loop.h>
 #include <kettle/loops.h>
 #include <kettle/memory.h>
+#include <kettle/path.h>
 #include <kettle/periodic.h>
 #include <kettle/pipeline.h>
 #include <kettle/pool.h>
