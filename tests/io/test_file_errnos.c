@@ -2,39 +2,7 @@
 
 /* Every call that files make to the disk fails with every code of its manual page: the caller gets it, and nothing
  * is left open, nor a temporary file. */
-#include <kettle/kettle.h>
-#include <kettle/test.h>
-#include <kettle/test_disk.h>
-
-#include <errno.h>
-
-#define TEXT "first line\nsecond line\n"
-#define SIZE (sizeof TEXT - 1)
-
-/* ---- The manual pages -------------------------------------------------------------------------- */
-
-#define CODES_MAX 32
-#define OF_PATHS EACCES, EFAULT, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EBADF, EINVAL, EIO
-#define OF_NAMES OF_PATHS, EBUSY, EDQUOT, EEXIST, EMLINK, ENOSPC, EPERM, EROFS, EXDEV
-
-/* EINTR is begun again beneath. */
-static const int codes_of[KT_TEST_DISK_CALLS][CODES_MAX] = {
-    [KT_TEST_DISK_OPEN] = {OF_PATHS, EBUSY, EDQUOT, EEXIST, EFBIG, EISDIR, EMFILE, ENFILE, ENODEV, ENOSPC, ENXIO,
-                           EOPNOTSUPP, EOVERFLOW, EPERM, EROFS, ETXTBSY, EWOULDBLOCK, EXDEV, E2BIG},
-    [KT_TEST_DISK_CLOSE] = {EBADF, EIO, ENOSPC, EDQUOT},
-    [KT_TEST_DISK_READ] = {EAGAIN, EBADF, EFAULT, EINVAL, EIO, EISDIR, ENXIO, EOVERFLOW, ESPIPE, EOPNOTSUPP},
-    [KT_TEST_DISK_WRITE] = {EAGAIN, EBADF, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG, EINVAL, EIO, ENOSPC, EPERM, EPIPE,
-                            ENXIO, EOVERFLOW, ESPIPE, EOPNOTSUPP},
-    [KT_TEST_DISK_SEEK] = {EBADF, EINVAL, ENXIO, EOVERFLOW, ESPIPE},
-    [KT_TEST_DISK_TRUNCATE] = {EBADF, EFBIG, EINVAL, EIO, EISDIR, EPERM, EROFS, ETXTBSY},
-    [KT_TEST_DISK_SYNC] = {EBADF, EIO, ENOSPC, EROFS, EINVAL, EDQUOT},
-    [KT_TEST_DISK_STAT] = {OF_PATHS, EOVERFLOW},
-    [KT_TEST_DISK_CHMOD] = {OF_PATHS, EPERM, EROFS, ENOTSUP},
-    [KT_TEST_DISK_LOCK] = {EBADF, EINVAL, ENOLCK},
-    [KT_TEST_DISK_RENAME] = {OF_NAMES, EISDIR, ENOTEMPTY},
-    [KT_TEST_DISK_LINK] = {OF_NAMES},
-    [KT_TEST_DISK_UNLINK] = {OF_PATHS, EBUSY, EISDIR, EPERM, EROFS, ENOTEMPTY},
-};
+#include "errnos.h"
 
 /* ---- What programs do -------------------------------------------------------------------------- */
 
@@ -183,69 +151,7 @@ static int open_beneath(void)
     return rc < 0 ? rc : closed;
 }
 
-/* ---- The sweep --------------------------------------------------------------------------------- */
-
-static kt_test_disk *begin(void)
-{
-    const kt_test_disk_options options = {.seed = 1, .whole = true};
-    kt_test_disk *d = kt_test_disk_open(&options);
-    CHECK_OK(kt_test_disk_put(d, "/dir/file", kt_slice_from(TEXT)));
-    CHECK_OK(kt_test_disk_put(d, "/dir/other", kt_slice_from("other")));
-    kt_test_disk_use(d);
-    return d;
-}
-
-/* A failure that may be survived, as the comment in file.h, or the sense of the call, says. */
-typedef struct spared {
-    kt_test_disk_call call;
-    int code; /* 0: any */
-} spared;
-
-static bool is_spared(const spared *list, kt_test_disk_call call, int code)
-{
-    for (; list && list->call; list++) {
-        if (list->call == call && (list->code == 0 || list->code == code))
-            return true;
-    }
-    return false;
-}
-
-static void fail_one(int (*fn)(void), kt_test_disk_call call, uint64_t nth, int code, const spared *list)
-{
-    kt_auto(kt_buffer) left = KT_BUFFER_INIT;
-    kt_test_disk *d = begin();
-    kt_test_disk_fail(d, call, nth, -code);
-    int rc = fn();
-    CHECK(kt_test_disk_failed(d));
-    if (rc >= 0 ? !is_spared(list, call, code) : rc != -code)
-        kt_test_fail("call %d, the %lluth, failed with %s, and the caller got %s", (int)call, (unsigned long long)nth,
-                     kt_error_name(-code), kt_error_name(rc));
-    CHECK_EQ(kt_test_disk_descriptors(d), 0);
-    CHECK_OK(kt_test_disk_list(d, &left));
-    if (strstr(kt_buffer_string(&left), ".kettle-"))
-        kt_test_fail("call %d, the %lluth, failed with %s, and left %s", (int)call, (unsigned long long)nth,
-                     kt_error_name(-code), kt_buffer_string(&left));
-    kt_test_disk_close(d);
-}
-
-static void sweep(int (*fn)(void), const spared *list)
-{
-    uint64_t counts[KT_TEST_DISK_CALLS], total = 0;
-    kt_test_disk *d = begin();
-    CHECK_OK(fn());
-    for (int call = KT_TEST_DISK_ANY + 1; call < KT_TEST_DISK_CALLS; call++) {
-        counts[call] = kt_test_disk_calls(d, (kt_test_disk_call)call);
-        CHECK(counts[call] == 0 || codes_of[call][0] != 0);
-    }
-    kt_test_disk_close(d);
-    for (int call = KT_TEST_DISK_ANY + 1; call < KT_TEST_DISK_CALLS; call++) {
-        for (uint64_t nth = 1; nth <= counts[call]; nth++) {
-            for (int i = 0; i < CODES_MAX && codes_of[call][i]; i++, total++)
-                fail_one(fn, (kt_test_disk_call)call, nth, codes_of[call][i], list);
-        }
-    }
-    CHECK_GT(total, 0);
-}
+/* ---- What may fail unnoticed ---------------------------------------------------------------------- */
 
 /* The bytes are here whatever closing says. */
 static const spared in_reading[] = {{KT_TEST_DISK_CLOSE, 0}, {0}};
