@@ -132,7 +132,11 @@ TEST(trees_are_removed_as_their_calls_succeed)
 {
     /* What vanishes meanwhile is no error, and what others put there is removed too. */
     static const spared list[] = {
-        {KT_TEST_DISK_CLOSE, 0}, {KT_TEST_DISK_UNLINK, ENOENT}, {KT_TEST_DISK_UNLINK, ENOTEMPTY}, {0},
+        {KT_TEST_DISK_CLOSE, 0},
+        {KT_TEST_DISK_UNLINK, ENOENT},
+        {KT_TEST_DISK_UNLINK, ENOTEMPTY},
+        {KT_TEST_DISK_ENTRIES, ENOENT},
+        {0},
     };
     sweep(remove_all, list);
 }
