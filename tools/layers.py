@@ -64,6 +64,7 @@ HEADERS = {
     'file.h': 'io',
     'kettle.h': 'io',
     'path.h': 'io',
+    'temp.h': 'io',
     'process.h': 'io',
     'process_pool.h': 'io',
     'server.h': 'io',

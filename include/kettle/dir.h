@@ -47,6 +47,14 @@ KT_API int kt_dir_remove(const char *path) KT_CHECKED;
  * each; a cancellation ends it there, with the rest left. Like shutil.rmtree, rm -r. */
 KT_API int kt_dir_remove_all(const char *path) KT_CHECKED;
 
+/* Copies a directory with all that is in it: files, permissions and links as in kt_path_copy, links as they are. `to` must
+ * not exist; it gets the whole copy in one step, which is made beside it, as ".kettle-..." with random digits, and
+ * renamed. NULL options mean the defaults; progress counts the bytes of files alone and the total is what is known
+ * so far. -EEXIST, -ENOENT, -ENOTDIR, -ENOSPC, ...; -EINVAL for a pipe, socket or device in the tree, or a target
+ * within it, -ENAMETOOLONG for a copy whose path is beyond 4,095 bytes: the first failure, which the detail names. It
+ * leaves nothing, nor does a cancellation. Suspends every few MiB or hundred files. Like shutil.copytree(symlinks=True). */
+KT_API int kt_dir_copy_all(const char *from, const char *to, const kt_path_copy_options *options) KT_CHECKED;
+
 /* ---- Entries, one by one ------------------------------------------------------------------- */
 
 typedef enum kt_path_type {

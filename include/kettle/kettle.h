@@ -45,6 +45,7 @@
 #include <kettle/stream_backend.h>
 #include <kettle/sync.h>
 #include <kettle/task.h>
+#include <kettle/temp.h>
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
 #include <kettle/udp.h>

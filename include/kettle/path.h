@@ -115,10 +115,11 @@ KT_API int kt_path_statvfs(const char *path, struct statvfs *ret_statvfs) KT_CHE
 enum {
     KT_PATH_NO_REPLACE = 1, /* -EEXIST when there is something at the target */
     KT_PATH_DURABLE = 2,    /* and wait until it is on the disk, so that it outlives a crash */
+    KT_PATH_KEEP_TIMES = 4, /* copies get the times of the original, as shutil.copy2 gives them */
 };
 
 /* Renames a file or directory, and replaces what is at `to` in one step: whoever looks sees the old or the new.
- * Flags: both. KT_PATH_DURABLE is about the names only (fsync(2) of the directories, the target's first): contents
+ * Flags: the first two. KT_PATH_DURABLE is about the names only (fsync(2) of the directories, the target's first): contents
  * are the file's affair. Where that fails the error is returned though the name has changed, for how long nobody
  * knows. -ENOENT, -EXDEV on another file system (see kt_path_move), -EISDIR, -ENOTDIR, -ENOTEMPTY, -EACCES; -EINVAL
  * for a directory into itself, and for KT_PATH_NO_REPLACE where the file system cannot do it. Like
@@ -144,6 +145,36 @@ KT_API int kt_path_utimes(const char *path, const struct timespec times[2]) KT_C
 
 /* Waits until the names in a directory are on the disk. Like fsync(2) of the directory. */
 KT_API int kt_path_sync_dir(const char *path) KT_CHECKED;
+
+/* ---- Copies -------------------------------------------------------------------------------- */
+
+/* All zero means the defaults. */
+typedef struct kt_path_copy_options {
+    unsigned flags; /* KT_PATH_NO_REPLACE, KT_PATH_DURABLE (the contents, too), KT_PATH_KEEP_TIMES */
+
+    /* Called on the loop, in the task, now and then and at the end: so many of `total` bytes, which may change
+     * meanwhile, are done. Below 0, unless that was the end: the copy stops with this code and leaves nothing. Must not
+     * suspend. */
+    int (*progress)(int64_t bytes_done, int64_t bytes_total, void *arg);
+    void *progress_arg;
+    uintptr_t reserved[2];
+} kt_path_copy_options;
+
+/* Copies a file's bytes and permissions (not set-user-ID and its like) to the name `to`, which gets the whole copy in
+ * one step: it is written beside it, as ".kettle-..." with random digits, and renamed. A link at `to` is replaced, not
+ * followed; one at `from` is followed. The file systems share the bytes where they can (FICLONE), or else the kernel
+ * copies them; holes stay holes. NULL options mean the defaults. -ENOENT, -EACCES, -ENOSPC, -EIO, ...; -EISDIR or
+ * -EINVAL when one of them is neither a regular file nor, as target, a link. Suspends every few MiB; an error or a
+ * cancellation leaves what was at `to`, and nothing beside it (a failure to make the name last comes too late for that, see
+ * kt_path_rename). Like shutil.copy. */
+KT_API int kt_path_copy(const char *from, const char *to, const kt_path_copy_options *options) KT_CHECKED;
+
+/* Renames, or where that would cross file systems copies (files, links, trees), with their times but owned by the
+ * process's user, and removes the original. A file or link at `to` is replaced, a directory only by kt_path_rename's rules, on one file system. A failure before the
+ * removal leaves the original alone and nothing at `to`; one of the removal leaves both, the original perhaps
+ * in part, and names what could not be removed. -EEXIST, and otherwise as kt_path_rename, kt_path_copy and
+ * kt_dir_copy_all. Suspends; a cancellation is an error like others. Like shutil.move. */
+KT_API int kt_path_move(const char *from, const char *to, const kt_path_copy_options *options) KT_CHECKED;
 
 KT_END
 

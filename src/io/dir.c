@@ -139,6 +139,7 @@ static int remove_at(removal *r, int dir, const char *name, int flags)
 static int begin_round(removal *r)
 {
     r->removed = 0;
+    kt__walker_close(&r->walker); /* of the round before */
     int rc = kt__walker_open(&r->walker, r->disk, r->root, O_NOFOLLOW, NULL);
     r->walker.tells_leaving = true;
     return rc;
@@ -179,6 +180,15 @@ static int remove_some(void *arg)
     for (unsigned steps = 0; steps < TRIP_STEPS && !r->over && r->rc >= 0; steps++)
         r->rc = remove_step(r);
     return 0;
+}
+
+int kt__disk_remove_all(kt__disk *d, const char *root)
+{
+    removal r = {.disk = d, .root = root};
+    while (!r.over && r.rc >= 0)
+        remove_some(&r);
+    end_removal(&r);
+    return r.rc;
 }
 
 /* A failure at the very begin names the root alone. */

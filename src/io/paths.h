@@ -45,6 +45,17 @@ int kt__disk_sync_dir(kt__disk *d, const char *path);
 /* Makes a rename last: syncs the directory of `to`, and that of `from` if it is another. */
 int kt__disk_sync_renamed(kt__disk *d, const char *from, const char *to);
 
+/* kt_dir_remove_all as blocking code; no slashes at the end of root. */
+int kt__disk_remove_all(kt__disk *d, const char *root);
+
+/* A number for the names of temporary files, random but under the simulated driver, where the seed decides. On the
+ * loop. */
+uint64_t kt__temp_number(void);
+
+/* DIR/PREFIX and 16 digits that stand for *number, which counts up; into `path`. 0 or -ENAMETOOLONG. */
+int kt__temp_path(const char *dir, const char *prefix, uint64_t *number, char path[PATH_MAX]);
+#define KT__TEMP_TRIES 1000 /* names that others have taken */
+
 /* kt_path_match. LEADS: is there any path that begins with this one, goes on, and matches? HIDDEN: a dot at the begin
  * of a name is like any other character. */
 enum { KT__MATCH_LEADS = 1, KT__MATCH_HIDDEN = 2 };

@@ -80,6 +80,22 @@ SWEEP(kt_dir_remove_all, SUSPENDS | ALLOCATES | WHOLE | WINS)
     CHECK_EQ(has(&t, "a"), rc < 0);
 }
 
+static int copies_all(void *arg)
+{
+    return SWEPT(kt_dir_copy_all, (in(arg, "a"), in(arg, "c"), NULL));
+}
+
+SWEEP(kt_dir_copy_all, SUSPENDS | ALLOCATES | WHOLE | WINS)
+{
+    kt_auto(tree) t = scene();
+    put_many(&t, "a", 200);
+    put_many(&t, "a/b", 100);
+    sweep_begin(copies_all, &t);
+    int rc = sweep_end();
+    CHECK_EQ(has(&t, "c/b/0099"), rc == 0);
+    CHECK_EQ(count_in(&t, "."), rc == 0 ? 2 : 1);
+}
+
 /* ---- Entries ------------------------------------------------------------------------------- */
 
 static int opens_dir(void *arg)

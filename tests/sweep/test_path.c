@@ -136,6 +136,148 @@ SWEEP_CALL(kt_path_chmod, 0, (in(t, "f"), 0600))
 SWEEP_CALL(kt_path_utimes, 0, (in(t, "f"), NULL))
 SWEEP_CALL(kt_path_sync_dir, 0, (in(t, "d")))
 
+/* ---- Copies: whole, or nothing ------------------------------------------------------------------ */
+
+/* Many runs of data, so several trips. */
+static tree sparse_scene(void)
+{
+    tree t = scene();
+    int fd = open(in(&t, "a"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    for (int i = 0; i < 200; i++)
+        CHECK_EQ(pwrite(fd, "x", 1, (off_t)i << 16), 1);
+    close(fd);
+    return t;
+}
+
+static void check_names(const tree *t, int count)
+{
+    CHECK_EQ(count_in(t, "."), count);
+}
+
+static int copies(void *arg)
+{
+    return SWEPT(kt_path_copy, (in(arg, "a"), in(arg, "b"), NULL));
+}
+
+SWEEP(kt_path_copy, SUSPENDS | WINS)
+{
+    kt_auto(tree) t = sparse_scene();
+    sweep_begin(copies, &t);
+    int rc = sweep_end();
+    CHECK_EQ(has(&t, "b"), rc == 0);
+    check_names(&t, rc == 0 ? 5 : 4);
+}
+
+static int copies_proc(void *arg)
+{
+    return SWEPT(kt_path_copy, ("/proc/self/comm", in(arg, "b"), NULL));
+}
+
+/* Where bytes are read and written. */
+SWEEP_AS(kt_path_copy, by_hand, SUSPENDS | ALLOCATES | WHOLE | WINS)
+{
+    kt_auto(tree) t = scene();
+    sweep_begin(copies_proc, &t);
+    int rc = sweep_end();
+    check_names(&t, rc == 0 ? 4 : 3);
+}
+
+static int moves(void *arg)
+{
+    return SWEPT(kt_path_move, (in(arg, "f"), in(arg, "g"), NULL));
+}
+
+SWEEP(kt_path_move, SUSPENDS | WINS)
+{
+    kt_auto(tree) t = scene();
+    sweep_begin(moves, &t);
+    int rc = sweep_end();
+    CHECK_EQ(has(&t, "g"), rc == 0);
+    check_names(&t, 3);
+}
+
+/* ---- Temporary ------------------------------------------------------------------------------- */
+
+static int opens_temporary(void *arg)
+{
+    int fd = -1;
+    int rc = SWEPT(kt_temp_file, (((const tree *)arg)->root, &fd));
+    CHECK_EQ(fd < 0, rc < 0);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+SWEEP(kt_temp_file, SUSPENDS | WINS)
+{
+    kt_auto(tree) t = scene();
+    sweep_begin(opens_temporary, &t);
+    (void)sweep_end();
+    check_names(&t, 3);
+}
+
+static int opens_named(void *arg)
+{
+    int fd = -1;
+    kt_auto(kt_path) path = NULL;
+    int rc = SWEPT(kt_temp_named, (((const tree *)arg)->root, NULL, &path, &fd));
+    CHECK_EQ(fd < 0, rc < 0);
+    CHECK_EQ(!path, rc < 0);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+SWEEP(kt_temp_named, SUSPENDS | ALLOCATES | WINS)
+{
+    kt_auto(tree) t = scene();
+    sweep_begin(opens_named, &t);
+    int rc = sweep_end();
+    check_names(&t, rc == 0 ? 4 : 3);
+}
+
+static int makes_temporary(void *arg)
+{
+    kt_temp_dir *d = NULL;
+    int rc = SWEPT(kt_temp_dir_make, (((const tree *)arg)->root, NULL, &d));
+    CHECK_EQ(!d, rc < 0);
+    check_names(arg, rc < 0 ? 3 : 4);
+    kt_temp_dir_remove(d);
+    return rc;
+}
+
+SWEEP(kt_temp_dir_make, SUSPENDS | ALLOCATES | WINS)
+{
+    kt_auto(tree) t = scene();
+    sweep_begin(makes_temporary, &t);
+    (void)sweep_end();
+    check_names(&t, 3);
+}
+
+SWEEP(kt_temp_dir_path, PLAIN)
+{
+    kt_auto(tree) t = scene();
+    kt_auto(kt_temp_dir) *d = NULL;
+    sure(kt_temp_dir_make(t.root, "x", &d));
+    CHECK(strncmp(SWEPT(kt_temp_dir_path, (d)), t.root, strlen(t.root)) == 0);
+}
+
+static int removes_temporary(void *arg)
+{
+    SWEPT(kt_temp_dir_remove, (arg));
+    return 0;
+}
+
+SWEEP(kt_temp_dir_remove, SUSPENDS | HOLDS)
+{
+    kt_auto(tree) t = scene();
+    kt_temp_dir *d = NULL;
+    sure(kt_temp_dir_make(t.root, "x", &d));
+    sweep_begin(removes_temporary, d);
+    (void)sweep_end();
+    check_names(&t, 3);
+}
+
 /* ---- Text ---------------------------------------------------------------------------------- */
 
 SWEEP(kt_path_name, PLAIN)
