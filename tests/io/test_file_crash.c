@@ -205,6 +205,48 @@ TEST(a_disk_of_any_size_takes_the_new_file_or_keeps_the_old_one)
     CHECK_LT(kept, 11);
 }
 
+/* ---- Copies ------------------------------------------------------------------------------------ */
+
+TEST(a_crash_at_any_step_of_a_durable_copy_leaves_the_old_file_or_the_copy)
+{
+    const kt_path_copy_options durable = {.flags = KT_PATH_DURABLE};
+    unsigned seen[4] = {0};
+    for (uint64_t seed = 1; seed <= SEEDS / 2; seed++) {
+        bool crashed = true;
+        for (uint64_t nth = 1; crashed; nth++) {
+            replacing *r = begin(seed * 1000 + nth, false);
+            CHECK_OK(kt_test_disk_put(r->disk, "/source", (kt_slice){r->new, NEW}));
+            kt_test_disk_crash_at(r->disk, nth);
+            int rc = kt_path_copy("/source", "/dir/file", &durable);
+            crashed = kt_test_disk_crashed(r->disk);
+            CHECK_EQ(kt_test_disk_descriptors(r->disk), 0);
+            kt_test_disk_crash(r->disk);
+            enum found found = look(r);
+            CHECK(found == OLD_WHOLE || found == NEW_WHOLE);
+            CHECK(rc < 0 || found == NEW_WHOLE);
+            CHECK(crashed || rc == 0);
+            seen[found]++;
+            kt_test_disk_close(r->disk);
+        }
+    }
+    CHECK_GT(seen[OLD_WHOLE], SEEDS);
+    CHECK_GT(seen[NEW_WHOLE], SEEDS / 2);
+}
+
+TEST(a_copy_onto_a_full_disk_leaves_the_old_file)
+{
+    for (uint64_t bytes = 0; bytes < NEW; bytes += 1 + bytes / 5) {
+        kt_auto(kt_buffer) before = KT_BUFFER_INIT;
+        replacing *r = begin(bytes, false);
+        CHECK_OK(kt_test_disk_put(r->disk, "/source", (kt_slice){r->new, NEW}));
+        CHECK_OK(kt_test_disk_list(r->disk, &before));
+        kt_test_disk_fail_after(r->disk, bytes, -ENOSPC);
+        CHECK_ERR(kt_path_copy("/source", "/dir/file", NULL), -ENOSPC);
+        check_unchanged(r, kt_buffer_string(&before));
+        kt_test_disk_close(r->disk);
+    }
+}
+
 /* ---- In virtual time, cancelled -------------------------------------------------------------- */
 
 static bool replaced_within(kt_time d)

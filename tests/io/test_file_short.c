@@ -166,3 +166,32 @@ TEST_WITH(batches_are_complete, KT_TEST_NO_LOOP)
 {
     kt_test_seeds(60, batches, NULL);
 }
+
+static int copies(void *arg)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT, found = KT_BUFFER_INIT;
+    kt_auto(kt_file) *f = NULL;
+    kt_test_disk *d = begin();
+    (void)arg;
+    make_text(&text, LINES);
+    CHECK_OK(kt_file_open("/holes", O_RDWR | O_CREAT, 0644, &f));
+    CHECK_OK(kt_file_pwrite(f, text.data, text.size, 50000));
+    CHECK_OK(kt_file_pwrite(f, text.data, text.size, 250001));
+    CHECK_OK(kt_file_truncate(f, 400000));
+    CHECK_OK(kt_path_copy("/holes", "/copy", NULL));
+    CHECK_OK(kt_file_close(kt_steal(f)));
+    CHECK_OK(kt_test_disk_get(d, "/copy", &found));
+    CHECK_EQ(found.size, 400000);
+    CHECK_MEM(found.data + 50000, text.data, text.size);
+    CHECK_MEM(found.data + 250001, text.data, text.size);
+    for (size_t i = 0; i < 50000; i++)
+        found.size -= found.data[i] == '\0';
+    CHECK_EQ(found.size, 350000);
+    kt_test_disk_close(d);
+    return 0;
+}
+
+TEST_WITH(copies_are_whole, KT_TEST_NO_LOOP)
+{
+    kt_test_seeds(40, copies, NULL);
+}

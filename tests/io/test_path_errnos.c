@@ -101,6 +101,23 @@ static int glob(void)
     return kt_glob("/", "**/f*", NULL, &paths);
 }
 
+static int copy(void)
+{
+    const kt_path_copy_options options = {.flags = KT_PATH_DURABLE | KT_PATH_KEEP_TIMES};
+    return kt_path_copy("/dir/file", "/dir/other", &options);
+}
+
+static int copy_to_new(void)
+{
+    const kt_path_copy_options options = {.flags = KT_PATH_NO_REPLACE};
+    return kt_path_copy("/dir/file", "/dir/new", &options);
+}
+
+static int move(void)
+{
+    return kt_path_move("/dir/file", "/moved", NULL);
+}
+
 /* The entries are here whatever closing says. */
 static const spared in_listing[] = {{KT_TEST_DISK_CLOSE, 0}, {0}};
 
@@ -147,4 +164,28 @@ TEST(listing_fails_as_its_calls_do)
     sweep(list_names, in_listing);
     sweep(walk, in_listing);
     sweep(glob, in_listing);
+}
+
+/* Ways to copy that a file system does not have are gone round; a file without data or holes to be told is all data. */
+static const spared in_copying[] = {
+    {KT_TEST_DISK_CLOSE, 0},
+    {KT_TEST_DISK_CLONE, 0},
+    {KT_TEST_DISK_SEEK, 0},
+    {KT_TEST_DISK_OPEN, EEXIST},
+    {KT_TEST_DISK_STAT, ENOENT},
+    {KT_TEST_DISK_COPY_RANGE, EINVAL},
+    {KT_TEST_DISK_COPY_RANGE, EXDEV},
+    {KT_TEST_DISK_COPY_RANGE, EOPNOTSUPP},
+    {KT_TEST_DISK_COPY_RANGE, ENOSYS},
+    {KT_TEST_DISK_COPY_RANGE, EPERM},
+    {KT_TEST_DISK_RENAME, EINVAL},
+    {KT_TEST_DISK_RENAME, EXDEV},
+    {0},
+};
+
+TEST(copying_fails_as_its_calls_do)
+{
+    sweep(copy, in_copying);
+    sweep(copy_to_new, in_copying);
+    sweep(move, in_copying);
 }
