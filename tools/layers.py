@@ -36,7 +36,7 @@ HEADERS = {
     'context.h': 'core',
     'coroutine.h': 'core',
     'debug.h': 'core',
-    'disk_backend.h': 'core',
+    'simulated.h': 'core',
     'exit_stack.h': 'core',
     'future.h': 'core',
     'signal.h': 'core',
@@ -76,6 +76,7 @@ HEADERS = {
     'jobs.h': 'jobs',
     'test.h': 'test',
     'test_disk.h': 'test',
+    'test_network.h': 'test',
 }
 
 # layer -> the library that exports its public functions

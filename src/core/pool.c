@@ -8,7 +8,7 @@
  * A pool belongs to one loop, so only the queue, which the pool's threads share, is under the mutex. */
 
 #include <errno.h>
-#include <kettle/disk_backend.h>
+#include <kettle/simulated.h>
 #include <kettle/memory.h>
 #include <kettle/thread.h>
 #include <pthread.h>

@@ -12,7 +12,7 @@
  * or AT_FDCWD; with an empty path and AT_EMPTY_PATH, where flags are taken, the descriptor itself. */
 
 #include <fcntl.h>
-#include <kettle/disk_backend.h>
+#include <kettle/simulated.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>

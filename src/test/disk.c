@@ -4,7 +4,7 @@
 #include "test/disk.h"
 
 #include <errno.h>
-#include <kettle/disk_backend.h>
+#include <kettle/simulated.h>
 #include <kettle/loop.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,18 +16,9 @@
 
 /* ---- Chance and time ----------------------------------------------------------------------- */
 
-/* SplitMix64. */
-uint64_t kt__sim_random(kt_test_disk *d)
-{
-    uint64_t x = d->random += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
 uint64_t kt__sim_below(kt_test_disk *d, uint64_t n)
 {
-    return kt__sim_random(d) % n;
+    return kt__test_random(&d->random) % n;
 }
 
 bool kt__sim_one_in(kt_test_disk *d, uint64_t n)
@@ -60,7 +51,7 @@ kt_test_disk *kt_test_disk_open(const kt_test_disk_options *options)
     pthread_mutex_init(&d->mutex, NULL);
     pthread_cond_init(&d->unlocked, NULL);
     d->random = d->options.seed ? d->options.seed : 1;
-    d->salt = kt__sim_random(d);
+    d->salt = kt__test_random(&d->random);
     d->user = geteuid();
     d->group = getegid();
     d->root = kt__sim_node_new(d, S_IFDIR | 0755);

@@ -12,7 +12,7 @@
  *     disk_io.c     reads, writes, copies;      disk_name.c   links and renames
  *     disk_stat.c   attributes;                 disk_crash.c  what survives
  *
- * Of libkettle it needs kettle/disk_backend.h and the declarations in io/disk.h, but none of its private functions. */
+ * Of libkettle it needs kettle/simulated.h and the declarations in io/disk.h, but none of its private functions. */
 
 #include <kettle/test_disk.h>
 
@@ -116,8 +116,7 @@ extern const kt__disk kt__sim_table;
 
 /* ---- disk.c -------------------------------------------------------------------------------- */
 
-/* The next random number; one below n; true in one of n cases. */
-uint64_t kt__sim_random(kt_test_disk *d);
+/* A random number below n; true in one of n cases. */
 uint64_t kt__sim_below(kt_test_disk *d, uint64_t n);
 bool kt__sim_one_in(kt_test_disk *d, uint64_t n);
 

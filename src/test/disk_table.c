@@ -4,7 +4,7 @@
 #include "test/disk.h"
 
 #include <errno.h>
-#include <kettle/disk_backend.h>
+#include <kettle/simulated.h>
 
 #include "test/kit.h"
 

@@ -7,7 +7,6 @@ static int look_at_names(void)
 {
     struct stat st;
     struct statvfs vfs;
-    kt_auto(kt_path) target = NULL;
     int rc = kt_path_stat("/dir/file", &st);
     if (rc == 0)
         rc = kt_path_lstat("/dir/file", &st);
