@@ -20,8 +20,7 @@
  *
  * While it is in use, kt_stream_connect and its kin, kt_listen, kt_listen_unix, kt_resolve and all that stands on
  * them (kt_server, HTTP, TLS) work under the simulated driver too. Not so what needs a descriptor: kt_stream_fd is -1,
- * and UDP and balancers stay real. Of TLS on top, kt_server_close_clients and kt_server_abort_clients do not reach
- * the connection.
+ * and UDP and balancers stay real.
  *
  * Connections are as TCP's: bytes arrive in order or not at all; a host that answers nothing is noticed after minutes,
  * or never by who only reads; closing with bytes unread resets; who writes to a peer that has closed learns of it

@@ -127,6 +127,12 @@ int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address, soc
     return 0;
 }
 
+void kt_stream_hang_up(kt_stream *s, bool reset)
+{
+    if (s->backend->hang_up)
+        s->backend->hang_up(s->object, reset);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------- */
 
 static ssize_t read_some(kt_stream *s, void *bytes, size_t size)
