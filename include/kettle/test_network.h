@@ -60,8 +60,8 @@ KT_API void kt_test_network_use(kt_test_network *n);
 
 /* ---- Hosts -------------------------------------------------------------------------------------- */
 
-/* The running task, and those that it spawns from now on, are on this host ("10.0.0.1", "fd00::1"): what they connect and
- * listen from. NULL: on 127.0.0.1 again. */
+/* The running task, and those that it spawns from now on, are on this host ("10.0.0.1", "fd00::1"): what they connect
+ * and listen from. NULL: on 127.0.0.1 again. */
 KT_API void kt_test_network_be(kt_test_network *n, const char *host);
 
 /* One address more for a name; at most 16. A name without an address is KT_ENAME. */
@@ -69,8 +69,8 @@ KT_API void kt_test_network_name(kt_test_network *n, const char *name, const cha
 
 /* ---- Troubles ----------------------------------------------------------------------------------- */
 
-/* Cuts two hosts off from each other; NULL stands for all others. What is under way and what is sent waits, as segments do
- * that are sent again and again; then -ETIMEDOUT on the sender's side. Nobody else is told. */
+/* Cuts two hosts off from each other; NULL stands for all others. What is under way and what is sent waits, as segments
+ * do that are sent again and again; then -ETIMEDOUT on the sender's side. Nobody else is told. */
 KT_API void kt_test_network_cut(kt_test_network *n, const char *host, const char *other);
 
 /* Takes a cut with the same two back: what waits is on its way again. Without such a cut, nothing. */

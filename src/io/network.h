@@ -27,9 +27,10 @@ struct kt__network {
     /* `local`: where to connect from, or NULL. As kt_stream_connect. Suspends. */
     int (*connect)(kt__network *n, const kt_address *to, const kt_address *local, kt_stream **ret_stream);
 
-    /* An address of size 0, or one that stands for all interfaces, is the network's choice. -EADDRINUSE, -ENOMEM. Does not
-     * suspend. */
-    int (*listen)(kt__network *n, const kt_address *at, const kt_listen_options *o, kt__network_listener **ret_listener);
+    /* An address of size 0, or one that stands for all interfaces, is the network's choice. -EADDRINUSE, -ENOMEM. Does
+     * not suspend. */
+    int (*listen)(kt__network *n, const kt_address *at, const kt_listen_options *o,
+                  kt__network_listener **ret_listener);
 };
 
 /* The running loop's, or NULL: the system's. */
