@@ -124,16 +124,40 @@ def server(command, port, core, env=None, log=None):
         stop(process)
 
 
-def run(command, core=None, seconds_max=60):
+def run(command, core=None, seconds_max=60, env=None):
     """The output of a program that must succeed in that time."""
     try:
         result = subprocess.run(on_core(core, command), stdin=subprocess.DEVNULL,
-                                capture_output=True, text=True, timeout=seconds_max)
+                                capture_output=True, text=True, timeout=seconds_max,
+                                env={**os.environ, **(env or {})})
     except subprocess.TimeoutExpired:
         raise Failed(f'{command[0]} was not done after {seconds_max} s') from None
     if result.returncode != 0:
         raise Failed(f'{" ".join(command)}: status {result.returncode}: {result.stderr.strip()}')
     return result.stdout
+
+
+def memory_peak(pid):
+    """KiB, as of now; None when it has ended. (What wait4 says counts the program that has forked it, too.)"""
+    with contextlib.suppress(OSError), open(f'/proc/{pid}/status', encoding='ascii') as f:
+        for line in f:
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1])
+    return None
+
+
+def usage(command, env=None):
+    """(seconds, KiB of memory at most) of a program that must succeed."""
+    start, peak = time.monotonic(), 0
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               env={**os.environ, **(env or {})})
+    while process.poll() is None:
+        peak = memory_peak(process.pid) or peak
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    if process.returncode != 0:
+        raise Failed(f'{" ".join(command)}: status {process.returncode}')
+    return time.monotonic() - start, peak
 
 
 class Samples:

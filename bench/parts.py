@@ -256,3 +256,81 @@ def disk(settings):
         samples.add(name, 'fdatasync/s', result['rate'])
 
     return turns(settings, list(ways), measure)
+
+
+# ---- files ------------------------------------------------------------------------------------
+
+FILES = 10000
+LINES_BYTES = 4 << 30
+READS_BYTES = 512 << 20
+
+
+def add_lines(samples, subject, text):
+    """Of a program that prints: way, quantity, value."""
+    for line in text.splitlines():
+        way, quantity, value = line.split('\t')
+        samples.add(f'{subject}, {way}' if subject.startswith('Kettle') else subject, quantity,
+                    float(value))
+
+
+def memory_folder(settings):
+    """Making files on a disk measures the disk."""
+    folder = '/dev/shm'
+    return tempfile.TemporaryDirectory(dir=folder if os.access(folder, os.W_OK) else settings.scratch)
+
+
+def files(settings):
+    ways = {
+        'C, one thread': ['files_plain', '1'],
+        'C, 4 threads': ['files_plain', '4'],
+        'io_uring alone': ['files_uring'],
+        'Kettle, epoll': ['files', 'many'],
+        'Kettle, uring': ['files', 'many'],
+    }
+
+    def measure(name, samples):
+        program, *args = ways[name]
+        env = {'KETTLE_DRIVER': name.split()[-1]} if name.startswith('Kettle') else {}
+        with memory_folder(settings) as folder:
+            add_lines(samples, name,
+                      kit.run([os.path.join(settings.build, program), *args, folder,
+                               str(FILES // settings.scale)], env=env))
+
+    return turns(settings, list(ways), measure)
+
+
+def reads(settings):
+    path = os.path.join(settings.scratch, 'pieces')
+    with open(path, 'wb') as f:
+        for _ in range(READS_BYTES >> 20):
+            f.write(os.urandom(1 << 20))
+        os.fsync(f.fileno())
+
+    def measure(name, samples):
+        add_lines(samples, name, kit.run([os.path.join(settings.build, 'files'), 'reads', path],
+                                         env={'KETTLE_DRIVER': name.split()[-1]}))
+
+    return turns(settings, ['Kettle, epoll', 'Kettle, uring'], measure)
+
+
+def lines(settings):
+    path, size = os.path.join(settings.scratch, 'lines'), LINES_BYTES // settings.scale
+    block = b'the quick brown fox jumps over the lazy dog, again and again\n' * 16384
+    with open(path, 'wb') as f:
+        while f.tell() < size:
+            f.write(block)
+    ways = {
+        'wc -l': ['wc', '-l', path],
+        'Kettle, epoll': [os.path.join(settings.build, 'files'), 'lines', path],
+        'Kettle, uring': [os.path.join(settings.build, 'files'), 'lines', path],
+    }
+
+    def measure(name, samples):
+        env = {'KETTLE_DRIVER': name.split()[-1]} if name.startswith('Kettle') else {}
+        seconds, peak = kit.usage(ways[name], env)
+        samples.add(name, 'MB/s', os.path.getsize(path) / 1e6 / seconds)
+        samples.add(name, 'peak KiB', peak)
+
+    result = turns(settings, list(ways), measure)
+    os.unlink(path)
+    return result

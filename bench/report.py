@@ -49,6 +49,18 @@ TABLES = [
            ('most - fewest', 'most - fewest', '{:.2f}', None)], None,
           'A visit is a connection, a byte of answer, and its end; CPU of both sides. Then 16 clients '
           'stay: by how many the fullest loop has more than the emptiest, the mean of 50 trials.'),
+    Table('files', '10,000 files of 1 KiB',
+          [('write us', 'written, a file', '{:.1f} us', 'write'), ('read us', 'read, a file', '{:.1f} us', 'read')],
+          'C, one thread',
+          'In memory (tmpfs): open, write, close; open, fstat, read, close. io_uring alone: linked '
+          'chains, 64 files in flight. Atomic: `kt_file_replace` with `no_sync`.'),
+    Table('reads', 'Pieces of a file at random',
+          [('cold us', 'from the disk', '{:.1f} us', None), ('hot us', 'from memory', '{:.1f} us', None)], None,
+          '`kt_file_pread` in 512 MiB, by one task or by 32 at once; per read.'),
+    Table('lines', 'Lines of a file of 4 GiB',
+          [('MB/s', 'MB/s', '{:,.0f}', 'rate'), ('peak KiB', 'memory at most', '{:,.0f} KiB', None)], 'wc -l',
+          '`kt_file_read_line`, which hands out each line; wc only counts line ends. The file is in the '
+          'system\'s memory.'),
     Table('disk', 'What the disk allows', [('fdatasync/s', 'fdatasync/s', '{:,.0f}', None)], None,
           '4 KiB written, then fdatasync, each writer in a file of its own: over blocks that are '
           'there, or at the end, so that the file system must note the new size too.'),
@@ -85,6 +97,8 @@ def figure(samples, subject, quantity, form):
 def ratio(samples, subject, base, quantity, quiet):
     """Rates of candidates that others slow down unequally (who waits alone for the disk loses most)
     say nothing together, however alike the repetitions are; CPU time suffers less."""
+    if not samples.has(subject, quantity):
+        return ''
     if quantity.endswith('/s') and not quiet:
         return 'noisy'
     if max(samples.spread(s, quantity) for s in (subject, base)) > SPREAD_MAX:

@@ -24,7 +24,7 @@
  * with a detail such as "open notes/tea.md: No such file or directory", -ENOMEM, -EAGAIN where no pool
  * thread could be made, and the cancellation's code. Calls are made on the loop's thread. Paths are
  * relative to the process's working directory. Pipes, FIFOs and sockets are not for files (-ESPIPE), but
- * for streams (stream.h). */
+ * for streams (stream.h), and so are terminals, on which nothing here waits (-EAGAIN). */
 
 #include <fcntl.h>
 #include <kettle/buffer.h>
@@ -61,7 +61,7 @@ KT_API int kt_file_write_whole(const char *path, const void *bytes, size_t size,
                                const kt_file_write_options *options) KT_CHECKED;
 
 /* Replaces a file, or makes it, all or nothing: whoever opens the path, at any time, also after a crash,
- * finds the old file whole or the new one whole. The bytes go to a nameless neighbour in the same directory
+ * finds the old file whole or the new one whole. The bytes go to a neighbour in the same directory
  * (".kettle-" and 16 digits), are forced to the disk, take the name, and then the directory is forced to
  * the disk. It is the name that is replaced: a symbolic link there gives way, other hard links keep the
  * old bytes. The mode is kept; owner and extended attributes are the new file's own. NULL options mean
@@ -93,9 +93,10 @@ typedef struct kt_file_write_item {
 
 /* All zero means the defaults. */
 typedef struct kt_file_batch_options {
-    unsigned workers;  /* pool threads at a time, so also open files; 0 = one a CPU, at least 2 */
-    bool text;         /* reading: as kt_file_read_text */
-    bool replace;      /* writing: as kt_file_replace; else as kt_file_write_whole */
+    unsigned workers; /* pool threads at a time, so also open files; 0 = one a CPU, at least 2, or 4 where each
+                       * waits for the disk */
+    bool text;        /* reading: as kt_file_read_text */
+    bool replace;     /* writing: as kt_file_replace; else as kt_file_write_whole */
     kt_file_write_options write;
     void (*on_item)(size_t index, void *arg); /* called on the loop soon after an item has ended, well or not, in the
                                                * order of their ends; must not suspend; NULL = nobody is told */
@@ -124,10 +125,10 @@ typedef struct kt_file kt_file;
  * FIFOs and sockets (-ENXIO where that is what open(2) says); open(2). Like open, aiofiles.open. */
 KT_API int kt_file_open(const char *path, int flags, mode_t mode, kt_file **ret_file) KT_CHECKED;
 
-/* Opens a path that others have chosen, which must stay beneath the directory `root`: neither "..", nor an absolute path,
- * nor a symbolic link leads out of it, whoever renames what meanwhile. -EXDEV when it would; -ELOOP for the
- * links in /proc; -ENOSYS before Linux 5.6. Otherwise as kt_file_open. Like openat2(2) with
- * RESOLVE_BENEATH. */
+/* Opens a path that others have chosen, which must stay beneath the directory `root`: neither "..", nor an
+ * absolute path, nor a symbolic link leads out of it, whoever renames what meanwhile. -EXDEV when it would;
+ * -ELOOP for the links in /proc; -ENOSYS before Linux 5.6, or where a filter forbids openat2. Otherwise
+ * as kt_file_open. Like openat2(2) with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS. */
 KT_API int kt_file_open_beneath(kt_file *root, const char *path, int flags, mode_t mode,
                                 kt_file **ret_file) KT_CHECKED;
 
@@ -145,9 +146,21 @@ KT_API int kt_file_adopt(int fd, kt_file **ret_file) KT_CHECKED;
  * loop's end, it does not suspend, and no task may be inside. Like close. */
 KT_API int kt_file_close(kt_file *f) KT_CHECKED;
 
+/* Writes what is buffered, moves the system's position to the file's, and gives the descriptor back to the
+ * caller: the file is gone on success only. 0; write(2), lseek(2). No other task may be inside, else misuse. Like
+ * detach. */
+KT_API int kt_file_detach(kt_file *f, int *ret_fd) KT_CHECKED;
+
 /* Reads size bytes, fewer only at the end of the file. How many, 0 at its end. On failure and cancellation nothing
- * was taken. Suspends unless buffered or in the system's memory. Like fread(3), read. */
+ * was taken. Suspends unless buffered or in the system's memory. Like fread(3), readinto; and readv(2) for
+ * several pieces, filled one after the other. */
 KT_API ssize_t kt_file_read(kt_file *f, void *buffer, size_t size) KT_CHECKED;
+KT_API ssize_t kt_file_readv(kt_file *f, const struct iovec *pieces, size_t count) KT_CHECKED;
+
+/* Appends all from the position to the end of the file to the buffer. 0; KT_ELIMIT when that is more than size_max
+ * bytes (0 = what the buffer takes). On failure and cancellation nothing was taken, and the buffer's bytes are as
+ * they were. Like read without a size, readall. */
+KT_API int kt_file_read_rest(kt_file *f, size_t size_max, kt_buffer *buffer) KT_CHECKED;
 
 /* Reads a line. *ret_line is without its "\n" or "\r\n", lies in the buffer and is valid until the next call on
  * the file; a last line without an end counts. 1; 0 at the end of the file; KT_ELIMIT when none ends within
@@ -155,16 +168,22 @@ KT_API ssize_t kt_file_read(kt_file *f, void *buffer, size_t size) KT_CHECKED;
  * while ((rc = kt_file_read_line(f, 4096, &line)) > 0). */
 KT_API int kt_file_read_line(kt_file *f, size_t size_max, kt_slice *ret_line) KT_CHECKED;
 
-/* Reads the next 1 to size_max bytes, as many as are at hand, without copying: *ret_bytes lies in the buffer and is valid
- * until the next call on the file. 1; 0 at the end of the file. -EINVAL for size_max 0. A cancellation
+/* Reads the next 1 to size_max bytes, as many as are at hand, without copying: *ret_bytes lies in the buffer and
+ * is valid until the next call on the file. 1; 0 at the end of the file. -EINVAL for size_max 0. A cancellation
  * takes nothing. */
 KT_API int kt_file_read_chunk(kt_file *f, size_t size_max, kt_slice *ret_bytes) KT_CHECKED;
 
-/* Writes all bytes: into the buffer while they fit (64 KiB), else to the system. 0; after a failure or cancellation
+/* Looks at the next bytes, as many as are at hand, at least one, without taking them: *ret_bytes as of
+ * kt_file_read_chunk. 1; 0 at the end of the file. Like peek. */
+KT_API int kt_file_peek(kt_file *f, kt_slice *ret_bytes) KT_CHECKED;
+
+/* Writes all bytes: into the buffer while they fit (128 KiB), else to the system. 0; after a failure or cancellation
  * the bytes of earlier calls that are not written are still buffered, and of these none were taken, unless
  * there are more than the buffer holds: then a part may be written (see kt_file_tell). Suspends when the
- * buffer is full. Like fwrite(3), write. */
+ * buffer is full. Like fwrite(3), write; and writelines for several pieces, which no other task's bytes come
+ * between, each as if written alone. */
 KT_API int kt_file_write(kt_file *f, const void *bytes, size_t size) KT_CHECKED;
+KT_API int kt_file_writev(kt_file *f, const struct iovec *pieces, size_t count) KT_CHECKED;
 
 /* Hands what is buffered to the system. What it does not take stays buffered, so that this may be called again. Nothing
  * to do: does not suspend. Like fflush(3), flush. */
@@ -231,6 +250,9 @@ KT_API int kt_file_unlock(kt_file *f) KT_CHECKED;
 /* The descriptor, still the file's; its position is ahead of, or behind, the file's by what is buffered. Any
  * thread; does not suspend. Like fileno. */
 KT_API int kt_file_fd(const kt_file *f);
+
+/* The path that it was opened with, or "descriptor N"; valid as long as the file is. */
+KT_API const char *kt_file_name(const kt_file *f);
 
 /* Closes without looking at the result: for files that were read, and for the way out after an error. */
 static inline void kt_file_cleanup(kt_file **f)

@@ -12,7 +12,6 @@
 
 #include "core/eyes.h"
 
-#define BUFFER_BYTES ((size_t)64 * 1024)
 
 /* ---- Turns --------------------------------------------------------------------------------- */
 
@@ -54,14 +53,21 @@ void kt__file_give(kt_file *f)
 
 /* ---- The buffer ---------------------------------------------------------------------------- */
 
-int kt__file_buffer(kt_file *f)
+/* What was unread or unwritten is at its front afterwards. */
+int kt__file_buffer(kt_file *f, size_t capacity)
 {
-    if (f->buffer)
+    if (f->start > 0) {
+        memmove(f->buffer, f->buffer + f->start, kt__file_buffered(f));
+        f->end -= f->start;
+        f->start = 0;
+    }
+    if (capacity <= f->capacity)
         return 0;
-    f->buffer = kt_alloc(BUFFER_BYTES);
-    if (!f->buffer)
+    char *buffer = kt_realloc(f->buffer, capacity);
+    if (!buffer)
         return -ENOMEM;
-    f->capacity = BUFFER_BYTES;
+    f->buffer = buffer;
+    f->capacity = capacity;
     return 0;
 }
 
@@ -77,32 +83,24 @@ int kt__file_unread(kt_file *f)
     return 0;
 }
 
-int kt__file_flush_here(kt_file *f)
+int kt__file_settle(kt_file *f)
+{
+    return f->dirty ? kt__file_write_out(f) : kt__file_unread(f);
+}
+
+int kt__file_write_out(kt_file *f)
 {
     while (f->dirty && f->start < f->end) {
         const struct iovec piece = {f->buffer + f->start, kt__file_buffered(f)};
-        ssize_t n = f->disk->write(f->disk, f->fd, &piece, 1, -1, 0);
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
+        ssize_t n = kt__file_write_some(f, &piece, 1, -1);
+        if (n < 0)
+            return (int)n;
         f->start += (size_t)n;
     }
     if (f->dirty)
         f->start = f->end = 0;
     f->dirty = false;
     return 0;
-}
-
-static int run_flush(void *arg)
-{
-    return kt__file_flush_here(arg);
-}
-
-int kt__file_settle(kt_file *f)
-{
-    if (!f->dirty)
-        return kt__file_unread(f);
-    int rc = kt_thread_run(run_flush, f, 0);
-    return rc < 0 ? kt__disk_failed(rc, "write", f->name) : 0;
 }
 
 /* ---- Opening ------------------------------------------------------------------------------- */
@@ -120,13 +118,17 @@ static kt_file *file_new(kt__disk *disk, const char *name, int flags)
     return f;
 }
 
-/* What is opened; no peer of a FIFO is waited for, no terminal. */
+static void file_free(kt_file *f)
+{
+    kt_free(f->buffer);
+    kt_free(f);
+}
+
 typedef struct opening {
     kt_file *file;
     int dir, flags;
     mode_t mode;
     uint64_t resolve;
-    const char *what;
 } opening;
 
 /* O_NONBLOCK says nothing about regular files, but io_uring takes it for a wish not to wait. */
@@ -146,16 +148,16 @@ static int check_kind(kt_file *f, int flags)
         return rc;
     if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
         return -ESPIPE;
-    f->nowait = S_ISREG(st.st_mode);
-    return S_ISREG(st.st_mode) ? as_asked(f, flags) : 0;
+    f->regular = f->nowait = S_ISREG(st.st_mode);
+    return f->regular ? as_asked(f, flags) : 0;
 }
 
 static int run_open(void *arg)
 {
     opening *o = arg;
     kt_file *f = o->file;
-    o->what = "open";
-    int rc = f->disk->open(f->disk, o->dir, f->name, o->flags | O_NONBLOCK, o->mode, o->resolve);
+    int flags = o->flags & O_PATH ? o->flags : o->flags | O_NONBLOCK; /* no peer of a FIFO is waited for */
+    int rc = f->disk->open(f->disk, o->dir, f->name, flags, o->mode, o->resolve);
     if (rc < 0)
         return rc;
     f->fd = rc;
@@ -230,12 +232,19 @@ int kt_file_adopt(int fd, kt_file **ret_file)
 
 /* ---- Closing ------------------------------------------------------------------------------- */
 
+/* With the writing, it is one trip. */
 static int run_close(void *arg)
 {
     kt_file *f = arg;
-    int flushed = kt__file_flush_here(f);
+    int rc = 0;
+    while (f->dirty && f->start < f->end && rc == 0) {
+        const struct iovec piece = {f->buffer + f->start, kt__file_buffered(f)};
+        ssize_t n = f->disk->write(f->disk, f->fd, &piece, 1, -1, 0);
+        rc = n > 0 ? 0 : n < 0 ? (int)n : -EIO;
+        f->start += n > 0 ? (size_t)n : 0;
+    }
     int closed = f->disk->close(f->disk, f->fd);
-    return flushed < 0 ? flushed : closed;
+    return rc < 0 ? rc : closed;
 }
 
 static const kt__wait wait_closing = {.what = "the end of other calls on a file"};
@@ -262,45 +271,51 @@ int kt_file_close(kt_file *f)
     int rc = kt__disk_release(run_close, f);
     if (rc < 0)
         rc = kt__disk_failed(rc, "close", f->name);
-    kt_free(f->buffer);
-    kt_free(f);
+    file_free(f);
     return rc;
+}
+
+int kt_file_detach(kt_file *f, int *ret_fd)
+{
+    int rc = kt__file_take(f, "kt_file_detach", KT__SITE);
+    if (rc < 0)
+        return rc;
+    if (f->users > 1)
+        kt__misuse("kt_file_detach: other tasks are at %s", f->name);
+    rc = kt__file_settle(f);
+    kt__file_give(f);
+    if (rc < 0)
+        return rc;
+    kt__closed(f, "a file");
+    *ret_fd = f->fd;
+    file_free(f);
+    return 0;
 }
 
 /* ---- As a whole ---------------------------------------------------------------------------- */
 
-/* A job that writes what is buffered and then does something more. */
+/* What is done on the pool, after what is buffered is written. */
 typedef struct job {
     kt_file *file;
     int64_t number; /* an argument, or the result */
     int whence;
     struct stat *st;
-    bool flushed; /* so what failed is what comes after */
 } job;
 
-static int flush_first(job *j)
-{
-    int rc = kt__file_flush_here(j->file);
-    j->flushed = rc == 0;
-    return rc;
-}
-
-/* With buffer and position. */
 static int run_job(kt_file *f, kt_fn fn, job *j, const char *what)
 {
+    int rc = kt__file_write_out(f);
+    if (rc < 0)
+        return rc;
     j->file = f;
-    int rc = kt_thread_run(fn, j, 0);
-    return rc < 0 ? kt__disk_failed(rc, j->flushed ? what : "write", f->name) : 0;
+    rc = kt_thread_run(fn, j, 0);
+    return rc < 0 ? kt__disk_failed(rc, what, f->name) : 0;
 }
 
 static int run_seek(void *arg)
 {
     job *j = arg;
-    kt_file *f = j->file;
-    int rc = flush_first(j);
-    if (rc < 0)
-        return rc;
-    j->number = f->disk->seek(f->disk, f->fd, j->number, j->whence);
+    j->number = j->file->disk->seek(j->file->disk, j->file->fd, j->number, j->whence);
     return j->number < 0 ? (int)j->number : 0;
 }
 
@@ -310,33 +325,31 @@ static int64_t seek_now(kt_file *f, int64_t offset, int whence)
     return at < 0 ? kt__disk_failed((int)at, "seek", f->name) : at;
 }
 
-/* Positions read ahead of are relative to where the user is. */
 static int64_t seek(kt_file *f, int64_t offset, int whence)
 {
-    bool at_once = (whence == SEEK_SET || whence == SEEK_CUR) && !f->dirty;
-    int rc = f->dirty ? 0 : kt__file_unread(f);
+    job j = {.number = offset, .whence = whence};
+    int rc = kt__file_settle(f);
     if (rc < 0)
         return rc;
-    if (at_once)
+    if (whence == SEEK_SET || whence == SEEK_CUR)
         return seek_now(f, offset, whence);
-    job j = {.number = offset, .whence = whence};
     rc = run_job(f, run_seek, &j, "seek");
     return rc < 0 ? rc : j.number;
 }
 
 int64_t kt_file_seek(kt_file *f, int64_t offset, int whence)
 {
-    int rc = kt__file_take(f, "kt_file_seek", KT__SITE);
-    if (rc < 0)
-        return rc;
-    int64_t at = seek(f, offset, whence);
+    int64_t at = kt__file_take(f, "kt_file_seek", KT__SITE);
+    if (at < 0)
+        return at;
+    at = seek(f, offset, whence);
     kt__file_give(f);
     return at;
 }
 
 static int64_t tell(kt_file *f)
 {
-    int rc = f->dirty && f->append ? kt__file_settle(f) : 0;
+    int rc = f->append ? kt__file_write_out(f) : 0;
     if (rc < 0)
         return rc;
     int64_t at = seek_now(f, 0, SEEK_CUR), here = (int64_t)kt__file_buffered(f);
@@ -345,29 +358,27 @@ static int64_t tell(kt_file *f)
 
 int64_t kt_file_tell(kt_file *f)
 {
-    int rc = kt__file_take(f, "kt_file_tell", KT__SITE);
-    if (rc < 0)
-        return rc;
-    int64_t at = tell(f);
+    int64_t at = kt__file_take(f, "kt_file_tell", KT__SITE);
+    if (at < 0)
+        return at;
+    at = tell(f);
     kt__file_give(f);
     return at;
 }
 
 static int run_truncate(void *arg)
 {
-    job *j = arg;
-    int rc = flush_first(j);
-    return rc < 0 ? rc : j->file->disk->truncate(j->file->disk, j->file->fd, j->number);
+    const job *j = arg;
+    return j->file->disk->truncate(j->file->disk, j->file->fd, j->number);
 }
 
-/* What was read ahead may be what is cut off. */
 int kt_file_truncate(kt_file *f, int64_t size)
 {
     job j = {.number = size};
     int rc = kt__file_take(f, "kt_file_truncate", KT__SITE);
     if (rc < 0)
         return rc;
-    rc = f->dirty ? 0 : kt__file_unread(f);
+    rc = kt__file_settle(f); /* what was read ahead may be what is cut off */
     if (rc == 0)
         rc = run_job(f, run_truncate, &j, "truncate");
     kt__file_give(f);
@@ -376,9 +387,8 @@ int kt_file_truncate(kt_file *f, int64_t size)
 
 static int run_stat(void *arg)
 {
-    job *j = arg;
-    int rc = flush_first(j);
-    return rc < 0 ? rc : j->file->disk->stat(j->file->disk, j->file->fd, "", AT_EMPTY_PATH, j->st);
+    const job *j = arg;
+    return j->file->disk->stat(j->file->disk, j->file->fd, "", AT_EMPTY_PATH, j->st);
 }
 
 int kt_file_stat(kt_file *f, struct stat *ret_stat)
@@ -405,4 +415,9 @@ int64_t kt_file_size(kt_file *f)
 int kt_file_fd(const kt_file *f)
 {
     return f->fd;
+}
+
+const char *kt_file_name(const kt_file *f)
+{
+    return f->name;
 }

@@ -152,10 +152,10 @@ static int help(void *arg)
 
 static size_t helpers_for(const batch *b)
 {
-    size_t workers = b->options->workers;
-    if (workers == 0)
-        workers = kt__cpus() < 2 ? 2 : kt__cpus();
     bool slow = b->writes && b->options->replace && !b->options->write.no_sync;
+    size_t workers = b->options->workers, least = slow ? 4 : 2; /* who waits for the disk shares its commits */
+    if (workers == 0)
+        workers = kt__cpus() < least ? least : kt__cpus();
     size_t useful = slow ? b->count : (b->count + SHARE_MIN - 1) / SHARE_MIN;
     size_t n = workers < useful ? workers : useful;
     return n > 0 ? n - 1 : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Advisory locks. A flock(2) that waits would keep a pool thread, which nothing but a signal could get out of it; so the
- * lock is asked for again and again instead. Rejected: a thread of its own for each waiter, with a signal to
+/* Advisory locks. A flock(2) that waits would keep a pool thread, which nothing but a signal could get out of it; so
+ * the lock is asked for again and again instead. Rejected: a thread of its own for each waiter, with a signal to
  * interrupt it, and open file description locks, which cannot be waited for either. */
 #include <errno.h>
 #include <kettle/thread.h>
@@ -63,9 +63,8 @@ int kt_file_lock(kt_file *f, int kind)
 
 static int run_unlock(void *arg)
 {
-    kt_file *f = arg;
-    int rc = kt__file_flush_here(f);
-    return rc < 0 ? rc : f->disk->lock(f->disk, f->fd, LOCK_UN);
+    const kt_file *f = arg;
+    return f->disk->lock(f->disk, f->fd, LOCK_UN);
 }
 
 /* Whoever has it next must see the bytes. */
@@ -74,8 +73,8 @@ int kt_file_unlock(kt_file *f)
     int rc = kt__file_take(f, "kt_file_unlock", KT__SITE);
     if (rc < 0)
         return rc;
-    rc = kt_thread_run(run_unlock, f, 0);
-    if (rc < 0)
+    rc = kt__file_write_out(f);
+    if (rc == 0 && (rc = kt_thread_run(run_unlock, f, 0)) < 0)
         rc = kt__disk_failed(rc, "unlock", f->name);
     kt__file_give(f);
     return rc;

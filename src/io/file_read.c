@@ -1,94 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Reading from files. What the system has in memory is taken on the loop (RWF_NOWAIT, preadv2(2)); for the rest
- * there is a trip to the pool. */
+/* Reading from files. */
 #include "io/file_private.h"
 
 #include <errno.h>
 #include <kettle/memory.h>
-#include <kettle/thread.h>
 #include <limits.h>
-
-/* ---- From the system ----------------------------------------------------------------------- */
-
-typedef struct transfer {
-    kt_file *file;
-    const struct iovec *pieces;
-    int count;
-    int64_t offset; /* -1: at the position */
-    ssize_t n;
-} transfer;
-
-static int run_read(void *arg)
-{
-    transfer *t = arg;
-    kt__disk *disk = t->file->disk;
-    t->n = disk->read(disk, t->file->fd, t->pieces, t->count, t->offset, 0);
-    return t->n < 0 ? (int)t->n : 0;
-}
-
-/* False: it must be done elsewhere. */
-static bool read_now(transfer *t)
-{
-    kt_file *f = t->file;
-    if (!f->nowait || kt__loop->simulated)
-        return false;
-    t->n = f->disk->read(f->disk, f->fd, t->pieces, t->count, t->offset, RWF_NOWAIT);
-    if (t->n == -EOPNOTSUPP)
-        f->nowait = false;
-    return t->n != -EOPNOTSUPP && t->n != -EAGAIN;
-}
-
-/* At least one byte, at most as many as the pieces hold; 0 at the end. */
-static ssize_t read_pieces(kt_file *f, const struct iovec *pieces, int count, int64_t offset)
-{
-    transfer t = {.file = f, .pieces = pieces, .count = count, .offset = offset};
-    int rc = kt__op_turn(kt__self("reading from a file"));
-    if (rc < 0)
-        return rc;
-    rc = read_now(&t) ? (int)t.n : kt_thread_run(run_read, &t, 0);
-    return rc < 0 ? kt__disk_failed(rc, "read", f->name) : t.n;
-}
 
 /* At the position. */
 static ssize_t read_some(kt_file *f, void *bytes, size_t size)
 {
     const struct iovec piece = {bytes, size < KT__FILE_TRIP ? size : KT__FILE_TRIP};
-    return read_pieces(f, &piece, 1, -1);
+    return kt__file_read_some(f, &piece, 1, -1);
 }
 
 /* ---- Into the buffer ------------------------------------------------------------------------ */
 
-/* Room for at least one byte more behind the unread ones, of which there are fewer than most. */
-static int make_room(kt_file *f, size_t most)
+/* Room for at least one byte more behind the unread ones. Growing after a read that filled it is a wish alone. */
+static int make_room(kt_file *f)
 {
-    int rc = kt__file_buffer(f);
-    if (rc < 0)
-        return rc;
-    size_t have = kt__file_buffered(f);
-    if (f->start > 0) {
-        memmove(f->buffer, f->buffer + f->start, have);
-        f->start = 0;
-        f->end = have;
-    }
-    if (have < f->capacity)
-        return 0;
-    size_t capacity = f->capacity * 2 < most ? f->capacity * 2 : most;
-    char *buffer = kt_realloc(f->buffer, capacity);
-    if (!buffer)
-        return -ENOMEM;
-    f->buffer = buffer;
-    f->capacity = capacity;
-    return 0;
+    size_t have = kt__file_buffered(f), capacity = f->capacity ? f->capacity : KT__FILE_BUFFER_MIN;
+    int rc = kt__file_buffer(f, have < capacity ? capacity : capacity * 2);
+    if (rc == 0 && f->filled && f->capacity < KT__FILE_BUFFER_MAX)
+        (void)kt__file_buffer(f, f->capacity * 2);
+    return rc;
 }
 
 /* At least one byte more; 0 at the end of the file. */
-static ssize_t fill(kt_file *f, size_t most)
+static ssize_t fill(kt_file *f)
 {
-    int rc = make_room(f, most);
+    int rc = make_room(f);
     if (rc < 0)
         return rc;
-    ssize_t n = read_some(f, f->buffer + f->end, f->capacity - f->end);
+    size_t room = f->capacity - f->end;
+    ssize_t n = read_some(f, f->buffer + f->end, room);
+    f->filled = n == (ssize_t)room;
     if (n > 0)
         f->end += (size_t)n;
     return n;
@@ -108,9 +54,9 @@ static size_t take_out(kt_file *f, char *bytes, size_t size)
 static int begin_reading(kt_file *f, const char *what, const void *site)
 {
     int rc = kt__file_take(f, what, site);
-    if (rc < 0 || !f->dirty)
+    if (rc < 0)
         return rc;
-    rc = kt__file_settle(f);
+    rc = kt__file_write_out(f);
     if (rc < 0)
         kt__file_give(f);
     return rc;
@@ -122,12 +68,9 @@ static int begin_reading(kt_file *f, const char *what, const void *site)
 static ssize_t read_more(kt_file *f, char *bytes, size_t size)
 {
     if (kt__file_buffered(f) == 0) {
-        int rc = kt__file_buffer(f);
-        if (rc < 0)
-            return rc;
-        if (size >= f->capacity)
+        if (size >= f->capacity && size >= KT__FILE_BUFFER_MIN)
             return read_some(f, bytes, size);
-        ssize_t n = fill(f, f->capacity);
+        ssize_t n = fill(f);
         if (n <= 0)
             return n;
     }
@@ -142,36 +85,54 @@ static void put_back(kt_file *f, size_t taken)
         f->start = f->end = 0;
 }
 
-static ssize_t read_all(kt_file *f, char *bytes, size_t size)
+/* All of the pieces, or up to the end of the file. */
+static ssize_t read_all(kt_file *f, const struct iovec *pieces, size_t count)
 {
     size_t have = 0;
-    while (have < size) {
-        ssize_t n = read_more(f, bytes + have, size - have);
+    for (size_t i = 0, done = 0; i < count;) {
+        if (done == pieces[i].iov_len) {
+            done = 0;
+            i++;
+            continue;
+        }
+        ssize_t n = read_more(f, (char *)pieces[i].iov_base + done, pieces[i].iov_len - done);
         if (n < 0 && have > 0)
             put_back(f, have);
         if (n < 0)
             return n;
         if (n == 0)
             break;
+        done += (size_t)n;
         have += (size_t)n;
     }
     return (ssize_t)have;
 }
 
-ssize_t kt_file_read(kt_file *f, void *buffer, size_t size)
+static ssize_t readv_here(kt_file *f, const char *what, const struct iovec *pieces, size_t count, const void *site)
 {
-    int rc = begin_reading(f, "kt_file_read", KT__SITE);
+    int rc = begin_reading(f, what, site);
     if (rc < 0)
         return rc;
-    ssize_t n = read_all(f, buffer, size < SSIZE_MAX ? size : SSIZE_MAX);
+    ssize_t n = read_all(f, pieces, count);
     kt__file_give(f);
     return n;
+}
+
+ssize_t kt_file_read(kt_file *f, void *buffer, size_t size)
+{
+    const struct iovec piece = {buffer, size < SSIZE_MAX ? size : SSIZE_MAX};
+    return readv_here(f, "kt_file_read", &piece, 1, KT__SITE);
+}
+
+ssize_t kt_file_readv(kt_file *f, const struct iovec *pieces, size_t count)
+{
+    return readv_here(f, "kt_file_readv", pieces, count, KT__SITE);
 }
 
 static int read_chunk(kt_file *f, size_t size_max, kt_slice *ret_bytes)
 {
     if (kt__file_buffered(f) == 0) {
-        ssize_t n = fill(f, f->capacity);
+        ssize_t n = fill(f);
         if (n <= 0)
             return (int)n;
     }
@@ -194,6 +155,52 @@ int kt_file_read_chunk(kt_file *f, size_t size_max, kt_slice *ret_bytes)
     return rc;
 }
 
+/* A look at what comes next: at what is at hand, or else at what one read brings. */
+int kt_file_peek(kt_file *f, kt_slice *ret_bytes)
+{
+    int rc = begin_reading(f, "kt_file_peek", KT__SITE);
+    if (rc < 0)
+        return rc;
+    kt_slice bytes;
+    rc = read_chunk(f, SIZE_MAX, &bytes);
+    if (rc > 0) {
+        f->start -= bytes.size;
+        *ret_bytes = bytes;
+    }
+    kt__file_give(f);
+    return rc;
+}
+
+static int read_rest(kt_file *f, size_t size_max, kt_buffer *buffer)
+{
+    size_t before = buffer->size, done = 0;
+    kt_slice chunk = {NULL, 0};
+    int rc;
+    while ((rc = read_chunk(f, SIZE_MAX, &chunk)) > 0) {
+        done += chunk.size;
+        rc = size_max && done > size_max ? KT_ELIMIT : kt_buffer_append(buffer, chunk.data, chunk.size);
+        if (rc < 0) {
+            (void)kt__disk_failed(rc, "read", f->name);
+            break;
+        }
+    }
+    if (rc < 0) {
+        buffer->size = before;
+        put_back(f, done);
+    }
+    return rc;
+}
+
+int kt_file_read_rest(kt_file *f, size_t size_max, kt_buffer *buffer)
+{
+    int rc = begin_reading(f, "kt_file_read_rest", KT__SITE);
+    if (rc < 0)
+        return rc;
+    rc = read_rest(f, size_max, buffer);
+    kt__file_give(f);
+    return rc;
+}
+
 /* ---- Lines ----------------------------------------------------------------------------------- */
 
 /* The bytes up to and with the next line end, or to the end of the file, at most size_max. 1; 0: there are none. */
@@ -211,7 +218,7 @@ static int find_line(kt_file *f, size_t size_max, kt_slice *ret_line)
         if (have >= size_max)
             return kt_error_set(KT_ELIMIT, "read %s: no line end within %zu bytes", f->name, size_max);
         searched = most;
-        ssize_t n = fill(f, size_max);
+        ssize_t n = fill(f);
         if (n < 0)
             return (int)n;
         if (n == 0) {
@@ -249,54 +256,12 @@ int kt_file_read_line(kt_file *f, size_t size_max, kt_slice *ret_line)
 
 /* ---- At an offset ---------------------------------------------------------------------------- */
 
-static int check_place(const kt_file *f, const char *what, size_t count, int64_t offset)
-{
-    if (offset < 0)
-        return kt_error_set(-EINVAL, "%s %s: there is no offset %lld", what, f->name, (long long)offset);
-    if (count > IOV_MAX)
-        return kt_error_set(-EINVAL, "%s %s: more than %d pieces", what, f->name, IOV_MAX);
-    return 0;
-}
-
-int kt__file_begin_at(kt_file *f, const char *what, size_t count, int64_t offset, const void *site)
-{
-    int rc = check_place(f, what, count, offset);
-    if (rc < 0 || (!f->dirty && kt__file_buffered(f) == 0))
-        return rc < 0 ? rc : kt__file_enter(f, what);
-    rc = kt__file_take(f, what, site);
-    if (rc < 0)
-        return rc;
-    rc = kt__file_settle(f);
-    if (rc == 0)
-        rc = kt__file_enter(f, what);
-    kt__file_give(f);
-    return rc;
-}
-
-int kt__file_window(const struct iovec *pieces, size_t count, size_t skip, struct iovec *window)
-{
-    size_t left = KT__FILE_TRIP;
-    int n = 0;
-    for (size_t i = 0; i < count && n < KT__FILE_WINDOW && left > 0; i++) {
-        if (skip >= pieces[i].iov_len) {
-            skip -= pieces[i].iov_len;
-            continue;
-        }
-        size_t size = pieces[i].iov_len - skip;
-        size = size < left ? size : left;
-        window[n++] = (struct iovec){(char *)pieces[i].iov_base + skip, size};
-        left -= size;
-        skip = 0;
-    }
-    return n;
-}
-
 static ssize_t read_at(kt_file *f, const struct iovec *pieces, size_t count, int64_t offset)
 {
     struct iovec window[KT__FILE_WINDOW];
     size_t have = 0;
     for (int n; (n = kt__file_window(pieces, count, have, window)) > 0;) {
-        ssize_t got = read_pieces(f, window, n, offset + (int64_t)have);
+        ssize_t got = kt__file_read_some(f, window, n, offset + (int64_t)have);
         if (got < 0)
             return got;
         if (got == 0)

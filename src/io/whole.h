@@ -45,8 +45,8 @@ typedef struct kt__whole {
     size_t line;        /* of what is not UTF-8 */
 } kt__whole;
 
-/* After the caller has set what to do. `nonce` makes temporary names differ; the first, on the loop, is random, and from
- * the seed under the simulated driver. */
+/* After the caller has set what to do. `nonce` makes temporary names differ; the first, on the loop, is random, and
+ * from the seed under the simulated driver. */
 void kt__whole_start(kt__whole *w, kt__disk *disk, uint64_t nonce);
 uint64_t kt__whole_nonce(void);
 

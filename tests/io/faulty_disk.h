@@ -77,13 +77,13 @@ static const int fault_errors[ON_ALL][24] = {
     [ON_LOCK] = {EBADF, EINVAL, ENOLCK, EWOULDBLOCK},
     [ON_RENAME] = {EACCES, EBUSY, EDQUOT, EINVAL, EISDIR, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOMEM, ENOSPC, ENOTDIR,
                    ENOTEMPTY, EEXIST, EPERM, EROFS, EXDEV, EBADF},
-    [ON_LINK] = {EACCES, EDQUOT, EEXIST, EIO, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM, EROFS,
-                 EXDEV, EBADF, EINVAL},
+    [ON_LINK] = {EACCES, EDQUOT, EEXIST, EIO, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM,
+                 EROFS, EXDEV, EBADF, EINVAL},
     [ON_SYMLINK] = {EACCES, EDQUOT, EEXIST, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM, EROFS,
                     EBADF},
     [ON_READLINK] = {EACCES, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EBADF},
-    [ON_UNLINK] = {EACCES, EBUSY, EIO, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS, EBADF, EINVAL,
-                   ENOTEMPTY},
+    [ON_UNLINK] = {EACCES, EBUSY, EIO, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS, EBADF,
+                   EINVAL, ENOTEMPTY},
     [ON_MKDIR] = {EACCES, EDQUOT, EEXIST, EINVAL, ELOOP, EMLINK, ENAMETOOLONG, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM,
                   EROFS, EBADF},
     [ON_ENTRIES] = {EBADF, EINVAL, ENOENT, ENOTDIR, EIO},
@@ -125,33 +125,41 @@ static inline void count_open(kt__disk *d, int change)
 FAULTY__CALL(int64_t, seek, ON_SEEK, (kt__disk * d, int fd, int64_t offset, int whence), fd, offset, whence)
 FAULTY__CALL(int, truncate, ON_TRUNCATE, (kt__disk * d, int fd, int64_t size), fd, size)
 FAULTY__CALL(int, sync, ON_SYNC, (kt__disk * d, int fd, bool data_only), fd, data_only)
-FAULTY__CALL(int, stat, ON_STAT, (kt__disk * d, int dir, const char *path, int flags, struct stat *st), dir, path, flags,
-             st)
+FAULTY__CALL(int, stat, ON_STAT, (kt__disk * d, int dir, const char *path, int flags, struct stat *st),
+             dir, path, flags, st)
 FAULTY__CALL(int, statvfs, ON_STATVFS, (kt__disk * d, const char *path, struct statvfs *st), path, st)
-FAULTY__CALL(int, access, ON_ACCESS, (kt__disk * d, int dir, const char *path, int mode, int flags), dir, path, mode,
-             flags)
+FAULTY__CALL(int, access, ON_ACCESS, (kt__disk * d, int dir, const char *path, int mode, int flags),
+             dir, path, mode, flags)
 FAULTY__CALL(int, chmod, ON_CHMOD, (kt__disk * d, int dir, const char *path, mode_t mode), dir, path, mode)
 FAULTY__CALL(int, utimens, ON_UTIMENS,
-             (kt__disk * d, int dir, const char *path, const struct timespec times[2], int flags), dir, path, times,
-             flags)
+             (kt__disk * d, int dir, const char *path, const struct timespec times[2], int flags),
+             dir, path, times, flags)
 FAULTY__CALL(int, lock, ON_LOCK, (kt__disk * d, int fd, int operation), fd, operation)
 FAULTY__CALL(int, rename, ON_RENAME,
-             (kt__disk * d, int dir, const char *path, int new_dir, const char *new_path, unsigned flags), dir, path,
-             new_dir, new_path, flags)
+             (kt__disk * d, int dir, const char *path, int to_dir, const char *to, unsigned flags),
+             dir, path, to_dir, to, flags)
 FAULTY__CALL(int, link, ON_LINK,
-             (kt__disk * d, int dir, const char *path, int new_dir, const char *new_path, int flags), dir, path, new_dir,
-             new_path, flags)
-FAULTY__CALL(int, symlink, ON_SYMLINK, (kt__disk * d, const char *target, int dir, const char *path), target, dir, path)
-FAULTY__CALL(ssize_t, readlink, ON_READLINK, (kt__disk * d, int dir, const char *path, char *buffer, size_t size), dir,
-             path, buffer, size)
+             (kt__disk * d, int dir, const char *path, int to_dir, const char *to, int flags),
+             dir, path, to_dir, to, flags)
+FAULTY__CALL(int, symlink, ON_SYMLINK, (kt__disk * d, const char *target, int dir, const char *path),
+             target, dir, path)
+FAULTY__CALL(ssize_t, readlink, ON_READLINK,
+             (kt__disk * d, int dir, const char *path, char *buffer, size_t size), dir, path, buffer, size)
 FAULTY__CALL(int, unlink, ON_UNLINK, (kt__disk * d, int dir, const char *path, int flags), dir, path, flags)
 FAULTY__CALL(int, mkdir, ON_MKDIR, (kt__disk * d, int dir, const char *path, mode_t mode), dir, path, mode)
 FAULTY__CALL(ssize_t, entries, ON_ENTRIES, (kt__disk * d, int fd, void *buffer, size_t size), fd, buffer, size)
 FAULTY__CALL(int, clone, ON_CLONE, (kt__disk * d, int from, int to), from, to)
-FAULTY__CALL(ssize_t, copy_range, ON_COPY_RANGE, (kt__disk * d, int from, int to, size_t size), from, to,
-             ((faulty *)d)->most && ((faulty *)d)->most < size ? ((faulty *)d)->most : size)
-FAULTY__CALL(ssize_t, send_range, ON_SEND_RANGE, (kt__disk * d, int from, int to, size_t size), from, to,
-             ((faulty *)d)->most && ((faulty *)d)->most < size ? ((faulty *)d)->most : size)
+
+static inline size_t at_most(const kt__disk *d, size_t size)
+{
+    size_t most = ((const faulty *)d)->most;
+    return most > 0 && most < size ? most : size;
+}
+
+FAULTY__CALL(ssize_t, copy_range, ON_COPY_RANGE, (kt__disk * d, int from, int to, size_t size),
+             from, to, at_most(d, size))
+FAULTY__CALL(ssize_t, send_range, ON_SEND_RANGE, (kt__disk * d, int from, int to, size_t size),
+             from, to, at_most(d, size))
 
 static inline int faulty_open(kt__disk *d, int dir, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -171,29 +179,26 @@ static inline int faulty_close(kt__disk *d, int fd)
     return rc < 0 ? rc : closed;
 }
 
-/* The first piece, or as much of it as is allowed. */
-static inline struct iovec cut_to(const kt__disk *d, const struct iovec *pieces)
-{
-    size_t most = ((const faulty *)d)->most;
-    return (struct iovec){pieces->iov_base, pieces->iov_len < most ? pieces->iov_len : most};
-}
-
-static inline ssize_t faulty_read(kt__disk *d, int fd, const struct iovec *pieces, int count, int64_t offset, int flags)
+static inline ssize_t faulty_read(kt__disk *d, int fd, const struct iovec *pieces, int count,
+                                  int64_t offset, int flags)
 {
     int rc = fault(d, ON_READ);
-    if (rc < 0 || ((faulty *)d)->most == 0)
-        return rc < 0 ? rc : kt__disk_system.read(&kt__disk_system, fd, pieces, count, offset, flags);
-    const struct iovec piece = cut_to(d, pieces);
-    return kt__disk_system.read(&kt__disk_system, fd, &piece, 1, offset, flags);
+    if (rc < 0)
+        return rc;
+    const struct iovec first = {pieces->iov_base, at_most(d, pieces->iov_len)};
+    bool all = ((faulty *)d)->most == 0;
+    return kt__disk_system.read(&kt__disk_system, fd, all ? pieces : &first, all ? count : 1, offset, flags);
 }
 
-static inline ssize_t faulty_write(kt__disk *d, int fd, const struct iovec *pieces, int count, int64_t offset, int flags)
+static inline ssize_t faulty_write(kt__disk *d, int fd, const struct iovec *pieces, int count,
+                                   int64_t offset, int flags)
 {
     int rc = fault(d, ON_WRITE);
-    if (rc < 0 || ((faulty *)d)->most == 0)
-        return rc < 0 ? rc : kt__disk_system.write(&kt__disk_system, fd, pieces, count, offset, flags);
-    const struct iovec piece = cut_to(d, pieces);
-    return kt__disk_system.write(&kt__disk_system, fd, &piece, 1, offset, flags);
+    if (rc < 0)
+        return rc;
+    const struct iovec first = {pieces->iov_base, at_most(d, pieces->iov_len)};
+    bool all = ((faulty *)d)->most == 0;
+    return kt__disk_system.write(&kt__disk_system, fd, all ? pieces : &first, all ? count : 1, offset, flags);
 }
 
 #define FAULTY__ENTRY(name) .name = faulty_##name

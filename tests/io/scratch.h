@@ -5,7 +5,7 @@
 /* A directory of the test's own in which it works, removed with all that is in it; and plain looks at it, by the
  * system's calls.
  *
- *     kt_auto(scratch) s = scratch_open();
+ *     IN_SCRATCH;
  *     CHECK_OK(kt_file_write_whole("a", "x", 1, NULL));
  *     CHECK_STR(got("a"), "x");
  */
@@ -33,6 +33,10 @@ static inline scratch scratch_open(void)
     CHECK_EQ(chdir(s.path), 0);
     return s;
 }
+
+#define IN_SCRATCH \
+    kt_auto(scratch) here = scratch_open(); \
+    (void)here
 
 static inline int scratch_remove(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {

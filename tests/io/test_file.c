@@ -30,7 +30,7 @@ static char *pattern_of(size_t size)
 
 TEST(what_is_written_is_there_after_the_close)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_file *f = opened("a", O_WRONLY | O_CREAT | O_TRUNC);
     CHECK_OK(kt_file_write(f, "hello ", 6));
     CHECK_OK(kt_file_write(f, "world", 5));
@@ -41,7 +41,7 @@ TEST(what_is_written_is_there_after_the_close)
 
 TEST(a_failed_open_names_the_path)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *f = NULL;
     CHECK_ERR(kt_file_open("none", O_RDONLY, 0, &f), -ENOENT);
     CHECK_STR(kt_error_detail(), "open none: No such file or directory");
@@ -55,7 +55,7 @@ TEST(a_failed_open_names_the_path)
 
 TEST(a_descriptor_is_close_on_exec_and_as_it_was_asked_for)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *f = opened("a", O_RDWR | O_CREAT | O_APPEND);
     CHECK_EQ(fcntl(kt_file_fd(f), F_GETFD), FD_CLOEXEC);
     CHECK_EQ(fcntl(kt_file_fd(f), F_GETFL) & (O_ACCMODE | O_APPEND | O_NONBLOCK), O_RDWR | O_APPEND);
@@ -63,7 +63,7 @@ TEST(a_descriptor_is_close_on_exec_and_as_it_was_asked_for)
 
 TEST(a_descriptor_is_adopted)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_file) *f = NULL;
     put("a", "0123456789");
     int fd = open("a", O_RDWR | O_CLOEXEC);
@@ -84,7 +84,7 @@ TEST(a_descriptor_is_adopted)
 
 TEST(a_path_stays_beneath_its_root)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     CHECK_EQ(mkdir("root", 0700), 0);
     CHECK_EQ(mkdir("root/d", 0700), 0);
     put("root/d/in", "in");
@@ -115,7 +115,7 @@ TEST(a_path_stays_beneath_its_root)
 
 TEST(reading_is_whole_up_to_the_end)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "0123456789");
     kt_auto(kt_file) *f = opened("a", O_RDONLY);
     check_read(f, 3, "012");
@@ -130,7 +130,7 @@ TEST(reading_is_whole_up_to_the_end)
 
 TEST(large_reads_and_writes_pass_the_buffer_by)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     char *bytes = pattern_of(LARGE), *back = kt_alloc(LARGE);
     kt_auto(kt_file) *f = opened("a", O_RDWR | O_CREAT);
     CHECK_OK(kt_file_write(f, bytes, 10));
@@ -148,7 +148,7 @@ TEST(large_reads_and_writes_pass_the_buffer_by)
 
 TEST(one_buffer_serves_reading_and_writing_in_turns)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "0123456789");
     kt_auto(kt_file) *f = opened("a", O_RDWR);
     check_read(f, 2, "01");
@@ -165,7 +165,7 @@ TEST(one_buffer_serves_reading_and_writing_in_turns)
 
 TEST(appending_knows_its_place_afterwards)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "0123");
     kt_auto(kt_file) *f = opened("a", O_RDWR | O_APPEND);
     check_read(f, 1, "0");
@@ -178,7 +178,7 @@ TEST(appending_knows_its_place_afterwards)
 
 TEST(a_position_can_be_anywhere)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "0123456789");
     kt_auto(kt_file) *f = opened("a", O_RDWR);
     CHECK_EQ(kt_file_seek(f, 4, SEEK_SET), 4);
@@ -198,7 +198,7 @@ TEST(a_position_can_be_anywhere)
 
 TEST(offsets_leave_the_position_alone)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     char bytes[16] = "", tail[16] = "";
     put("a", "0123456789");
     kt_auto(kt_file) *f = opened("a", O_RDWR);
@@ -225,7 +225,7 @@ TEST(offsets_leave_the_position_alone)
 TEST(many_pieces_are_read_and_written_in_trips)
 {
     enum { PIECES = 1000, BYTES = 10007 }; /* more than a window, and than a trip */
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     char *bytes = pattern_of(PIECES * BYTES), *back = kt_alloc(PIECES * BYTES);
     struct iovec out[PIECES], in[PIECES];
     for (size_t i = 0; i < PIECES; i++) {
@@ -240,9 +240,77 @@ TEST(many_pieces_are_read_and_written_in_trips)
     kt_free(back);
 }
 
+TEST(pieces_are_filled_and_written_in_their_order)
+{
+    IN_SCRATCH;
+    char a[4] = "", b[16] = "";
+    const struct iovec out[] = {{(char *)"one ", 4}, {NULL, 0}, {(char *)"two", 3}};
+    const struct iovec in[] = {{NULL, 0}, {a, 3}, {b, 15}};
+    kt_auto(kt_file) *f = opened("a", O_RDWR | O_CREAT);
+    CHECK_OK(kt_file_writev(f, out, 3));
+    CHECK_OK(kt_file_writev(f, NULL, 0));
+    CHECK_EQ(kt_file_seek(f, 0, SEEK_SET), 0);
+    CHECK_EQ(kt_file_readv(f, in, 3), 7);
+    CHECK_STR(a, "one");
+    CHECK_STR(b, " two");
+    CHECK_EQ(kt_file_readv(f, in, 3), 0);
+}
+
+TEST(the_rest_is_read_to_the_end)
+{
+    IN_SCRATCH;
+    char *bytes = pattern_of(LARGE);
+    kt_auto(kt_buffer) rest = KT_BUFFER_INIT;
+    CHECK_OK(kt_file_write_whole("a", bytes, LARGE, NULL));
+    CHECK_OK(kt_buffer_append_string(&rest, "="));
+    kt_auto(kt_file) *f = opened("a", O_RDONLY);
+    CHECK_EQ(kt_file_seek(f, 5, SEEK_SET), 5);
+    CHECK_ERR(kt_file_read_rest(f, LARGE - 6, &rest), KT_ELIMIT);
+    CHECK_SLICE(kt_buffer_slice(&rest), "=");
+    CHECK_EQ(kt_file_tell(f), 5);
+    CHECK_OK(kt_file_read_rest(f, LARGE - 5, &rest));
+    CHECK_EQ(rest.size, LARGE - 4);
+    CHECK_MEM(rest.data + 1, bytes + 5, LARGE - 5);
+    CHECK_OK(kt_file_read_rest(f, 1, &rest));
+    CHECK_EQ(rest.size, LARGE - 4);
+    kt_free(bytes);
+}
+
+TEST(peeking_takes_nothing)
+{
+    IN_SCRATCH;
+    kt_slice next;
+    put("a", "0123");
+    kt_auto(kt_file) *f = opened("a", O_RDONLY);
+    CHECK_EQ(kt_file_peek(f, &next), 1);
+    CHECK_SLICE(next, "0123");
+    check_read(f, 3, "012");
+    CHECK_EQ(kt_file_peek(f, &next), 1);
+    CHECK_SLICE(next, "3");
+    check_read(f, 3, "3");
+    CHECK_EQ(kt_file_peek(f, &next), 0);
+}
+
+TEST(a_detached_descriptor_is_where_the_file_was)
+{
+    IN_SCRATCH;
+    int fd = -1;
+    char byte = 0;
+    put("a", "0123456789");
+    kt_file *f = opened("a", O_RDWR);
+    CHECK_STR(kt_file_name(f), "a");
+    check_read(f, 2, "01");
+    CHECK_OK(kt_file_write(f, "X", 1));
+    CHECK_OK(kt_file_detach(f, &fd));
+    CHECK_EQ(read(fd, &byte, 1), 1);
+    CHECK_EQ(byte, '3');
+    CHECK_STR(got("a"), "01X3456789");
+    close(fd);
+}
+
 TEST(truncating_cuts_and_extends)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "0123456789");
     kt_auto(kt_file) *f = opened("a", O_RDWR);
     check_read(f, 2, "01");
@@ -262,7 +330,7 @@ TEST(truncating_cuts_and_extends)
 
 TEST(a_file_opened_for_reading_is_not_written)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("a", "0123");
     kt_file *f = opened("a", O_RDONLY);
     CHECK_OK(kt_file_write(f, "x", 1)); /* the buffer takes it */
@@ -283,7 +351,7 @@ static void check_line(kt_file *f, const char *expected)
 
 TEST(lines_come_without_their_ends)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_slice line = {NULL, 7};
     put("a", "one\n\ntwo\r\n\r\nthree");
     kt_auto(kt_file) *f = opened("a", O_RDONLY);
@@ -299,7 +367,7 @@ TEST(lines_come_without_their_ends)
 
 TEST(a_line_over_its_limit_stays_readable)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_slice line;
     put("a", "123456789\nx\n");
     kt_auto(kt_file) *f = opened("a", O_RDONLY);
@@ -313,7 +381,7 @@ TEST(a_line_over_its_limit_stays_readable)
 TEST(lines_longer_than_the_buffer_are_read)
 {
     enum { BYTES = 300 * 1000 };
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     char *bytes = kt_alloc(BYTES);
     memset(bytes, 'x', BYTES);
     bytes[0] = bytes[BYTES - 2] = '\n';
@@ -331,7 +399,7 @@ TEST(lines_longer_than_the_buffer_are_read)
 
 TEST(lines_across_the_buffers_end_are_whole)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_buffer) text = KT_BUFFER_INIT;
     for (int i = 0; i < 30000; i++)
         CHECK_OK(kt_buffer_printf(&text, "%d\n", i));
@@ -350,7 +418,7 @@ TEST(lines_across_the_buffers_end_are_whole)
 
 TEST(chunks_are_what_is_at_hand)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_slice chunk;
     put("a", "0123456789");
     kt_auto(kt_file) *f = opened("a", O_RDONLY);
@@ -364,7 +432,7 @@ TEST(chunks_are_what_is_at_hand)
 
 TEST(chunks_of_a_large_file_are_bounded)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     char *bytes = pattern_of(LARGE);
     CHECK_OK(kt_file_write_whole("a", bytes, LARGE, NULL));
     kt_auto(kt_file) *f = opened("a", O_RDONLY);
@@ -372,7 +440,7 @@ TEST(chunks_of_a_large_file_are_bounded)
     size_t sum = 0;
     int rc;
     while ((rc = kt_file_read_chunk(f, SIZE_MAX, &chunk)) > 0) {
-        CHECK_LE(chunk.size, 64 * 1024);
+        CHECK_LE(chunk.size, 128 * 1024);
         CHECK_MEM(chunk.data, bytes + sum, chunk.size);
         sum += chunk.size;
     }

@@ -31,7 +31,7 @@ static bool at_the_end_of_reading(fault_kind kind, int nth, int error, int rc)
 
 TEST(reading_a_whole_file_tells_every_failure)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     put("a", "text");
     CHECK_EQ(faulty_each(disk, reads_whole, NULL, at_the_end_of_reading), 4);
@@ -45,7 +45,7 @@ static int writes_whole(void *arg)
 
 TEST(writing_a_whole_file_tells_every_failure)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     CHECK_EQ(faulty_each(disk, writes_whole, NULL, NULL), 3);
 }
@@ -77,11 +77,11 @@ static bool of_replacing(fault_kind kind, int nth, int error, int rc)
 
 TEST(a_replacement_that_fails_leaves_the_old_file_alone)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     /* open: 2, close: 2, write, sync: 2, stat: 2, chmod, rename; unlink only after a failure */
     CHECK_EQ(faulty_each(disk, replaces, disk, of_replacing), 11);
-    CHECK_EQ(scratch_count(&s), 1);
+    CHECK_EQ(scratch_count(&here), 1);
 }
 
 static int makes(void *arg)
@@ -102,16 +102,16 @@ static bool of_making(fault_kind kind, int nth, int error, int rc)
 
 TEST(a_file_that_cannot_be_made_is_not_there)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     /* open: 2, close: 2, write, sync: 2, stat, rename */
     CHECK_EQ(faulty_each(disk, makes, disk, of_making), 9);
-    CHECK_EQ(scratch_count(&s), 0);
+    CHECK_EQ(scratch_count(&here), 0);
 }
 
 TEST(where_no_exclusive_rename_is_a_second_name_is_made)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     disk->kind = ON_RENAME, disk->nth = 1, disk->error = EINVAL;
     CHECK_OK(makes(disk));
@@ -120,7 +120,7 @@ TEST(where_no_exclusive_rename_is_a_second_name_is_made)
     disk->nth = 1;
     CHECK_ERR(kt_file_replace("b", "new", 3, &(kt_file_write_options){.exclusive = true}), -EEXIST);
     CHECK_STR(got("b"), "old");
-    CHECK_EQ(scratch_count(&s), 1);
+    CHECK_EQ(scratch_count(&here), 1);
 }
 
 /* ---- Handles --------------------------------------------------------------------------------- */
@@ -167,7 +167,7 @@ static bool of_a_handle(fault_kind kind, int nth, int error, int rc)
 
 TEST(every_failure_of_a_handle_reaches_its_caller)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     CHECK_OK(uses_a_handle(NULL));
     CHECK_GE(faulty_each(disk, uses_a_handle, NULL, of_a_handle), 14);
@@ -183,7 +183,7 @@ static void check_all(kt_file *f, const char *expected)
 
 TEST(bytes_that_the_disk_did_not_take_stay_buffered)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     kt_auto(kt_file) *f = NULL;
     CHECK_OK(kt_file_open("a", O_RDWR | O_CREAT, 0600, &f));
@@ -201,10 +201,10 @@ TEST(bytes_that_the_disk_did_not_take_stay_buffered)
 
 TEST(a_write_that_does_not_fit_takes_all_or_nothing)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     kt_auto(kt_file) *f = NULL;
-    static char bytes[40 * 1000], back[3 * sizeof bytes];
+    static char bytes[80 * 1000], back[3 * sizeof bytes];
     fill_with(bytes, sizeof bytes);
     CHECK_OK(kt_file_open("a", O_RDWR | O_CREAT, 0600, &f));
     CHECK_OK(kt_file_write(f, bytes, sizeof bytes));
@@ -219,7 +219,7 @@ TEST(a_write_that_does_not_fit_takes_all_or_nothing)
 
 TEST(a_failed_sync_is_never_forgotten)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     kt_auto(kt_file) *f = NULL;
     CHECK_OK(kt_file_open("a", O_RDWR | O_CREAT, 0600, &f));
@@ -232,7 +232,7 @@ TEST(a_failed_sync_is_never_forgotten)
 
 TEST(a_failed_read_takes_nothing)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     kt_auto(kt_file) *f = NULL;
     char bytes[16] = "";
@@ -260,7 +260,7 @@ static void write_in_all_ways(kt_file *f, const char *bytes)
 
 TEST(short_counts_are_gone_on_with)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(faulty) *disk = faulty_install();
     kt_auto(kt_buffer) whole = KT_BUFFER_INIT;
     kt_auto(kt_file) *f = NULL;

@@ -12,7 +12,7 @@ static void check_reads(const char *path, size_t size_max, const char *expected)
 
 TEST(a_whole_file_is_written_and_read)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     CHECK_OK(kt_file_write_whole("a", "hello", 5, NULL));
     CHECK_STR(got("a"), "hello");
     check_reads("a", 0, "hello");
@@ -20,12 +20,12 @@ TEST(a_whole_file_is_written_and_read)
     check_reads("a", 2, "hi");
     CHECK_OK(kt_file_write_whole("a", NULL, 0, NULL));
     check_reads("a", 1, "");
-    CHECK_EQ(scratch_count(&s), 1);
+    CHECK_EQ(scratch_count(&here), 1);
 }
 
 TEST(a_whole_file_is_appended_to_what_the_buffer_has)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     put("a", "one");
     CHECK_OK(kt_buffer_append_string(&b, "zero "));
@@ -38,7 +38,7 @@ TEST(a_whole_file_is_appended_to_what_the_buffer_has)
 
 TEST(a_buffers_own_cap_holds_for_a_whole_file)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_buffer) b = KT_BUFFER_INIT_MAX(5);
     put("five", "12345");
     put("six", "123456");
@@ -71,7 +71,7 @@ static char *pattern_of(size_t size)
 
 TEST(a_large_file_goes_in_trips)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     char *bytes = pattern_of(LARGE);
     CHECK_OK(kt_file_write_whole("a", bytes, LARGE, NULL));
@@ -83,18 +83,18 @@ TEST(a_large_file_goes_in_trips)
     CHECK_OK(kt_file_read_whole("a", LARGE - 1, &b));
     CHECK_EQ(b.size, LARGE - 1);
     CHECK_MEM(b.data, bytes + 1, LARGE - 1);
-    CHECK_EQ(scratch_count(&s), 1);
+    CHECK_EQ(scratch_count(&here), 1);
     kt_free(bytes);
 }
 
 TEST(what_is_no_file_is_not_read)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     CHECK_ERR(kt_file_read_whole("none", 0, &b), -ENOENT);
     CHECK(strncmp(kt_error_detail(), "open none", 9) == 0);
     CHECK(strstr(kt_error_detail(), "none: No such file or directory") != NULL);
-    CHECK_ERR(kt_file_read_whole(s.path, 0, &b), -EISDIR);
+    CHECK_ERR(kt_file_read_whole(here.path, 0, &b), -EISDIR);
     CHECK_EQ(mkfifo("fifo", 0600), 0);
     CHECK_ERR(kt_file_read_whole("fifo", 0, &b), -ESPIPE); /* and does not wait for its peer */
     CHECK_ERR(kt_file_write_whole("fifo", "x", 1, NULL), -ENXIO);
@@ -102,7 +102,7 @@ TEST(what_is_no_file_is_not_read)
 
 TEST(text_that_is_not_utf8_is_refused_with_its_place)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     put("good", "Gr\xc3\xbc\xc3\x9f" "e\n\xf0\x9f\x8d\xb5\n");
     CHECK_OK(kt_file_read_text("good", 0, &b));
@@ -119,7 +119,7 @@ TEST(text_that_is_not_utf8_is_refused_with_its_place)
 
 TEST(sequences_across_trips_are_text)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     char *bytes = kt_alloc(LARGE);
     CHECK(bytes != NULL);
@@ -139,7 +139,7 @@ TEST(sequences_across_trips_are_text)
 
 TEST(a_replaced_file_keeps_its_mode)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     mode_t before = umask(027);
     CHECK_OK(kt_file_replace("new", "1", 1, NULL));
     CHECK_EQ(mode_of("new"), 0640);
@@ -151,25 +151,25 @@ TEST(a_replaced_file_keeps_its_mode)
     CHECK_STR(got("new"), "3");
     CHECK_OK(kt_file_write_whole("b", "4", 1, &(kt_file_write_options){.mode = 0666}));
     CHECK_EQ(mode_of("b"), 0640);
-    CHECK_EQ(scratch_count(&s), 2);
+    CHECK_EQ(scratch_count(&here), 2);
     umask(before);
 }
 
 TEST(an_exclusive_write_changes_nothing_that_is_there)
 {
     const kt_file_write_options exclusive = {.exclusive = true};
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     CHECK_OK(kt_file_replace("a", "1", 1, &exclusive));
     CHECK_ERR(kt_file_replace("a", "2", 1, &exclusive), -EEXIST);
     CHECK_ERR(kt_file_write_whole("a", "3", 1, &exclusive), -EEXIST);
     CHECK_STR(got("a"), "1");
     CHECK_OK(kt_file_write_whole("b", "4", 1, &exclusive));
-    CHECK_EQ(scratch_count(&s), 2);
+    CHECK_EQ(scratch_count(&here), 2);
 }
 
 TEST(replacing_replaces_the_name)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     put("target", "old");
     CHECK_EQ(symlink("target", "link"), 0);
     CHECK_OK(kt_file_replace("link", "new", 3, NULL));
@@ -181,16 +181,16 @@ TEST(replacing_replaces_the_name)
     CHECK_ERR(kt_file_replace("d/.", "x", 1, NULL), -EISDIR);
     CHECK_ERR(kt_file_replace("no/a", "x", 1, NULL), -ENOENT);
     CHECK_ERR(kt_file_replace("", "x", 1, NULL), -ENOENT);
-    CHECK_EQ(scratch_count(&s), 3);
+    CHECK_EQ(scratch_count(&here), 3);
 }
 
 TEST(a_file_in_another_directory_is_replaced_there)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     CHECK_EQ(mkdir("d", 0700), 0);
     CHECK_OK(kt_file_replace("d/a", "1", 1, NULL));
     char path[128];
-    snprintf(path, sizeof path, "%s/d//a", s.path);
+    snprintf(path, sizeof path, "%s/d//a", here.path);
     CHECK_OK(kt_file_replace(path, "2", 1, NULL));
     CHECK_STR(got("d/a"), "2");
     CHECK_EQ(chdir("d"), 0);
@@ -198,12 +198,12 @@ TEST(a_file_in_another_directory_is_replaced_there)
     CHECK_STR(got("../a"), "3");
     CHECK_OK(kt_file_replace("/proc/self/cwd/b", "4", 1, NULL));
     CHECK_STR(got("b"), "4");
-    CHECK_EQ(scratch_count(&s), 2);
+    CHECK_EQ(scratch_count(&here), 2);
 }
 
 TEST(names_of_all_lengths_can_be_replaced)
 {
-    kt_auto(scratch) s = scratch_open();
+    IN_SCRATCH;
     char name[5000];
     memset(name, 'n', sizeof name);
     name[255] = '\0';
@@ -214,5 +214,5 @@ TEST(names_of_all_lengths_can_be_replaced)
     name[256] = 'n';
     memcpy(name + sizeof name - 3, "/a", 3);
     CHECK_ERR(kt_file_replace(name, "x", 1, NULL), -ENAMETOOLONG);
-    CHECK_EQ(scratch_count(&s), 1);
+    CHECK_EQ(scratch_count(&here), 1);
 }
