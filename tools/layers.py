@@ -61,6 +61,7 @@ HEADERS = {
     'address.h': 'io',
     'balancer.h': 'io',
     'dir.h': 'io',
+    'dir_watch.h': 'io',
     'file.h': 'io',
     'kettle.h': 'io',
     'path.h': 'io',

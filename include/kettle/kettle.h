@@ -18,6 +18,7 @@
 #include <kettle/coroutine.h>
 #include <kettle/debug.h>
 #include <kettle/dir.h>
+#include <kettle/dir_watch.h>
 #include <kettle/error.h>
 #include <kettle/exit_stack.h>
 #include <kettle/file.h>

@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* Each call on the disk fails with each errno that its manual page lists: whoever asked is told, or the call had another
- * way, and what is left of it are at most the names that could not be removed. Every subject works in the current
- * directory, which it leaves as it was. */
+/* Each call on the disk fails with each errno that its manual page lists: whoever asked is told, or the call had
+ * another way, and what is left of it are at most the names that could not be removed. Every subject works in the
+ * current directory, which it leaves as it was. */
 
 static faulty *disk;
 
@@ -158,7 +158,9 @@ static int makes(void *arg)
 static bool makes_it_after_all(fault_kind kind, int nth, int error, int rc)
 {
     (void)nth;
-    return kind == ON_MKDIR && ((rc >= 0 && (error == ENOENT || error == EEXIST)) || (rc == -ENOENT && error == EEXIST));
+    if (kind != ON_MKDIR)
+        return false;
+    return rc >= 0 ? error == ENOENT || error == EEXIST : rc == -ENOENT && error == EEXIST;
 }
 
 FAULTS_OF(makers_of_directories_tell_their_failures, makes, makes_it_after_all)

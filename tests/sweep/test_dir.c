@@ -278,3 +278,108 @@ SWEEP(kt_glob, SUSPENDS | ALLOCATES | WHOLE | WINS)
     sweep_begin(searches, &t);
     (void)sweep_end();
 }
+
+/* ---- Watches ------------------------------------------------------------------------------- */
+
+static const kt_dir_watch_options in_depth = {.recursive = true};
+
+static int opens_watch(void *arg)
+{
+    kt_dir_watch *w = NULL;
+    int rc = SWEPT(kt_dir_watch_open, (in(arg, "a"), &in_depth, &w));
+    CHECK((rc < 0) == !w);
+    kt_dir_watch_close(w);
+    return rc;
+}
+
+SWEEP(kt_dir_watch_open, SUSPENDS | ALLOCATES | WHOLE | WINS | REAL)
+{
+    kt_auto(tree) t = scene();
+    put_many(&t, "a", 300);
+    put_many(&t, "a/b", 300);
+    sweep_begin(opens_watch, &t);
+    (void)sweep_end();
+}
+
+typedef struct watching {
+    kt_dir_watch *watch;
+    int told;
+} watching;
+
+static int watches(void *arg)
+{
+    watching *w = arg;
+    kt_dir_event e;
+    int rc = SWEPT(kt_dir_watch_next, (w->watch, &e));
+    w->told += rc == 1;
+    return rc;
+}
+
+static int reads_all(watching *w, int count)
+{
+    kt_dir_event e;
+    while (w->told < count)
+        w->told += kt_dir_watch_next(w->watch, &e) == 1;
+    return w->told;
+}
+
+/* It waits for the first event. */
+SWEEP(kt_dir_watch_next, SUSPENDS | ALLOCATES | WINS | REAL)
+{
+    kt_auto(tree) t = scene();
+    watching w = {.told = 0};
+    put_dir(&t, "a");
+    sure(kt_dir_watch_open(in(&t, "a"), NULL, &w.watch));
+    sweep_begin(watches, &w);
+    turns(4);
+    put(&t, "a/f", "");
+    (void)sweep_end();
+    CHECK_EQ(reads_all(&w, 2), 2);
+    kt_dir_watch_close(w.watch);
+}
+
+/* A new directory is taken in, by several trips; and the wait for the other half of a move, which does not come. */
+SWEEP_AS(kt_dir_watch_next, new_directory, SUSPENDS | ALLOCATES | WHOLE | WINS | REAL)
+{
+    kt_auto(tree) t = scene();
+    watching w = {.told = 0};
+    put_dir(&t, "a");
+    put_many(&t, "b", 700);
+    sure(kt_dir_watch_open(in(&t, "a"), &in_depth, &w.watch));
+    CHECK_EQ(rename(in(&t, "b"), in(&t, "a/b")), 0);
+    CHECK_EQ(reads_all(&w, 1), 1);
+    sweep_begin(watches, &w);
+    (void)sweep_end();
+    CHECK_EQ(reads_all(&w, 701), 701);
+    kt_dir_watch_close(w.watch);
+}
+
+SWEEP_AS(kt_dir_watch_next, departure, SUSPENDS | ALLOCATES | WINS | REAL)
+{
+    kt_auto(tree) t = scene();
+    watching w = {.told = 0};
+    put_dir(&t, "a");
+    put(&t, "a/f", "");
+    sure(kt_dir_watch_open(in(&t, "a"), NULL, &w.watch));
+    CHECK_EQ(rename(in(&t, "a/f"), in(&t, "f")), 0);
+    sweep_begin(watches, &w);
+    (void)sweep_end();
+    CHECK_EQ(reads_all(&w, 1), 1);
+    kt_dir_watch_close(w.watch);
+}
+
+static int closes_watch(void *arg)
+{
+    SWEPT(kt_dir_watch_close, (arg));
+    return 0;
+}
+
+SWEEP(kt_dir_watch_close, SUSPENDS | HOLDS | REAL)
+{
+    kt_auto(tree) t = scene();
+    kt_dir_watch *w = NULL;
+    put_many(&t, "a", 3);
+    sure(kt_dir_watch_open(in(&t, "a"), &in_depth, &w));
+    sweep_begin(closes_watch, w);
+    (void)sweep_end();
+}
