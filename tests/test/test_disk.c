@@ -412,6 +412,65 @@ TEST(a_directory_that_a_crash_finds_under_two_names_keeps_one)
     CHECK_GT(kept, 0);
 }
 
+/* What each sector of a file says: the number of the write that it is from. */
+typedef struct sectors {
+    uint32_t synced[40], written[40];
+} sectors;
+
+static uint32_t number_at(kt_slice bytes, size_t sector)
+{
+    uint32_t number;
+    memcpy(&number, bytes.data + sector * 512, sizeof number);
+    for (size_t at = 0; at < 512; at += sizeof number)
+        CHECK_MEM(bytes.data + sector * 512 + at, &number, sizeof number);
+    return number;
+}
+
+static void write_some(int fd, sectors *model, uint32_t number, uint64_t seed)
+{
+    static uint32_t bytes[40 * 128];
+    size_t first = (size_t)(seed * 31 + number * 7) % 40, count = 1 + number * seed % (40 - first);
+    for (size_t i = 0; i < count * 128; i++)
+        bytes[i] = number;
+    CHECK_EQ(write_at(fd, bytes, count * 512, (int64_t)(first * 512)), count * 512);
+    for (size_t i = first; i < first + count; i++)
+        model->written[i] = number;
+}
+
+TEST(each_sector_is_as_it_was_synced_or_as_it_was_written_since)
+{
+    unsigned kept = 0, later = 0;
+    for (uint64_t seed = 1; seed <= 5 * SEEDS; seed++) {
+        static const char zeros[40 * 512];
+        kt_auto(kt_buffer) found = KT_BUFFER_INIT;
+        sectors model = {{0}, {0}};
+        begin_with_seed(seed);
+        CHECK_OK(kt_test_disk_put(disk, "/file", (kt_slice){zeros, sizeof zeros}));
+        int fd = open_at("/file", O_WRONLY);
+        for (uint32_t number = 1; number <= 20; number++) {
+            write_some(fd, &model, number, seed);
+            if ((seed + number) % 5 == 0) {
+                CHECK_OK(calls->sync(calls, fd, number % 2));
+                memcpy(model.synced, model.written, sizeof model.synced);
+            }
+        }
+        CHECK_OK(calls->close(calls, fd));
+        kt_test_disk_crash(disk);
+        CHECK_OK(kt_test_disk_get(disk, "/file", &found));
+        CHECK_EQ(found.size, sizeof zeros);
+        for (size_t i = 0; i < 40; i++) {
+            uint32_t number = number_at(kt_buffer_slice(&found), i);
+            CHECK_GE(number, model.synced[i]);
+            CHECK_LE(number, model.written[i]);
+            kept += number == model.synced[i] && number < model.written[i];
+            later += number > model.synced[i];
+        }
+        kt_test_disk_close(disk);
+    }
+    CHECK_GT(kept, SEEDS);
+    CHECK_GT(later, SEEDS);
+}
+
 /* ---- Time, threads, seeds ---------------------------------------------------------------------- */
 
 static int stat_thrice(void *arg)
