@@ -40,8 +40,8 @@ typedef struct kt_test_network_options {
     uint64_t seed;          /* 0: the run's of kt_test_seeds, otherwise 1 */
     kt_time latency;        /* of each segment, one way */
     kt_time jitter;         /* and up to this much more; order is kept */
-    size_t segment_max;     /* bytes that arrive, and are read, at a time at most: 0 = 1460. 1: byte by byte. Above that,
-                             * the seed makes some of them shorter */
+    size_t segment_max;     /* bytes that arrive, and are read, at a time at most: 0 = 1460. 1: byte by byte. Above
+                             * that, the seed makes some of them shorter */
     size_t window;          /* bytes that were written and not yet read, in each direction; 0 = 64 KiB */
     kt_time patience;       /* how long a host that does not answer is tried, connecting and writing: -ETIMEDOUT
                              * then. 0 = 127 s, about what Linux takes to connect */
