@@ -56,6 +56,8 @@ typedef struct faulty {
     size_t most;    /* bytes that a read or write moves at once; 0 = any */
     int open;       /* descriptors */
     int calls[ON_ALL];
+    pthread_t loop;
+    int on_loop[ON_ALL]; /* of the calls: on the loop's thread, where they may wait for the disk */
 } faulty;
 
 /* Each call's errors, as its manual page lists them (open(2) to fsync(2) and so on), without those that mean bugs
@@ -93,11 +95,12 @@ static const int fault_errors[ON_ALL][24] = {
 };
 
 /* 0, or the error with which this call must fail. */
-static inline int fault(kt__disk *d, fault_kind kind)
+static inline int fault_of(kt__disk *d, fault_kind kind, bool may_wait)
 {
     faulty *f = (faulty *)d;
     pthread_mutex_lock(&f->mutex);
     f->calls[kind]++;
+    f->on_loop[kind] += may_wait && pthread_equal(f->loop, pthread_self());
     bool mine = f->kind == kind && f->nth > 0 && (--f->nth == 0 || (f->struck && f->for_good));
     if (mine) {
         f->struck = true;
@@ -105,6 +108,11 @@ static inline int fault(kt__disk *d, fault_kind kind)
     }
     pthread_mutex_unlock(&f->mutex);
     return mine ? -f->error : 0;
+}
+
+static inline int fault(kt__disk *d, fault_kind kind)
+{
+    return fault_of(d, kind, true);
 }
 
 static inline void count_open(kt__disk *d, int change)
@@ -122,7 +130,12 @@ static inline void count_open(kt__disk *d, int change)
         return rc < 0 ? rc : kt__disk_system.name(&kt__disk_system, __VA_ARGS__); \
     }
 
-FAULTY__CALL(int64_t, seek, ON_SEEK, (kt__disk * d, int fd, int64_t offset, int whence), fd, offset, whence)
+static inline int64_t faulty_seek(kt__disk *d, int fd, int64_t offset, int whence)
+{
+    int rc = fault_of(d, ON_SEEK, whence != SEEK_SET && whence != SEEK_CUR);
+    return rc < 0 ? rc : kt__disk_system.seek(&kt__disk_system, fd, offset, whence);
+}
+
 FAULTY__CALL(int, truncate, ON_TRUNCATE, (kt__disk * d, int fd, int64_t size), fd, size)
 FAULTY__CALL(int, sync, ON_SYNC, (kt__disk * d, int fd, bool data_only), fd, data_only)
 FAULTY__CALL(int, stat, ON_STAT, (kt__disk * d, int dir, const char *path, int flags, struct stat *st),
@@ -182,7 +195,7 @@ static inline int faulty_close(kt__disk *d, int fd)
 static inline ssize_t faulty_read(kt__disk *d, int fd, const struct iovec *pieces, int count,
                                   int64_t offset, int flags)
 {
-    int rc = fault(d, ON_READ);
+    int rc = fault_of(d, ON_READ, !(flags & RWF_NOWAIT));
     if (rc < 0)
         return rc;
     const struct iovec first = {pieces->iov_base, at_most(d, pieces->iov_len)};
@@ -217,6 +230,7 @@ static inline faulty *faulty_install(void)
         FAULTY__ENTRY(copy_range), FAULTY__ENTRY(send_range),
     };
     pthread_mutex_init(&f->mutex, NULL);
+    f->loop = pthread_self();
     kt__disk_set(&f->disk);
     return f;
 }
@@ -227,6 +241,14 @@ static inline void faulty_cleanup(faulty **f)
     CHECK_EQ((*f)->open, 0);
     pthread_mutex_destroy(&(*f)->mutex);
     free(*f);
+}
+
+static inline int faulty_calls(faulty *f, fault_kind kind)
+{
+    pthread_mutex_lock(&f->mutex);
+    int n = f->calls[kind];
+    pthread_mutex_unlock(&f->mutex);
+    return n;
 }
 
 /* From now on no call fails. */

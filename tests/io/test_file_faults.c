@@ -123,6 +123,18 @@ TEST(where_no_exclusive_rename_is_a_second_name_is_made)
     CHECK_EQ(scratch_count(&here), 1);
 }
 
+TEST(a_directory_that_cannot_be_synced_is_no_failure)
+{
+    IN_SCRATCH;
+    kt_auto(faulty) *disk = faulty_install();
+    disk->kind = ON_SYNC, disk->nth = 2, disk->error = EINVAL;
+    CHECK_OK(kt_file_replace("a", "x", 1, NULL));
+    CHECK(disk->struck);
+    disk->nth = 1;
+    CHECK_ERR(kt_file_replace("a", "y", 1, NULL), -EINVAL); /* a file that cannot is one */
+    CHECK_STR(got("a"), "x");
+}
+
 /* ---- Handles --------------------------------------------------------------------------------- */
 
 static int uses_a_handle(void *arg)
@@ -247,6 +259,45 @@ TEST(a_failed_read_takes_nothing)
     faulty_calm(disk);
     CHECK_EQ(kt_file_read(f, bytes, 9), 9);
     CHECK_MEM(bytes, "123456789", 9);
+}
+
+/* ---- Where it is done ------------------------------------------------------------------------ */
+
+static int replaces_much(void *arg)
+{
+    static char bytes[9 * 1024 * 1024];
+    (void)arg;
+    return kt_file_replace("much", bytes, sizeof bytes, NULL);
+}
+
+/* On its first trip, of three. */
+static void cancel_in_the_middle(faulty *disk, kt_fn fn)
+{
+    kt_task *t = NULL;
+    int before = faulty_calls(disk, ON_WRITE);
+    CHECK_OK(kt_spawn(fn, NULL, 0, &t));
+    while (faulty_calls(disk, ON_WRITE) == before)
+        CHECK_OK(kt_sleep(0));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+}
+
+/* Also to clean up after a cancellation. */
+TEST(nothing_that_may_wait_for_the_disk_is_done_on_the_loop)
+{
+    IN_SCRATCH;
+    kt_auto(faulty) *disk = faulty_install();
+    if (strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0)
+        kt_test_skip("there the loop's thread is the only one");
+    CHECK_OK(uses_a_handle(NULL));
+    CHECK_OK(writes_whole(NULL));
+    CHECK_OK(reads_whole(NULL));
+    CHECK_OK(replaces(disk));
+    CHECK_OK(makes(disk));
+    cancel_in_the_middle(disk, replaces_much);
+    CHECK_EQ(disk->calls[ON_UNLINK], 1);
+    for (int kind = 0; kind < ON_ALL; kind++)
+        CHECK_EQ(disk->on_loop[kind], 0);
 }
 
 /* ---- Short counts ---------------------------------------------------------------------------- */

@@ -142,6 +142,24 @@ SWEEP(kt_file_write_batch, SUSPENDS | ALLOCATES | SPARES | WINS)
     check_folder(&here, 1);
 }
 
+static int writes_large_batch(void *arg)
+{
+    (void)arg;
+    kt_file_write_item items[] = {{.path = "a", .content = {large(), LARGE}}, {.path = "b", .content = {"1", 1}}};
+    return SWEPT(kt_file_write_batch, (items, 2, &(kt_file_batch_options){.replace = true, .workers = 1}));
+}
+
+/* It is cancelled in the middle of a file. */
+SWEEP_AS(kt_file_write_batch, large, SUSPENDS | ALLOCATES | SPARES | WINS)
+{
+    IN_SCRATCH;
+    put("a", "old");
+    put("b", "old");
+    sweep_begin(writes_large_batch, NULL);
+    (void)sweep_end();
+    check_folder(&here, 2);
+}
+
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
 static int opens(void *arg)
