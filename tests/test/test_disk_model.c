@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/fsuid.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "test/disk.h"
@@ -548,11 +549,22 @@ static void run_in_new_root(uint64_t seed, bool superuser, int root)
     CHECK_OK(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS));
 }
 
+static bool is_old(void)
+{
+    struct utsname system;
+    unsigned major = 0, minor = 0;
+    CHECK_OK(uname(&system));
+    CHECK_EQ(sscanf(system.release, "%u.%u", &major, &minor), 2);
+    return major < 6 || (major == 6 && minor < 10);
+}
+
 static void run_many(bool superuser)
 {
     const char *seeds = getenv("KETTLE_TEST_SEEDS");
     uint64_t last = seeds ? strtoull(seeds, NULL, 10) : SEEDS;
-    if (geteuid() != 0 || access("/dev/shm", W_OK) < 0)
+    if (is_old())
+        kt_test_skip("before 6.10, Linux gave other answers in some corners");
+    if (chroot("/") < 0 || access("/dev/shm", W_OK) < 0)
         kt_test_skip("needs chroot, and a file system in memory at /dev/shm");
     int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     CHECK_GE(root, 0);
