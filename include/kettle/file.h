@@ -93,8 +93,8 @@ typedef struct kt_file_write_item {
 
 /* All zero means the defaults. */
 typedef struct kt_file_batch_options {
-    unsigned workers; /* pool threads at a time, so also open files; 0 = one a CPU, at least 2, or 4 where each
-                       * waits for the disk */
+    unsigned workers; /* pool threads at a time, each with one file open (and its directory, to replace it); 0 = one
+                       * a CPU, at least 2, or 4 where each waits for the disk */
     bool text;        /* reading: as kt_file_read_text */
     bool replace;     /* writing: as kt_file_replace; else as kt_file_write_whole */
     kt_file_write_options write;

@@ -48,6 +48,7 @@ typedef struct kt__op {
     bool begun;   /* connect: the system was asked; uring: waits for readiness */
     bool recalled; /* uring: a request to cancel it has not been answered */
     bool over;     /* uring: it has ended, with `result` */
+    bool long_copy; /* uring: of a file, and too much to be copied on the loop's thread */
     short events;
     struct kt_task *task; /* or, for an operation that no task waits for: */
     void (*ended)(struct kt_loop *l, struct kt__op *op, ssize_t result);

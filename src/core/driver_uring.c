@@ -148,9 +148,11 @@ static void prepare(struct io_uring_sqe *sqe, kt__op *op)
         break;
     case KT__OP_FILE_READ:
         io_uring_prep_readv(sqe, fd, op->pieces, op->count, (uint64_t)op->offset);
+        io_uring_sqe_set_flags(sqe, op->long_copy ? IOSQE_ASYNC : 0);
         break;
     case KT__OP_FILE_WRITE:
         io_uring_prep_writev(sqe, fd, op->pieces, op->count, (uint64_t)op->offset);
+        io_uring_sqe_set_flags(sqe, op->long_copy ? IOSQE_ASYNC : 0);
         break;
     default:
         io_uring_prep_poll_add(sqe, fd, (unsigned)op->events);

@@ -11,7 +11,13 @@
 #include <errno.h>
 #include <kettle/thread.h>
 #include <limits.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+/* What is copied on the loop at most, in some 30 us; and what counts as much as any call that need not wait, of which
+ * a task makes a few before the others have a turn. */
+#define COPY_MOST ((size_t)128 * 1024)
+#define COPY_OF_A_CALL ((size_t)8 * 1024)
 
 typedef struct transfer {
     kt_file *file;
@@ -33,24 +39,43 @@ static int run_transfer(void *arg)
     return t->n < 0 ? (int)t->n : 0;
 }
 
-/* False: it must be done elsewhere. */
+static bool is_long(const transfer *t)
+{
+    size_t size = 0;
+    for (int i = 0; i < t->count; i++)
+        size += t->pieces[i].iov_len; /* of a trip at most */
+    return size > COPY_MOST;
+}
+
+/* False: it must be done elsewhere. A large copy counts as several calls that need not wait. */
 static bool read_now(transfer *t)
 {
     kt_file *f = t->file;
-    if (!f->nowait || kt__loop->simulated)
+    if (!f->nowait || kt__loop->simulated || is_long(t))
         return false;
     t->n = f->disk->read(f->disk, f->fd, t->pieces, t->count, t->offset, RWF_NOWAIT);
     if (t->n == -EOPNOTSUPP)
         f->nowait = false;
+    if (t->n > 0)
+        kt__loop->io_streak += (unsigned)((size_t)t->n / COPY_OF_A_CALL);
     return t->n != -EOPNOTSUPP && t->n != -EAGAIN;
+}
+
+/* Beyond that limit SIGXFSZ comes to who writes: the pool's threads block it, the loop's, on which the ring may write,
+ * does not. */
+static bool size_is_limited(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
 /* io_uring forgets to move the position where it completes a transfer later (O_DIRECT, some FUSE), so it gets an offset
  * in every case. What has no position, or where the system chooses the place, is not for it. */
-static bool ring_can(const kt_file *f, int64_t offset)
+static bool ring_can(const transfer *t)
 {
+    const kt_file *f = t->file;
     return kt__loop->driver == &kt__driver_uring && f->disk->is_system &&
-           (offset >= 0 || (f->regular && !f->append));
+           (t->offset >= 0 || (f->regular && !f->append)) && (t->kind == KT__OP_FILE_READ || !size_is_limited());
 }
 
 /* The descriptor's state is the task's: others may be at the same file. A descriptor that is O_NONBLOCK, which the
@@ -64,6 +89,7 @@ static ssize_t run_op(kt_task *self, const transfer *t, int64_t offset)
         op->pieces = (struct iovec *)(uintptr_t)t->pieces;
         op->count = (unsigned)t->count;
         op->offset = offset;
+        op->long_copy = is_long(t);
         n = kt__op_run(self);
     } while (n == -EINTR);
     return n;
@@ -83,7 +109,7 @@ static ssize_t run_in_ring(kt_task *self, const transfer *t)
 
 static ssize_t run(kt_task *self, transfer *t)
 {
-    if (ring_can(t->file, t->offset)) {
+    if (ring_can(t)) {
         ssize_t n = run_in_ring(self, t);
         if (n != -EAGAIN)
             return n;

@@ -54,7 +54,7 @@ typedef struct faulty {
     int error;
     bool struck;    /* it has */
     size_t most;    /* bytes that a read or write moves at once; 0 = any */
-    int open;       /* descriptors */
+    int open, open_most; /* descriptors */
     int calls[ON_ALL];
     pthread_t loop;
     int on_loop[ON_ALL]; /* of the calls: on the loop's thread, where they may wait for the disk */
@@ -120,6 +120,7 @@ static inline void count_open(kt__disk *d, int change)
     faulty *f = (faulty *)d;
     pthread_mutex_lock(&f->mutex);
     f->open += change;
+    f->open_most = f->open > f->open_most ? f->open : f->open_most;
     pthread_mutex_unlock(&f->mutex);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "scratch.h"
 
+#include <sys/resource.h>
+
 #define LARGE ((size_t)9 * 1024 * 1024 + 5) /* three trips */
 
 static kt_file *opened(const char *path, int flags)
@@ -340,6 +342,33 @@ TEST(a_file_opened_for_reading_is_not_written)
     CHECK_STR(kt_error_detail(), "close a: Bad file descriptor");
 }
 
+TEST(a_full_disk_is_told)
+{
+    kt_auto(kt_file) *f = opened("/dev/full", O_WRONLY);
+    CHECK_OK(kt_file_write(f, "x", 1));
+    CHECK_ERR(kt_file_flush(f), -ENOSPC);
+    CHECK_STR(kt_error_detail(), "write /dev/full: No space left on device");
+    CHECK_ERR(kt_file_pwrite(f, "x", 1, 0), -ENOSPC); /* what is buffered first */
+    CHECK_ERR(kt_file_close(kt_steal(f)), -ENOSPC);
+    CHECK_ERR(kt_file_write_whole("/dev/full", "x", 1, NULL), -ENOSPC);
+}
+
+TEST(a_limit_on_the_size_of_files_is_an_error)
+{
+    IN_SCRATCH;
+    if (strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0)
+        kt_test_skip("there nobody blocks SIGXFSZ");
+    const struct rlimit limit = {1000, 1000};
+    char bytes[2000] = "";
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    kt_auto(kt_file) *f = opened("a", O_WRONLY | O_CREAT);
+    CHECK_ERR(kt_file_pwrite(f, bytes, sizeof bytes, 0), -EFBIG);
+    CHECK_OK(kt_file_write(f, bytes, sizeof bytes));
+    CHECK_ERR(kt_file_close(kt_steal(f)), -EFBIG);
+    CHECK_ERR(kt_file_replace("b", bytes, sizeof bytes, NULL), -EFBIG);
+    CHECK_EQ(scratch_count(&here), 1);
+}
+
 /* ---- Lines and chunks ------------------------------------------------------------------------ */
 
 static void check_line(kt_file *f, const char *expected)
@@ -447,4 +476,31 @@ TEST(chunks_of_a_large_file_are_bounded)
     CHECK_EQ(rc, 0);
     CHECK_EQ(sum, LARGE);
     kt_free(bytes);
+}
+
+static int counts(void *arg)
+{
+    int rc;
+    while ((rc = kt_sleep(0)) == 0)
+        ++*(int *)arg;
+    return rc;
+}
+
+TEST(who_reads_what_is_in_memory_lets_others_run)
+{
+    IN_SCRATCH;
+    if (strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0)
+        kt_test_skip("there nothing is read on the loop");
+    int turns = 0;
+    kt_slice chunk;
+    char *bytes = pattern_of(LARGE);
+    CHECK_OK(kt_file_write_whole("a", bytes, LARGE, NULL));
+    kt_free(bytes);
+    kt_auto(kt_file) *f = opened("a", O_RDONLY);
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    CHECK_OK(kt_group_spawn(&g, counts, &turns, 0));
+    while (kt_file_read_chunk(f, SIZE_MAX, &chunk) > 0)
+        ;
+    CHECK_GE(turns, 10); /* not more than 1 MiB without one */
+    CHECK_ERR(kt_group_join(&g, KT_ECANCELED), KT_ECANCELED);
 }

@@ -201,6 +201,24 @@ TEST(every_failure_in_a_batch_reaches_its_item)
     CHECK_EQ(scratch_count(&here), 2);
 }
 
+TEST(no_more_files_are_open_than_there_are_workers)
+{
+    IN_SCRATCH;
+    static names n;
+    static kt_file_write_item items[MANY];
+    kt_auto(faulty) *disk = faulty_install();
+    name_all(&n);
+    fill_items(items, &n);
+    kt_file_batch_options options = {.workers = 3, .replace = true, .write = {.no_sync = true}};
+    CHECK_OK(kt_file_write_batch(items, MANY, &options));
+    CHECK_LE(disk->open_most, 2 * 3);
+    options.replace = false;
+    disk->open_most = 0;
+    CHECK_OK(kt_file_write_batch(items, MANY, &options));
+    CHECK_LE(disk->open_most, 3);
+    CHECK_EQ(disk->calls[ON_OPEN], 3 * MANY);
+}
+
 TEST(helpers_that_cannot_be_made_are_done_without)
 {
     IN_SCRATCH;
