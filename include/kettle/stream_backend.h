@@ -45,7 +45,13 @@ typedef struct kt_stream_backend {
     /* The descriptor beneath, or -1. NULL: -1. */
     int (*fd)(const void *object);
 
-    uintptr_t reserved[4];
+    /* As kt_stream_peer. Does not suspend. NULL: that of the descriptor. */
+    int (*peer)(const void *object, struct sockaddr_storage *ret_address, socklen_t *ret_size);
+
+    /* As kt_stream_hang_up. NULL: it cannot be done, and nothing happens. */
+    void (*hang_up)(void *object, bool reset);
+
+    uintptr_t reserved[2];
 } kt_stream_backend;
 
 /* Makes a stream of an object. The table must outlive the stream, which owns the object on success only.
@@ -61,6 +67,10 @@ KT_API void *kt_stream_object(const kt_stream *s, const kt_stream_backend *backe
  * suspend. Like StreamWriter.start_tls. */
 KT_API int kt_stream_wrap(kt_stream *s, const kt_stream_backend *backend, void *object,
                           kt_stream **ret_below) KT_CHECKED;
+
+/* Ends the connection beneath those who use the stream, who are not told otherwise: in order, as shutdown(2) both ways,
+ * or with a reset, as SO_LINGER of socket(7) does. The stream stays open. Does not suspend. Like Transport.abort. */
+KT_API void kt_stream_hang_up(kt_stream *s, bool reset);
 
 /* For `read` and `writev` that may end without input or output beneath: a cancellation point, which lets others
  * run now and then. 0, or the cancellation's code. In a task. */

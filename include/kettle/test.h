@@ -21,6 +21,9 @@
  * nothing can ever run again (every task's stack is printed), in real time after 60 s. What a test
  * prints is shown when it fails.
  *
+ * For what a program needs of the outside world there are a simulated disk (kettle/test_disk.h) and a simulated
+ * network (kettle/test_network.h).
+ *
  * The driver is sim for virtual time and the default one for real time. KETTLE_DRIVER overrules;
  * sim then skips what needs the real world, and uring where the machine forbids it skips every
  * loop.

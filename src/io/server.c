@@ -8,7 +8,7 @@
 #include <kettle/debug.h>
 #include <kettle/memory.h>
 #include <kettle/server.h>
-#include <sys/socket.h>
+#include <kettle/stream_backend.h>
 
 #include "core/core.h"
 
@@ -250,36 +250,18 @@ void kt_server_free(kt_server *s)
 
 /* ---- Clients ------------------------------------------------------------------------------- */
 
-/* A client that is gone already needs no more (-ENOTCONN). */
-static void hang_up(const connection *c)
-{
-    (void)shutdown(kt_stream_fd(c->stream), SHUT_RDWR);
-}
-
 void kt_server_close_clients(kt_server *s)
 {
     for (const connection *c = s->connections; c; c = c->next)
         if (c->stream)
-            hang_up(c);
-}
-
-/* Connecting to nowhere is how Linux resets a TCP connection that stays open here (tcp_disconnect), and so
- * can still be read by a handler that does not know yet. */
-static void reset(const connection *c)
-{
-    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-    const struct linger none = {.l_onoff = 1, .l_linger = 0};
-    int fd = kt_stream_fd(c->stream);
-    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) < 0 ||
-        connect(fd, &nowhere, sizeof nowhere) < 0)
-        hang_up(c);
+            kt_stream_hang_up(c->stream, false);
 }
 
 void kt_server_abort_clients(kt_server *s)
 {
     for (const connection *c = s->connections; c; c = c->next)
         if (c->stream)
-            reset(c);
+            kt_stream_hang_up(c->stream, true);
 }
 
 /* ---- Facts --------------------------------------------------------------------------------- */

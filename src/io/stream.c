@@ -113,6 +113,12 @@ int kt_stream_fd(const kt_stream *s)
     return s->backend->fd ? s->backend->fd(s->object) : -1;
 }
 
+void kt_stream_hang_up(kt_stream *s, bool reset)
+{
+    if (s->backend->hang_up)
+        s->backend->hang_up(s->object, reset);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------- */
 
 static ssize_t read_some(kt_stream *s, void *bytes, size_t size)

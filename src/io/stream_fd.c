@@ -70,6 +70,18 @@ static void fd_close(void *object)
         (void)fcntl(s->flags_of, F_SETFL, s->flags); /* fails if it is not open any more */
 }
 
+/* Connecting to nowhere is how Linux resets a TCP connection that stays open here (tcp_disconnect), and so
+ * can still be read by who does not know yet. A peer that is gone already needs no more (-ENOTCONN). */
+static void fd_hang_up(void *object, bool reset)
+{
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    const struct linger none = {.l_onoff = 1, .l_linger = 0};
+    int fd = ((const kt__fd *)object)->fd;
+    if (!reset || setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) < 0 ||
+        connect(fd, &nowhere, sizeof nowhere) < 0)
+        (void)shutdown(fd, SHUT_RDWR);
+}
+
 static int fd_fd(const void *object)
 {
     const kt__fd *fd = object;
@@ -84,6 +96,7 @@ static const kt_stream_backend fd_backend = {
     .shutdown_write = fd_shutdown_write,
     .close = fd_close,
     .fd = fd_fd,
+    .hang_up = fd_hang_up,
 };
 
 /* ---- Life ---------------------------------------------------------------------------------- */

@@ -344,6 +344,19 @@ static int tls_fd(const void *object)
     return c->below ? kt_stream_fd(c->below) : -1;
 }
 
+static int tls_peer(const void *object, struct sockaddr_storage *ret_address, socklen_t *ret_size)
+{
+    const kt__tls *c = object;
+    return c->below ? kt_stream_peer(c->below, ret_address, ret_size) : -EBADF;
+}
+
+static void tls_hang_up(void *object, bool reset)
+{
+    kt__tls *c = object;
+    if (c->below)
+        kt_stream_hang_up(c->below, reset);
+}
+
 const kt_stream_backend kt__tls_backend = {
     .name = "TLS",
     .read = tls_read,
@@ -353,4 +366,6 @@ const kt_stream_backend kt__tls_backend = {
     .close = tls_close,
     .free = kt__tls_free,
     .fd = tls_fd,
+    .peer = tls_peer,
+    .hang_up = tls_hang_up,
 };

@@ -190,6 +190,16 @@ SWEEP_AS(kt_stream_sendfile, in_memory, SUSPENDS | ALLOCATES | WINS)
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
+SWEEP(kt_stream_hang_up, PLAIN | REAL)
+{
+    pair p = pair_open();
+    char byte;
+    SWEPT(kt_stream_hang_up, (p.far, false));
+    CHECK_EQ(kt_stream_read(p.near, &byte, 1), 0);
+    CHECK_EQ(kt_stream_read(p.far, &byte, 1), 0);
+    pair_close(&p);
+}
+
 SWEEP(kt_stream_shutdown_write, PLAIN | REAL)
 {
     pair p = pair_open();
