@@ -359,7 +359,8 @@ static int await_all(kt_process *p)
 static int ask_to_end(kt_process *p, kt_time grace)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    (void)send_signal(p, SIGTERM);
+    if (send_signal(p, SIGTERM) < 0)
+        return 1; /* it does not hear of it */
     (void)send_signal(p, SIGCONT);
     kt_timeout_start(&limit, grace);
     int rc = kt_timeout_end(&limit, await_all(p));
@@ -372,8 +373,8 @@ int kt_process_stop(kt_process *p, kt_time grace, kt_process_status *ret_status)
     if (rc < 0)
         return rc;
     int asked = grace > 0 ? ask_to_end(p, grace) : 1;
-    if (asked != 0)
-        (void)send_signal(p, SIGKILL);
+    if (asked != 0 && (rc = send_signal(p, SIGKILL)) < 0)
+        return kt_error_set(rc, "child %d cannot be killed: %s", p->pid, kt_strerror(rc));
     kt_cancel_hold();
     rc = await_end(p);
     kt_cancel_unhold();
