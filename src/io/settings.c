@@ -220,7 +220,10 @@ static int read_descriptor(kt_settings *s, const char *path, int fd)
 /* One that must not be there is no trouble when it is not. */
 static int read_path(kt_settings *s, const char *path, bool must_be)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0 && errno == ENOENT && !must_be)
         return 0;
     if (fd < 0)
