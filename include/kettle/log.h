@@ -253,12 +253,12 @@ KT_API void kt_log_counts_get(kt_log_counts *ret_counts);
  * Async-signal-safe. Does not suspend. */
 KT_API void kt_log_hook_bridge(const char *message);
 
-/* Calls before(arg) ahead of, and after(arg) behind, each run of lines that goes to a terminal, so that a progress bar
- * can clear its line and draw it again. On the log's thread; neither may log or call this. Between the two the bar
- * must not draw: let `before` lock a mutex that `after` unlocks, and who draws on a loop's thread try it and skip
- * the picture. One pair at a time: a new one replaces the old, NULLs are nobody. When the call returns, the pair before
- * it is not running any more. Also while the log is not open. Any thread; waits for the pair before it, does not
- * suspend. */
+/* Calls before(arg) ahead of, and after(arg) behind, each run of lines that goes to a terminal, so that a progress
+ * bar can clear its line and draw it again. On the log's thread; neither may log or call this. Between the two the
+ * bar must not draw: let `before` lock a mutex that `after` unlocks, and who draws on a loop's thread try it and
+ * skip the picture. The bars of terminal.h do this by themselves, from the first kt_progress_start on. One pair at
+ * a time: a new one replaces the old, NULLs are nobody. When the call returns, the pair before it is not running
+ * any more. Also while the log is not open. Any thread; waits for the pair before it, does not suspend. */
 KT_API void kt_log_around(void (*before)(void *arg), void (*after)(void *arg), void *arg);
 
 KT_END

@@ -8,10 +8,12 @@
  * lock that is held while something is written, but not from a hide to its show. */
 
 #include <errno.h>
+#include <kettle/log.h>
 #include <kettle/task.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -221,10 +223,31 @@ static void look(kt_progress *p)
     pthread_mutex_unlock(&screen.lock);
 }
 
+static void before_log(void *arg)
+{
+    (void)arg;
+    kt_progress_hide();
+}
+
+static void after_log(void *arg)
+{
+    (void)arg;
+    kt_progress_show();
+}
+
+/* By the first bar, and for ever: lines of the log that go to a terminal stand above its bars. */
+static void join_log(void)
+{
+    static atomic_bool joined;
+    if (!atomic_exchange(&joined, true))
+        kt_log_around(before_log, after_log, NULL);
+}
+
 void kt_progress_start(kt_progress *p)
 {
     if (p->running)
         kt__misuse("kt_progress_start: this bar runs already");
+    join_log();
     kt_time now = kt_now();
     p->running = true;
     p->done = p->drawn_done = 0;

@@ -408,6 +408,35 @@ TEST(lines_beside_a_bar_stand_above_it)
     screen_close(&s);
 }
 
+static const char *message_in(const char *line)
+{
+    const char *at = strstr(line, " - INFO - ");
+    return at ? at + 10 : line;
+}
+
+/* The log has a thread of its own. */
+TEST_WITH(lines_of_the_log_stand_above_it, KT_TEST_REAL_TIME)
+{
+    static kt_logger logger = KT_LOGGER("t");
+    screen s = screen_open();
+    const kt_log_sink sink = {.kind = KT_LOG_DESCRIPTOR, .descriptor = s.fd, .colour = KT_LOG_COLOUR_NEVER};
+    CHECK_OK(kt_log_open(&(kt_log_options){.sinks = &sink, .sinks_count = 1}));
+    kt_auto(kt_progress) p = {.label = "a", .total = 2, .fd = s.fd};
+    kt_progress_start(&p);
+    kt_log_info(&logger, "tea is %s", "ready");
+    CHECK_OK(kt_log_flush(KT_S(10)));
+    kt_log_info(&logger, "more");
+    CHECK_OK(kt_log_flush(KT_S(10)));
+    screen_look(&s);
+    CHECK_STR(message_in(s.cells[0]), "tea is ready");
+    CHECK_STR(message_in(s.cells[1]), "more");
+    CHECK_EQ(strncmp(s.cells[2], "a ", 2), 0);
+    kt_progress_end(&p);
+    kt_log_close();
+    kt_logger_release(&logger);
+    screen_close(&s);
+}
+
 TEST(hidden_bars_stay_away_and_leave_their_last_line_when_shown)
 {
     screen s = screen_open();
