@@ -314,7 +314,7 @@ static int share_add(kt_balancer *b, kt__share *s)
 int kt_balancer_listen(kt_balancer *b, kt_listener **ret_listener)
 {
     const kt_task *self = kt__self("kt_balancer_listen");
-    kt_listener *l = kt_calloc(1, sizeof *l);
+    kt_listener *l = kt__listener_alloc();
     kt__share *s = kt_calloc(1, sizeof *s);
     if (!l || !s) {
         kt_free(l);
@@ -324,7 +324,6 @@ int kt_balancer_listen(kt_balancer *b, kt_listener **ret_listener)
     *s = (kt__share){.balancer = b, .waiting = KT_CHANNEL_INIT(int, KT_BALANCER_WAITING_MAX)};
     atomic_init(&s->references, 1);
     l->share = s;
-    l->refs = 1;
     l->fd.fd = -1;
     l->family = b->family;
     l->port = b->port;

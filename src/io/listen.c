@@ -86,15 +86,22 @@ static int bind_and_listen(const kt_address *a, const kt_listen_options *o, bool
     return 0;
 }
 
-static int listener_new(int fd, sa_family_t family, uint16_t port, kt_listener **ret_listener)
+kt_listener *kt__listener_alloc(void)
 {
     kt_listener *l = kt_calloc(1, sizeof *l);
+    if (l)
+        l->refs = 1;
+    return l;
+}
+
+static int listener_new(int fd, sa_family_t family, uint16_t port, kt_listener **ret_listener)
+{
+    kt_listener *l = kt__listener_alloc();
     if (!l) {
         close(fd);
         return -ENOMEM;
     }
     l->fd = (kt__fd){.fd = fd, .is_socket = true};
-    l->refs = 1;
     l->family = family;
     l->port = port;
     *ret_listener = l;

@@ -47,7 +47,7 @@ static int adopt(int fd, const void *site, kt_listener **ret_listener)
         return rc;
     if (getsockname(fd, &a.any, &a.size) < 0)
         return -errno;
-    kt_listener *l = kt_calloc(1, sizeof *l);
+    kt_listener *l = kt__listener_alloc();
     if (!l)
         return -ENOMEM;
     rc = kt__fd_open(kt__loop, &l->fd, fd);

@@ -27,6 +27,9 @@ struct kt_listener {
     kt__share *share; /* its connections come from a balancer: there is no descriptor */
 };
 
+/* All zero but the owner's reference; NULL without memory. */
+kt_listener *kt__listener_alloc(void);
+
 /* As kt_listener_accept, but gives the socket, in the mode of the running loop's driver. */
 int kt__listener_accept_socket(kt_listener *l, int *ret_fd) KT_CHECKED;
 

@@ -25,7 +25,7 @@ int kt__listen_simulated(kt__network *n, const kt_address *at, const kt_listen_o
                          kt_listener **ret_listener)
 {
     char text[128];
-    kt_listener *l = kt_calloc(1, sizeof *l);
+    kt_listener *l = kt__listener_alloc();
     if (!l)
         return -ENOMEM;
     int rc = n->listen(n, at, options, &l->simulated);

@@ -237,7 +237,7 @@ static void judge_cancelled(int rc, int code)
 static bool tells(int rc, int error)
 {
     return rc == -error || (rc == KT_ENOSTACK && error == ENOMEM) ||
-           (rc == KT_ESTORE && strstr(kt_error_detail(), strerror(error)));
+           ((rc == KT_ESTORE || rc == KT_EVALIDATION) && strstr(kt_error_detail(), strerror(error)));
 }
 
 /* The error is the caller's, or the library knows a way around it. */

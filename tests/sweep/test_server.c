@@ -358,7 +358,8 @@ static int adopts(void *arg)
     return rc;
 }
 
-SWEEP(kt_listener_from_fd, ALLOCATES | REAL)
+/* What its questions to the system fail with says what the descriptor is not. */
+SWEEP(kt_listener_from_fd, ALLOCATES | REAL | UNREFUSED)
 {
     int fd = listening_socket();
     (void)sweep_subject(adopts, &fd);
@@ -375,7 +376,7 @@ static int takes_over(void *arg)
 }
 
 /* The kit's own descriptors have the numbers from 3 on: as many are announced as it takes. */
-SWEEP(kt_listen_activated, ALLOCATES | REAL)
+SWEEP(kt_listen_activated, ALLOCATES | REAL | UNREFUSED)
 {
     char pid[24], count[24];
     snprintf(pid, sizeof pid, "%d", (int)getpid());
