@@ -152,6 +152,7 @@ struct kt_loop {
     kt__ready now, next; /* list heads */
     unsigned passes_left; /* before kernel and clock are asked again */
     unsigned io_streak;   /* calls in a row that had no need to wait */
+    unsigned looks;       /* simulated: at kernel and clock */
     kt_time polled;       /* when they were asked last */
     kt__context scheduler;
     kt__context nowhere; /* where coroutines that ended are "parked" */

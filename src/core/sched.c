@@ -261,14 +261,21 @@ static void virtual_jump(kt_loop *l)
         l->virtual_now = l->timers.root->deadline;
 }
 
+/* Does a job of the simulated pool end here? With a seed at any moment; without when nothing is ready, which
+ * tasks that never wait would put off for ever. */
+static bool job_ends(kt_loop *l)
+{
+    return l->random ? kt__random(l) % 4 == 0 : ++l->looks % PASSES_BETWEEN_POLLS == 0;
+}
+
 /* Asks the outside world, in asyncio's order: events first, then the timers that are due. */
 static void poll_world(kt_loop *l)
 {
     if (KT_UNLIKELY(l->debug))
         kt__step_end(l);
     kt__stacks_trim(&l->stacks);
-    if (l->simulated && l->random && kt__random(l) % 4 == 0)
-        kt__pool_run_one(l); /* a job of the pool ends at any moment */
+    if (l->simulated && job_ends(l))
+        kt__pool_run_one(l);
     if (l->virtual_time)
         virtual_jump(l);
     kt_time until = wake_time(l);

@@ -55,6 +55,25 @@ TEST(jobs_run_beside_the_loop_or_under_sim_on_it)
     CHECK_EQ(pthread_equal(thread, pthread_self()) != 0, simulated());
 }
 
+KT_FN(spins_until, a, struct {
+    const bool *over;
+})
+{
+    while (!*a->over)
+        sure(kt_sleep(0));
+    return 0;
+}
+
+TEST(tasks_that_never_wait_do_not_keep_a_job_from_running)
+{
+    bool over = false;
+    int n = 1;
+    kt_task *t = spawn(KT_WITH(spins_until, &over));
+    CHECK_EQ(kt_thread_run(looks_around, &n, 0), 2);
+    over = true;
+    CHECK_OK(kt_task_join(t));
+}
+
 TEST(jobs_that_follow_each_other_share_one_thread)
 {
     pthread_t first = pthread_self(), later = first;
