@@ -63,6 +63,7 @@ HEADERS = {
     'process_pool.h': 'io',
     'server.h': 'io',
     'stream.h': 'io',
+    'terminal.h': 'io',
     'udp.h': 'io',
     'stream_backend.h': 'io',
     'tls.h': 'tls',

@@ -42,6 +42,7 @@
 #include <kettle/stream_backend.h>
 #include <kettle/sync.h>
 #include <kettle/task.h>
+#include <kettle/terminal.h>
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
 #include <kettle/udp.h>

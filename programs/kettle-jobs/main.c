@@ -3,7 +3,6 @@
 /* kettle-jobs: durable jobs behind HTTP. This file picks the command. */
 
 #include <getopt.h>
-#include <locale.h>
 
 #include "program.h"
 
@@ -59,9 +58,6 @@ int main(int argc, char **argv)
     client_options o = {NULL, 0, false};
     if (argc > 0)
         argv[0] = name;
-    /* Text is UTF-8, whatever the locale says; numbers stay as in C. */
-    if (!setlocale(LC_CTYPE, "C.UTF-8"))
-        setlocale(LC_CTYPE, "");
     for (int option; (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         if (option == '?' || client_option(&o, option, optarg) < 0)
             return usage_error(name, NULL);

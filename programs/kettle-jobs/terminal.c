@@ -2,10 +2,8 @@
 
 /* What is printed: text from strangers, columns, colours. */
 
-#include <stdlib.h>
-#include <sys/ioctl.h>
+#include <kettle/terminal.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #include "program.h"
 
@@ -21,72 +19,33 @@ void print_json(const json_t *json)
     putchar('\n');
 }
 
-/* One character: its bytes, at least one, and what it takes. -1: a terminal might obey it, or the bytes are no
- * character. */
-static size_t next_character(const char *text, int *ret_width)
-{
-    wchar_t wide;
-    mbstate_t state = {0};
-    size_t size = mbrtowc(&wide, text, MB_CUR_MAX, &state);
-    if (size == 0 || size > MB_CUR_MAX) {
-        *ret_width = -1;
-        return 1;
-    }
-    *ret_width = wcwidth(wide);
-    return size;
-}
-
 void print_safe(FILE *to, const char *text, bool lines)
 {
     while (*text) {
-        int width;
-        size_t size = next_character(text, &width);
-        if (width >= 0 || (lines && (*text == '\n' || *text == '\t')))
-            fwrite(text, 1, size, to);
-        else
-            fputc('?', to);
-        text += size;
+        kt_auto(kt_buffer) safe = KT_BUFFER_INIT;
+        size_t part = lines ? strcspn(text, "\n\t") : strlen(text);
+        if (kt_terminal_safe(&safe, (kt_slice){text, part}) == 0)
+            fwrite(safe.data, 1, safe.size, to);
+        text += part;
+        for (; lines && (*text == '\n' || *text == '\t'); text++)
+            fputc(*text, to);
     }
 }
 
 size_t text_fit(const char *text, size_t width)
 {
-    size_t used = 0, columns = 0;
-    while (text[used]) {
-        int w;
-        size_t size = next_character(text + used, &w);
-        columns += w < 0 ? 1 : (size_t)w;
-        if (columns > width)
-            break;
-        used += size;
-    }
-    return used;
+    return kt_terminal_fit(kt_slice_from(text), width);
 }
 
 size_t text_width(const char *text)
 {
-    size_t columns = 0;
-    while (*text) {
-        int w;
-        text += next_character(text, &w);
-        columns += w < 0 ? 1 : (size_t)w;
-    }
-    return columns;
+    return kt_terminal_columns(kt_slice_from(text));
 }
 
 size_t terminal_width(void)
 {
-    struct winsize size;
-    if (!isatty(STDOUT_FILENO))
-        return SIZE_MAX;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-/* NO_COLOR: https://no-color.org. */
-static bool wants_colours(void)
-{
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+    unsigned columns;
+    return kt_terminal_size(STDOUT_FILENO, &columns, NULL) < 0 ? SIZE_MAX : columns;
 }
 
 const char *state_colour(const char *state)
@@ -97,7 +56,7 @@ const char *state_colour(const char *state)
         {"scheduled", "\033[36m"}, {"ready", "\033[34m"},  {"running", "\033[1;33m"},
         {"succeeded", "\033[32m"}, {"dead", "\033[1;31m"}, {"cancelled", "\033[2m"},
     };
-    for (size_t i = 0; i < sizeof colours / sizeof colours[0] && wants_colours(); i++)
+    for (size_t i = 0; i < sizeof colours / sizeof colours[0] && kt_terminal_colours(STDOUT_FILENO); i++)
         if (strcmp(colours[i].state, state) == 0)
             return colours[i].colour;
     return "";
@@ -105,5 +64,5 @@ const char *state_colour(const char *state)
 
 const char *colour_end(void)
 {
-    return wants_colours() ? "\033[0m" : "";
+    return kt_terminal_colours(STDOUT_FILENO) ? "\033[0m" : "";
 }

@@ -545,6 +545,10 @@ unsigned kt__cpus(void);
 
 void kt__sigpipe_block(kt_loop *l);
 void kt__sigpipe_restore(const kt_loop *l);
+
+/* The loop's thread blocks SIGPIPE; one of our own making is taken away. */
+void kt__sigpipe_swallow(void);
+
 void kt__signals_take(kt_loop *l);
 void kt__signals_give_back(kt_loop *l);
 void kt__signals_look(kt_loop *l);

@@ -96,8 +96,7 @@ ssize_t kt__op_run(kt_task *self)
     return op->fd->closing && !kt_is_cancel((int)n) ? closed_meanwhile(op, n) : n;
 }
 
-/* The loop's thread blocks SIGPIPE; one of our own making is taken away. */
-static void swallow_sigpipe(void)
+void kt__sigpipe_swallow(void)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -117,7 +116,7 @@ void kt__op_done(kt_loop *l, kt__op *op, ssize_t result)
         return;
     }
     if (result == -EPIPE && op->kind == KT__OP_WRITE && !op->fd->is_socket)
-        swallow_sigpipe(); /* io_uring writes to pipes on this thread too */
+        kt__sigpipe_swallow(); /* io_uring writes to pipes on this thread too */
     if (result == -ECANCELED && op->cancelling) {
         result = t->code ? t->code : KT_ECLOSED;
         t->delivered = t->delivered || t->code;
@@ -139,7 +138,7 @@ static ssize_t attempt_write(const kt__op *op)
         return sendmsg(op->fd->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     ssize_t n = writev(op->fd->fd, op->pieces, (int)op->count);
     if (n < 0 && errno == EPIPE) {
-        swallow_sigpipe();
+        kt__sigpipe_swallow();
         errno = EPIPE;
     }
     return n;

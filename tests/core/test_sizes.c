@@ -25,3 +25,4 @@ PINNED(kt_exit_stack, 4);
 PINNED(kt_context_token, 5);
 PINNED(kt_address, 17);
 PINNED(kt_process_options, 18);
+PINNED(kt_progress, 33);
