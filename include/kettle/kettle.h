@@ -21,6 +21,7 @@
 #include <kettle/exit_stack.h>
 #include <kettle/future.h>
 #include <kettle/group.h>
+#include <kettle/log.h>
 #include <kettle/loop.h>
 #include <kettle/loops.h>
 #include <kettle/memory.h>
@@ -36,6 +37,7 @@
 #include <kettle/retry.h>
 #include <kettle/select.h>
 #include <kettle/server.h>
+#include <kettle/settings.h>
 #include <kettle/shutdown.h>
 #include <kettle/signal.h>
 #include <kettle/stream.h>

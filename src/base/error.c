@@ -39,7 +39,7 @@ const char *kt_error_name(int rc)
 }
 
 /* One write, so that messages of several threads do not mix; only async-signal-safe calls. */
-static void log_to_stderr(const char *message)
+void kt__log_to_stderr(const char *message)
 {
     char line[2048];
     size_t size = strnlen(message, sizeof line - 1);
@@ -49,11 +49,11 @@ static void log_to_stderr(const char *message)
     (void)written; /* nobody is left to tell */
 }
 
-static kt_log_hook hook = log_to_stderr;
+static kt_log_hook hook = kt__log_to_stderr;
 
 void kt_log_hook_set(kt_log_hook h)
 {
-    hook = h ? h : log_to_stderr;
+    hook = h ? h : kt__log_to_stderr;
 }
 
 void kt__log(const char *message)
