@@ -17,6 +17,8 @@
 #include <kettle/context.h>
 #include <kettle/coroutine.h>
 #include <kettle/debug.h>
+#include <kettle/dir.h>
+#include <kettle/dir_watch.h>
 #include <kettle/error.h>
 #include <kettle/exit_stack.h>
 #include <kettle/future.h>
@@ -25,6 +27,7 @@
 #include <kettle/loop.h>
 #include <kettle/loops.h>
 #include <kettle/memory.h>
+#include <kettle/path.h>
 #include <kettle/periodic.h>
 #include <kettle/pipeline.h>
 #include <kettle/pool.h>
@@ -44,6 +47,7 @@
 #include <kettle/stream_backend.h>
 #include <kettle/sync.h>
 #include <kettle/task.h>
+#include <kettle/temp.h>
 #include <kettle/terminal.h>
 #include <kettle/thread.h>
 #include <kettle/timeout.h>

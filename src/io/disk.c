@@ -4,6 +4,7 @@
 #include "io/disk.h"
 
 #include <errno.h>
+#include <kettle/thread.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -217,6 +218,8 @@ kt__disk kt__disk_system = {
     .send_range = system_send_range,
 };
 
+/* ---- On the loop --------------------------------------------------------------------------- */
+
 kt__disk *kt__disk_here(void)
 {
     const kt_loop *l = kt__loop;
@@ -226,4 +229,38 @@ kt__disk *kt__disk_here(void)
 void kt__disk_set(kt__disk *d)
 {
     kt__loop->disk = d;
+}
+
+int kt__disk_failed(int rc, const char *what, const char *path)
+{
+    return kt_is_cancel(rc) ? rc : kt_error_set(rc, "%s %s: %s", what, path, kt_strerror(rc));
+}
+
+typedef struct release {
+    int (*fn)(void *arg);
+    void *arg;
+    bool done;
+    int rc;
+} release;
+
+static int run_release(void *arg)
+{
+    release *r = arg;
+    r->rc = r->fn(r->arg);
+    r->done = true;
+    return 0;
+}
+
+int kt__disk_release(int (*fn)(void *arg), void *arg)
+{
+    release r = {.fn = fn, .arg = arg};
+    if (kt_task_current()) {
+        kt_cancel_hold();
+        int rc = kt_thread_run(run_release, &r, 0);
+        (void)rc; /* no memory, or no thread: then it is done here */
+        kt_cancel_unhold();
+    }
+    if (!r.done)
+        (void)run_release(&r);
+    return r.rc;
 }

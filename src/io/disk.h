@@ -23,15 +23,19 @@ typedef struct kt__disk kt__disk;
 struct kt__disk {
     bool is_system; /* its descriptors are the system's, so that a driver may work on them too */
 
-    /* openat2(2): O_CLOEXEC is added; `resolve` are its RESOLVE_ flags, 0 = none. */
+    /* openat2(2): O_CLOEXEC is added; `resolve` are its RESOLVE_ flags, 0 = none. With O_NONBLOCK it waits
+     * for no peer of a FIFO. */
     int (*open)(kt__disk *d, int dir, const char *path, int flags, mode_t mode, uint64_t resolve);
     int (*close)(kt__disk *d, int fd);
 
-    /* preadv2(2), pwritev2(2); offset -1: at the descriptor's position. May be short. */
+    /* preadv2(2), pwritev2(2); offset -1: at the descriptor's position. May be short. With RWF_NOWAIT, which is
+     * never used under the simulated driver, reading is allowed on the loop. */
     ssize_t (*read)(kt__disk *d, int fd, const struct iovec *pieces, int count, int64_t offset, int flags);
     ssize_t (*write)(kt__disk *d, int fd, const struct iovec *pieces, int count, int64_t offset, int flags);
 
+    /* lseek(2). SEEK_SET and SEEK_CUR look at nothing but the descriptor, and so are allowed on the loop. */
     int64_t (*seek)(kt__disk *d, int fd, int64_t offset, int whence);
+
     int (*truncate)(kt__disk *d, int fd, int64_t size);
     int (*sync)(kt__disk *d, int fd, bool data_only);
     int (*stat)(kt__disk *d, int dir, const char *path, int flags, struct stat *ret_stat);
@@ -73,6 +77,14 @@ extern kt__disk kt__disk_system;
 
 /* The running loop's: the system's, unless a test has put another in its place. */
 kt__disk *kt__disk_here(void);
+
+/* On the task's side, after a job: a failure's detail, "open notes/x.md: No such file or directory". Returns rc. Leaves
+ * a cancellation as it is. */
+int kt__disk_failed(int rc, const char *what, const char *path);
+
+/* Runs fn(arg), which gives back what a job has left open, on a pool thread, or on this one where the pool cannot;
+ * no cancellation cuts it short: it shows at the next call. fn's result. */
+int kt__disk_release(int (*fn)(void *arg), void *arg);
 
 /* For the test kit: NULL puts the system's back. Files that are open stay with their disk. */
 void kt__disk_set(kt__disk *d);
