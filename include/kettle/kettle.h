@@ -21,6 +21,7 @@
 #include <kettle/dir_watch.h>
 #include <kettle/error.h>
 #include <kettle/exit_stack.h>
+#include <kettle/file.h>
 #include <kettle/future.h>
 #include <kettle/group.h>
 #include <kettle/log.h>
@@ -52,6 +53,7 @@
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
 #include <kettle/udp.h>
+#include <kettle/utf8.h>
 #include <kettle/wait.h>
 
 #endif

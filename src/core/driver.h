@@ -37,6 +37,8 @@ enum kt__op_kind {
     KT__OP_POLL,    /* for `events`; result: what it is ready for */
     KT__OP_RECEIVE, /* one message into `message` */
     KT__OP_SEND,    /* `message` */
+    KT__OP_FILE_READ,  /* of a file, into `pieces`, at `offset`; -1: at its position; uring alone */
+    KT__OP_FILE_WRITE, /* from `pieces`; the same */
 };
 
 typedef struct kt__op {
@@ -52,6 +54,7 @@ typedef struct kt__op {
     kt__fd *fd;
     struct iovec *pieces;
     unsigned count;
+    int64_t offset;
     const struct sockaddr *address;
     socklen_t address_size;
     ssize_t result; /* >= 0, or a negative error */

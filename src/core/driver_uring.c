@@ -146,6 +146,12 @@ static void prepare(struct io_uring_sqe *sqe, kt__op *op)
     case KT__OP_SEND: /* a try anew, the kernel would send what the refused one left: nothing */
         io_uring_prep_sendmsg(sqe, fd, &op->message, MSG_DONTWAIT | MSG_NOSIGNAL);
         break;
+    case KT__OP_FILE_READ:
+        io_uring_prep_readv(sqe, fd, op->pieces, op->count, (uint64_t)op->offset);
+        break;
+    case KT__OP_FILE_WRITE:
+        io_uring_prep_writev(sqe, fd, op->pieces, op->count, (uint64_t)op->offset);
+        break;
     default:
         io_uring_prep_poll_add(sqe, fd, (unsigned)op->events);
         break;
@@ -192,9 +198,11 @@ static void ur_forget(kt_loop *l, kt__fd *fd)
     (void)fd;
 }
 
-/* io_uring does not wait on a descriptor that is O_NONBLOCK: then we poll it first. */
+/* io_uring does not wait on a descriptor that is O_NONBLOCK: then we poll it first. Files cannot be polled. */
 static bool poll_first(kt_loop *l, kt__op *op, int result)
 {
+    if (op->kind == KT__OP_FILE_READ || op->kind == KT__OP_FILE_WRITE)
+        return false;
     if (result != -EAGAIN && !(op->begun && result >= 0))
         return false;
     struct io_uring_sqe *sqe = next_sqe(l->driver_state);

@@ -18,7 +18,7 @@
 static bool is_writer(const kt__op *op)
 {
     return op->kind == KT__OP_WRITE || op->kind == KT__OP_CONNECT || op->kind == KT__OP_SEND ||
-           (op->kind == KT__OP_POLL && op->events == POLLOUT);
+           op->kind == KT__OP_FILE_WRITE || (op->kind == KT__OP_POLL && op->events == POLLOUT);
 }
 
 static void op_cancel(kt_task *t)
@@ -39,6 +39,8 @@ static const kt__wait waits[] = {
     [KT__OP_POLL] = {.what = "a descriptor", .cancel = op_cancel},
     [KT__OP_RECEIVE] = {.what = "a message", .cancel = op_cancel},
     [KT__OP_SEND] = {.what = "room to send", .cancel = op_cancel},
+    [KT__OP_FILE_READ] = {.what = "a file to be read", .cancel = op_cancel},
+    [KT__OP_FILE_WRITE] = {.what = "a file to be written", .cancel = op_cancel},
 };
 
 kt__op *kt__op_init(kt_task *self, int kind, kt__fd *fd)
