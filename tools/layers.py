@@ -36,6 +36,7 @@ HEADERS = {
     'context.h': 'core',
     'coroutine.h': 'core',
     'debug.h': 'core',
+    'simulated.h': 'core',
     'exit_stack.h': 'core',
     'future.h': 'core',
     'signal.h': 'core',
@@ -78,6 +79,8 @@ HEADERS = {
     'http.h': 'http',
     'jobs.h': 'jobs',
     'test.h': 'test',
+    'test_disk.h': 'test',
+    'test_network.h': 'test',
 }
 
 # layer -> the library that exports its public functions

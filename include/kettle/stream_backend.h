@@ -45,7 +45,14 @@ typedef struct kt_stream_backend {
     /* The descriptor beneath, or -1. NULL: -1. */
     int (*fd)(const void *object);
 
-    uintptr_t reserved[4];
+    /* As kt_stream_peer. Does not suspend. NULL: that of the descriptor. */
+    int (*peer)(const void *object, struct sockaddr_storage *ret_address, socklen_t *ret_size);
+
+    /* Ends the connection beneath those who use it: in order, as shutdown(2) both ways, or with a reset. Does not
+     * suspend. NULL: by the descriptor. */
+    void (*hang_up)(void *object, bool reset);
+
+    uintptr_t reserved[2];
 } kt_stream_backend;
 
 /* Makes a stream of an object. The table must outlive the stream, which owns the object on success only.

@@ -194,6 +194,8 @@ struct kt_loop {
     kt_thread_pool *pool_chosen; /* which jobs go to instead that name none, or NULL */
     kt__left_open *left_open;
     struct kt__disk *disk; /* what files are on; NULL: the system's. io/disk.h */
+    struct kt__network *network; /* simulated; NULL: the system's. io/network.h */
+    kt_time *job_lasts;    /* under sim, how long the pool job lasts that runs; NULL: none runs */
     bool ending;           /* other threads' new tasks come too late */
     bool debug;
     struct kt__watch *watch; /* in debug mode; watch.c */

@@ -8,6 +8,7 @@
  * A pool belongs to one loop, so only the queue, which the pool's threads share, is under the mutex. */
 
 #include <errno.h>
+#include <kettle/simulated.h>
 #include <kettle/memory.h>
 #include <kettle/thread.h>
 #include <pthread.h>
@@ -34,6 +35,7 @@ typedef struct job {
     kt__setting *context; /* which the job sees */
     int rc;
     char *detail; /* of a failure, in words */
+    kt__timer timer; /* under sim: until it ends */
     _Alignas(max_align_t) char arg_copy[];
 } job;
 
@@ -84,7 +86,7 @@ static void dequeue(kt_thread_pool *p, job *j)
 
 /* ---- Threads ------------------------------------------------------------------------------- */
 
-/* Runs a job, on whatever thread, and sends it home. */
+/* Runs a job, on whatever thread. */
 static void perform(job *j)
 {
     kt__context_outside = j->context;
@@ -94,6 +96,10 @@ static void perform(job *j)
         j->detail = kt_strndup(kt_error_detail(), strlen(kt_error_detail()));
     if (j->drop)
         j->drop(j->arg);
+}
+
+static void send_home(job *j)
+{
     kt__inbox_post(j->pool->loop->inbox, &j->message);
 }
 
@@ -113,6 +119,7 @@ static void *thread_main(void *arg)
         dequeue(p, j);
         pthread_mutex_unlock(&p->mutex);
         perform(j);
+        send_home(j);
         pthread_mutex_lock(&p->mutex);
     }
     pthread_mutex_unlock(&p->mutex);
@@ -299,12 +306,52 @@ static void drop_unbegun(kt_thread_pool *p)
     }
 }
 
+/* ---- Under sim ----------------------------------------------------------------------------- */
+
+void kt__job_lasts(kt_time d)
+{
+    if (kt__loop && kt__loop->job_lasts)
+        *kt__loop->job_lasts += d;
+}
+
+kt_time kt__job_lasted(void)
+{
+    return kt__loop && kt__loop->job_lasts ? *kt__loop->job_lasts : 0;
+}
+
+static void lasted(kt__ready *r)
+{
+    job *j = KT__OWNER(KT__OWNER(r, kt__timer, ready), job, timer);
+    kt__timer_ran(&j->timer);
+    j->pool->loop->pending++;
+    send_home(j);
+}
+
+/* The job is done, but ends later: until then the clock may jump, as it may not while the outside world is at work. */
+static void last(kt_loop *l, job *j, kt_time d)
+{
+    l->pending--;
+    kt__timer_start(l, &j->timer, kt__deadline(l->virtual_now, d), lasted);
+}
+
+static void perform_here(kt_loop *l, job *j)
+{
+    kt_time lasts = 0;
+    l->job_lasts = &lasts;
+    perform(j);
+    l->job_lasts = NULL;
+    if (lasts > 0)
+        last(l, j, lasts);
+    else
+        send_home(j);
+}
+
 bool kt__pool_run_one(kt_loop *l)
 {
     for (kt_thread_pool *p = l->pools; p; p = p->next) {
         job *j = first_of(p);
         if (j && take_back(j)) {
-            perform(j);
+            perform_here(l, j);
             return true;
         }
     }

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 
 #include "core/eyes.h"
+#include "io/network.h"
 #include "io/socket.h"
 #include "io/stream_private.h"
 
@@ -73,10 +74,25 @@ static int connect_socket(kt_task *self, kt_stream *s, const kt_address *to)
     return rc < 0 ? describe(rc, to) : 0;
 }
 
+static int try_simulated(attempt *a, kt__network *n)
+{
+    const kt_connect_options *o = a->options;
+    sa_family_t family = a->to->any.sa_family;
+    kt_address local;
+    bool bound = o->local_host || o->local_port;
+    int rc = bound ? kt__resolve_local(o->local_host, o->local_port, family, SOCK_STREAM, &local) : 0;
+    if (rc < 0)
+        return rc;
+    rc = n->connect(n, a->to, bound ? &local : NULL, &a->stream);
+    return rc < 0 ? describe(rc, a->to) : 0;
+}
+
 static int try(void *arg)
 {
     attempt *a = arg;
     kt_task *self = kt__self("connecting");
+    if (self->loop->network)
+        return try_simulated(a, self->loop->network);
     int fd = socket(a->to->any.sa_family, SOCK_STREAM | kt__socket_flags(), 0);
     if (fd < 0)
         return describe(-errno, a->to);
@@ -144,7 +160,7 @@ static int connect_by_name(const char *host, uint16_t port, const kt_connect_opt
     const kt_connect_options o = options ? *options : (kt_connect_options){0};
     const kt_resolve_options r = {.family = o.family, .flags = AI_ADDRCONFIG};
     kt_auto(kt_addresses) *found = NULL;
-    if (self->loop->simulated)
+    if (self->loop->simulated && !self->loop->network)
         return kt_error_set(KT_ENOTSIM, "connect to %s", host);
     int rc = kt__resolve_port(host, port, &r, &found);
     if (rc < 0)
@@ -180,7 +196,7 @@ int kt_stream_connect_unix(const char *path, kt_stream **ret_stream)
     const kt_task *self = kt__self("kt_stream_connect_unix");
     const kt_connect_options o = {0};
     kt_address to;
-    if (self->loop->simulated)
+    if (self->loop->simulated && !self->loop->network)
         return kt_error_set(KT_ENOTSIM, "connect to unix:%s", path);
     int rc = kt_address_unix(path, &to);
     if (rc < 0)

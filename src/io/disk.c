@@ -31,7 +31,7 @@ static int open_resolved(int dir, const char *path, int flags, mode_t mode, uint
 {
     const struct open_how how = {
         .flags = (uint64_t)(unsigned)flags,
-        .mode = flags & (O_CREAT | __O_TMPFILE) ? mode : 0,
+        .mode = flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0, /* it has O_DIRECTORY in it */
         .resolve = resolve,
     };
     int fd = -EAGAIN;
@@ -226,9 +226,11 @@ kt__disk *kt__disk_here(void)
     return l && l->disk ? l->disk : &kt__disk_system;
 }
 
-void kt__disk_set(kt__disk *d)
+kt__disk *kt__disk_set(kt__disk *d)
 {
+    kt__disk *before = kt__loop->disk;
     kt__loop->disk = d;
+    return before;
 }
 
 int kt__disk_failed(int rc, const char *what, const char *path)

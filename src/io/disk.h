@@ -12,7 +12,7 @@
  * or AT_FDCWD; with an empty path and AT_EMPTY_PATH, where flags are taken, the descriptor itself. */
 
 #include <fcntl.h>
-#include <kettle/base.h>
+#include <kettle/simulated.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
@@ -75,7 +75,7 @@ typedef struct kt__dirent {
 
 extern kt__disk kt__disk_system;
 
-/* The running loop's: the system's, unless a test has put another in its place. */
+/* The running loop's: the system's, unless a test has put another in its place (kt__disk_set). */
 kt__disk *kt__disk_here(void);
 
 /* On the task's side, after a job: a failure's detail, "open notes/x.md: No such file or directory". Returns rc. Leaves
@@ -85,8 +85,5 @@ int kt__disk_failed(int rc, const char *what, const char *path);
 /* Runs fn(arg), which gives back what a job has left open, on a pool thread, or on this one where the pool cannot;
  * no cancellation cuts it short: it shows at the next call. fn's result. */
 int kt__disk_release(int (*fn)(void *arg), void *arg);
-
-/* For the test kit: NULL puts the system's back. Files that are open stay with their disk. */
-void kt__disk_set(kt__disk *d);
 
 #endif

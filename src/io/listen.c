@@ -15,6 +15,7 @@
 
 #include "core/eyes.h"
 #include "io/listener.h"
+#include "io/network.h"
 #include "io/socket.h"
 #include "io/stream_private.h"
 
@@ -202,12 +203,14 @@ int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
     const kt_resolve_options passive = {.flags = AI_PASSIVE};
     kt_auto(kt_addresses) *found = NULL;
     int fd;
-    if (self->loop->simulated)
+    if (self->loop->simulated && !self->loop->network)
         return kt_error_set(KT_ENOTSIM, "listen on %s", host ? host : "all interfaces");
     int rc = kt__resolve_port(host && *host ? host : NULL, port, &passive, &found);
     if (rc < 0)
         return rc;
-    if (found->count > 1) {
+    if (self->loop->network) {
+        rc = kt__listen_simulated(self->loop->network, &found->items[0], options, ret_listener);
+    } else if (found->count > 1) {
         rc = listen_on_all(found, options, ret_listener);
     } else {
         rc = bind_and_listen(&found->items[0], options, false, &fd);
@@ -257,11 +260,17 @@ int kt_listen_unix(const char *path, const kt_listen_options *options, kt_listen
 {
     kt_task *self = kt__self("kt_listen_unix");
     kt_address a;
-    if (self->loop->simulated)
+    if (self->loop->simulated && !self->loop->network)
         return kt_error_set(KT_ENOTSIM, "listen on unix:%s", path);
     int rc = kt_address_unix(path, &a);
     if (rc < 0)
         return rc;
+    if (self->loop->network) {
+        rc = kt__listen_simulated(self->loop->network, &a, options, ret_listener);
+        if (rc == 0)
+            kt__opened(*ret_listener, "a listener", KT__SITE, NULL);
+        return rc;
+    }
     int fd;
     rc = bind_and_listen(&a, options, false, &fd);
     if (rc == -EADDRINUSE && path[0] != '@' && is_stale(path, &a) && unlink(path) == 0)
@@ -305,6 +314,8 @@ void kt_listener_close(kt_listener *l)
     kt_cancel_unhold();
     if (l->share)
         kt__share_free(l->share);
+    else if (l->simulated)
+        l->simulated->close(l->simulated);
     else
         kt__fd_close(&l->fd);
     for (size_t i = 0; i < l->count; i++)
@@ -342,8 +353,8 @@ int kt_listener_address(const kt_listener *l, size_t index, kt_address *ret_addr
     kt_address a = {.size = sizeof a.storage};
     if (index >= kt_listener_count(l))
         return -EINVAL;
-    if (l->share) {
-        *ret_address = kt__share_address(l->share, index);
+    if (l->share || l->simulated) {
+        *ret_address = l->share ? kt__share_address(l->share, index) : l->simulated->address;
         return 0;
     }
     if (getsockname(l->sockets ? l->sockets[index] : l->fd.fd, &a.any, &a.size) < 0)
@@ -408,6 +419,8 @@ int kt__listener_accept_socket(kt_listener *l, int *ret_fd)
     kt_task *self = kt__self("kt_listener_accept");
     sa_family_t family = l->family;
     ssize_t fd;
+    if (l->simulated)
+        return kt_error_set(KT_ENOTSIM, "a socket of a listener in a simulated network");
     for (;;) {
         fd = accept_one(self, l);
         if (is_passing(fd))
@@ -451,6 +464,8 @@ int kt_listener_accept(kt_listener *l, kt_stream **ret_stream)
         return KT_ECLOSED;
     if (l->share) {
         rc = accept_from_share(l, ret_stream);
+    } else if (l->simulated) {
+        rc = l->simulated->accept(l->simulated, ret_stream);
     } else {
         rc = kt__listener_accept_socket(l, &fd);
         if (rc == 0)

@@ -23,11 +23,16 @@ struct kt_listener {
     bool closed;
     dev_t device;
     ino_t inode;
+    struct kt__network_listener *simulated; /* on such a network: there is no descriptor */
     kt__share *share; /* its connections come from a balancer: there is no descriptor */
 };
 
 /* As kt_listener_accept, but gives the socket, in the mode of the running loop's driver. */
 int kt__listener_accept_socket(kt_listener *l, int *ret_fd) KT_CHECKED;
+
+/* A listener on a simulated network. */
+int kt__listen_simulated(struct kt__network *n, const kt_address *at, const kt_listen_options *options,
+                         kt_listener **ret_listener) KT_CHECKED;
 
 /* ---- What balancer.c does for such a listener ---------------------------------------------- */
 

@@ -12,10 +12,12 @@
 #include <stdio.h>
 
 #include "core/core.h"
+#include "io/network.h"
 #include "io/socket.h"
 
 #define NAME_BYTES_MAX 255 /* RFC 1035, 2.3.4 */
 #define SERVICE_BYTES_MAX 31
+#define SIMULATED_MAX 16 /* addresses of a name */
 
 /* Shared by the asker, the job and the message between them, which needs no memory of its own: a job
  * that could not send it would leave its asker waiting. */
@@ -198,6 +200,35 @@ static int resolve_numbers(const char *host, const char *service, const kt_resol
     return 1;
 }
 
+/* Services have no names there. */
+static int resolve_simulated(kt__network *n, const char *host, const char *service, const kt_resolve_options *o,
+                             kt_addresses **ret_addresses)
+{
+    kt_address found[SIMULATED_MAX];
+    uint16_t port;
+    size_t kept = 0;
+    if (!parse_port(service, &port))
+        return kt_error_set(KT_ENAME, "%s: no such service", service);
+    size_t count = n->resolve(n, host ? host : "", found, SIMULATED_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (o->family && o->family != found[i].any.sa_family)
+            continue;
+        if (found[i].any.sa_family == AF_INET6)
+            found[i].in6.sin6_port = htons(port);
+        else
+            found[i].in.sin_port = htons(port);
+        found[kept++] = found[i];
+    }
+    if (kept == 0)
+        return kt_error_set(KT_ENAME, "%s: no such name", host ? host : "");
+    kt_addresses *list = list_new(kept, o->flags & AI_CANONNAME ? host : NULL);
+    if (!list)
+        return -ENOMEM;
+    memcpy(items_of(list), found, kept * sizeof *found);
+    *ret_addresses = list;
+    return 0;
+}
+
 static int check_names(const char *host, const char *service)
 {
     size_t length = host ? strlen(host) : 1;
@@ -225,6 +256,8 @@ int kt_resolve(const char *host, const char *service, const kt_resolve_options *
     rc = check_names(host, service);
     if (rc < 0)
         return rc;
+    if (self->loop->network)
+        return resolve_simulated(self->loop->network, host, service, &o, ret_addresses);
     if (self->loop->simulated)
         return kt_error_set(KT_ENOTSIM, "looking up %s", host ? host : service);
     lookup *l;

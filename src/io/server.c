@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "core/core.h"
+#include "io/stream_private.h"
 
 #define CONNECTIONS_MAX_DEFAULT 10000
 /* Without memory or a stack for a connection: how long until there may be some. */
@@ -253,7 +254,10 @@ void kt_server_free(kt_server *s)
 /* A client that is gone already needs no more (-ENOTCONN). */
 static void hang_up(const connection *c)
 {
-    (void)shutdown(kt_stream_fd(c->stream), SHUT_RDWR);
+    if (c->stream->backend->hang_up)
+        c->stream->backend->hang_up(c->stream->object, false);
+    else
+        (void)shutdown(kt_stream_fd(c->stream), SHUT_RDWR);
 }
 
 void kt_server_close_clients(kt_server *s)
@@ -270,7 +274,9 @@ static void reset(const connection *c)
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
     int fd = kt_stream_fd(c->stream);
-    if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) < 0 ||
+    if (c->stream->backend->hang_up)
+        c->stream->backend->hang_up(c->stream->object, true);
+    else if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none) < 0 ||
         connect(fd, &nowhere, sizeof nowhere) < 0)
         hang_up(c);
 }

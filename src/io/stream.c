@@ -118,6 +118,8 @@ int kt_stream_peer(const kt_stream *s, struct sockaddr_storage *ret_address, soc
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
+    if (s->backend->peer)
+        return s->backend->peer(s->object, ret_address, ret_size);
     if (getpeername(kt_stream_fd(s), (struct sockaddr *)&address, &size) < 0)
         return -errno;
     *ret_address = address;

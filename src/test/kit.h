@@ -13,7 +13,8 @@
  *     memory.c   the counting allocator;  symbols.c  names for its call sites
  *     files.c    descriptors
  *     trace.c    lines that a test says;  diff.c  and how they differ from those expected
- *     seeds.c    one function under many seeds */
+ *     seeds.c    one function under many seeds
+ *     disk*.c    the simulated disk, see disk.h;  network*.c  the simulated network, see network.h */
 
 #include <kettle/memory.h>
 #include <kettle/task.h>
@@ -44,6 +45,15 @@ extern bool kt__test_forked;        /* the test has a process to itself */
 /* The kit's own memory: grows `old` (NULL = a new block); ends the process when there is none. */
 void *kt__test_own(void *old, size_t size);
 void kt__test_disown(void *block);
+
+/* The next random number: SplitMix64. */
+static inline uint64_t kt__test_random(uint64_t *state)
+{
+    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
 
 /* ---- main.c ---------------------------------------------------------------------------- */
 

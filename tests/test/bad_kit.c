@@ -2,6 +2,7 @@
 /* Tests that must fail; test_bad_kit.py runs them and reads what the kit says of each. */
 #include <kettle/kettle.h>
 #include <kettle/test.h>
+#include <kettle/test_disk.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "io/disk.h"
 
 static int sleep_long(void *arg)
 {
@@ -36,6 +39,15 @@ TEST(leaves_another_descriptor_under_an_old_number)
 {
     CHECK_EQ(close(STDIN_FILENO), 0);
     CHECK_EQ(open("/dev/zero", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+}
+
+TEST(leaves_a_descriptor_on_a_test_disk)
+{
+    kt_test_disk *d = kt_test_disk_open(NULL);
+    CHECK_OK(kt_test_disk_put(d, "/menu/tea", kt_slice_from("")));
+    kt_test_disk_use(d);
+    CHECK_OK(kt__disk_here()->open(kt__disk_here(), AT_FDCWD, "/menu/tea", O_RDONLY, 0, 0));
+    kt_test_disk_close(d);
 }
 
 /* Keeps the compiler from making the call before it a jump, which would hide the caller. */

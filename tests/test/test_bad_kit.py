@@ -52,6 +52,7 @@ SAYS = {
     'leaves_a_descriptor': [r'left 1 descriptor open:\n *\d+: /dev/zero\n'],
     'leaves_another_descriptor_under_an_old_number':
         [r'left 1 descriptor open:\n *0: /dev/zero\n'],
+    'leaves_a_descriptor_on_a_test_disk': [r'kt_test_disk_close with 1 descriptor open: "tea"\n'],
     'leaves_blocks': [r'left memory of kt_alloc', r'10 blocks, 4720 bytes',
                       r'4711 bytes, allocation',
                       r'\n *forget_memory\b.*\n *kt__test_leaves_blocks\b', r'and 5 more'],
