@@ -281,6 +281,43 @@ TEST(each_call_that_fails_fails_one_file_at_most)
     }
 }
 
+/* The power fails at each call in turn, while old files are replaced for good. */
+TEST(a_crash_leaves_each_file_old_or_new)
+{
+    static const char *const names[] = {"async-intro", "cli-tools", "python-basics"};
+    const kt_notes_options o = {.formats = 1u << KT_NOTE_MD, .durable = true, .in_flight = 2};
+    int old_ones = 0, new_ones = 0;
+    for (uint64_t at = 1; at < 60; at++) {
+        kt_test_disk *d = disk_open(&(kt_test_disk_options){.seed = at});
+        kt_note changed[3];
+        CHECK_EQ(kt_notes_export(three(), 3, "out", &o, NULL), 3);
+        kt_test_disk_sync(d);
+        for (int i = 0; i < 3; i++) {
+            changed[i] = three()[i];
+            changed[i].body = S("new");
+        }
+        kt_test_disk_crash_at(d, at);
+        ssize_t files = kt_notes_export(changed, 3, "out", &o, NULL);
+        kt_test_disk_crash(d);
+        int now_new = 0;
+        for (int i = 0; i < 3; i++) {
+            char path[64];
+            kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+            kt_auto(kt_note) n = KT_NOTE_INIT;
+            snprintf(path, sizeof path, "/out/md/%s.md", names[i]);
+            sure(kt_test_disk_get(d, path, &text));
+            sure(kt_note_read(kt_buffer_slice(&text), KT_NOTE_MD, &n));
+            now_new += kt_slice_is(n.body, "new");
+            CHECK(kt_slice_is(n.body, "new") || n.body.size > 15);
+        }
+        CHECK(files < 0 || now_new >= files); /* what was told as written is there */
+        new_ones += now_new;
+        old_ones += 3 - now_new;
+        kt_test_disk_close(d);
+    }
+    CHECK(old_ones > 0 && new_ones > 0);
+}
+
 TEST(a_folder_that_cannot_be_made_is_the_result)
 {
     kt_test_disk *d = disk_open(NULL);
