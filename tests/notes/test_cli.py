@@ -284,7 +284,8 @@ class Lists(Case):
         for command in (['list'], ['export'], ['show', b'caf\xe9']):
             status, _, err = self.run_it(*command)
             self.assertEqual(status, 1, command)
-            self.assertRegex(err, r"^kettle-notes: (caf\?\.md: the file's name is not UTF-8|there is no note 'caf\?')\n$")
+            self.assertRegex(err, r"^kettle-notes: (caf\?\.md: the file's name is not UTF-8|"
+                                  r"there is no note 'caf\?')\n$")
         failures = json.loads(self.run_it('export', '--json')[1])['failures']
         self.assertEqual(failures, [{'path': 'notes/caf?.md', 'error': "caf?.md: the file's name is not UTF-8"}])
 
