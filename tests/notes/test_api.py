@@ -15,7 +15,7 @@ import unittest
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 import kit  # noqa: E402
-from notes_server import Server  # noqa: E402
+from notes_server import Server, until  # noqa: E402
 
 PROGRAM = None
 
@@ -155,7 +155,7 @@ class Strangers(Case):
             self.refused(421, 'host', 'GET', '/api/notes', None, {'Host': host})
         for host in ('localhost', 'localhost:1', '127.0.0.1', '[::1]:80'):
             self.assertEqual(self.server.ask('GET', '/api/notes', None, {'Host': host})[0], 200)
-        self.assertIn('421 to 127.0.0.1', self.server.log)
+        until(lambda: '421 to 127.0.0.1' in self.server.log, 'a line in the log')
 
     def test_a_host_can_be_allowed(self):
         with Server(PROGRAM, '--allow-host', 'notes.example') as server:
