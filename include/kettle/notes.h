@@ -226,8 +226,8 @@ typedef struct kt_note_entry {
 KT_API int kt_note_reader_open(kt_notebook *b, const kt_note_filter *filter, kt_note_reader **ret_reader) KT_CHECKED;
 
 /* The next note that passes the filter, or could not be read: 1, and an entry that is valid
- * until the next call; 0 at the end. A file that has vanished since the beginning is passed
- * over. -ENOMEM, the cancellation's code: then the next call goes on at the same place.
+ * until the next call; 0 at the end. (One that has vanished since the beginning could not be
+ * read: -ENOENT.) -ENOMEM, the cancellation's code: then the next call goes on at the same place.
  * Suspends. */
 KT_API int kt_note_reader_next(kt_note_reader *r, kt_note_entry *ret_entry) KT_CHECKED;
 

@@ -140,7 +140,7 @@ static int read_one(kt_note_reader *r, const kt__load *l, kt_note_entry *ret_ent
     snprintf(r->name, sizeof r->name, "%.*s", (int)strlen(file) - 3, file);
     kt_note_release(&r->note);
     r->passed++;
-    if (l->rc == -ENOENT || l->rc == -EISDIR)
+    if (l->rc == -EISDIR)
         return 0;
     int rc = l->rc;
     r->why[0] = '\0';

@@ -261,6 +261,22 @@ TEST(a_full_disk_fails_each_file_by_its_name_and_leaves_no_half)
     kt_test_disk_close(d);
 }
 
+TEST(a_read_only_folder_fails_its_files_and_the_rest_goes_on)
+{
+    kt_test_disk *d = disk_open(NULL);
+    told t = {0};
+    kt_notes_summary s;
+    sure(kt_dir_make_all("out/json", 0));
+    sure(kt_path_chmod("out/json", 0555));
+    const kt_notes_options o = {.progress = tell, .progress_arg = &t};
+    CHECK_EQ(kt_notes_export(three(), 3, "out", &o, &s), 6);
+    CHECK_EQ(s.failed, 3);
+    CHECK_EQ(s.rc, -EACCES);
+    CHECK(strncmp(t.why, "out/json/", 9) == 0 && strstr(t.why, "Permission denied"));
+    CHECK_EQ(count_files(d, "/out/"), 6);
+    kt_test_disk_close(d);
+}
+
 TEST(each_call_that_fails_fails_one_file_at_most)
 {
     for (int call = KT_TEST_DISK_OPEN; call < KT_TEST_DISK_CALLS; call++) {

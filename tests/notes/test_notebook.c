@@ -295,6 +295,29 @@ TEST(hundreds_are_read_whole_and_filtered)
     kt_test_disk_close(d);
 }
 
+TEST(a_file_that_vanishes_meanwhile_is_named_and_the_rest_is_read)
+{
+    kt_test_disk *d = disk_open(NULL);
+    kt_auto(kt_notebook) *b = book_open("n");
+    kt_auto(kt_note_reader) *r = NULL;
+    kt_note_entry e;
+    int count = 0, gone = 0;
+    put_many(d, 300);
+    sure(kt_note_reader_open(b, NULL, &r));
+    CHECK_EQ(kt_note_reader_next(r, &e), 1);
+    sure(kt_path_remove("n/0299.md")); /* listed, and not read yet */
+    while (kt_note_reader_next(r, &e) == 1) {
+        count += e.rc == 0;
+        gone += e.rc == -ENOENT;
+        if (e.rc < 0)
+            CHECK_STR(e.why, "0299.md: No such file or directory");
+    }
+    CHECK_EQ(count, 298);
+    CHECK_EQ(gone, 1);
+    kt_note_reader_close(kt_steal(r));
+    kt_test_disk_close(d);
+}
+
 typedef struct reading {
     kt_note_reader *reader;
     int count;
