@@ -13,6 +13,7 @@ USES = {
     'http': {'base', 'core', 'io', 'tls'},
     'db': {'base', 'core', 'io', 'tls'},
     'jobs': {'base', 'core', 'io', 'tls', 'http', 'db'},
+    'notes': {'base', 'core', 'io', 'tls', 'http'},
     'web': {'base', 'core', 'io', 'tls', 'http', 'db'},
     'test': {'base', 'core', 'io', 'tls', 'http', 'db'},
 }
@@ -78,6 +79,7 @@ HEADERS = {
     'tls.h': 'tls',
     'http.h': 'http',
     'jobs.h': 'jobs',
+    'notes.h': 'notes',
     'test.h': 'test',
     'test_disk.h': 'test',
     'test_network.h': 'test',
@@ -91,5 +93,6 @@ LIBRARIES = {
     'tls': 'libkettle-net',
     'http': 'libkettle-net',
     'jobs': 'libkettle-jobs',
+    'notes': 'libkettle-notes',
     'test': 'libkettle-test',
 }

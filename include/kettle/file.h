@@ -50,6 +50,7 @@ typedef struct kt_file_write_options {
     mode_t mode;      /* permissions; 0 = those of the file that is replaced, or, of a new one, 0666 less the umask.
                        * kt_file_replace gives exactly these, kt_file_write_whole a new file these less the umask */
     bool exclusive;   /* -EEXIST when the name is taken, and nothing is changed */
+    kt_time changed;  /* kt_file_replace: the time of the file's last change, since 1970; 0 = now */
     bool no_sync;     /* kt_file_replace: the system may keep it in memory for a while. Then a crash of the system
                        * (not of the program) can lose it, or on some file systems leave it empty */
 } kt_file_write_options;
@@ -79,6 +80,7 @@ typedef struct kt_file_read_item {
     const char *path;     /* the caller's */
     size_t size_max;      /* KT_ELIMIT beyond; 0 = 1 GiB */
     kt_buffer content;    /* the bytes are appended; the caller releases it */
+    kt_time changed;      /* once it was opened: the time of its last change, since 1970 */
     int rc;               /* as of kt_file_read_whole; a cancellation's code: not done */
     const char *failed_at; /* "open", "read", ...; static; NULL: nothing failed */
 } kt_file_read_item;
@@ -87,6 +89,7 @@ typedef struct kt_file_read_item {
 typedef struct kt_file_write_item {
     const char *path;  /* the caller's */
     kt_slice content;  /* the caller's */
+    kt_time changed;   /* unless 0: instead of kt_file_write_options.changed */
     int rc;            /* as of kt_file_write_whole or kt_file_replace; a cancellation's code: not done */
     const char *failed_at; /* "open", "write", ...; static; NULL: nothing failed */
 } kt_file_write_item;

@@ -226,6 +226,24 @@ typedef struct kt_http_asset {
 KT_API int kt_http_serve_assets(kt_http_exchange *x, const kt_http_asset *assets,
                                 size_t count) KT_CHECKED;
 
+/* ---- Who may ask -------------------------------------------------------------------------- */
+
+/* For a server that trusts whoever can reach it, such as one for this machine alone: may the request be answered, or does
+ * a page of another site make the user's browser send it? 0: it may. Otherwise the status of the refusal, which the
+ * caller sends:
+ *
+ *   421  it is for a host that is neither localhost, nor an address, nor one of `hosts` (NULL-ended; NULL: none): a name
+ *        that somebody else lets point here (DNS rebinding)
+ *   403  it changes something (neither GET nor HEAD), and Origin or Sec-Fetch-Site say that it comes from elsewhere
+ *   415  it changes something, and is not application/json, which no form of another site can send unasked
+ *
+ * Before anything else in a handler. Does not suspend. */
+KT_API int kt_http_guard(const kt_http_exchange *x, const char *const *hosts) KT_CHECKED;
+
+/* Adds headers to an answer: nothing of its page comes from elsewhere, nothing in it is run that is not a file of this
+ * server, and nobody may frame it or load it into a page of his own. Errors as kt_http_header. Does not suspend. */
+KT_API int kt_http_guard_page(kt_http_exchange *x) KT_CHECKED;
+
 /* The standard's words for a status ("Not Found"), "" for an unknown one. Static. Any thread. */
 KT_API const char *kt_http_reason(int status);
 

@@ -48,8 +48,8 @@
 #include <kettle/stream_backend.h>
 #include <kettle/sync.h>
 #include <kettle/task.h>
-#include <kettle/terminal.h>
 #include <kettle/temp.h>
+#include <kettle/terminal.h>
 #include <kettle/thread.h>
 #include <kettle/timeout.h>
 #include <kettle/udp.h>

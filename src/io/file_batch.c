@@ -52,6 +52,8 @@ static void load(const batch *b, size_t i, kt__whole *w)
         w->path = b->writes[i].path;
         w->bytes = b->writes[i].content.data;
         w->size = b->writes[i].content.size;
+        if (b->writes[i].changed)
+            w->write.changed = b->writes[i].changed;
     }
     kt__whole_start(w, b->disk, b->nonce + i);
 }
@@ -82,6 +84,8 @@ static bool take_next(worker *k)
 static void item_ended(worker *k, int rc)
 {
     *rc_of(k->batch, k->index) = rc;
+    if (k->batch->reads)
+        k->batch->reads[k->index].changed = k->whole.changed;
     *failed_at_of(k->batch, k->index) = rc < 0 ? k->whole.what : NULL;
     k->ended[k->ended_count++] = k->index;
     k->busy = false;

@@ -33,6 +33,8 @@ kt_listener *kt__listener_alloc(void);
 /* As kt_listener_accept, but gives the socket, in the mode of the running loop's driver. */
 int kt__listener_accept_socket(kt_listener *l, int *ret_fd) KT_CHECKED;
 
+struct kt__network;
+
 /* A listener on a simulated network. */
 int kt__listen_simulated(struct kt__network *n, const kt_address *at, const kt_listen_options *options,
                          kt_listener **ret_listener) KT_CHECKED;

@@ -51,6 +51,7 @@ static int read_begin(kt__whole *w)
         rc = check_kind(&st);
     if (rc < 0)
         return rc;
+    w->changed = KT_S(st.st_mtim.tv_sec) + st.st_mtim.tv_nsec;
     if (S_ISREG(st.st_mode) && st.st_size > 0)
         w->expected = st.st_size;
     if (w->expected < 0)
@@ -250,6 +251,19 @@ static int give_mode(kt__whole *w)
     return rc;
 }
 
+static int give_time(kt__whole *w)
+{
+    kt_time t = w->write.changed;
+    if (t == 0)
+        return 0;
+    kt_time second = KT_S(1), part = (t % second + second) % second; /* before 1970, too */
+    const struct timespec times[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {.tv_sec = (time_t)((t - part) / second), .tv_nsec = (long)part},
+    };
+    return CALL(w, "utimens", utimens, w->dir, w->temporary, times, 0);
+}
+
 /* Where the file system cannot rename without overwriting, it can make a second name. */
 static int take_name(kt__whole *w)
 {
@@ -273,6 +287,8 @@ static int sync_directory(kt__whole *w)
 static int replace_done(kt__whole *w, size_t *budget)
 {
     int rc = give_mode(w);
+    if (rc == 0)
+        rc = give_time(w);
     if (rc == 0 && !w->write.no_sync) {
         rc = CALL(w, "sync", sync, w->fd, false);
         *budget -= *budget < KT__TRIP_SYNC ? *budget : KT__TRIP_SYNC;

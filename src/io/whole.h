@@ -36,6 +36,7 @@ typedef struct kt__whole {
     bool set_mode;      /* to `mode`, at the end */
     mode_t mode;
     size_t before;      /* the buffer's size at first */
+    kt_time changed;    /* of a file that is read: its last change */
     int64_t expected;   /* of a regular file: its size when it was opened; else -1 */
     size_t done;        /* bytes */
     size_t checked;     /* of these, known to be UTF-8 */

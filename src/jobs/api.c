@@ -4,13 +4,11 @@
 
 #include "jobs/api.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <kettle/memory.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #define LIST_LIMIT_DEFAULT 50
 #define LIST_LIMIT_MAX 1000
@@ -82,89 +80,21 @@ int kt__api_failure(kt_http_exchange *x, int rc)
 
 /* ---- Who may ask --------------------------------------------------------------------------- */
 
-/* Without the port, and without the brackets of an IPv6 address. */
-static kt_slice host_name(kt_slice host)
-{
-    if (host.size > 0 && host.data[0] == '[') {
-        const char *end = memchr(host.data, ']', host.size);
-        return end ? (kt_slice){host.data + 1, (size_t)(end - host.data) - 1} : (kt_slice){NULL, 0};
-    }
-    const char *colon = host.size > 0 ? memchr(host.data, ':', host.size) : NULL;
-    return colon ? (kt_slice){host.data, (size_t)(colon - host.data)} : host;
-}
-
-static bool same_name(kt_slice name, const char *other)
-{
-    return name.size == strlen(other) && strncasecmp(name.data, other, name.size) == 0;
-}
-
-/* DNS rebinding makes a stranger's name point at us; so names are believed only if they are ours. An
- * address in the Host header cannot be rebound. */
-static bool host_is_ours(const kt_jobs *j, kt_slice host)
-{
-    char text[INET6_ADDRSTRLEN];
-    unsigned char address[sizeof(struct in6_addr)];
-    kt_slice name = host_name(host);
-    if (name.size == 0)
-        return false;
-    if (same_name(name, "localhost"))
-        return true;
-    for (const char *const *h = j->options.hosts; h && *h; h++)
-        if (same_name(name, *h))
-            return true;
-    if (name.size >= sizeof text)
-        return false;
-    memcpy(text, name.data, name.size);
-    text[name.size] = '\0';
-    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
-}
-
-/* A browser says where a request comes from; other clients say nothing. */
-static bool origin_is_ours(const kt_http_exchange *x)
-{
-    kt_slice origin = kt_http_request_header(x, "Origin");
-    kt_slice site = kt_http_request_header(x, "Sec-Fetch-Site");
-    kt_slice host = kt_http_host(x);
-    if (site.data && !kt_slice_is(site, "same-origin") && !kt_slice_is(site, "none"))
-        return false;
-    if (!origin.data)
-        return true;
-    const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < 2; i++) {
-        size_t length = strlen(schemes[i]);
-        if (origin.size == length + host.size && memcmp(origin.data, schemes[i], length) == 0 &&
-            memcmp(origin.data + length, host.data, host.size) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* The media type, whatever its parameters. A form cannot send this one without asking first (CORS). */
-static bool is_json(const kt_http_exchange *x)
-{
-    static const char json[] = "application/json";
-    kt_slice type = kt_http_request_header(x, "Content-Type");
-    size_t size = sizeof json - 1;
-    return type.size >= size && strncasecmp(type.data, json, size) == 0 &&
-           (type.size == size || type.data[size] == ';' || type.data[size] == ' ');
-}
-
 /* 0: go on; 1: refused and answered; < 0 as kt_http_respond. */
 static int refuse_strangers(kt_http_exchange *x, const kt_jobs *j)
 {
-    int rc = 0;
+    int rc, status = kt_http_guard(x, j->options.hosts);
     kt_slice host = kt_http_host(x);
-    bool changes = !kt_http_method_is(x, "GET") && !kt_http_method_is(x, "HEAD");
-    if (!host_is_ours(j, host))
-        rc = kt__api_error(x, 421, "host", NULL,
+    if (status == 0)
+        return 0;
+    if (status == 421)
+        rc = kt__api_error(x, status, "host", NULL,
                            "this server does not answer for '%.*s'; name it with --allow-host",
                            (int)(host.size < 128 ? host.size : 128), host.data ? host.data : "");
-    else if (changes && !origin_is_ours(x))
-        rc = kt__api_error(x, 403, "origin", NULL, "requests from other sites' pages are refused");
-    else if (changes && !is_json(x))
-        rc = kt__api_error(x, 415, "content_type", NULL, "send Content-Type: application/json");
+    else if (status == 403)
+        rc = kt__api_error(x, status, "origin", NULL, "requests from other sites' pages are refused");
     else
-        return 0;
+        rc = kt__api_error(x, status, "content_type", NULL, "send Content-Type: application/json");
     return rc < 0 ? rc : 1;
 }
 
@@ -339,27 +269,13 @@ static int route_api(kt_http_exchange *x, kt_jobs *j, kt_slice path)
     return kt__api_error(x, 404, "not_found", NULL, "no such path");
 }
 
-/* Nothing of the page comes from elsewhere, and nobody may frame it. */
-static int guard_page(kt_http_exchange *x)
-{
-    int rc = kt_http_header(x, "Content-Security-Policy",
-                            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                            "connect-src 'self'; form-action 'self'; base-uri 'none'; "
-                            "frame-ancestors 'none'");
-    if (rc == 0)
-        rc = kt_http_header(x, "Referrer-Policy", "no-referrer");
-    if (rc == 0)
-        rc = kt_http_header(x, "Cross-Origin-Resource-Policy", "same-origin");
-    return rc;
-}
-
 int kt_jobs_http(kt_http_exchange *x, void *jobs)
 {
     kt_jobs *j = jobs;
     int rc = refuse_strangers(x, j);
     if (rc != 0)
         return rc < 0 ? rc : 0;
-    rc = guard_page(x);
+    rc = kt_http_guard_page(x);
     if (rc == 0)
         rc = kt_http_serve_assets(x, j->options.assets, j->options.assets_count);
     if (rc != 0)

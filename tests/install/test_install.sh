@@ -67,7 +67,7 @@ done
 version_is() {
     [ "$(flags "$libdir" "$prefix" --modversion "$1")" = 0.1.0 ]
 }
-for package in libkettle libkettle-net libkettle-jobs libkettle-test; do
+for package in libkettle libkettle-net libkettle-jobs libkettle-notes libkettle-test; do
     check "$package has a pkg-config file with the version" version_is $package
     check "$package's private requirements can be found" \
         flags "$libdir" "$prefix" --static --libs $package
@@ -106,7 +106,7 @@ no_text_relocations() {
     ! readelf -dW "$1" | grep -q TEXTREL
 }
 
-for name in libkettle libkettle-net libkettle-jobs libkettle-test; do
+for name in libkettle libkettle-net libkettle-jobs libkettle-notes libkettle-test; do
     check "$name has its soname" soname_is "$libdir/$name.so" "$name.so.0"
 done
 for name in libkettle libkettle-jobs; do

@@ -58,6 +58,27 @@ TEST(many_files_are_replaced_by_one_worker_or_several)
     write_and_read_all(&(kt_file_batch_options){.workers = 20, .text = true});
 }
 
+TEST(times_of_change_are_given_and_told)
+{
+    IN_SCRATCH;
+    kt_file_write_item out[] = {
+        {.path = "a", .changed = KT_S(1763692891) + 5},
+        {.path = "b"},
+        {.path = "c", .changed = -1},
+    };
+    kt_file_read_item in[] = {{.path = "a"}, {.path = "b"}, {.path = "c"}};
+    CHECK_OK(kt_file_write_batch(out, 3, &(kt_file_batch_options){.replace = true, .write.changed = KT_S(7)}));
+    CHECK_OK(kt_file_read_batch(in, 3, NULL));
+    CHECK_EQ(in[0].changed, KT_S(1763692891) + 5);
+    CHECK_EQ(in[1].changed, KT_S(7));
+    CHECK_EQ(in[2].changed, -1);
+    CHECK_OK(kt_file_replace("a", "x", 1, NULL));
+    CHECK_OK(kt_file_read_batch(in, 1, NULL));
+    CHECK_GT(in[0].changed, KT_S(1763692891) + 5); /* now */
+    for (int i = 0; i < 3; i++)
+        kt_buffer_release(&in[i].content);
+}
+
 TEST(no_files_are_no_work)
 {
     CHECK_OK(kt_file_read_batch(NULL, 0, NULL));

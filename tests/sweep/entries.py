@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Every function that the libraries export has an entry in the sweeps, and no entry is without one.
 
-usage: entries.py LIBRARY.so NET-LIBRARY.so JOBS-LIBRARY.so SWEEP-PROGRAM...
+usage: entries.py LIBRARY.so... -- SWEEP-PROGRAM...
 
 The name of an entry is that of its function; more entries for the same one end in __VARIANT.
 
@@ -44,10 +44,11 @@ def entries(program):
 
 
 def main():
-    library, net, jobs, programs = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
+    behind = sys.argv.index('--')
+    libraries, programs = sys.argv[1:behind], sys.argv[behind + 1:]
     # What is not ours by name (gcov's, a sanitizer's) is the business of tools/check-exports.
     symbols = check_exports().exported
-    exported = {s for l in (library, net, jobs) for s in symbols(l) if s.startswith('kt_') and not s.startswith('kt__')}
+    exported = {s for l in libraries for s in symbols(l) if s.startswith('kt_') and not s.startswith('kt__')}
     entered = set().union(*[entries(program) for program in programs])
     with open(os.path.join(HERE, 'waiting.txt'), encoding='utf-8') as f:
         waiting = set(f.read().split())

@@ -196,3 +196,31 @@ SWEEP(kt_http_event_comment, SUSPENDS | ALLOCATES | REAL | LASTING)
     visit(&s, HTTP_GET, NULL);
     check_heard(&s, ": xxx");
 }
+
+/* ---- Strangers -------------------------------------------------------------------------------- */
+
+static int guards(void *arg)
+{
+    const site *s = arg;
+    return SWEPT(kt_http_guard, (s->x, (const char *[]){"a", NULL}));
+}
+
+SWEEP(kt_http_guard, PLAIN | REAL)
+{
+    site s = {.act = guards, .after = answers};
+    visit(&s, HTTP_GET, NULL);
+    CHECK_EQ(s.rc, 0);
+}
+
+static int guards_page(void *arg)
+{
+    const site *s = arg;
+    return SWEPT(kt_http_guard_page, (s->x));
+}
+
+SWEEP(kt_http_guard_page, ALLOCATES | REAL)
+{
+    site s = {.act = guards_page, .after = answers};
+    visit(&s, HTTP_GET, NULL);
+    CHECK(heard(&s, "Content-Security-Policy: default-src 'none'"));
+}
