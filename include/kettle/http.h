@@ -228,12 +228,12 @@ KT_API int kt_http_serve_assets(kt_http_exchange *x, const kt_http_asset *assets
 
 /* ---- Who may ask -------------------------------------------------------------------------- */
 
-/* For a server that trusts whoever can reach it, such as one for this machine alone: may the request be answered, or does
- * a page of another site make the user's browser send it? 0: it may. Otherwise the status of the refusal, which the
- * caller sends:
+/* For a server that trusts whoever can reach it, such as one for this machine alone: may the request be answered,
+ * or does a page of another site make the user's browser send it? 0: it may. Otherwise the status of the refusal,
+ * which the caller sends:
  *
- *   421  it is for a host that is neither localhost, nor an address, nor one of `hosts` (NULL-ended; NULL: none): a name
- *        that somebody else lets point here (DNS rebinding)
+ *   421  it is for a host that is neither localhost, nor an address, nor one of `hosts` (NULL-ended; NULL: none): a
+ *        name that somebody else lets point here (DNS rebinding)
  *   403  it changes something (neither GET nor HEAD), and Origin or Sec-Fetch-Site say that it comes from elsewhere
  *   415  it changes something, and is not application/json, which no form of another site can send unasked
  *

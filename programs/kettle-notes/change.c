@@ -22,7 +22,7 @@ typedef struct add_options {
 static const kt_setting add_table[] = {
     {KT_SETTING_TEXT(add_options, body), "body", .letter = 'b', .flags = HERE, .meta = "TEXT",
      .help = "its body; - reads it from standard input"},
-    {KT_SETTING_LIST(add_options, tags), "tag", .letter = 't', .flags = HERE, .meta = "TAG",
+    {KT_SETTING_LIST(add_options, tags, 0), "tag", .letter = 't', .flags = HERE, .meta = "TAG",
      .help = "a tag of it; may be repeated"},
     {KT_SETTING_BOOL(add_options, edit), "edit", .letter = 'e', .flags = HERE,
      .help = "open it in the editor"},
@@ -167,9 +167,9 @@ static const kt_setting edit_table[] = {
      .help = "another body; - reads it from standard input"},
     {KT_SETTING_TEXT(edit_options, append), "append", .letter = 'a', .flags = HERE, .meta = "TEXT",
      .help = "one more line at the end; - reads it from standard input"},
-    {KT_SETTING_LIST(edit_options, tags), "tag", .letter = 't', .flags = HERE, .meta = "TAG",
+    {KT_SETTING_LIST(edit_options, tags, 0), "tag", .letter = 't', .flags = HERE, .meta = "TAG",
      .help = "one more tag; may be repeated"},
-    {KT_SETTING_LIST(edit_options, untags), "untag", .letter = 'u', .flags = HERE, .meta = "TAG",
+    {KT_SETTING_LIST(edit_options, untags, 0), "untag", .letter = 'u', .flags = HERE, .meta = "TAG",
      .help = "without this tag; may be repeated"},
     {.name = NULL},
 };

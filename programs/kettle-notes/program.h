@@ -72,7 +72,8 @@ const char *check_time(const char *value);
 
 /* clang-format off */
 #define FILTER_TAGS(T) \
-    {KT_SETTING_LIST(T, filter.tags), "tag", .letter = 't', .flags = KT_SETTING_NO_FILE | KT_SETTING_NO_ENVIRONMENT, \
+    {KT_SETTING_LIST(T, filter.tags, 0), "tag", .letter = 't', \
+     .flags = KT_SETTING_NO_FILE | KT_SETTING_NO_ENVIRONMENT, \
      .meta = "TAG", .help = "only notes with this tag; may be repeated"}
 #define FILTER_ROWS(T) \
     FILTER_TAGS(T), \

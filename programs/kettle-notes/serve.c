@@ -63,7 +63,7 @@ static const char *check_address(const char *value)
 static const kt_setting table[] = {
     {KT_SETTING_TEXT(options, listen), "listen", .letter = 'l', .standard = "127.0.0.1:8001",
      .check = check_address, .meta = "ADDRESS", .help = "HOST:PORT or PORT to listen on"},
-    {KT_SETTING_LIST(options, hosts), "allow-host", .meta = "NAME",
+    {KT_SETTING_LIST(options, hosts, 0), "allow-host", .meta = "NAME",
      .help = "a name besides localhost that requests may be for; may be repeated"},
     {.name = NULL},
 };

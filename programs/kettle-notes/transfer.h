@@ -22,7 +22,7 @@ typedef struct transfer_options {
     {KT_SETTING_BOOL(T, transfer.durable), "durable", \
      .help = "wait until every file is on the disk; slow"}
 #define FORMAT_ROW(T, words) \
-    {KT_SETTING_LIST(T, formats), "format", .letter = 'f', .flags = HERE, .check = check_format, .meta = "FORMAT", \
+    {KT_SETTING_LIST(T, formats, 0), "format", .letter = 'f', .flags = HERE, .check = check_format, .meta = "FORMAT", \
      .help = words}
 /* clang-format on */
 
