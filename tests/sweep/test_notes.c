@@ -381,14 +381,14 @@ static int closes_reader(void *arg)
     return 0;
 }
 
-/* More notes than a batch: others are being read. */
+/* More names than a batch: others are being looked at, and, as they are folders, without memory. */
 SWEEP(kt_note_reader_close, SUSPENDS | HOLDS)
 {
     kt_note_entry e;
     book_found();
     for (int i = 0; i < 20; i++) {
-        char path[16];
-        snprintf(path, sizeof path, "/n/%02d.md", i);
+        char path[24];
+        snprintf(path, sizeof path, "/n/x%02d.md/y", i);
         disk_put(path, "# Note\n");
     }
     sure(kt_note_reader_open(book, NULL, &reader));
