@@ -348,8 +348,10 @@ void kt_progress_hide(void)
 void kt_progress_show(void)
 {
     pthread_mutex_lock(&screen.lock);
-    if (screen.hides == 0)
+    if (screen.hides == 0) {
+        pthread_mutex_unlock(&screen.lock); /* the log, which writes the words, hides bars */
         kt__misuse("kt_progress_show without a kt_progress_hide");
+    }
     if (--screen.hides == 0) {
         put(screen.kept, screen.kept_size);
         screen.kept_size = 0;

@@ -437,6 +437,19 @@ TEST_WITH(lines_of_the_log_stand_above_it, KT_TEST_REAL_TIME)
     screen_close(&s);
 }
 
+/* What the log writes first hides bars. */
+TEST_DIES(a_show_too_many_is_misuse_that_the_log_can_tell, KT_TEST_REAL_TIME,
+          "kt_progress_show without a kt_progress_hide")
+{
+    screen s = screen_open();
+    const kt_log_sink sinks[] = {{.kind = KT_LOG_DESCRIPTOR, .descriptor = s.fd}, {.kind = KT_LOG_STDERR}};
+    CHECK_OK(kt_log_open(&(kt_log_options){.sinks = sinks, .sinks_count = 2}));
+    kt_log_hook_set(kt_log_hook_bridge);
+    kt_auto(kt_progress) p = {.label = "a", .fd = s.fd};
+    kt_progress_start(&p);
+    kt_progress_show();
+}
+
 TEST(hidden_bars_stay_away_and_leave_their_last_line_when_shown)
 {
     screen s = screen_open();
