@@ -282,9 +282,11 @@ int kt_file_detach(kt_file *f, int *ret_fd)
     int rc = kt__file_take(f, "kt_file_detach", KT__SITE);
     if (rc < 0)
         return rc;
+    rc = kt__file_settle(f);
     if (f->users > 1)
         kt__misuse("kt_file_detach: other tasks are at %s", f->name);
-    rc = kt__file_settle(f);
+    if (rc == 0 && f->closing)
+        rc = KT_ECLOSED;
     kt__file_give(f);
     if (rc < 0)
         return rc;
