@@ -357,6 +357,8 @@ static int64_t tell(kt_file *f)
     if (rc < 0)
         return rc;
     int64_t at = seek_now(f, 0, SEEK_CUR), here = (int64_t)kt__file_buffered(f);
+    if (at >= 0 && !f->dirty && at < here) /* a device says 0 wherever it is */
+        return kt__disk_failed(-ESPIPE, "tell", f->name);
     return at < 0 ? at : f->dirty ? at + here : at - here;
 }
 

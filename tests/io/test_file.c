@@ -310,6 +310,15 @@ TEST(a_detached_descriptor_is_where_the_file_was)
     close(fd);
 }
 
+TEST(a_device_has_no_position)
+{
+    kt_auto(kt_file) *f = NULL;
+    char byte = 1;
+    CHECK_OK(kt_file_open("/dev/zero", O_RDONLY, 0, &f));
+    CHECK_EQ(kt_file_read(f, &byte, 1), 1);
+    CHECK_ERR(kt_file_tell(f), -ESPIPE);
+}
+
 static int detaches(void *arg)
 {
     int fd = -1;
