@@ -434,7 +434,7 @@ TEST_WITH(what_is_shown_reads_back_the_same, KT_TEST_NO_LOOP)
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     loaded l = load(NULL, NULL,
                     WORDS("--host= #\"x\\\n", "--allow=\"a,b\",\"\",c d", "--cache-size=1.5G",
-                          "--share=0.125", "--patience=90m", "--mode=fast", "-v"));
+                          "--share=0.30000000000000004", "--patience=90m", "--mode=fast", "-v"));
     CHECK_OK(l.rc);
     CHECK_OK(kt_settings_show(l.s, &b));
     loaded second = load(kt_buffer_string(&b), NULL, NULL);
