@@ -152,8 +152,8 @@ KT_API int kt_file_adopt(int fd, kt_file **ret_file) KT_CHECKED;
 KT_API int kt_file_close(kt_file *f) KT_CHECKED;
 
 /* Writes what is buffered, moves the system's position to the file's, and gives the descriptor back to the
- * caller: the file is gone on success only. 0; write(2), lseek(2). No other task may be inside, else misuse. Like
- * detach. */
+ * caller: the file is gone on success only. 0; write(2), lseek(2); KT_ECLOSED when another task closes it meanwhile.
+ * No other task may be inside, else misuse. Like detach. */
 KT_API int kt_file_detach(kt_file *f, int *ret_fd) KT_CHECKED;
 
 /* Reads size bytes, fewer only at the end of the file. How many, 0 at its end. On failure and cancellation nothing

@@ -164,7 +164,8 @@ KT_API void kt__log_failure(kt_logger *l, int rc, const char *format, ...) KT_PR
 typedef enum kt_log_kind {
     KT_LOG_STDERR,     /* descriptor 2 */
     KT_LOG_DESCRIPTOR, /* kt_log_sink.descriptor, which stays the program's and open until kt_log_close */
-    KT_LOG_FILE,       /* kt_log_sink.path, appended to, made with mode 0640 if it is not there */
+    KT_LOG_FILE,       /* kt_log_sink.path, appended to, made with mode 0640 if it is not there; -ENXIO for a FIFO
+                        * that nobody reads */
     KT_LOG_JOURNAL,    /* systemd's journal, by its native protocol: /run/systemd/journal/socket, or path */
     KT_LOG_SYSLOG,     /* datagrams as syslog(3) sends: /dev/log, or path */
     KT_LOG_SYSTEM,     /* the journal if there is one, else syslog */

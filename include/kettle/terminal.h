@@ -101,7 +101,8 @@ KT_API void kt_progress_label_set(kt_progress *p, const char *label);
 KT_API void kt_progress_tick(kt_progress *p);
 
 /* Ends it: the last line, as of now, stays above whatever is written next, and says how long it took. Ends nothing
- * that does not run. No other thread may be at it. */
+ * that does not run. No other thread may be at it. The last line is not left out: where the terminal takes no output
+ * now it waits, and blocks its thread meanwhile. */
 KT_API void kt_progress_end(kt_progress *p);
 
 /* ---- Beside the bars --------------------------------------------------------------------- */
@@ -117,7 +118,7 @@ KT_API int kt_terminal_printf(int fd, const char *format, ...) KT_PRINTF(2, 3) K
 
 /* For others that write to the terminal themselves, such as a child that inherits it: takes the bars away, and
  * draws them again. What ends meanwhile leaves its line at kt_progress_show. Every hide has its show; they
- * nest. */
+ * nest. Both wait as kt_progress_end does. */
 KT_API void kt_progress_hide(void);
 KT_API void kt_progress_show(void);
 

@@ -282,9 +282,11 @@ int kt_file_detach(kt_file *f, int *ret_fd)
     int rc = kt__file_take(f, "kt_file_detach", KT__SITE);
     if (rc < 0)
         return rc;
+    rc = kt__file_settle(f);
     if (f->users > 1)
         kt__misuse("kt_file_detach: other tasks are at %s", f->name);
-    rc = kt__file_settle(f);
+    if (rc == 0 && f->closing)
+        rc = KT_ECLOSED;
     kt__file_give(f);
     if (rc < 0)
         return rc;
@@ -355,6 +357,8 @@ static int64_t tell(kt_file *f)
     if (rc < 0)
         return rc;
     int64_t at = seek_now(f, 0, SEEK_CUR), here = (int64_t)kt__file_buffered(f);
+    if (at >= 0 && !f->dirty && at < here) /* a device says 0 wherever it is */
+        return kt__disk_failed(-ESPIPE, "tell", f->name);
     return at < 0 ? at : f->dirty ? at + here : at - here;
 }
 

@@ -23,7 +23,8 @@ typedef struct search {
     bool files_only, hidden, skip_errors;
     size_t count_max;
 
-    kt__walker walker; /* depth 0: not begun, or over */
+    bool begun;
+    kt__walker walker; /* once begun */
     kt_buffer text;    /* the paths, each terminated */
     size_t count;
     kt_path_list *list; /* the result */
@@ -86,11 +87,17 @@ static int step(search *s)
     return rc < 0 && rc != -ENOMEM && s->skip_errors ? KT__WALK_ON : rc;
 }
 
+static int begin(search *s)
+{
+    int rc = s->begun ? 0 : kt__walker_open(&s->walker, s->disk, s->root, 0, &s->walk);
+    s->begun = rc == 0;
+    return rc < 0 ? rc : KT__WALK_ON;
+}
+
 static int search_some(void *arg)
 {
     search *s = arg;
-    int rc = s->walker.depth > 0 ? 0 : kt__walker_open(&s->walker, s->disk, s->root, 0, &s->walk);
-    rc = rc < 0 ? rc : KT__WALK_ON;
+    int rc = begin(s);
     for (unsigned steps = 0; steps < TRIP_STEPS && rc == KT__WALK_ON; steps++)
         rc = step(s);
     s->rc = rc;

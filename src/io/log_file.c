@@ -23,9 +23,10 @@ static int64_t next_period(const kt__log_sink *s, int64_t second)
     return (period + 1) * every - offset;
 }
 
+/* Without waiting for a reader, if it is a fifo: -ENXIO. */
 static int file_open(const kt__log_sink *s, struct stat *ret_stat)
 {
-    int fd = open(s->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    int fd = open(s->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (fd < 0)
         return -errno;
     if (fstat(fd, ret_stat) < 0) {

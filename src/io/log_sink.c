@@ -217,17 +217,28 @@ static void count_lost(kt__log_sink *s, uint64_t lines, int rc)
     atomic_fetch_add(&s->log->lost, lines);
 }
 
+/* Whoever draws on the terminal writes as well, and is not to do that while nobody reads. */
+static size_t write_all(kt__log_sink *s, const kt__log_out *out, bool crash, int *ret_rc)
+{
+    if (!s->terminal || crash)
+        return write_bytes(s, out->bytes, out->size, crash, ret_rc);
+    if (!kt__log_wait_writable(s, false)) {
+        *ret_rc = KT_ETIMEDOUT;
+        return 0;
+    }
+    around_begin();
+    size_t done = write_bytes(s, out->bytes, out->size, false, ret_rc);
+    around_end();
+    return done;
+}
+
 /* What is in `out` goes out, `lines` of them. */
 static void drain(kt__log_sink *s, kt__log_out *out, size_t *lines, bool crash)
 {
     int rc = 0;
     if (out->size == 0)
         return;
-    if (s->terminal && !crash)
-        around_begin();
-    size_t done = write_bytes(s, out->bytes, out->size, crash, &rc);
-    if (s->terminal && !crash)
-        around_end();
+    size_t done = write_all(s, out, crash, &rc);
     s->size += (int64_t)done;
     if (done < out->size) {
         size_t whole = done ? count_lines(out->bytes, done) : 0;

@@ -223,16 +223,34 @@ static void look(kt_progress *p)
     pthread_mutex_unlock(&screen.lock);
 }
 
+static void show_again(bool may_wait)
+{
+    pthread_mutex_lock(&screen.lock);
+    if (screen.hides == 0) {
+        pthread_mutex_unlock(&screen.lock); /* the log, which writes the words, hides bars */
+        kt__misuse("kt_progress_show without a kt_progress_hide");
+    }
+    if (--screen.hides == 0 && (screen.first || screen.kept_size > 0) && (may_wait || takes_output())) {
+        put(screen.kept, screen.kept_size);
+        screen.kept_size = 0;
+        if (screen.first)
+            put_bars();
+        flush_frame();
+    }
+    pthread_mutex_unlock(&screen.lock);
+}
+
 static void before_log(void *arg)
 {
     (void)arg;
     kt_progress_hide();
 }
 
+/* What cannot be shown now is with the next frame, or at the next show. */
 static void after_log(void *arg)
 {
     (void)arg;
-    kt_progress_show();
+    show_again(false);
 }
 
 /* By the first bar, and for ever: lines of the log that go to a terminal stand above its bars. */
@@ -347,17 +365,7 @@ void kt_progress_hide(void)
 
 void kt_progress_show(void)
 {
-    pthread_mutex_lock(&screen.lock);
-    if (screen.hides == 0)
-        kt__misuse("kt_progress_show without a kt_progress_hide");
-    if (--screen.hides == 0) {
-        put(screen.kept, screen.kept_size);
-        screen.kept_size = 0;
-        if (screen.first)
-            put_bars();
-        flush_frame();
-    }
-    pthread_mutex_unlock(&screen.lock);
+    show_again(true);
 }
 
 /* Is fd the terminal on which there are bars? */

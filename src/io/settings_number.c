@@ -99,11 +99,10 @@ static bool parse_units(const char *text, const unit *units, int64_t alone, wide
         if (!u && (!first || *text))
             return false;
         wide worth = u ? u->worth : alone;
-        if (n > WIDE_MAX * 1000000000 / worth)
-            n = WIDE_MAX * 1000000000 / worth;
-        if (n * worth % 1000000000 != 0)
+        bool far = n > WIDE_MAX * 1000000000 / worth;
+        if (!far && n * worth % 1000000000 != 0)
             return false; /* half a byte */
-        sum += n * worth / 1000000000;
+        sum += far ? WIDE_MAX : n * worth / 1000000000;
         if (units == sizes && *text)
             return false;
         sum = sum < WIDE_MAX ? sum : WIDE_MAX;

@@ -307,11 +307,13 @@ static int format_list(const kt__setting_value *v, kt_buffer *b)
     return rc;
 }
 
-/* With a point, whatever the locale has. */
+/* The shortest of two forms that reads back the same; with a point, whatever the locale has. */
 static int format_real(double real, kt_buffer *b)
 {
+    char number[32];
     size_t from = b->size;
-    int rc = kt_buffer_printf(b, "%.15g", real);
+    snprintf(number, sizeof number, "%.15g", real);
+    int rc = kt_buffer_printf(b, strtod(number, NULL) == real ? "%.15g" : "%.17g", real);
     for (size_t i = from; i < b->size; i++)
         if (!strchr("0123456789+-e", b->data[i]))
             b->data[i] = '.';

@@ -310,6 +310,49 @@ TEST(a_detached_descriptor_is_where_the_file_was)
     close(fd);
 }
 
+TEST(a_device_has_no_position)
+{
+    kt_auto(kt_file) *f = NULL;
+    char byte = 1;
+    CHECK_OK(kt_file_open("/dev/zero", O_RDONLY, 0, &f));
+    CHECK_EQ(kt_file_read(f, &byte, 1), 1);
+    CHECK_ERR(kt_file_tell(f), -ESPIPE);
+}
+
+static int detaches(void *arg)
+{
+    int fd = -1;
+    int rc = kt_file_detach(arg, &fd);
+    CHECK_EQ(fd, -1);
+    return rc;
+}
+
+/* While what is buffered is written. */
+TEST(a_file_that_is_closed_meanwhile_is_not_detached)
+{
+    IN_SCRATCH;
+    const kt_spawn_options eager = {.eager = true};
+    kt_file *f = opened("a", O_WRONLY | O_CREAT);
+    kt_task *t;
+    CHECK_OK(kt_file_write(f, "X", 1));
+    CHECK_OK(kt_spawn_with(&eager, detaches, f, 0, &t));
+    CHECK_OK(kt_file_close(f));
+    CHECK_ERR(kt_task_join(t), KT_ECLOSED);
+    CHECK_STR(got("a"), "X");
+}
+
+TEST_DIES(a_file_in_use_is_not_detached, 0, "kt_file_detach: other tasks are at a")
+{
+    IN_SCRATCH;
+    const kt_spawn_options eager = {.eager = true};
+    kt_file *f = opened("a", O_WRONLY | O_CREAT);
+    kt_task *t;
+    CHECK_OK(kt_file_write(f, "X", 1));
+    CHECK_OK(kt_spawn_with(&eager, detaches, f, 0, &t));
+    CHECK_OK(kt_file_flush(f));
+    CHECK_OK(kt_task_join(t));
+}
+
 TEST(truncating_cuts_and_extends)
 {
     IN_SCRATCH;

@@ -96,6 +96,22 @@ TEST(a_search_has_a_limit)
     CHECK(none == NULL);
 }
 
+/* Whatever a trip to the pool ends with: the end of the directory, too. */
+TEST(a_search_ends_however_many_names_there_are)
+{
+    kt_auto(tree) t = tree_new();
+    char name[16];
+    for (size_t count = 1; count <= 1030; count++) {
+        kt_auto(kt_path_list) *l = NULL;
+        snprintf(name, sizeof name, "%zu", count);
+        put(&t, name, "");
+        if (count < 1000)
+            continue;
+        CHECK_OK(kt_dir_list(t.root, count, &l));
+        CHECK_EQ(l->count, count);
+    }
+}
+
 TEST(a_pattern_must_be_relative)
 {
     kt_auto(kt_path_list) *none = NULL;

@@ -206,6 +206,23 @@ TEST_WITH(a_file_that_cannot_be_reopened_or_rotated_goes_on, KT_TEST_NO_LOOP)
 }
 
 /* A file that may not grow is a full disk that root meets as well. */
+/* Opening one waits for a reader, unless told not to. */
+TEST_WITH(a_fifo_that_nobody_reads_is_not_waited_for, KT_TEST_NO_LOOP)
+{
+    scratch s = scratch_make();
+    const kt_log_sink sink = {.kind = KT_LOG_FILE, .path = s.file};
+    const kt_log_options options = {.sinks = &sink, .sinks_count = 1};
+    CHECK_EQ(mkfifo(s.file, 0600), 0);
+    CHECK_ERR(kt_log_open(&options), -ENXIO);
+    int reader = open(s.file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    CHECK_GE(reader, 0);
+    CHECK_OK(kt_log_open(&options));
+    close(reader);
+    kt_log_reopen();
+    kt_log_close();
+    scratch_remove(&s);
+}
+
 TEST_WITH(lines_that_a_full_disk_took_are_told, KT_TEST_NO_LOOP)
 {
     scratch s = scratch_make();

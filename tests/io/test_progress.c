@@ -437,6 +437,46 @@ TEST_WITH(lines_of_the_log_stand_above_it, KT_TEST_REAL_TIME)
     screen_close(&s);
 }
 
+/* Ctrl-S: the log's thread waits, and holds up neither those who count nor the log's end. */
+TEST_WITH(lines_of_the_log_wait_for_a_stopped_terminal_alone, KT_TEST_REAL_TIME)
+{
+    static kt_logger logger = KT_LOGGER("t");
+    screen s = screen_open();
+    const kt_log_sink sink = {.kind = KT_LOG_DESCRIPTOR, .descriptor = s.fd, .colour = KT_LOG_COLOUR_NEVER};
+    CHECK_OK(kt_log_open(&(kt_log_options){.sinks = &sink, .sinks_count = 1, .flush_limit = KT_MS(20)}));
+    kt_auto(kt_progress) p = {.label = "a", .total = 2, .fd = s.fd};
+    kt_progress_start(&p);
+    CHECK_EQ(tcflow(s.fd, TCOOFF), 0);
+    kt_log_info(&logger, "one");
+    CHECK_ERR(kt_log_flush(KT_MS(20)), KT_ETIMEDOUT);
+    kt_progress_label_set(&p, "b");
+    CHECK_EQ(tcflow(s.fd, TCOON), 0);
+    CHECK_OK(kt_log_flush(KT_S(10)));
+    screen_look(&s);
+    CHECK_STR(message_in(s.cells[0]), "one");
+    CHECK_EQ(strncmp(s.cells[1], "b ", 2), 0);
+    CHECK_EQ(tcflow(s.fd, TCOOFF), 0);
+    kt_log_info(&logger, "two");
+    kt_log_close();
+    CHECK_EQ(tcflow(s.fd, TCOON), 0);
+    kt_progress_end(&p);
+    kt_logger_release(&logger);
+    screen_close(&s);
+}
+
+/* What the log writes first hides bars. */
+TEST_DIES(a_show_too_many_is_misuse_that_the_log_can_tell, KT_TEST_REAL_TIME,
+          "kt_progress_show without a kt_progress_hide")
+{
+    screen s = screen_open();
+    const kt_log_sink sinks[] = {{.kind = KT_LOG_DESCRIPTOR, .descriptor = s.fd}, {.kind = KT_LOG_STDERR}};
+    CHECK_OK(kt_log_open(&(kt_log_options){.sinks = sinks, .sinks_count = 2}));
+    kt_log_hook_set(kt_log_hook_bridge);
+    kt_auto(kt_progress) p = {.label = "a", .fd = s.fd};
+    kt_progress_start(&p);
+    kt_progress_show();
+}
+
 TEST(hidden_bars_stay_away_and_leave_their_last_line_when_shown)
 {
     screen s = screen_open();

@@ -190,6 +190,7 @@ TEST_WITH(bad_values_of_each_type_are_refused_with_a_reason, KT_TEST_NO_LOOP)
     check_value("--cache-size=1K1",
                 "--cache-size = \"1K1\": not a size such as 512, 64K or 1.5G (0 to 1T)");
     check_value("--cache-size=2T", "--cache-size = \"2T\": more than 1T (0 to 1T)");
+    check_value("--cache-size=99999999999T", "--cache-size = \"99999999999T\": more than 1T (0 to 1T)");
     check_value("--patience=5x",
                 "--patience = \"5x\": not a duration such as 500ms, 10s or 1h30m (0s to 1d)");
     check_value("--patience=1h30",
@@ -433,7 +434,7 @@ TEST_WITH(what_is_shown_reads_back_the_same, KT_TEST_NO_LOOP)
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     loaded l = load(NULL, NULL,
                     WORDS("--host= #\"x\\\n", "--allow=\"a,b\",\"\",c d", "--cache-size=1.5G",
-                          "--share=0.125", "--patience=90m", "--mode=fast", "-v"));
+                          "--share=0.30000000000000004", "--patience=90m", "--mode=fast", "-v"));
     CHECK_OK(l.rc);
     CHECK_OK(kt_settings_show(l.s, &b));
     loaded second = load(kt_buffer_string(&b), NULL, NULL);
