@@ -148,13 +148,15 @@ def memory_peak(pid):
     return None
 
 
-def usage(command, env=None):
-    """(what it prints, seconds, KiB of memory at most) of a program that must succeed."""
+def usage(command, env=None, seconds_max=300):
+    """(what it prints, seconds, KiB of memory at most) of a program that must succeed in that time."""
     start, peak = time.monotonic(), 0
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           env={**os.environ, **(env or {})}) as process:
         while process.poll() is None:
             peak = memory_peak(process.pid) or peak
+            if time.monotonic() - start > seconds_max:
+                process.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.02)
         seconds, output = time.monotonic() - start, process.stdout.read()
@@ -169,12 +171,11 @@ def system_calls(command, env=None):
     if not find('strace'):
         return None
     with tempfile.NamedTemporaryFile('r', prefix='strace-') as summary:
-        traced = subprocess.run(['strace', '-c', '-f', '-o', summary.name, *command],
-                                stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                timeout=60, env={**os.environ, **(env or {})})
+        try:
+            run(['strace', '-c', '-f', '-o', summary.name, *command], env=env)
+        except Failed:
+            return None
         rows = re.findall(r'^ *[\d.]+ +[\d.]+ +\d+ +(\d+) (?:.* )?(\w+)$', summary.read(), re.M)
-    if traced.returncode != 0 or not rows:
-        return None
     return sum(int(calls) for calls, name in rows if name not in ('total', 'nanosleep'))
 
 

@@ -66,9 +66,9 @@ TABLES = [
     Table('copy', 'A file of 4 GiB copied', LARGE, 'cp --reflink=auto',
           '`kt_path_copy`. On the disk ({file system}; reflinks: {reflinks}), out of the system\'s memory and, as '
           'far as the system lets it, into it: until the program has ended, not until the disk has it.'),
-    Table('hash', 'SHA-256 of a file of 4 GiB', LARGE, 'sha256sum',
-          '`kt_file_read_chunk` and OpenSSL, in one task; `openssl dgst` computes with the same code. On the disk '
-          '({file system}), in the system\'s memory.'),
+    Table('hash', 'SHA-256 of a file of 4 GiB', LARGE, 'openssl dgst',
+          '`kt_file_read_chunk` and OpenSSL, in one task; `openssl dgst` computes with the same code, sha256sum with '
+          'its own. On the disk ({file system}), in the system\'s memory.'),
     Table('lines', 'Lines of a file of 4 GiB', LARGE, 'wc -l',
           '`kt_file_read_line`, which hands out each line; wc only counts line ends. On the disk ({file system}), '
           'in the system\'s memory.'),
