@@ -23,7 +23,6 @@ test:
 
 # The comparison with other runtimes and servers; prints ratios.
 bench:
-	tools/install-deps build bench
 	tools/bench
 
 # All C tests under AddressSanitizer and UBSan, gcc and clang.

@@ -2,9 +2,9 @@
 
 /* What files cost. Prints lines: name, unit, value, with tabs between.
  *
- * usage: files many FOLDER COUNT     small files, in all ways of ours
- *        files reads PATH            pieces of a file, in and out of the system's memory
- *        files lines PATH            a file of any size, line by line */
+ * usage: files many FOLDER COUNT                  small files, in all ways of ours
+ *        files many FOLDER COUNT WAY write|read   one side of one of them, for whoever counts system calls
+ *        files reads PATH                         pieces of a file, in and out of the system's memory */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +28,7 @@ static void print(const char *name, const char *unit, double value)
 typedef struct many {
     const char *folder;
     size_t count;
+    const char *way, *side; /* NULL: all */
     char (*paths)[PATH_BYTES];
     char content[FILE_BYTES];
 } many;
@@ -130,20 +131,6 @@ static double since(kt_time start, const many *m)
     return (double)(kt_now() - start) / 1e3 / (double)m->count;
 }
 
-static int measure(const many *m, const char *way, int (*write)(const many *m), int (*read)(const many *m))
-{
-    kt_time start = kt_now();
-    int rc = write(m);
-    print(way, "write us", since(start, m));
-    start = kt_now();
-    if (rc == 0 && read)
-        rc = read(m);
-    if (read)
-        print(way, "read us", since(start, m));
-    empty(m);
-    return rc;
-}
-
 #define WAY(name, call) \
     static int name(const many *m) \
     { \
@@ -161,6 +148,47 @@ WAY(each_replace, by_tasks(m, replace_one, 1))
 WAY(handle_write, by_tasks(m, write_by_handle, 1))
 WAY(handle_read, by_tasks(m, read_by_handle, 1))
 
+typedef struct way {
+    const char *name;
+    int (*write)(const many *m);
+    int (*read)(const many *m);
+} way;
+
+static const way ways[] = {
+    {"batch", batch_write, batch_read},
+    {"batch, atomic", batch_replace, NULL},
+    {"50 tasks", tasks_write, tasks_read},
+    {"one by one", each_write, each_read},
+    {"one by one, atomic", each_replace, NULL},
+    {"one by one, by handles", handle_write, handle_read},
+};
+
+static int measure(const many *m, const way *w)
+{
+    kt_time start = kt_now();
+    int rc = w->write(m);
+    print(w->name, "write us", since(start, m));
+    start = kt_now();
+    if (rc == 0 && w->read)
+        rc = w->read(m);
+    if (w->read)
+        print(w->name, "read us", since(start, m));
+    empty(m);
+    return rc;
+}
+
+/* The files stay, to be read by the next run. */
+static int run_side(const many *m)
+{
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        if (strcmp(ways[i].name, m->way) != 0)
+            continue;
+        int (*run)(const many *m) = strcmp(m->side, "write") == 0 ? ways[i].write : ways[i].read;
+        return run ? run(m) : -EINVAL;
+    }
+    return -EINVAL;
+}
+
 static int run_many(void *arg)
 {
     many *m = arg;
@@ -170,17 +198,9 @@ static int run_many(void *arg)
     for (size_t i = 0; i < m->count; i++)
         snprintf(m->paths[i], PATH_BYTES, "%s/%zu.txt", m->folder, i);
     memset(m->content, 'k', FILE_BYTES);
-    int rc = measure(m, "batch", batch_write, batch_read);
-    if (rc == 0)
-        rc = measure(m, "batch, atomic", batch_replace, NULL);
-    if (rc == 0)
-        rc = measure(m, "50 tasks", tasks_write, tasks_read);
-    if (rc == 0)
-        rc = measure(m, "one by one", each_write, each_read);
-    if (rc == 0)
-        rc = measure(m, "one by one, atomic", each_replace, NULL);
-    if (rc == 0)
-        rc = measure(m, "one by one, by handles", handle_write, handle_read);
+    int rc = m->way ? run_side(m) : 0;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0] && rc == 0 && !m->way; i++)
+        rc = measure(m, &ways[i]);
     kt_free(m->paths);
     return rc;
 }
@@ -215,7 +235,7 @@ static int read_pieces(void *arg)
 
 static int read_by(pieces *p, int readers, bool cold)
 {
-    char way[64];
+    char name[64];
     kt_auto(kt_group) g = KT_GROUP_INIT;
     int rc = cold ? posix_fadvise(kt_file_fd(p->file), 0, 0, POSIX_FADV_DONTNEED) : 0;
     p->next = 0;
@@ -223,8 +243,8 @@ static int read_by(pieces *p, int readers, bool cold)
     for (int i = 0; i < readers && rc == 0; i++)
         rc = kt_group_spawn(&g, read_pieces, p, 0);
     rc = kt_group_join(&g, rc);
-    snprintf(way, sizeof way, "%zu KiB, %d at once", p->size / 1024, readers);
-    print(way, cold ? "cold us" : "hot us", (double)(kt_now() - start) / 1e3 / READS);
+    snprintf(name, sizeof name, "%zu KiB, %d at once", p->size / 1024, readers);
+    print(name, cold ? "cold us" : "hot us", (double)(kt_now() - start) / 1e3 / READS);
     return rc;
 }
 
@@ -246,36 +266,19 @@ static int run_reads(void *arg)
     return rc;
 }
 
-/* ---- Lines ----------------------------------------------------------------------------------- */
-
-static int run_lines(void *arg)
-{
-    kt_auto(kt_file) *f = NULL;
-    kt_slice line;
-    double lines = 0;
-    kt_time start = kt_now();
-    int rc = kt_file_open(arg, O_RDONLY, 0, &f);
-    int64_t size = rc == 0 ? kt_file_size(f) : rc;
-    while (rc == 0 && (rc = kt_file_read_line(f, 1 << 20, &line)) > 0) {
-        lines++;
-        rc = 0;
-    }
-    print("lines", "count", lines);
-    print("lines", "MB/s", (double)size / 1e6 / ((double)(kt_now() - start) / 1e9));
-    return rc;
-}
-
 int main(int argc, char **argv)
 {
     int rc = -EINVAL;
-    if (argc == 4 && strcmp(argv[1], "many") == 0)
-        rc = kt_run(run_many, &(many){.folder = argv[2], .count = strtoul(argv[3], NULL, 10)}, 0);
-    else if (argc == 3 && strcmp(argv[1], "reads") == 0)
+    if ((argc == 4 || argc == 6) && strcmp(argv[1], "many") == 0) {
+        many m = {.folder = argv[2], .count = strtoul(argv[3], NULL, 10)};
+        m.way = argc == 6 ? argv[4] : NULL;
+        m.side = argc == 6 ? argv[5] : NULL;
+        rc = kt_run(run_many, &m, 0);
+    } else if (argc == 3 && strcmp(argv[1], "reads") == 0) {
         rc = kt_run(run_reads, argv[2], 0);
-    else if (argc == 3 && strcmp(argv[1], "lines") == 0)
-        rc = kt_run(run_lines, argv[2], 0);
-    else
-        fprintf(stderr, "usage: files many FOLDER COUNT | reads PATH | lines PATH\n");
+    } else {
+        fprintf(stderr, "usage: files many FOLDER COUNT [WAY write|read] | reads PATH\n");
+    }
     if (rc < 0)
         fprintf(stderr, "files: %s (%s)\n", kt_strerror(rc), kt_error_detail());
     return rc < 0;

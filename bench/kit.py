@@ -3,11 +3,13 @@
 
 import contextlib
 import os
+import re
 import resource
 import shutil
 import socket
 import statistics
 import subprocess
+import tempfile
 import time
 
 START_SECONDS_MAX = 20
@@ -146,18 +148,35 @@ def memory_peak(pid):
     return None
 
 
-def usage(command, env=None):
-    """(seconds, KiB of memory at most) of a program that must succeed."""
+def usage(command, env=None, seconds_max=300):
+    """(what it prints, seconds, KiB of memory at most) of a program that must succeed in that time."""
     start, peak = time.monotonic(), 0
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               env={**os.environ, **(env or {})})
-    while process.poll() is None:
-        peak = memory_peak(process.pid) or peak
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.02)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, **(env or {})}) as process:
+        while process.poll() is None:
+            peak = memory_peak(process.pid) or peak
+            if time.monotonic() - start > seconds_max:
+                process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        seconds, output = time.monotonic() - start, process.stdout.read()
     if process.returncode != 0:
         raise Failed(f'{" ".join(command)}: status {process.returncode}')
-    return time.monotonic() - start, peak
+    return output, seconds, peak
+
+
+def system_calls(command, env=None):
+    """How many a program and its threads make, as `strace -c -f` counts them; None where that cannot be had. Naps
+    are not counted: a runtime takes them by the clock, and strace slows down all that it watches."""
+    if not find('strace'):
+        return None
+    with tempfile.NamedTemporaryFile('r', prefix='strace-') as summary:
+        try:
+            run(['strace', '-c', '-f', '-o', summary.name, *command], env=env)
+        except Failed:
+            return None
+        rows = re.findall(r'^ *[\d.]+ +[\d.]+ +\d+ +(\d+) (?:.* )?(\w+)$', summary.read(), re.M)
+    return sum(int(calls) for calls, name in rows if name not in ('total', 'nanosleep'))
 
 
 class Samples:

@@ -3,9 +3,11 @@
 turns within a repetition, so that a busy moment of the machine hits all alike."""
 
 import collections
+import contextlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 
@@ -261,8 +263,13 @@ def disk(settings):
 # ---- files ------------------------------------------------------------------------------------
 
 FILES = 10000
-LINES_BYTES = 4 << 30
+TRACED = 1000
 READS_BYTES = 512 << 20
+
+
+def driver_of(name):
+    """What the environment says for that candidate."""
+    return {'KETTLE_DRIVER': name.split(', ')[1]} if name.startswith('Kettle') else {}
 
 
 def add_lines(samples, subject, text):
@@ -279,24 +286,45 @@ def memory_folder(settings):
     return tempfile.TemporaryDirectory(dir=folder if os.access(folder, os.W_OK) else settings.scratch)
 
 
+def add_calls(settings, samples, subject, command, way):
+    """System calls for each file, in runs of their own: the difference between many files and one, so that
+    what starting and ending costs is not counted."""
+    count = TRACED // settings.scale
+    with memory_folder(settings) as folder:
+        for side in ('write', 'read'):
+            if samples.has(subject, f'{side} us'):
+                one, many = (kit.system_calls([*command, folder, str(n), *way, side], driver_of(subject))
+                             for n in (1, 1 + count))
+                if one is not None and many is not None:
+                    samples.add(subject, f'{side} calls', (many - one) / count)
+
+
 def files(settings):
     ways = {
         'C, one thread': ['files_plain', '1'],
         'C, 4 threads': ['files_plain', '4'],
+        'Go, one goroutine': ['files_go', '1'],
+        'Go, 50 goroutines': ['files_go', '50'],
         'io_uring alone': ['files_uring'],
         'Kettle, epoll': ['files', 'many'],
         'Kettle, uring': ['files', 'many'],
     }
+    ways = {name: [os.path.join(settings.build, program), *args]
+            for name, (program, *args) in ways.items()
+            if os.path.exists(os.path.join(settings.build, program))}
 
     def measure(name, samples):
-        program, *args = ways[name]
-        env = {'KETTLE_DRIVER': name.split()[-1]} if name.startswith('Kettle') else {}
         with memory_folder(settings) as folder:
-            add_lines(samples, name,
-                      kit.run([os.path.join(settings.build, program), *args, folder,
-                               str(FILES // settings.scale)], env=env))
+            add_lines(samples, name, kit.run([*ways[name], folder, str(FILES // settings.scale)],
+                                             env=driver_of(name)))
 
-    return turns(settings, list(ways), measure)
+    samples = turns(settings, list(ways), measure)
+    settings.say('system calls')
+    for subject in samples.subjects():
+        name = next(name for name in ways if subject.startswith(name))
+        add_calls(settings, samples, subject, ways[name],
+                  [subject[len(name) + 2:]] if subject != name else [])
+    return samples
 
 
 def reads(settings):
@@ -308,29 +336,89 @@ def reads(settings):
 
     def measure(name, samples):
         add_lines(samples, name, kit.run([os.path.join(settings.build, 'files'), 'reads', path],
-                                         env={'KETTLE_DRIVER': name.split()[-1]}))
+                                         env=driver_of(name)))
 
-    return turns(settings, ['Kettle, epoll', 'Kettle, uring'], measure)
+    result = turns(settings, ['Kettle, epoll', 'Kettle, uring'], measure)
+    os.unlink(path)
+    return result
+
+
+# ---- copy, hash, lines ------------------------------------------------------------------------
+
+LARGE_BYTES = 4 << 30
+SPARE_BYTES = 1 << 30
+
+
+@contextlib.contextmanager
+def large_file(settings, copies=0):
+    """The path of a file of lines, on the disk and as far as it fits in the system's memory, with room beside it."""
+    path, size = os.path.join(settings.scratch, 'large'), LARGE_BYTES // settings.scale
+    needed = (1 + copies) * size + SPARE_BYTES
+    if shutil.disk_usage(settings.scratch).free < needed:
+        raise kit.Failed(f'{settings.scratch} has not the {needed >> 20} MiB that this needs')
+    block = b'the quick brown fox jumps over the lazy dog, again and again\n' * 16384
+    try:
+        with open(path, 'wb') as f:
+            while f.tell() < size:
+                f.write(block)
+            f.flush()
+            os.fsync(f.fileno())
+        yield path
+    finally:
+        os.unlink(path)
+
+
+def ours(settings, *args):
+    """Kettle as a candidate, on both drivers."""
+    command = [os.path.join(settings.build, 'large'), *args]
+    return {'Kettle, epoll': command, 'Kettle, uring': command}
+
+
+def add_usage(samples, name, command, path):
+    """Its first word, which its peers must say, too."""
+    said, seconds, peak = kit.usage(command, driver_of(name))
+    samples.add(name, 'MB/s', os.path.getsize(path) / 1e6 / seconds)
+    samples.add(name, 'peak KiB', peak)
+    return said.partition(' ')[0].strip()
+
+
+def copy(settings):
+    with large_file(settings, copies=1) as path:
+        to = path + '.copy'
+        ways = {'cp --reflink=auto': ['cp', '--reflink=auto', path, to],
+                'cp --reflink=never': ['cp', '--reflink=never', path, to],
+                **ours(settings, 'copy', path, to)}
+
+        def measure(name, samples):
+            add_usage(samples, name, ways[name], path)
+            size = os.path.getsize(to)
+            os.unlink(to)
+            if size != os.path.getsize(path):
+                raise kit.Failed(f'{name}: {size} bytes copied')
+
+        return turns(settings, list(ways), measure)
+
+
+def agreed(settings, ways, path):
+    """Samples of programs that must all find the same."""
+    answers = {}
+
+    def measure(name, samples):
+        answers[name] = add_usage(samples, name, ways[name], path)
+        if len(set(answers.values())) > 1:
+            raise kit.Failed(f'they do not agree: {answers}')
+
+    return turns(settings, list(ways), measure)
+
+
+def hash_(settings):
+    with large_file(settings) as path:
+        ways = {'sha256sum': ['sha256sum', path]}
+        if kit.find('openssl'):
+            ways['openssl dgst'] = ['openssl', 'dgst', '-sha256', '-r', path]
+        return agreed(settings, {**ways, **ours(settings, 'hash', path)}, path)
 
 
 def lines(settings):
-    path, size = os.path.join(settings.scratch, 'lines'), LINES_BYTES // settings.scale
-    block = b'the quick brown fox jumps over the lazy dog, again and again\n' * 16384
-    with open(path, 'wb') as f:
-        while f.tell() < size:
-            f.write(block)
-    ways = {
-        'wc -l': ['wc', '-l', path],
-        'Kettle, epoll': [os.path.join(settings.build, 'files'), 'lines', path],
-        'Kettle, uring': [os.path.join(settings.build, 'files'), 'lines', path],
-    }
-
-    def measure(name, samples):
-        env = {'KETTLE_DRIVER': name.split()[-1]} if name.startswith('Kettle') else {}
-        seconds, peak = kit.usage(ways[name], env)
-        samples.add(name, 'MB/s', os.path.getsize(path) / 1e6 / seconds)
-        samples.add(name, 'peak KiB', peak)
-
-    result = turns(settings, list(ways), measure)
-    os.unlink(path)
-    return result
+    with large_file(settings) as path:
+        return agreed(settings, {'wc -l': ['wc', '-l', path], **ours(settings, 'lines', path)}, path)

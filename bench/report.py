@@ -2,11 +2,13 @@
 """Figures as tables that people read, which are also Markdown, and as JSON."""
 
 import collections
+import contextlib
 import os
 import platform
 import re
 import subprocess
 import sys
+import tempfile
 
 import kit
 
@@ -17,6 +19,8 @@ Table = collections.namedtuple('Table', 'key title columns base note')
 REQUESTS = [('requests/s', 'requests/s', '{:,.0f}', 'rate'),
             ('CPU us/request', 'server CPU a request', '{:.2f} us', 'CPU'),
             ('p50 us', 'p50', '{:,.0f} us', None), ('p99 us', 'p99', '{:,.0f} us', None)]
+
+LARGE = [('MB/s', 'MB/s', '{:,.0f}', 'rate'), ('peak KiB', 'memory at most', '{:,.0f} KiB', None)]
 
 TABLES = [
     Table('costs', 'Costs of the runtime', [], None,
@@ -50,17 +54,24 @@ TABLES = [
           'A visit is a connection, a byte of answer, and its end; CPU of both sides. Then 16 clients '
           'stay: by how many the fullest loop has more than the emptiest, the mean of 50 trials.'),
     Table('files', '10,000 files of 1 KiB',
-          [('write us', 'written, a file', '{:.1f} us', 'write'), ('read us', 'read, a file', '{:.1f} us', 'read')],
+          [('write us', 'written, a file', '{:.1f} us', 'write'), ('read us', 'read, a file', '{:.1f} us', 'read'),
+           ('write calls', 'calls to write', '{:.2f}', None), ('read calls', 'calls to read', '{:.2f}', None)],
           'C, one thread',
           'In memory (tmpfs): open, write, close; open, fstat, read, close. io_uring alone: linked '
-          'chains, 64 files in flight. Atomic: `kt_file_replace` with `no_sync`.'),
+          'chains, 64 files in flight. Atomic: `kt_file_replace` with `no_sync`. Calls: system calls a file, of '
+          'all threads, by `strace -c -f` in a run of their own; what a ring is asked for is none.'),
     Table('reads', 'Pieces of a file at random',
           [('cold us', 'from the disk', '{:.1f} us', None), ('hot us', 'from memory', '{:.1f} us', None)], None,
           '`kt_file_pread` in 512 MiB, by one task or by 32 at once; per read.'),
-    Table('lines', 'Lines of a file of 4 GiB',
-          [('MB/s', 'MB/s', '{:,.0f}', 'rate'), ('peak KiB', 'memory at most', '{:,.0f} KiB', None)], 'wc -l',
-          '`kt_file_read_line`, which hands out each line; wc only counts line ends. The file is in the '
-          'system\'s memory.'),
+    Table('copy', 'A file of 4 GiB copied', LARGE, 'cp --reflink=auto',
+          '`kt_path_copy`. On the disk ({file system}; reflinks: {reflinks}), out of the system\'s memory and, as '
+          'far as the system lets it, into it: until the program has ended, not until the disk has it.'),
+    Table('hash', 'SHA-256 of a file of 4 GiB', LARGE, 'openssl dgst',
+          '`kt_file_read_chunk` and OpenSSL, in one task; `openssl dgst` computes with the same code, sha256sum with '
+          'its own. On the disk ({file system}), in the system\'s memory.'),
+    Table('lines', 'Lines of a file of 4 GiB', LARGE, 'wc -l',
+          '`kt_file_read_line`, which hands out each line; wc only counts line ends. On the disk ({file system}), '
+          'in the system\'s memory.'),
     Table('disk', 'What the disk allows', [('fdatasync/s', 'fdatasync/s', '{:,.0f}', None)], None,
           '4 KiB written, then fdatasync, each writer in a file of its own: over blocks that are '
           'there, or at the end, so that the file system must note the new size too.'),
@@ -87,6 +98,8 @@ def figure(samples, subject, quantity, form):
     if not samples.has(subject, quantity):
         return ''
     text, spread = form.format(samples.median(subject, quantity)), samples.spread(subject, quantity)
+    if len(samples.values[subject][quantity]) == 1:
+        return text
     if spread <= SPREAD_MAX:
         return f'{text} ±{spread * 100:.0f} %'
     number = form.split('}')[0] + '}'
@@ -129,14 +142,14 @@ def rows_of(table, samples, quiet):
     return rows
 
 
-def tables(results, quiet):
-    """All tables as one text. `results` is {part: Samples}; quiet: nobody else used the machine."""
+def tables(results, facts, quiet):
+    """All tables as one text. `results` is {part: Samples}; facts: of the machine; quiet: nobody else used it."""
     parts = []
     for table in TABLES:
         if table.key in results:
             grown = grid(rows_of(table, results[table.key], quiet))
             against = f' Ratios are to {table.base}.' if 'ratio' in grown else ''
-            parts.append(f'### {table.title}\n\n{grown}\n\n{table.note}{against}')
+            parts.append(f'### {table.title}\n\n{grown}\n\n{table.note.format_map(facts)}{against}')
     return '\n\n'.join(parts)
 
 
@@ -159,6 +172,19 @@ def line_of(path, pattern):
     return match.group(1).strip() if match else 'unknown'
 
 
+def shares_blocks(folder):
+    """Can a copy of a file share its blocks there?"""
+    with tempfile.NamedTemporaryFile(dir=folder) as f:
+        f.write(b'k' * 4096)
+        f.flush()
+        clone = f.name + '.clone'
+        shares = subprocess.run(['cp', '--reflink=always', f.name, clone], stdin=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL).returncode == 0
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(clone)
+        return shares
+
+
 def machine(scratch):
     """What the figures depend on, by name."""
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
@@ -170,6 +196,7 @@ def machine(scratch):
         'memory': f'{memory:.0f} GiB',
         'kernel': platform.release(),
         'file system': said_by(['df', '--output=fstype', scratch], r'\n(\S+)') or 'unknown',
+        'reflinks': 'yes' if shares_blocks(scratch) else 'no',
         'compiler': said_by(['cc', '--version'], r'(.*)') or 'unknown',
     }
     peers = {
@@ -178,6 +205,9 @@ def machine(scratch):
         'beanstalkd': ([kit.find('beanstalkd') or 'beanstalkd', '-v'], r'beanstalkd ([\d.]+)'),
         'Python': ([sys.executable, '--version'], r'Python (.*)'),
         'wrk': (['wrk', '-v'], r'wrk (?:debian/)?([\d.]+)'),
+        'Go': (['go', 'version'], r'go([\d.]+)'),
+        'OpenSSL': (['openssl', 'version'], r'OpenSSL (\S+)'),
+        'coreutils': (['cp', '--version'], r'coreutils\) (\S+)'),
     }
     for name, (command, pattern) in peers.items():
         facts[name] = said_by(command, pattern) or 'not there'

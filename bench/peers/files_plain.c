@@ -3,7 +3,7 @@
 /* Small files in plain C: the system calls and nothing else, in one thread or several. Prints lines: name,
  * unit, value.
  *
- * usage: files_plain THREADS FOLDER COUNT */
+ * usage: files_plain THREADS FOLDER COUNT [write|read] */
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -87,20 +87,18 @@ static void measure(const char *unit, long threads, void *(*work)(void *arg))
 
 int main(int argc, char **argv)
 {
-    long threads = argc == 4 ? strtol(argv[1], NULL, 10) : 0;
+    long threads = argc == 4 || argc == 5 ? strtol(argv[1], NULL, 10) : 0;
+    const char *side = argc == 5 ? argv[4] : "";
     if (threads < 1 || threads > THREADS_MAX) {
-        fprintf(stderr, "usage: files_plain THREADS FOLDER COUNT\n");
+        fprintf(stderr, "usage: files_plain THREADS FOLDER COUNT [write|read]\n");
         return 2;
     }
     folder = argv[2];
     count = strtol(argv[3], NULL, 10);
     memset(content, 'k', FILE_BYTES);
-    measure("write us", threads, write_files);
-    measure("read us", threads, read_files);
-    for (long i = 0; i < count; i++) {
-        char path[256];
-        name_of(i, path);
-        unlink(path);
-    }
+    if (strcmp(side, "read") != 0)
+        measure("write us", threads, write_files);
+    if (strcmp(side, "write") != 0)
+        measure("read us", threads, read_files);
     return 0;
 }

@@ -3,7 +3,7 @@
 /* Small files by io_uring alone: each a chain of linked requests (open into a slot, write or read, close the slot), 64
  * files in flight. Prints lines: name, unit, value.
  *
- * usage: files_uring FOLDER COUNT */
+ * usage: files_uring FOLDER COUNT [write|read] */
 
 #include <fcntl.h>
 #include <liburing.h>
@@ -102,8 +102,9 @@ static void measure(const char *unit, int reads)
 int main(int argc, char **argv)
 {
     struct io_uring_params p = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
-    if (argc != 3) {
-        fprintf(stderr, "usage: files_uring FOLDER COUNT\n");
+    const char *side = argc == 4 ? argv[3] : "";
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: files_uring FOLDER COUNT [write|read]\n");
         return 2;
     }
     folder = argv[1];
@@ -115,12 +116,10 @@ int main(int argc, char **argv)
         die("ring", rc);
     for (int i = 0; i < IN_FLIGHT; i++)
         memset(slots[i].bytes, 'k', sizeof slots[i].bytes);
-    measure("write us", 0);
-    measure("read us", 1);
-    for (long i = 0; i < count; i++) {
-        snprintf(slots[0].path, sizeof slots[0].path, "%s/%ld.txt", folder, i);
-        unlink(slots[0].path);
-    }
+    if (strcmp(side, "read") != 0)
+        measure("write us", 0);
+    if (strcmp(side, "write") != 0)
+        measure("read us", 1);
     io_uring_queue_exit(&ring);
     return 0;
 }
