@@ -114,7 +114,7 @@ static int trust_and_ask_for(SSL_CTX *context, BIO *bio, size_t index)
     return trust_next(context, bio, true);
 }
 
-static int revoke(SSL_CTX *context, BIO *bio, size_t index)
+static int revoke_next(SSL_CTX *context, BIO *bio, size_t index)
 {
     (void)index;
     X509_CRL *list = PEM_read_bio_X509_CRL(bio, NULL, give_password, NULL);
@@ -151,5 +151,5 @@ int kt__tls_revoke(SSL_CTX *context, const char *file, kt_slice pem)
         return 0;
     if (!X509_STORE_set_flags(SSL_CTX_get_cert_store(context), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL))
         return kt__tls_error("TLS");
-    return each_of_both("revocation list", file, pem, context, revoke);
+    return each_of_both("revocation list", file, pem, context, revoke_next);
 }
