@@ -50,7 +50,7 @@ KT_API kt_slice kt_path_suffix(const char *path);
 /* The name without its suffix. Like PurePath.stem. */
 KT_API kt_slice kt_path_stem(const char *path);
 
-/* What comes before the last name: "a" of "a/b", "/" of "/a", "." of "a". Like PurePath.parent. */
+/* What comes before the last name: "a" of "a/b", "/" of "/a" and "/", "." of "a". Like PurePath.parent. */
 KT_API kt_slice kt_path_parent(const char *path);
 
 /* `path` as seen from `base`, with one '/' between; an absolute path alone. An empty part adds nothing. The caller

@@ -29,6 +29,7 @@ static int take_in(kt_dir_watch *w, kt__place *parent, const char *name, bool te
     if (kt_buffer_append(&w->take_name, name, strlen(name) + 1) < 0)
         return -ENOMEM;
     w->take_parent = parent;
+    w->take_unless = -1;
     w->taking = true;
     w->tell = tell;
     return 0;
@@ -205,6 +206,9 @@ static int tell_change(kt_dir_watch *w, kt__place *p, const kernel_event *e, kt_
         rc = take_in(w, p, e->name, true);
     if (rc < 0)
         return rc;
+    kt__place *removed = is_dir && e->mask & IN_DELETE ? kt__place_in(w, p, e->name) : NULL;
+    if (removed)
+        kt__place_drop(w, removed); /* perhaps a new one of that name, whose making is yet to be told */
     event_take(w, e);
     return tell(ret_event, change_of(e->mask), w->text.data, is_dir);
 }
@@ -221,21 +225,26 @@ static int tell_departure(kt_dir_watch *w, kt__place *p, const kernel_event *e, 
     return tell(ret_event, KT_DIR_REMOVED, w->text.data, is_dir);
 }
 
-/* A directory takes those that are watched in it along; one that is not known yet is taken in. */
+/* A directory takes those that are watched in it along, if it is the one that is known by its name; what is told may
+ * lag behind what was found. Any other is taken in. What it replaces is told no more. */
 static int tell_move(kt_dir_watch *w, kt__place *p, const kernel_event *e, kernel_event *mate, kt_dir_event *ret_event)
 {
     kt__place *to = kt__place_by_wd(w, mate->wd);
     bool is_dir = e->mask & IN_ISDIR, known = is_dir && w->options.recursive;
     kt__place *moved = known ? kt__place_in(w, p, e->name) : NULL;
+    kt__place *replaced = known ? kt__place_in(w, to, mate->name) : NULL;
     int rc = kt__place_path(p, e->name, &w->old_text);
     if (rc == 0)
         rc = kt__place_path(to, mate->name, &w->text);
     if (rc == 0 && moved)
         rc = kt__place_move(moved, to, mate->name);
-    else if (rc == 0 && known && !kt__place_in(w, to, mate->name))
+    if (rc == 0 && known)
         rc = take_in(w, to, mate->name, true);
     if (rc < 0)
         return rc;
+    w->take_unless = moved ? moved->wd : -1;
+    if (replaced && replaced != moved)
+        kt__place_drop(w, replaced);
     mate->mask = 0;
     event_take(w, e);
     (void)tell(ret_event, KT_DIR_MOVED, w->text.data, is_dir);
@@ -251,8 +260,9 @@ static int tell_from(kt_dir_watch *w, kt_dir_event *ret_event)
     if (rc < 0)
         return rc;
     const kernel_event *e = event_at(w, w->raw_at);
-    kt__place *p = kt__place_by_wd(w, e->wd);
-    if (mate && kt__place_by_wd(w, mate->wd))
+    kt__place *p = kt__place_by_wd(w, e->wd), *moved = kt__place_in(w, p, e->name);
+    kt__place *to = mate ? kt__place_by_wd(w, mate->wd) : NULL;
+    if (to && !(moved && kt__place_is_within(to, moved)))
         return tell_move(w, p, e, mate, ret_event);
     return tell_departure(w, p, e, ret_event);
 }

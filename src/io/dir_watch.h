@@ -35,6 +35,7 @@ struct kt_dir_watch {
     bool taking, tell, walking;
     kt__place *take_parent;
     kt_buffer take_name; /* terminated */
+    int take_unless;     /* only if it is another one than that with this number; -1: in any case */
     kt__walker walker;
     kt_buffer way;   /* the places from there to where the walker is, as pointers */
     kt_buffer found; /* one after the other: 'd' or 'f', and a path from the root on, terminated */
@@ -53,7 +54,10 @@ kt__place *kt__place_by_wd(const kt_dir_watch *w, int wd);
 /* The path of a name ("": itself) in a place, from the root on; into `text`. 0 or -ENOMEM. */
 int kt__place_path(const kt__place *p, const char *name, kt_buffer *text);
 
-/* The place is elsewhere now. 0 or -ENOMEM. */
+/* Is it that place, or beneath it? */
+bool kt__place_is_within(const kt__place *p, const kt__place *top);
+
+/* The place is elsewhere now, not within itself. 0 or -ENOMEM. */
 int kt__place_move(kt__place *p, kt__place *parent, const char *name);
 
 /* It is watched no more, nor is what is beneath it. */

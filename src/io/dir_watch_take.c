@@ -69,6 +69,13 @@ int kt__place_path(const kt__place *p, const char *name, kt_buffer *text)
     return 0;
 }
 
+bool kt__place_is_within(const kt__place *p, const kt__place *top)
+{
+    while (p && p != top)
+        p = p->parent;
+    return p;
+}
+
 int kt__place_move(kt__place *p, kt__place *parent, const char *name)
 {
     char *copy = kt_strndup(name, strlen(name));
@@ -90,13 +97,6 @@ static void place_free(kt_dir_watch *w, kt__place *p)
     kt_free(p);
 }
 
-static bool is_beneath(const kt__place *p, const kt__place *top)
-{
-    while (p && p != top)
-        p = p->parent;
-    return p;
-}
-
 /* Those that were last seen in a round that is none. */
 static void drop_doomed(kt_dir_watch *w, unsigned doom)
 {
@@ -113,7 +113,7 @@ void kt__place_drop(kt_dir_watch *w, kt__place *top)
     size_t cursor = 0;
     kt__place *p = NULL;
     while ((p = next_place(w, &cursor, p)))
-        if (is_beneath(p, top))
+        if (kt__place_is_within(p, top))
             p->round = 0;
     drop_doomed(w, 0);
 }
@@ -160,6 +160,8 @@ static int watch(kt_dir_watch *w, kt__place *parent, const char *name, kt__place
     kt__place *known = kt__place_by_wd(w, wd), *p = known ? known : kt_calloc(1, sizeof *p);
     if (!p)
         return -ENOMEM;
+    if (known && kt__place_is_within(parent, known))
+        return -ELOOP; /* moves that are yet to be heard of have brought it here */
     rc = kt__place_move(p, parent, name);
     if (rc == 0 && !known)
         rc = kt__map_add(&w->places, &p->node, key_of(wd));
@@ -200,7 +202,7 @@ static int begin(kt_dir_watch *w)
         return rc;
     if (!w->take_parent)
         w->root = place;
-    if (!w->options.recursive)
+    if (!w->options.recursive || place->wd == w->take_unless)
         return KT__WALK_END;
     path_of(w, path);
     rc = kt__walker_open(&w->walker, &kt__disk_system, path, w->take_parent ? O_NOFOLLOW : 0, NULL);

@@ -24,14 +24,15 @@ kt_slice kt_path_name(const char *path)
     return (kt_slice){path + begin, end - begin};
 }
 
-/* Of the suffix in a name; its size where there is none. */
+/* Of the suffix in a name; its size where there is none. Dots that a name begins with are none's. */
 static size_t dot_in(kt_slice name)
 {
-    size_t at = name.size;
+    size_t at = name.size, before = 0;
     while (at > 0 && name.data[at - 1] != '.')
         at--;
-    bool is_suffix = at > 1 && at < name.size && name.data[at - 2] != '.';
-    return is_suffix ? at - 1 : name.size;
+    while (before < name.size && name.data[before] == '.')
+        before++;
+    return at > before && at < name.size ? at - 1 : name.size;
 }
 
 kt_slice kt_path_suffix(const char *path)
@@ -53,7 +54,7 @@ kt_slice kt_path_parent(const char *path)
     size_t before = (size_t)(name.data - path), size = trimmed(path, before);
     if (size > 0)
         return (kt_slice){path, size};
-    return kt_slice_from(before > 0 ? "/" : ".");
+    return kt_slice_from(*path == '/' ? "/" : ".");
 }
 
 /* ---- Joins --------------------------------------------------------------------------------- */

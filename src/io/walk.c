@@ -75,10 +75,11 @@ static int fill(void *arg)
     kt_walk *w = arg;
     kt__walk_found found;
     unsigned entries = 0;
-    w->rc = KT__WALK_ON;
-    if (w->cut > 0)
-        kt__walker_cut(&w->walker, w->cut);
+    w->rc = w->cut > 0 ? kt__walker_cut(&w->walker, w->cut) : 0;
     w->cut = 0;
+    if (w->rc < 0)
+        return 0;
+    w->rc = KT__WALK_ON;
     for (unsigned steps = 0; steps < TRIP_STEPS; steps++) {
         int rc = kt_buffer_reserve(&w->batch, record_size(w->walker.path.size + NAME_BYTES));
         if (rc == 0)

@@ -68,6 +68,14 @@ static int open_dir(const kt__walker *w, int dir, const char *name, bool follow)
     return w->disk->open(w->disk, dir, name, flags, 0, 0);
 }
 
+static void drop_last(kt__walker *w)
+{
+    kt__level *l = top(w);
+    close_fd(w, l);
+    forget_entries(l);
+    w->depth--;
+}
+
 /* Makes the open directory the last level. Without memory nothing is changed. */
 static int push(kt__walker *w, int fd)
 {
@@ -134,7 +142,7 @@ static int enter(kt__walker *w)
     if (rc == 1)
         close_distant(w);
     else
-        kt__walker_cut(w, w->depth - 1);
+        drop_last(w);
     return rc < 0 ? rc : KT__WALK_ON;
 }
 
@@ -203,9 +211,7 @@ static int leave(kt__walker *w)
     path_cut(w, l->path_size);
     if (parent && parent->fd < 0)
         rc = reopen(w, parent, l->fd);
-    close_fd(w, l);
-    forget_entries(l);
-    w->depth--;
+    drop_last(w);
     if (rc < 0) {
         path_cut(w, parent->path_size);
         forget_entries(parent);
@@ -334,15 +340,13 @@ int kt__walker_step(kt__walker *w, kt__walk_found *ret_found)
     return l->at < (l->order ? l->count : l->entries.size) ? tell(w, ret_found) : leave(w);
 }
 
-void kt__walker_cut(kt__walker *w, size_t depth)
+int kt__walker_cut(kt__walker *w, size_t depth)
 {
+    int rc = 0;
     w->enter = false;
-    while (w->depth > depth) {
-        kt__level *l = top(w);
-        close_fd(w, l);
-        forget_entries(l);
-        w->depth--;
-    }
+    while (w->depth > depth)
+        rc = leave(w);
+    return rc < 0 ? rc : 0;
 }
 
 int kt__walker_open(kt__walker *w, kt__disk *d, const char *root, int flags,
@@ -366,7 +370,8 @@ int kt__walker_open(kt__walker *w, kt__disk *d, const char *root, int flags,
 
 void kt__walker_close(kt__walker *w)
 {
-    kt__walker_cut(w, 0);
+    while (w->depth > 0)
+        drop_last(w);
     kt_free(kt_steal(w->levels));
     kt_buffer_release(&w->path);
     w->capacity = 0;

@@ -66,8 +66,9 @@ int kt__walker_fd(const kt__walker *w);
 /* The name, in that directory, of the entry at hand or of the directory that was left. */
 const char *kt__walker_name(const kt__walker *w);
 
-/* Leaves directories, with nothing told, until `depth` levels are left. */
-void kt__walker_cut(kt__walker *w, size_t depth);
+/* Leaves directories, with nothing told, until `depth` levels are left. 0; or an error of the last of these, which is
+ * passed over, as of a step. */
+int kt__walker_cut(kt__walker *w, size_t depth);
 
 /* Closes what is open, and frees. */
 void kt__walker_close(kt__walker *w);

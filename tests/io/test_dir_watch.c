@@ -381,6 +381,55 @@ TEST_WITH(without_memory_no_event_is_lost, KT_TEST_REAL_IO)
     CHECK_GT(nth, 3);
 }
 
+/* ---- What was found is ahead of what is told ------------------------------------------------- */
+
+TEST_WITH(a_directory_that_is_made_again_is_told_again, KT_TEST_REAL_IO)
+{
+    kt_auto(tree) t = tree_new();
+    kt_auto(kt_dir_watch) *w = watch(&t, "", &recursive);
+    put_dir(&t, "x");
+    CHECK_EQ(rmdir(in(&t, "x")), 0);
+    put_dir(&t, "x");
+    put(&t, "x/f", "");
+    say_events(w, 5);
+    CHECK_TRACE("created d x\ncreated x/f\nremoved d x\ncreated d x\ncreated x/f");
+    check_no_more(&t, "", w);
+}
+
+TEST_WITH(a_directory_whose_old_name_has_a_new_one_is_watched, KT_TEST_REAL_IO)
+{
+    kt_auto(tree) t = tree_new();
+    kt_auto(kt_dir_watch) *w = watch(&t, "", &recursive);
+    put_dir(&t, "x");
+    move(&t, "x", "y");
+    put_dir(&t, "x");
+    say_events(w, 3);
+    CHECK_TRACE("created d x\nmoved d x > y\ncreated d x");
+    settle(&t, w);
+    put_dir(&t, "y/in");
+    put_dir(&t, "x/in");
+    say_events(w, 2);
+    CHECK_TRACE("created d y/in\ncreated d x/in");
+}
+
+/* The first x is in d, and d in the second x, when the first event is told. */
+TEST_WITH(places_never_lie_within_themselves, KT_TEST_REAL_IO)
+{
+    kt_auto(tree) t = tree_new();
+    put_dir(&t, "d");
+    kt_auto(kt_dir_watch) *w = watch(&t, "", &recursive);
+    put_dir(&t, "x");
+    move(&t, "x", "d/y");
+    put_dir(&t, "d/z");
+    put_dir(&t, "x");
+    move(&t, "d", "x/d");
+    settle(&t, w);
+    put_dir(&t, "x/d/y/in");
+    put_dir(&t, "x/d/z/in");
+    say_events(w, 2);
+    CHECK_TRACE("created d x/d/y/in\ncreated d x/d/z/in");
+}
+
 TEST_DIES(two_tasks_in_one_watch_are_misuse, KT_TEST_REAL_IO, "kt_dir_watch_next: another task waits in the watch of /")
 {
     kt_dir_watch *w = NULL;

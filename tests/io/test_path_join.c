@@ -21,12 +21,15 @@ TEST_WITH(a_path_has_parts, KT_TEST_NO_LOOP)
     check_parts("a/b.md", "a", "b.md", "b", ".md");
     check_parts("a//b.tar.gz//", "a", "b.tar.gz", "b.tar", ".gz");
     check_parts("/a", "/", "a", "a", "");
-    check_parts("//", ".", "", "", "");
+    check_parts("/", "/", "", "", "");
+    check_parts("//", "/", "", "", "");
     check_parts("", ".", "", "", "");
     check_parts("a", ".", "a", "a", "");
     check_parts("d/.profile", "d", ".profile", ".profile", "");
     check_parts("d/.profile.bak", "d", ".profile.bak", ".profile", ".bak");
     check_parts("a.", ".", "a.", "a.", "");
+    check_parts("a..b", ".", "a..b", "a.", ".b");
+    check_parts("..b", ".", "..b", "..b", "");
     check_parts("..", ".", "..", "..", "");
     check_parts("a/..", "a", "..", "..", "");
 }

@@ -99,12 +99,12 @@ TEST(a_directory_within_itself_is_an_error_and_the_walk_goes_on)
 
 /* ---- Skipping ------------------------------------------------------------------------------ */
 
-static int walk_skipping(const tree *t, const char *skipped)
+static int walk_skipping_with(const tree *t, const char *skipped, const kt_walk_options *o)
 {
     kt_auto(kt_walk) *w = NULL;
     kt_walk_entry e;
     int count = 0, rc;
-    CHECK_OK(kt_walk_open(t->root, &sorted, &w));
+    CHECK_OK(kt_walk_open(t->root, o, &w));
     while ((rc = kt_walk_next(w, &e)) == 1) {
         count++;
         if (strcmp(e.path, skipped) == 0)
@@ -114,6 +114,11 @@ static int walk_skipping(const tree *t, const char *skipped)
     }
     CHECK_OK(rc);
     return count;
+}
+
+static int walk_skipping(const tree *t, const char *skipped)
+{
+    return walk_skipping_with(t, skipped, &sorted);
 }
 
 TEST(a_skipped_directory_is_not_gone_into)
@@ -228,6 +233,25 @@ TEST(levels_that_were_closed_are_found_again)
     CHECK_EQ(walk_deep(&t, &sorted), 242);
     CHECK_EQ(walk_deep(&t, &(kt_walk_options){.follow_links = true}), 481);
     CHECK_EQ(walk_deep(&t, &(kt_walk_options){.follow_links = true, .sorted = true}), 481);
+}
+
+/* The walk is far down already, and what is above closed. */
+TEST(a_skipped_directory_leads_back_to_one_that_was_closed)
+{
+    kt_auto(tree) t = tree_new();
+    char path[256] = "m";
+    put_bushy(&t, 40);
+    for (int i = 1; i < 40; i++)
+        strcat(path, "/m");
+    for (int i = 0; i < 700; i++) {
+        char name[300];
+        snprintf(name, sizeof name, "%s/%d", path, i);
+        put(&t, name, "");
+    }
+    CHECK_EQ(walk_skipping(&t, "m/m"), 5);
+    CHECK_EQ(walk_skipping_with(&t, "m/m", NULL), 5);
+    CHECK_EQ(walk_skipping(&t, "m/m/m/m/m"), 17);
+    CHECK_EQ(walk_skipping_with(&t, "m/m/m/m/m", NULL), 17);
 }
 
 TEST(a_walk_keeps_few_descriptors)
