@@ -27,3 +27,4 @@ PINNED(kt_address, 17);
 PINNED(kt_process_options, 18);
 PINNED(kt_progress, 33);
 PINNED(kt_logger, 4);
+PINNED(kt_stream_writer, 32);

@@ -89,3 +89,33 @@ TEST(a_file_is_sent_encrypted)
     CHECK_MEM(heard, sent, sizeof sent);
     CHECK_EQ(fclose(f), 0);
 }
+
+TEST(what_is_written_through_a_buffer_arrives_in_order)
+{
+    kt_auto(tls_pair) p = usual_pair();
+    kt_auto(kt_stream_writer) w = {.stream = p.client, .high = 1000};
+    static char sent[300000], heard[300000];
+    for (size_t i = 0; i < sizeof sent; i++)
+        sent[i] = (char)(i ^ i >> 8);
+    kt_task *t = spawn(KT_WITH(reads_exactly, p.server, heard, sizeof heard));
+    for (size_t i = 0; i < sizeof sent; i += 300)
+        CHECK_OK(kt_stream_writer_write(&w, sent + i, 300));
+    CHECK_OK(kt_stream_writer_close(&w));
+    CHECK_OK(kt_task_join(t));
+    CHECK_MEM(heard, sent, sizeof sent);
+}
+
+/* Records that are encrypted go with the farewell; what is behind them is dropped, and not left out unseen. */
+TEST(a_buffer_that_is_dropped_ends_the_writing)
+{
+    kt_auto(tls_pair) p = usual_pair();
+    static const char much[1 << 20];
+    kt_stream_writer w = KT_STREAM_WRITER_INIT(p.client);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(kt_stream_writer_write_nowait(&w, much, 60000));
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    }
+    CHECK_OK(kt_stream_writer_write_nowait(&w, much, 1));
+    kt_stream_writer_cleanup(&w);
+    CHECK_ERR(kt_stream_write(p.client, "x", 1), KT_EINVALIDSTATE);
+}
