@@ -349,10 +349,15 @@ static int await_others(kt_process *p)
     }
 }
 
+/* What is left when the leader has ended is asked once more: a shell that forks while it holds signals back dies of
+ * the first one afterwards, and its child has never heard of it. */
 static int await_all(kt_process *p)
 {
     int rc = await_end(p);
-    return rc == 0 && p->leads ? await_others(p) : rc;
+    if (rc < 0 || !p->leads)
+        return rc;
+    (void)kill(-p->pid, SIGTERM);
+    return await_others(p);
 }
 
 /* 0: all have ended. 1: the grace is over. */

@@ -91,6 +91,24 @@ TEST_WITH(what_it_has_started_has_the_same_grace, KT_TEST_REAL_TIME)
     check_says(p, "late\n");
 }
 
+/* As a shell does that is asked just before it starts a program. */
+TEST_WITH(what_was_forked_while_the_request_was_held_back_is_asked_too, KT_TEST_REAL_TIME)
+{
+    static const char holds[] = "exec python3 -c 'import os, signal, time\n"
+                                "term = {signal.SIGTERM}\n"
+                                "signal.pthread_sigmask(signal.SIG_BLOCK, term)\n"
+                                "print(flush=True)\n"
+                                "while not signal.sigpending():\n"
+                                "    time.sleep(0.01)\n"
+                                "child = os.fork()\n"
+                                "signal.pthread_sigmask(signal.SIG_UNBLOCK, term)\n"
+                                "time.sleep(600)'";
+    kt_auto(kt_process) *p = script(holds);
+    kt_process_status status;
+    CHECK_EQ(kt_process_stop(p, KT_S(30), &status), 0);
+    CHECK_EQ(status.signal, SIGTERM);
+}
+
 TEST_WITH(and_is_killed_if_it_does_not_end, KT_TEST_REAL_TIME)
 {
     kt_auto(kt_process) *p = script("(trap '' TERM; echo; while :; do sleep 0.01; done) & wait");
