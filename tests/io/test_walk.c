@@ -239,10 +239,11 @@ TEST(levels_that_were_closed_are_found_again)
 TEST(a_skipped_directory_leads_back_to_one_that_was_closed)
 {
     kt_auto(tree) t = tree_new();
-    char path[256] = "m";
+    char path[2 * 40];
     put_bushy(&t, 40);
-    for (int i = 1; i < 40; i++)
-        strcat(path, "/m");
+    for (size_t i = 0; i < sizeof path; i++)
+        path[i] = i % 2 ? '/' : 'm';
+    path[sizeof path - 1] = '\0';
     for (int i = 0; i < 700; i++) {
         char name[300];
         snprintf(name, sizeof name, "%s/%d", path, i);
