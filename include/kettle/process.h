@@ -142,13 +142,14 @@ KT_API int kt_process_communicate(kt_process *p, kt_slice input, size_t output_m
  * kill(2) with a negative pid. */
 KT_API int kt_process_signal(kt_process *p, int signal) KT_CHECKED;
 
-/* Stops it in good order: asks all of the group to end (SIGTERM, and SIGCONT for what is stopped; those that are
- * left when the child itself has ended once more, since what it has just forked may not have heard), waits for
- * `grace` at most until all has (0 = not at all), then kills what is left, and waits for the end of the child.
- * Stores how that ended, unless ret_status is NULL. 0 when all of the group had ended by itself; 1 when
+/* Stops it in good order: asks all of the group to end (SIGTERM, and SIGCONT for what is stopped; those that
+ * are left when the child itself has ended once more, since what it has just forked may not have heard), waits
+ * for `grace` at most until all has (0 = not at all), then kills what is left, and waits for the end of the
+ * child. Stores how that ended, unless ret_status is NULL. 0 when all of the group had ended by itself; 1 when
  * something had to be killed; -EPERM when it may not be (another user's by now), and goes on; -ECHILD when
  * somebody else reaped the child; -ENOMEM, -EAGAIN without a thread, or the cancellation's code, which cut the
- * grace short: the group is killed and the child has ended all the same. Whoever has the pipes should read them meanwhile. Suspends. Like Process.terminate, then kill. */
+ * grace short: the group is killed and the child has ended all the same. Whoever has the pipes should read
+ * them meanwhile. Suspends. Like Process.terminate, then kill. */
 KT_API int kt_process_stop(kt_process *p, kt_time grace, kt_process_status *ret_status) KT_CHECKED;
 
 /* What the child, and those of its own children that it has waited for, have used: getrusage(2). */
