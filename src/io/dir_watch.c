@@ -226,7 +226,8 @@ static int tell_departure(kt_dir_watch *w, kt__place *p, const kernel_event *e, 
 }
 
 /* A directory takes those that are watched in it along, if it is the one that is known by its name; what is told may
- * lag behind what was found. Any other is taken in. What it replaces is told no more. */
+ * lag behind what was found. Any other is taken in, and one in which not all was found. What it replaces is told no
+ * more. */
 static int tell_move(kt_dir_watch *w, kt__place *p, const kernel_event *e, kernel_event *mate, kt_dir_event *ret_event)
 {
     kt__place *to = kt__place_by_wd(w, mate->wd);
@@ -242,7 +243,7 @@ static int tell_move(kt_dir_watch *w, kt__place *p, const kernel_event *e, kerne
         rc = take_in(w, to, mate->name, true);
     if (rc < 0)
         return rc;
-    w->take_unless = moved ? moved->wd : -1;
+    w->take_unless = moved && !kt__place_has_missed(w, moved) ? moved->wd : -1;
     if (replaced && replaced != moved)
         kt__place_drop(w, replaced);
     mate->mask = 0;

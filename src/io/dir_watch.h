@@ -17,6 +17,7 @@ typedef struct kt__place {
     struct kt__place *parent; /* NULL: the root */
     char *name;               /* "" for the root */
     unsigned round;           /* of taking in the whole, in which it was seen last */
+    bool missed;              /* a directory in it was not there: removed, or the place is elsewhere by now */
 } kt__place;
 
 struct kt_dir_watch {
@@ -59,6 +60,9 @@ bool kt__place_is_within(const kt__place *p, const kt__place *top);
 
 /* The place is elsewhere now, not within itself. 0 or -ENOMEM. */
 int kt__place_move(kt__place *p, kt__place *parent, const char *name);
+
+/* Was any missed in it, or beneath? */
+bool kt__place_has_missed(const kt_dir_watch *w, const kt__place *top);
 
 /* It is watched no more, nor is what is beneath it. */
 void kt__place_drop(kt_dir_watch *w, kt__place *p);

@@ -118,6 +118,16 @@ void kt__place_drop(kt_dir_watch *w, kt__place *top)
     drop_doomed(w, 0);
 }
 
+bool kt__place_has_missed(const kt_dir_watch *w, const kt__place *top)
+{
+    size_t cursor = 0;
+    const kt__place *p = NULL;
+    while ((p = next_place(w, &cursor, p)))
+        if (p->missed && kt__place_is_within(p, top))
+            return true;
+    return false;
+}
+
 /* The parents of those that have been seen have been, too. */
 static void drop_unseen(kt_dir_watch *w)
 {
@@ -173,6 +183,7 @@ static int watch(kt_dir_watch *w, kt__place *parent, const char *name, kt__place
         return rc;
     p->wd = wd;
     p->round = w->round;
+    p->missed = false;
     *ret_place = p;
     return 0;
 }
@@ -210,6 +221,11 @@ static int begin(kt_dir_watch *w)
     return rc < 0 ? rc : KT__WALK_ON;
 }
 
+static bool has_vanished(int rc)
+{
+    return rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP;
+}
+
 /* Directories are told before they are watched, so that one which cannot be is not unknown. */
 static int take_entry(kt_dir_watch *w, const kt__walk_found *found)
 {
@@ -226,6 +242,7 @@ static int take_entry(kt_dir_watch *w, const kt__walk_found *found)
         if (rc == 0)
             rc = set_place_at(w, found->depth, p);
         w->walker.enter = rc == 0;
+        parent->missed = parent->missed || has_vanished(rc);
     }
     return rc < 0 ? rc : KT__WALK_ON;
 }
@@ -250,11 +267,6 @@ static void stop(kt_dir_watch *w)
     w->walking = false;
 }
 
-static bool has_vanished(int rc)
-{
-    return rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP;
-}
-
 int kt__watch_take(void *arg)
 {
     kt_dir_watch *w = arg;
@@ -262,8 +274,11 @@ int kt__watch_take(void *arg)
     w->found.size = w->found_at = 0; /* all told */
     for (int steps = 0; steps < TRIP_STEPS && rc == KT__WALK_ON; steps++) {
         rc = step(w);
-        if (has_vanished(rc) && (w->walking || w->take_parent))
-            rc = w->walking ? KT__WALK_ON : KT__WALK_END;
+        if (!has_vanished(rc) || !(w->walking || w->take_parent))
+            continue;
+        if (!w->walking)
+            w->take_parent->missed = true;
+        rc = w->walking ? KT__WALK_ON : KT__WALK_END;
     }
     w->rc = rc < 0 ? rc : 0;
     w->taking = rc == KT__WALK_ON || rc == -ENOMEM || (rc < 0 && w->walking);

@@ -412,6 +412,21 @@ TEST_WITH(a_directory_whose_old_name_has_a_new_one_is_watched, KT_TEST_REAL_IO)
     CHECK_TRACE("created d y/in\ncreated d x/in");
 }
 
+TEST_WITH(a_new_directory_whose_parent_has_moved_is_watched, KT_TEST_REAL_IO)
+{
+    kt_auto(tree) t = tree_new();
+    put_dir(&t, "old");
+    kt_auto(kt_dir_watch) *w = watch(&t, "", &recursive);
+    put_dir(&t, "old/x");
+    move(&t, "old", "new");
+    say_events(w, 3);
+    CHECK_TRACE("created d old/x\nmoved d old > new\ncreated d new/x");
+    put(&t, "new/x/f", "");
+    say_events(w, 2);
+    CHECK_TRACE("created new/x/f\nwritten new/x/f");
+    check_no_more(&t, "", w);
+}
+
 /* The first x is in d, and d in the second x, when the first event is told. */
 TEST_WITH(places_never_lie_within_themselves, KT_TEST_REAL_IO)
 {
