@@ -32,9 +32,9 @@
  *              a second time: in the same moment, or at each of the next suspensions, where it cleans up.
  *   ALLOCATES  its Nth allocation fails; then the same call is made again, and must work.
  *
- * And of every entry with a subject the Nth of the system's calls that the swept one makes fails, with each error
- * of that call's manual page in turn (calls.c): the swept one succeeds all the same, or fails with that error; then
- * it is made again, and must work.
+ * And of an entry with a subject, unless it is UNREFUSED, the Nth of the system's calls that the swept one makes
+ * fails, with each error in turn that calls.c lists for that call: the usual ones of its manual page, and not every
+ * call. The swept one succeeds all the same, or fails with that error; then it is made again, and must work.
  *
  * A call that suspends or allocates without the flag fails its entry, and so does a flag without cause.
  * tests/sweep/entries.py compares the entries with what the library exports. */
