@@ -573,6 +573,9 @@ void kt__debug_end(kt_loop *l);
 /* Stops the program with a message that names the running task and the rule. */
 void kt__misuse(const char *format, ...) KT_PRINTF(1, 2) KT_NORETURN;
 
+/* Outside tasks: forgets the words of the thread's last failure. */
+void kt__error_forget(void);
+
 /* Nothing can ever run again: prints every task's stack and stops. */
 void kt__deadlock(kt_loop *l) KT_NORETURN;
 

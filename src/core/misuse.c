@@ -29,6 +29,11 @@ void kt__misuse(const char *format, ...)
 /* Outside tasks, the thread's own. */
 static __thread char thread_detail[DETAIL_SIZE];
 
+void kt__error_forget(void)
+{
+    thread_detail[0] = '\0';
+}
+
 const char *kt_error_detail(void)
 {
     const kt_task *t = kt_task_current();

@@ -90,9 +90,10 @@ static void dequeue(kt_thread_pool *p, job *j)
 static void perform(job *j)
 {
     kt__context_outside = j->context;
+    kt__error_forget(); /* the words of an earlier job's failure are not this one's */
     j->rc = j->fn(j->arg);
     kt__context_outside = NULL;
-    if (j->rc < 0 && j->waiter)
+    if (j->rc < 0 && j->waiter && *kt_error_detail())
         j->detail = kt_strndup(kt_error_detail(), strlen(kt_error_detail()));
     if (j->drop)
         j->drop(j->arg);
@@ -402,8 +403,8 @@ static const kt__wait wait_loop = {.what = "a loop on another thread", .cancel =
 static void run_ended(kt__message *m)
 {
     job *j = KT__OWNER(m, job, message);
-    if (j->detail) {
-        kt_free(j->waiter->detail);
+    if (j->rc < 0) {
+        kt_free(j->waiter->detail); /* of an earlier failure */
         j->waiter->detail = j->detail;
     }
     kt__wake(j->waiter, j->rc);

@@ -42,6 +42,23 @@ TEST(a_jobs_failure_brings_its_words)
     CHECK_STR(kt_error_detail(), "the kettle leaks");
 }
 
+static int fails_silently(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+/* The pool's one thread has run both. */
+TEST(a_job_that_fails_without_words_brings_none_of_another_jobs)
+{
+    const kt_thread_pool_options one = {.threads_max = 1};
+    kt_auto(kt_thread_pool) *p = NULL;
+    CHECK_OK(kt_thread_pool_open(&one, &p));
+    CHECK_ERR(kt_thread_pool_run(p, fails, "kettle", 0), -EIO);
+    CHECK_ERR(kt_thread_pool_run(p, fails_silently, NULL, 0), -EIO);
+    CHECK_STR(kt_error_detail(), "");
+}
+
 static int which_thread(void *arg)
 {
     *(pthread_t *)arg = pthread_self();
