@@ -156,7 +156,7 @@ int kt__http_work_body_room(kt__http_work *w, kt_http_exchange *x)
     int rc = 0;
     if (w->in_capacity - w->body_at < KT__HTTP_BODY_ROOM)
         rc = grow(w, w->body_at + KT__HTTP_BODY_ROOM);
-    /* Also when it did not grow: the bytes may have moved to the front. The parser's own slices are not used any more. */
+    /* Also when it did not grow: the bytes may have moved. The parser's own slices are not used any more. */
     kt__http_head_move(&x->head, w->headers, from, head_bytes, w->in);
     return rc;
 }
