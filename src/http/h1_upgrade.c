@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* An HTTP/1.1 connection that goes on with another protocol (RFC 9110 section 7.8). It may last for hours, so the memory
- * of a busy connection is given back; what its handler may still ask about is copied apart before the handler begins. */
+/* An HTTP/1.1 connection that goes on with another protocol (RFC 9110 section 7.8). It may last for hours, so the
+ * memory of a busy connection is given back; what its handler may still ask about is copied apart before it begins. */
 #include <errno.h>
 #include <kettle/memory.h>
 #include <kettle/stream_backend.h>
