@@ -71,6 +71,7 @@ typedef struct kt_http_options {
     uint32_t connections_max;        /* 10,000; beyond it clients wait in the listener's backlog */
     uint32_t requests_max;           /* of one connection, which is then closed; 0: any number */
     size_t stack_bytes;              /* of a connection's task, thus for handlers; 0: the loop's */
+    bool no_http2;                   /* only HTTP/1.1 */
     const char *server;              /* the Server header; NULL: none. Borrowed */
     void (*log)(const kt_http_record *record, void *arg); /* after each request; must not suspend */
     void *log_arg;

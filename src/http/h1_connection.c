@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 
+#include "http/h2.h"
 #include "http/server.h"
 
 /* A first read takes this much, into the task's stack. */
@@ -143,7 +144,21 @@ static void begin(kt__http_conn *c, const kt__http_head *head, size_t head_at)
     c->head_deadline = 0;
 }
 
-/* Reads up to a complete head. 1, or 0 to close. */
+/* Do the connection's first bytes begin as HTTP/2 does (RFC 9113 section 3.4)? 1 if that is certain, 0 if it is not so,
+ * -1 if more must come. No request of HTTP/1 that is complete begins so. */
+static int is_h2(const kt__http_conn *c)
+{
+    const kt__http_work *w = c->work;
+    size_t size = w->end - w->at;
+    if (c->requests > 0 || c->server->o.no_http2 || size == 0)
+        return 0;
+    size_t n = size < KT__H2_PREFACE_BYTES ? size : KT__H2_PREFACE_BYTES;
+    if (memcmp(w->in + w->at, KT__H2_PREFACE, n) != 0)
+        return 0;
+    return n == KT__H2_PREFACE_BYTES ? 1 : -1;
+}
+
+/* Reads up to a complete head. 1, or 0 to close, or to go on with HTTP/2. */
 static int next_head(kt__http_conn *c)
 {
     for (;;) {
@@ -153,6 +168,13 @@ static int next_head(kt__http_conn *c)
                 return 0;
             w = c->work;
         }
+        int h2 = is_h2(c);
+        if (h2 > 0)
+            c->is_h2 = true;
+        if (h2 > 0 || (h2 < 0 && !read_more(c)))
+            return 0;
+        if (h2 < 0)
+            continue;
         size_t head_at = w->at;
         kt__http_event e;
         ssize_t n = kt__http_parser_feed(&w->parser, w->in + w->at, w->end - w->at, &e);
@@ -292,7 +314,9 @@ static void run(kt__http_conn *c)
     c->head_deadline = kt_now() + c->server->o.head_timeout;
     while (next_head(c) && exchange(c))
         ;
-    if (c->work)
+    if (c->is_h2)
+        kt__h2_serve(c);
+    else if (c->work)
         (void)!kt__http_send_out(c); /* a failure is in write_rc */
     if (c->linger)
         linger(c);

@@ -6,6 +6,7 @@
 #include <kettle/memory.h>
 #include <kettle/timeout.h>
 
+#include "http/h2.h"
 #include "http/parser_internal.h"
 
 /* Keeps the sums of limits far inside 32 bits. */
@@ -174,7 +175,9 @@ static void stop(kt__http_server *s)
     s->stopping = true;
     (void)kt_cancel_catch();
     for (kt__http_conn *c = s->conns; c; c = c->next)
-        if (c->idle || c->events)
+        if (c->h2)
+            kt__h2_stop(c->h2);
+        else if (c->idle || c->events)
             kt_task_cancel(c->task);
     if (s->o.grace > 0)
         wait_for_grace(s);

@@ -38,6 +38,8 @@
 #define KT__HTTP_HOLD_BYTES ((size_t)32 * 1024)
 #define KT__HTTP_PEER_BYTES 128
 #define KT__HTTP_REFUSAL_BYTES 256
+/* Of a request's trailers, what is more is forgotten. */
+#define KT__HTTP_TRAILER_BYTES ((size_t)8 * 1024)
 #define KT__HTTP_DATE_BYTES 37 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 #define KT__HTTP_ARENA_BYTES 1024
 
@@ -83,6 +85,8 @@ struct kt__http_conn {
     bool has_flusher;
     bool idle;               /* waits where nobody minds being cut off */
     bool events;             /* runs a stream of events */
+    bool is_h2;              /* it speaks HTTP/2 */
+    struct kt__h2 *h2;       /* while it does */
     bool linger;             /* the client may still be sending: see linger() */
     char peer[KT__HTTP_PEER_BYTES]; /* "" until somebody asks */
 };
@@ -104,6 +108,8 @@ typedef struct kt__http_memory {
     kt_buffer fields; /* header lines that the handler added */
     kt_buffer body;   /* read_all's */
     kt_buffer event;  /* being composed */
+    kt_buffer trailers; /* lines that the handler added */
+    kt_buffer received; /* trailers of the request, as lines */
     kt__http_block *blocks;
     max_align_t *arena; /* of arena_size units, for small blocks; NULL without */
     size_t arena_size, arena_used;
@@ -287,6 +293,8 @@ int kt__http_header_put(kt_buffer *b, const char *name, const char *value);
 
 /* ---- send.c */
 
+/* Writes the pieces (at most 4), which are changed. 0, or the error; the caller holds c->writing. */
+int kt__http_write_watched(kt__http_conn *c, struct iovec *pieces, size_t count);
 /* Sends `out`, then the pieces (at most 3). The caller holds c->writing. 0, or the error, which is
  * kept: nothing can be sent after it. */
 int kt__http_send(kt__http_conn *c, const struct iovec *pieces, size_t count);
