@@ -150,7 +150,7 @@ static int is_h2(const kt__http_conn *c)
 {
     const kt__http_work *w = c->work;
     size_t size = w->end - w->at;
-    if (c->requests > 0 || c->server->o.no_http2 || size == 0)
+    if (c->requests > 0 || c->server->o.no_http2 || c->server->o.tls || size == 0)
         return 0;
     size_t n = size < KT__H2_PREFACE_BYTES ? size : KT__H2_PREFACE_BYTES;
     if (memcmp(w->in + w->at, KT__H2_PREFACE, n) != 0)
@@ -306,13 +306,32 @@ static void bound_unsent(const kt__http_conn *c)
     (void)setsockopt(kt_stream_fd(c->stream), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
+/* Shakes hands. False if the client could not, which is its own affair. */
+static bool begin_tls(kt__http_conn *c)
+{
+    const kt_http_options *o = &c->server->o;
+    const kt_tls_options tls = {.handshake_timeout = o->tls_timeout, .shutdown_timeout = LINGER_TIME};
+    kt_tls_info info;
+    c->idle = true;
+    int rc = kt_stream_start_tls(c->stream, o->tls, &tls);
+    c->idle = false;
+    if (rc == 0)
+        rc = kt_tls_info_get(c->stream, &info);
+    if (rc < 0)
+        return false;
+    c->is_h2 = kt_slice_is(info.alpn, "h2") && !o->no_http2;
+    return true;
+}
+
 static void run(kt__http_conn *c)
 {
     kt_auto(kt_group) group = KT_GROUP_INIT;
     bound_unsent(c);
+    if (c->server->o.tls && !begin_tls(c))
+        return;
     c->group = &group;
     c->head_deadline = kt_now() + c->server->o.head_timeout;
-    while (next_head(c) && exchange(c))
+    while (!c->is_h2 && next_head(c) && exchange(c))
         ;
     if (c->is_h2)
         kt__h2_serve(c);

@@ -148,6 +148,18 @@ bool kt_http_client_closed(const kt_http_exchange *x)
     return x->back->client_closed(x);
 }
 
+const char *kt_http_scheme(const kt_http_exchange *x)
+{
+    return x->c->server->o.tls ? "https" : "http";
+}
+
+const char *kt_http_version(const kt_http_exchange *x)
+{
+    if (x->c->is_h2)
+        return "HTTP/2";
+    return x->head.minor > 0 ? "HTTP/1.1" : "HTTP/1.0";
+}
+
 bool kt_http_stopping(const kt_http_exchange *x)
 {
     return x->c->server->stopping;

@@ -29,6 +29,7 @@ static int options_fill(kt_http_options *o, const kt_http_options *given)
     OR_DEFAULT(o->write_timeout, KT_S(30));
     OR_DEFAULT(o->grace, KT_S(5));
     OR_DEFAULT(o->connections_max, 10000);
+    OR_DEFAULT(o->tls_timeout, KT_S(10));
     if (o->request_line_bytes_max > HEAD_BYTES_LIMIT || o->header_bytes_max > HEAD_BYTES_LIMIT ||
         o->headers_max > HEAD_BYTES_LIMIT)
         return kt_error_set(-EINVAL, "header limits over 16 MiB");
