@@ -82,11 +82,12 @@ struct kt__h2 {
     kt_group *group;        /* of the streams' tasks and the writer */
     kt_buffer out, sending; /* composed; being written */
     kt_event out_ready;     /* wakes the writer */
-    kt_timeout *reading;    /* the reader's limit while it waits */
     kt__h2_stream *streams; /* all */
     uint32_t tasks;         /* streams whose task has not ended */
     kt_time idle_since;     /* no stream since then */
     int failed;             /* of the session: the connection must end */
+    bool reading;           /* the reader waits */
+    bool woken;             /* and was cancelled, to look around */
     bool closing;           /* the writer ends once all is written */
     bool said_goaway;
     kt__h2_watch watch;

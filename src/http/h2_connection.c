@@ -73,8 +73,10 @@ static int writer(void *arg)
 
 void kt__h2_wake_reader(kt__h2 *h)
 {
-    if (h->reading && !kt_timeout_expired(h->reading))
-        kt_timeout_reschedule(h->reading, kt_now());
+    if (!h->reading || h->woken)
+        return;
+    h->woken = true;
+    kt_task_cancel(h->c->task);
 }
 
 static void end_with(kt__h2 *h, int error, const char *reason)
@@ -146,18 +148,32 @@ static int feed(kt__h2 *h, const char *bytes, size_t size)
     return rc == 0 && kt__h2_session_wants(h);
 }
 
+/* Takes back what wake_reader has done. Was the task cancelled by somebody else, too? */
+static bool was_cancelled(kt__h2 *h)
+{
+    kt_task *self = kt_task_current();
+    if (!h->woken)
+        return kt_task_cancelling(self) > 0;
+    h->woken = false;
+    (void)kt_cancel_catch();
+    return kt_task_uncancel(self) > 0;
+}
+
 /* One read. 1, or 0 to end. */
 static int read_once(kt__h2 *h)
 {
     kt__http_work *w = h->c->work;
     kt_timeout limit = KT_TIMEOUT_INIT;
     kt_timeout_start_at(&limit, deadline(h));
-    h->reading = &limit;
+    h->reading = true;
     ssize_t n = kt_stream_read(h->c->stream, w->in, w->in_capacity);
-    h->reading = NULL;
+    h->reading = false;
     int rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
+    bool stopped = was_cancelled(h);
     if (n > 0)
-        return feed(h, w->in, (size_t)n);
+        return feed(h, w->in, (size_t)n) && !stopped;
+    if (kt_is_cancel((int)n) && rc != KT_ETIMEDOUT)
+        return stopped ? 0 : look_around(h);
     if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
         return look_around(h);
     h->c->write_rc = h->c->write_rc < 0 ? h->c->write_rc : -EPIPE; /* the client is gone */

@@ -240,7 +240,7 @@ static int session_new(kt__h2 *h, const nghttp2_session_callbacks *cb)
     if (nghttp2_option_new(&o) != 0)
         return -ENOMEM;
     nghttp2_option_set_no_auto_window_update(o, 1);
-    nghttp2_option_set_max_outbound_ack(o, 200);
+    nghttp2_option_set_max_outbound_ack(o, 2000); /* the watch is stricter, and says good-bye */
     int rc = nghttp2_session_server_new3(&h->session, cb, h, o, &memory);
     nghttp2_option_del(o);
     return rc == 0 ? 0 : -ENOMEM;
