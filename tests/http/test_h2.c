@@ -78,6 +78,8 @@ WITH_SERVER(a_body_longer_than_the_window_is_read_and_sent_as_the_windows_open)
     size_t sent = 0, got = 0;
     site_open(&s, NULL, mirror, NULL);
     greet(&p, dial(&s));
+    expect(&p, SETTINGS, 0); /* which enlarge the window */
+    send_frame(&p, SETTINGS, ACK, 0, NULL, 0);
     request(&p, "POST", "/");
     send_head(&p, 1, END_HEADERS);
     for (size_t room = 256 * 1024; sent < 640000; room -= sizeof piece, sent += sizeof piece) {
