@@ -262,8 +262,12 @@ static int exchange(kt__http_conn *c)
 {
     kt__http_kept *kept = NULL;
     kt_http_exchange *x = keep_if_needed(&c->work->x, &kept);
-    kt__http_handle(x, x->fail_status ? -ENOMEM : prepare(x));
-    c->events = false;
+    int rc = x->fail_status ? -ENOMEM : prepare(x);
+    c->x = x;
+    c->handling = true;
+    kt__http_watch_hang_ups(c->server);
+    kt__http_handle(x, rc);
+    c->handling = c->events = false;
     bool keep = may_go_on(x);
     kt__http_kept_free(kept);
     return keep;
@@ -273,6 +277,60 @@ bool kt__http_hung_up(const kt__http_conn *c)
 {
     struct pollfd p = {.fd = kt_stream_fd(c->stream), .events = POLLRDHUP};
     return poll(&p, 1, 0) > 0;
+}
+
+/* A pause; a handler that takes longer is asked for whether its client is there. So short requests cost no system
+ * call. */
+#define HANG_UPS_EVERY KT_MS(500)
+#define HANG_UPS_AT_ONCE 64
+
+static void tell_gone(kt__http_conn *c)
+{
+    c->gone = true;
+    c->write_rc = c->write_rc < 0 ? c->write_rc : -EPIPE;
+    kt_task_cancel(c->task);
+}
+
+static void look_at(kt__http_conn *const *conns, struct pollfd *p, size_t count)
+{
+    if (count == 0 || poll(p, count, 0) <= 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (p[i].revents)
+            tell_gone(conns[i]);
+}
+
+static void look_for_hang_ups(void *arg)
+{
+    kt__http_server *s = arg;
+    kt__http_conn *conns[HANG_UPS_AT_ONCE] = {NULL};
+    struct pollfd p[HANG_UPS_AT_ONCE];
+    size_t count = 0;
+    bool again = false;
+    for (kt__http_conn *c = s->conns; c; c = c->next) {
+        if (!c->handling || c->gone || c->x->outlives)
+            continue;
+        again = true;
+        if (c->seen == c->requests) {
+            conns[count] = c;
+            p[count++] = (struct pollfd){.fd = kt_stream_fd(c->stream), .events = POLLRDHUP};
+        }
+        c->seen = c->requests;
+        if (count == HANG_UPS_AT_ONCE) {
+            look_at(conns, p, count);
+            count = 0;
+        }
+    }
+    look_at(conns, p, count);
+    if (again)
+        kt_call_later(&s->hang_ups, HANG_UPS_EVERY, look_for_hang_ups, s);
+}
+
+/* Without descriptors, as in a simulation, there is nothing to ask, and no time that must pass. */
+void kt__http_watch_hang_ups(kt__http_server *s)
+{
+    if (!kt_callback_pending(&s->hang_ups) && kt_stream_fd(s->conns->stream) >= 0)
+        kt_call_later(&s->hang_ups, HANG_UPS_EVERY, look_for_hang_ups, s);
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */

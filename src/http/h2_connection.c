@@ -203,7 +203,7 @@ static void close_session(kt__h2 *h)
 {
     wake_streams(h);
     for (kt__h2_stream *s = h->streams; s; s = s->next)
-        if (s->task)
+        if (s->task && !s->x.outlives)
             kt_task_cancel(s->task);
     h->closing = true;
     kt__h2_pump(h);

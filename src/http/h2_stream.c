@@ -318,4 +318,6 @@ void kt__h2_stream_closed(kt__h2_stream *s)
     }
     kt_event_set(&s->readable);
     kt_event_set(&s->writable);
+    if (!s->end_sent && !s->x.outlives)
+        kt_task_cancel(s->task);
 }

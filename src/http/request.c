@@ -86,7 +86,12 @@ int kt_http_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_s
 {
     if (x->state != KT__HTTP_NEW)
         return kt_error_set(KT_EINVALIDSTATE, "the request has been answered already");
-    return x->back->upgrade(x, protocol, ret_stream);
+    int rc = x->back->upgrade(x, protocol, ret_stream);
+    if (rc == 0) {
+        kt_http_deadline_set(x, KT_FOREVER);
+        x->outlives = true; /* who reads learns of it */
+    }
+    return rc;
 }
 
 /* ---- Query ----------------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ static int options_fill(kt_http_options *o, const kt_http_options *given)
     OR_DEFAULT(o->grace, KT_S(5));
     OR_DEFAULT(o->connections_max, 10000);
     OR_DEFAULT(o->tls_timeout, KT_S(10));
+    OR_DEFAULT(o->request_timeout, KT_S(300));
     if (o->request_line_bytes_max > HEAD_BYTES_LIMIT || o->header_bytes_max > HEAD_BYTES_LIMIT ||
         o->headers_max > HEAD_BYTES_LIMIT)
         return kt_error_set(-EINVAL, "header limits over 16 MiB");
@@ -182,6 +183,7 @@ static void stop(kt__http_server *s)
             kt_task_cancel(c->task);
     if (s->o.grace > 0)
         wait_for_grace(s);
+    kt_callback_cancel(&s->hang_ups);
     kt_group_cancel(s->group);
     (void)kt_cancel_catch();
     (void)!kt_group_join(s->group, 0); /* children end with 0, or never ran */

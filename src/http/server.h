@@ -20,6 +20,7 @@
  * While a connection is idle it owns its stream, this file's kt__http_conn, and a task whose stack
  * serves as read buffer. With the first byte of a request it borrows a kt__http_work. */
 
+#include <kettle/callback.h>
 #include <kettle/group.h>
 #include <kettle/http.h>
 #include <kettle/sync.h>
@@ -66,6 +67,7 @@ typedef struct kt__http_server {
     kt__http_work *spare; /* works that nobody uses */
     size_t spare_count;
     kt__http_date date;
+    kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
     bool stopping;
 } kt__http_server;
 
@@ -85,6 +87,10 @@ struct kt__http_conn {
     bool has_flusher;
     bool idle;               /* waits where nobody minds being cut off */
     bool events;             /* runs a stream of events */
+    kt_http_exchange *x;     /* whose handler runs */
+    bool handling;           /* by HTTP/1.1: the handler runs */
+    bool gone;               /* the client, and so the handler was cancelled */
+    uint32_t seen;           /* request whose handler ran already when hang-ups were looked for */
     bool is_h2;              /* it speaks HTTP/2 */
     struct kt__h2 *h2;       /* while it does */
     bool linger;             /* the client may still be sending: see linger() */
@@ -156,6 +162,8 @@ struct kt_http_exchange {
     bool keep;           /* the connection goes on after this answer */
     bool may_hold;       /* another request has been received: a small answer may wait for its */
     bool is_events;
+    bool outlives;       /* the handler goes on without its client */
+    kt_timeout *limit;   /* the deadline, while the handler runs */
 };
 
 /* What a connection needs between the first byte of a request and the last of its answer.
@@ -199,6 +207,8 @@ void kt__http_handle(kt_http_exchange *x, int rc);
 /* ---- h1_connection.c: the task of one connection; its argument is a kt__http_conn **. */
 
 int kt__http_connection(void *arg);
+/* Sees to it that clients that go away are noticed while handlers run. */
+void kt__http_watch_hang_ups(kt__http_server *s);
 /* Has the client ended its side? */
 bool kt__http_hung_up(const kt__http_conn *c);
 

@@ -108,6 +108,32 @@ SWEEP(kt_http_scheme, PLAIN | REAL)
     visit(&s, HTTP_GET, NULL);
 }
 
+static int moves_deadline(void *arg)
+{
+    const site *s = arg;
+    SWEPT(kt_http_deadline_set, (s->x, KT_FOREVER));
+    return 0;
+}
+
+SWEEP(kt_http_deadline_set, PLAIN | REAL)
+{
+    site s = {.act = moves_deadline};
+    visit(&s, HTTP_GET, NULL);
+}
+
+static int outlives(void *arg)
+{
+    const site *s = arg;
+    SWEPT(kt_http_outlive_client, (s->x));
+    return 0;
+}
+
+SWEEP(kt_http_outlive_client, PLAIN | REAL)
+{
+    site s = {.act = outlives};
+    visit(&s, HTTP_GET, NULL);
+}
+
 SWEEP_QUESTION(kt_http_method, "GET")
 SWEEP_QUESTION(kt_http_target, "/subject?a=%62")
 SWEEP_QUESTION(kt_http_path, "/subject")
