@@ -68,10 +68,13 @@ typedef struct kt_http_options {
                                         the end of the head, however busy the client is: 408 */
     kt_time idle_timeout;            /* 60 s between two requests; then it is closed in silence */
     kt_time body_timeout;            /* 30 s without a byte while a body is read: 408 */
-    kt_time request_timeout;         /* 5 min for the handler and all that it calls, from the complete head on; negative:
+    kt_time request_timeout;         /* 5 min for the handler and all that it calls, from the complete head on; below 0:
                                         none. Event streams and other protocols have none: 503 */
     kt_time write_timeout;           /* 30 s in which the client takes less than 64 KiB */
     kt_time grace;                   /* 5 s for running handlers at the end; negative: none */
+    uint32_t body_rate_min;          /* 500 bytes a second of a body, on average over what was waited for it, after the
+                                        first body_timeout: 408 */
+    uint32_t background_max;         /* 1,000 at once, see kt_http_background */
     uint32_t connections_max;        /* 10,000; beyond it clients wait in the listener's backlog */
     uint32_t requests_max;           /* of one connection, which is then closed; 0: any number */
     size_t stack_bytes;              /* of a connection's task, thus for handlers; 0: the loop's */
@@ -213,6 +216,24 @@ KT_API int kt_http_flush(kt_http_exchange *x) KT_CHECKED;
 /* Ends the answer that kt_http_start began. The server does it for a handler that returns 0 or
  * more. Errors as kt_http_write. Suspends. */
 KT_API int kt_http_finish(kt_http_exchange *x) KT_CHECKED;
+
+/* Adds a trailer to an answer that kt_http_start has begun: a header that is sent behind the content (RFC 9110 section
+ * 6.5). A client of HTTP/1.0 does not get it, nor does one that has asked by HEAD. -EINVAL as kt_http_header;
+ * KT_EINVALIDSTATE before the start, or after the end; KT_ELIMIT over 32 KiB in all; -ENOMEM. Does not suspend. */
+KT_API int kt_http_trailer(kt_http_exchange *x, const char *name, const char *value) KT_CHECKED;
+
+/* The value of a trailer of the request, the first of several; names in any case. They are there once the body has been
+ * read to its end. `data` is NULL if there is none. Does not suspend. */
+KT_API kt_slice kt_http_request_trailer(const kt_http_exchange *x, const char *name);
+
+/* ---- Work behind the answer ---------------------------------------------------------------- */
+
+/* Calls fn with a copy of the `size` bytes at arg (size 0: arg itself) in a task of its own, which the client does not
+ * wait for, nor its connection. It may not touch the exchange. A server that stops waits for it as for handlers, within
+ * the grace period, and cancels it then. What it returns below 0, cancellations aside, goes to the error handler
+ * (debug.h). 0; KT_EFULL when background_max are at work; -ENOMEM. Does not suspend. Like Starlette's
+ * BackgroundTask. */
+KT_API int kt_http_background(kt_http_exchange *x, KT__JOB) KT_CHECKED;
 
 /* ---- Another protocol ---------------------------------------------------------------------- */
 

@@ -133,6 +133,12 @@ int kt_http_write(kt_http_exchange *x, const void *bytes, size_t size)
     return rc;
 }
 
+int kt_http_trailer(kt_http_exchange *x, const char *name, const char *value)
+{
+    int rc = check_started(x);
+    return rc < 0 ? rc : kt__http_header_put(&x->m->trailers, name, value);
+}
+
 int kt_http_flush(kt_http_exchange *x)
 {
     return x->back->flush(x);

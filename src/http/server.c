@@ -29,6 +29,8 @@ static int options_fill(kt_http_options *o, const kt_http_options *given)
     OR_DEFAULT(o->write_timeout, KT_S(30));
     OR_DEFAULT(o->grace, KT_S(5));
     OR_DEFAULT(o->connections_max, 10000);
+    OR_DEFAULT(o->body_rate_min, 500);
+    OR_DEFAULT(o->background_max, 1000);
     OR_DEFAULT(o->tls_timeout, KT_S(10));
     OR_DEFAULT(o->request_timeout, KT_S(300));
     if (o->request_line_bytes_max > HEAD_BYTES_LIMIT || o->header_bytes_max > HEAD_BYTES_LIMIT ||
@@ -62,6 +64,12 @@ static int server_init(kt__http_server *s, const kt_http_options *options, kt_gr
 
 /* ---- Connections --------------------------------------------------------------------------- */
 
+void kt__http_tell_empty(kt__http_server *s)
+{
+    if (!s->conns && !s->jobs)
+        kt_event_set(&s->empty);
+}
+
 void kt__http_conn_end(kt__http_conn *c)
 {
     kt__http_server *s = c->server;
@@ -72,8 +80,7 @@ void kt__http_conn_end(kt__http_conn *c)
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
-    if (!s->conns)
-        kt_event_set(&s->empty);
+    kt__http_tell_empty(s);
     kt_free(c);
     kt_semaphore_release(&s->slots);
 }
@@ -188,6 +195,7 @@ static void stop(kt__http_server *s)
     (void)kt_cancel_catch();
     (void)!kt_group_join(s->group, 0); /* children end with 0, or never ran */
     conns_reap(s);
+    kt__http_jobs_end(s);
     kt__http_works_free(s);
 }
 

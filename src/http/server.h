@@ -8,6 +8,7 @@
  *   exchange.c    the handler's call, and what is answered in its place
  *   request.c     what a handler asks about the request; path.c decodes it
  *   answer.c      what a handler answers
+ *   background.c  work that outlives its request
  *   work.c        the memory of a busy connection, pooled
  *
  *   h1_connection.c  one connection of HTTP/1.1: heads, refusals, the end
@@ -46,6 +47,7 @@
 
 typedef struct kt__http_conn kt__http_conn;
 typedef struct kt__http_work kt__http_work;
+typedef struct kt__http_job kt__http_job;
 
 /* The line with the current date, made once a second. */
 typedef struct kt__http_date {
@@ -63,7 +65,9 @@ typedef struct kt__http_server {
     kt_group *group;      /* of the connections' tasks */
     kt__http_conn *conns; /* all, also those whose task has not begun */
     kt_semaphore slots;   /* what is left of connections_max */
-    kt_event empty;       /* set while there is no connection */
+    kt_event empty;       /* set while there is no connection, nor work in the background */
+    kt__http_job *jobs;   /* in the background */
+    size_t job_count;
     kt__http_work *spare; /* works that nobody uses */
     size_t spare_count;
     kt__http_date date;
@@ -148,6 +152,8 @@ struct kt_http_exchange {
     kt_slice path;       /* decoded */
     kt_slice pending;    /* body bytes that the parser has passed and nobody has taken */
     uint64_t left;       /* of a body with a length: bytes that the parser has not seen */
+    uint64_t body_bytes; /* received */
+    kt_time body_waited; /* for it */
     uint64_t bytes_sent;
     kt_time started;
     int status;          /* of the answer */
@@ -190,6 +196,8 @@ typedef struct kt__http_kept {
 
 /* ---- server.c */
 
+/* Says so if nothing is left that a stop waits for. */
+void kt__http_tell_empty(kt__http_server *s);
 /* Ends a connection: closes what it has and forgets it. Also for one whose task never ran. */
 void kt__http_conn_end(kt__http_conn *c);
 
@@ -213,6 +221,11 @@ void kt__http_watch_hang_ups(kt__http_server *s);
 bool kt__http_hung_up(const kt__http_conn *c);
 
 extern const kt__http_backend kt__h1_backend;
+
+/* ---- background.c */
+
+/* Cancels what is left in the background, and waits for it. */
+void kt__http_jobs_end(kt__http_server *s);
 
 /* ---- work.c */
 
@@ -256,6 +269,11 @@ ssize_t kt__http_unescape(kt_slice raw, unsigned how, char *out);
 int kt__http_path_decode(kt_http_exchange *x);
 
 /* ---- request.c */
+
+/* How long the next piece of the body may take, the rate being what it is. */
+kt_time kt__http_body_patience(const kt_http_exchange *x);
+/* Adds "name: value" to the request's trailers; what is too much is forgotten. 0, -ENOMEM. */
+int kt__http_trailer_take(kt__http_memory *m, kt_slice name, kt_slice value);
 
 /* Notes that the body is longer than the handler wants, and returns KT_ELIMIT. */
 int kt__http_too_long(kt_http_exchange *x, size_t size_max);
