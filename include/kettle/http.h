@@ -76,6 +76,9 @@ typedef struct kt_http_options {
                                         first body_timeout: 408 */
     uint32_t background_max;         /* 1,000 at once, see kt_http_background */
     uint32_t connections_max;        /* 10,000; beyond it clients wait in the listener's backlog */
+    uint32_t connections_per_address_max; /* 1,000, of one IPv4 address or IPv6 /64; beyond it they are closed at once.
+                                        This machine's own (loopback, Unix sockets) are not counted. A reverse proxy
+                                        on another machine may need more */
     uint32_t requests_max;           /* of one connection, which is then closed; 0: any number */
     size_t stack_bytes;              /* of a connection's task, thus for handlers; 0: the loop's */
     bool no_http2;                   /* only HTTP/1.1 */

@@ -29,6 +29,7 @@ static int options_fill(kt_http_options *o, const kt_http_options *given)
     OR_DEFAULT(o->write_timeout, KT_S(30));
     OR_DEFAULT(o->grace, KT_S(5));
     OR_DEFAULT(o->connections_max, 10000);
+    OR_DEFAULT(o->connections_per_address_max, 1000);
     OR_DEFAULT(o->body_rate_min, 500);
     OR_DEFAULT(o->background_max, 1000);
     OR_DEFAULT(o->tls_timeout, KT_S(10));
@@ -76,6 +77,7 @@ void kt__http_conn_end(kt__http_conn *c)
     if (c->work)
         kt__http_work_give(s, c->work);
     c->work = NULL;
+    kt__http_address_leave(c);
     kt_stream_close(c->stream);
     *c->link = c->next;
     if (c->next)
@@ -102,6 +104,10 @@ static int conn_start(kt__http_server *s, kt_stream *stream)
         c->next->link = &c->next;
     s->conns = c;
     kt_event_clear(&s->empty);
+    if (!kt__http_address_enter(c)) {
+        kt__http_conn_end(c);
+        return 0;
+    }
     kt_spawn_options o = {.name = "http", .stack_bytes = s->o.stack_bytes};
     int rc = kt_group_spawn_with(s->group, &o, kt__http_connection, &c, sizeof c, &c->task);
     if (rc < 0)

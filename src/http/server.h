@@ -8,6 +8,7 @@
  *   exchange.c    the handler's call, and what is answered in its place
  *   request.c     what a handler asks about the request; path.c decodes it
  *   answer.c      what a handler answers
+ *   addresses.c   connections of one address
  *   background.c  work that outlives its request
  *   work.c        the memory of a busy connection, pooled
  *
@@ -44,6 +45,7 @@
 #define KT__HTTP_TRAILER_BYTES ((size_t)8 * 1024)
 #define KT__HTTP_DATE_BYTES 37 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 #define KT__HTTP_ARENA_BYTES 1024
+#define KT__HTTP_ADDRESSES 256u /* places of the table; a power of 2 */
 
 typedef struct kt__http_conn kt__http_conn;
 typedef struct kt__http_work kt__http_work;
@@ -70,6 +72,7 @@ typedef struct kt__http_server {
     size_t job_count;
     kt__http_work *spare; /* works that nobody uses */
     size_t spare_count;
+    kt__http_conn *addresses[KT__HTTP_ADDRESSES];
     kt__http_date date;
     kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
     bool stopping;
@@ -79,6 +82,8 @@ typedef struct kt__http_server {
 struct kt__http_conn {
     kt__http_server *server;
     kt__http_conn *next, **link; /* in the server's list */
+    kt__http_conn *address_next, **address_link; /* of those whose addresses meet; NULL: not counted */
+    uint64_t address;
     kt_task *task;
     kt_stream *stream;
     kt__http_work *work;     /* NULL while idle, and while another protocol has the stream */
@@ -221,6 +226,12 @@ void kt__http_watch_hang_ups(kt__http_server *s);
 bool kt__http_hung_up(const kt__http_conn *c);
 
 extern const kt__http_backend kt__h1_backend;
+
+/* ---- addresses.c */
+
+/* Counts a connection to those of its address. False if they are too many already. */
+bool kt__http_address_enter(kt__http_conn *c);
+void kt__http_address_leave(kt__http_conn *c);
 
 /* ---- background.c */
 
