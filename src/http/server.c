@@ -6,6 +6,7 @@
 #include <kettle/memory.h>
 #include <kettle/timeout.h>
 
+#include "http/h2.h"
 #include "http/parser_internal.h"
 
 /* Keeps the sums of limits far inside 32 bits. */
@@ -28,6 +29,11 @@ static int options_fill(kt_http_options *o, const kt_http_options *given)
     OR_DEFAULT(o->write_timeout, KT_S(30));
     OR_DEFAULT(o->grace, KT_S(5));
     OR_DEFAULT(o->connections_max, 10000);
+    OR_DEFAULT(o->connections_per_address_max, 1000);
+    OR_DEFAULT(o->body_rate_min, 500);
+    OR_DEFAULT(o->background_max, 1000);
+    OR_DEFAULT(o->tls_timeout, KT_S(10));
+    OR_DEFAULT(o->request_timeout, KT_S(300));
     if (o->request_line_bytes_max > HEAD_BYTES_LIMIT || o->header_bytes_max > HEAD_BYTES_LIMIT ||
         o->headers_max > HEAD_BYTES_LIMIT)
         return kt_error_set(-EINVAL, "header limits over 16 MiB");
@@ -59,18 +65,24 @@ static int server_init(kt__http_server *s, const kt_http_options *options, kt_gr
 
 /* ---- Connections --------------------------------------------------------------------------- */
 
+void kt__http_tell_empty(kt__http_server *s)
+{
+    if (!s->conns && !s->jobs)
+        kt_event_set(&s->empty);
+}
+
 void kt__http_conn_end(kt__http_conn *c)
 {
     kt__http_server *s = c->server;
     if (c->work)
         kt__http_work_give(s, c->work);
     c->work = NULL;
+    kt__http_address_leave(c);
     kt_stream_close(c->stream);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
-    if (!s->conns)
-        kt_event_set(&s->empty);
+    kt__http_tell_empty(s);
     kt_free(c);
     kt_semaphore_release(&s->slots);
 }
@@ -92,6 +104,10 @@ static int conn_start(kt__http_server *s, kt_stream *stream)
         c->next->link = &c->next;
     s->conns = c;
     kt_event_clear(&s->empty);
+    if (!kt__http_address_enter(c)) {
+        kt__http_conn_end(c);
+        return 0;
+    }
     kt_spawn_options o = {.name = "http", .stack_bytes = s->o.stack_bytes};
     int rc = kt_group_spawn_with(s->group, &o, kt__http_connection, &c, sizeof c, &c->task);
     if (rc < 0)
@@ -174,14 +190,18 @@ static void stop(kt__http_server *s)
     s->stopping = true;
     (void)kt_cancel_catch();
     for (kt__http_conn *c = s->conns; c; c = c->next)
-        if (c->idle || c->events)
+        if (c->h2)
+            kt__h2_stop(c->h2);
+        else if (c->idle || c->events)
             kt_task_cancel(c->task);
     if (s->o.grace > 0)
         wait_for_grace(s);
+    kt_callback_cancel(&s->hang_ups);
     kt_group_cancel(s->group);
     (void)kt_cancel_catch();
     (void)!kt_group_join(s->group, 0); /* children end with 0, or never ran */
     conns_reap(s);
+    kt__http_jobs_end(s);
     kt__http_works_free(s);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The request's body: read by the handler, or skipped behind it. */
+/* The request's body over HTTP/1.1: read by the handler, or skipped behind it. */
 #include <errno.h>
 #include <kettle/timeout.h>
 
@@ -23,9 +23,12 @@ static int broken(kt_http_exchange *x, int rc, int status, const char *reason)
 static ssize_t receive(kt_http_exchange *x, char *buffer, size_t size)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, x->c->server->o.body_timeout);
+    kt_time start = kt_now();
+    kt_timeout_start(&limit, kt__http_body_patience(x));
     ssize_t n = kt_stream_read(x->c->stream, buffer, size);
+    x->body_waited += kt_now() - start;
     int rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
+    x->body_bytes += n > 0 ? (size_t)n : 0;
     if (n > 0)
         return n;
     if (n == 0)
@@ -85,6 +88,18 @@ static ssize_t receive_direct(kt_http_exchange *x, char *buffer, size_t size)
     return n;
 }
 
+/* The body is complete, and its trailers with it. */
+static int end(kt_http_exchange *x, const kt__http_event *e)
+{
+    for (size_t i = 0; i < e->trailer_count; i++) {
+        int rc = kt__http_trailer_take(x->m, e->trailers[i].name, e->trailers[i].value);
+        if (rc < 0)
+            return broken(x, rc, 503, "out of memory");
+    }
+    x->body_done = true;
+    return 0;
+}
+
 /* Goes on with the body: sets x->pending or x->body_done, or stores bytes in `buffer` and returns how
  * many. 0, or a failure; call again until something has happened. */
 static ssize_t advance(kt_http_exchange *x, char *buffer, size_t size)
@@ -100,10 +115,8 @@ static ssize_t advance(kt_http_exchange *x, char *buffer, size_t size)
         x->left -= x->head.framing == KT__HTTP_LENGTH ? e.body.size : 0;
         return 0;
     }
-    if (e.type == KT__HTTP_END) {
-        x->body_done = true;
-        return 0;
-    }
+    if (e.type == KT__HTTP_END)
+        return end(x, &e);
     int rc = send_continue(x);
     if (rc < 0)
         return rc;
@@ -115,10 +128,8 @@ static ssize_t advance(kt_http_exchange *x, char *buffer, size_t size)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-ssize_t kt_http_read(kt_http_exchange *x, void *buffer, size_t size)
+ssize_t kt__h1_read(kt_http_exchange *x, void *buffer, size_t size)
 {
-    if (size == 0)
-        return kt_error_set(-EINVAL, "a read of no bytes");
     while (x->pending.size == 0) {
         if (x->body_done)
             return 0;
@@ -133,12 +144,6 @@ ssize_t kt_http_read(kt_http_exchange *x, void *buffer, size_t size)
     x->pending.data += n;
     x->pending.size -= n;
     return (ssize_t)n;
-}
-
-static int too_long(kt_http_exchange *x, size_t size_max)
-{
-    kt__http_fault(x, 413, "body too large for this resource");
-    return kt_error_set(KT_ELIMIT, "request body longer than %zu bytes", size_max);
 }
 
 /* The whole body lies behind the head: no copy. True if *ret_body was set. */
@@ -156,11 +161,9 @@ static bool body_in_place(kt_http_exchange *x, kt_slice *ret_body)
     return true;
 }
 
-int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
+int kt__h1_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
 {
-    kt_buffer *b = &x->w->body;
-    if (x->head.framing == KT__HTTP_LENGTH && x->head.content_length > size_max)
-        return too_long(x, size_max);
+    kt_buffer *b = &x->m->body;
     if (b->size == 0 && body_in_place(x, ret_body))
         return 0;
     while (!x->body_done || x->pending.size > 0) {
@@ -168,12 +171,12 @@ int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
         int rc = kt_buffer_reserve(b, sized ? x->left + x->pending.size + 1 : DIRECT_BYTES);
         if (rc < 0)
             return rc;
-        ssize_t n = kt_http_read(x, b->data + b->size, b->capacity - b->size);
+        ssize_t n = kt__h1_read(x, b->data + b->size, b->capacity - b->size);
         if (n < 0)
             return (int)n;
         b->size += (size_t)n;
         if (b->size > size_max)
-            return too_long(x, size_max);
+            return kt__http_too_long(x, size_max);
     }
     *ret_body = kt_buffer_slice(b);
     return 0;
