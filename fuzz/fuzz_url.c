@@ -6,6 +6,8 @@
  * Input: a base, a line end, and the reference; without a line end there is no base. */
 #include <kettle/url.h>
 
+#include "words.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
