@@ -60,8 +60,8 @@ static inline void kt_http_auth_cleanup(kt_http_auth **auth)
 /* Reads what a server asks for, the values of all WWW-Authenticate fields of a 401 (or Proxy-Authenticate of a 407),
  * and chooses the strongest scheme that there are credentials for; of equals the first. 1: send the request again. 0:
  * it is of no use: nothing is asked for that we have, or this same challenge was answered already, so the credentials
- * are wrong. A Digest challenge with stale=true is answered with its new nonce. What is malformed is passed over.
- * -ENOMEM. RFC 9110 section 11.6. */
+ * are wrong. A Digest challenge with stale=true is answered with its new nonce; a server may go on saying so, so ask
+ * at most three times for one request. What is malformed is passed over. -ENOMEM. RFC 9110 section 11.6. */
 KT_API int kt_http_auth_challenge(kt_http_auth *auth, const kt_slice *fields, size_t count) KT_CHECKED;
 
 /* One request to put credentials on. */

@@ -97,10 +97,11 @@ static bool take_fields(kt_slice line, kt_slice fields[FIELDS])
     return memchr(fields[VALUE].data, '\t', fields[VALUE].size) == NULL;
 }
 
+/* A number; nothing is 0: Python writes it so. */
 static bool take_number(kt_slice s, int64_t *ret)
 {
     int64_t value = 0;
-    bool good = s.size > 0 && s.size <= 15;
+    bool good = s.size <= 15;
     for (size_t i = 0; good && i < s.size; i++) {
         good = s.data[i] >= '0' && s.data[i] <= '9';
         value = value * 10 + (s.data[i] - '0');
