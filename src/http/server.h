@@ -13,6 +13,7 @@
  *   h1_connection.c  one connection of HTTP/1.1: heads, refusals, the end
  *   h1_body.c        the request's body
  *   h1_answer.c      its answers; compose.c writes heads, send.c sends
+ *   h1_sendfile.c    files without copies
  *   h1_upgrade.c     the connection becomes another protocol's
  *
  *   events.c, assets.c   on top of the public functions and of answer.c
@@ -120,6 +121,7 @@ typedef struct kt__http_backend {
     int (*write)(kt_http_exchange *x, const void *bytes, size_t size);
     int (*flush)(kt_http_exchange *x);
     int (*finish)(kt_http_exchange *x);
+    int (*sendfile)(kt_http_exchange *x, int fd, int64_t offset, int64_t size); /* of a sized answer; NULL: cannot */
     ssize_t (*read)(kt_http_exchange *x, void *buffer, size_t size);
     int (*read_all)(kt_http_exchange *x, size_t size_max, kt_slice *ret_body);
     bool (*client_closed)(const kt_http_exchange *x);
@@ -137,6 +139,7 @@ struct kt_http_exchange {
     kt_slice pending;    /* body bytes that the parser has passed and nobody has taken */
     uint64_t left;       /* of a body with a length: bytes that the parser has not seen */
     uint64_t bytes_sent;
+    uint64_t owed;       /* of a sized answer: bytes that are not written yet */
     kt_time started;
     int status;          /* of the answer */
     int body_rc;         /* why the body can be read no further */
@@ -147,6 +150,7 @@ struct kt_http_exchange {
     bool continued;      /* 100 was sent, or need not be */
     bool bodiless;       /* the answer has no content: HEAD, 204, 304 */
     bool chunked;
+    bool sized;          /* between start and finish: with a known length, which `owed` counts down */
     bool keep;           /* the connection goes on after this answer */
     bool may_hold;       /* another request has been received: a small answer may wait for its */
     bool is_events;
@@ -220,6 +224,10 @@ int kt__http_work_body_room(kt__http_work *w, kt_http_exchange *x);
 
 kt_slice kt__h1_upgrade_asked(const kt_http_exchange *x);
 int kt__h1_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream);
+
+/* ---- h1_sendfile.c */
+
+int kt__h1_sendfile(kt_http_exchange *x, int fd, int64_t offset, int64_t size);
 
 /* Does the request ask for another protocol, so that its exchange must be kept? */
 bool kt__http_may_upgrade(const kt__http_head *head);
