@@ -19,8 +19,8 @@
  * leave in one write with the head, large ones of HTTP/1.1 by sendfile(2).
  *
  * Files are looked at on the loop where the system has all it takes in memory, else by one job on the pool. They are
- * the system's own, also under the simulated driver. A file that is changed in place while it is sent gives a mixture of
- * both, and one that is cut an answer that is cut: replace files, as kt_file_replace does.
+ * the system's own, also under the simulated driver. A file that is changed in place while it is sent gives a mixture
+ * of both, and one that is cut an answer that is cut: replace files, as kt_file_replace does.
  *
  * Thread rule, and "the answer's errors": see http.h. */
 
@@ -79,9 +79,9 @@ KT_API int kt_http_serve_folder(kt_http_exchange *x, kt_http_folder *f, kt_slice
 KT_API const char *kt_http_content_type(kt_slice name);
 
 /* For answers that a handler makes itself: what becomes of its conditions (RFC 9110 section 13.2.2), given
- * what an answer with 200 would have: `etag` with its quotes (NULL: none) and when it was changed, in seconds since 1970
- * (-1: not known). 0: answer; 304 or 412: answer with this status, no content, and the same ETag. `etag` "*" is
- * for a thing that exists and has no tag; NULL and -1 together one that does not exist. Does not suspend. */
+ * what an answer with 200 would have: `etag` with its quotes (NULL: none) and when it was changed, in seconds since
+ * 1970 (-1: not known). 0: answer; 304 or 412: answer with this status, no content, and the same ETag. NULL and -1
+ * together mean a thing that does not exist. Does not suspend. */
 KT_API int kt_http_conditions(const kt_http_exchange *x, const char *etag, time_t changed);
 
 KT_END
