@@ -18,8 +18,8 @@
  *         rc = part.filename.data ? kt_http_multipart_save(m, "/srv/uploads", &saved) : keep(m, &part);
  *     }
  *
- * A handler that returns one of the errors below is answered for: 400 for a body that is malformed, 413 for one beyond a
- * limit, 415 for one of another type.
+ * A handler that returns one of the errors below is answered for: 400 for a body that is malformed, 413 for one beyond
+ * a limit, 415 for one of another type.
  *
  * Thread rule: see http.h. */
 
@@ -89,18 +89,19 @@ static inline void kt_http_multipart_cleanup(kt_http_multipart **m)
  * A cancellation loses nothing. Suspends. */
 KT_API int kt_http_multipart_next(kt_http_multipart *m, kt_http_part *ret_part) KT_CHECKED;
 
-/* Reads some of the part's content: at least one byte, at most `size` (0 is -EINVAL). The number of bytes, 0 at its end.
- * KT_EINVALIDSTATE without a part; otherwise as kt_http_multipart_next. Suspends. */
+/* Reads some of the part's content: at least one byte, at most `size` (0 is -EINVAL). The number of bytes, 0 at its
+ * end. KT_EINVALIDSTATE without a part; otherwise as kt_http_multipart_next. Suspends. */
 KT_API ssize_t kt_http_multipart_read(kt_http_multipart *m, void *buffer, size_t size) KT_CHECKED;
 
-/* Reads the rest of the part's content as a whole, behind what is in the buffer. KT_ELIMIT if it is longer than size_max
- * (the handler may return that: 413); -ENOMEM; otherwise as kt_http_multipart_read. On failure and cancellation a part of
- * it may have been appended. Suspends. */
+/* Reads the rest of the part's content as a whole, behind what is in the buffer. KT_ELIMIT if it is longer than
+ * size_max (the handler may return that: 413); -ENOMEM; otherwise as kt_http_multipart_read. On failure and
+ * cancellation a part of it may have been appended. Suspends. */
 KT_API int kt_http_multipart_read_all(kt_http_multipart *m, size_t size_max, kt_buffer *buffer) KT_CHECKED;
 
 /* Saves the rest of the part's content as a new file in the directory `dir`, as kt_temp_named does: mode 0600, its name
  * "upload-" and 16 random digits, nothing of it the client's. The caller owns *ret_path and the file. Errors as
- * kt_temp_named, kt_file_write and kt_http_multipart_read; then, and after a cancellation, the file is gone. Suspends. */
+ * kt_temp_named, kt_file_write and kt_http_multipart_read; then, and after a cancellation, the file is gone. Suspends.
+ * */
 KT_API int kt_http_multipart_save(kt_http_multipart *m, const char *dir, kt_path *ret_path) KT_CHECKED;
 
 enum {
@@ -108,8 +109,8 @@ enum {
 };
 
 /* Makes a name for a file of what a client calls it: what follows the last slash or backslash, with "_" for control
- * characters, blanks and whatever means something to a shell or a file system, no dot in front, and at most 127 bytes, cut
- * before a character. "file" where nothing is left. Returns its size. Does not suspend; any thread. Like werkzeug's
+ * characters, blanks and whatever means something to a shell or a file system, no dot in front, and at most 127 bytes,
+ * cut before a character. "file" where nothing is left. Returns its size. Does not suspend; any thread. Like werkzeug's
  * secure_filename. */
 KT_API size_t kt_http_safe_name(kt_slice filename, char ret_name[KT_HTTP_NAME_BYTES]);
 

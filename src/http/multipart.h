@@ -7,8 +7,8 @@
  * it goes; where it needs more it consumes what it can, and is called again with the rest and more behind it. How the
  * input is cut makes no difference, but that content may come in other pieces.
  *
- * Stricter than the RFC where readers have disagreed: lines end in CR LF, and one that begins with the delimiter and goes
- * on otherwise is malformed, not content. */
+ * Stricter than the RFC where readers have disagreed: lines end in CR LF, and one that begins with the delimiter and
+ * goes on otherwise is malformed, not content. */
 
 #include <kettle/base.h>
 #include <kettle/error.h>
@@ -44,8 +44,8 @@ int kt__multipart_init(kt__multipart *m, kt_slice boundary, size_t header_bytes_
  * more than header_bytes_max, or the delimiter and 2 bytes, to go on. */
 int kt__multipart_feed(kt__multipart *m, kt_slice input, kt__multipart_event *ret_event);
 
-/* The parameter of a header's value: `form-data; name="a"`. 1 and its value, unquoted, in `out` (of twice value.size bytes);
- * 0: there is none; -EINVAL: malformed, or there are two. `lower` is its name. */
+/* The parameter of a header's value: `form-data; name="a"`. 1 and its value, unquoted, in `out` (of twice value.size
+ * bytes); 0: there is none; -EINVAL: malformed, or there are two. `lower` is its name. */
 int kt__parameter(kt_slice value, const char *lower, char *out, kt_slice *ret_value);
 
 /* The value's first token, without its parameters. */

@@ -182,7 +182,8 @@ static int reads_parts(kt_http_exchange *x, void *arg)
         kt_auto(kt_buffer) b = KT_BUFFER_INIT;
         note(d, "%.*s", (int)p.name.size, p.name.data);
         if (p.filename.data)
-            note(d, " (%.*s, %.*s)", (int)p.filename.size, p.filename.data, (int)p.content_type.size, p.content_type.data);
+            note(d, " (%.*s, %.*s)", (int)p.filename.size, p.filename.data, (int)p.content_type.size,
+                 p.content_type.data);
         if (p.filename.data && d->save) {
             note(d, ": ");
             rc = save_part(d, m);
@@ -221,7 +222,8 @@ WITH_SERVER(a_form_with_files_is_read_part_by_part)
 {
     desk d = {.rc = 0};
     (void)post(&d, FORM,
-               PART("name=\"a\"", "one") PART("name=\"f\"; filename=\"t\xc3\xa9.txt\"\r\nContent-Type: text/plain", "two")
+               PART("name=\"a\"", "one")
+               PART("name=\"f\"; filename=\"t\xc3\xa9.txt\"\r\nContent-Type: text/plain", "two")
                PART("name=\"empty\"", "") "--XX--\r\n", reads_parts);
     CHECK_STR(d.text, "a: one\nf (t\xc3\xa9.txt, text/plain): two\nempty: \n");
 }
@@ -385,7 +387,8 @@ WITH_SERVER(cookies_are_read_and_set_as_the_standard_says)
     desk d = {.rc = 0};
     site_open(&s, NULL, bakes, &d);
     converse(&s,
-             "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: a; sid=31d4;b=x=y\r\nCookie: sid=2;q=\"1\"\r\n\r\n",
+             "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+             "Cookie: a; sid=31d4;b=x=y\r\nCookie: sid=2;q=\"1\"\r\n\r\n",
              "HTTP/1.1 200 OK\r\nSet-Cookie: __Host-a=1; Path=/; Secure; Partitioned\r\n"
              "Set-Cookie: b=; Domain=.example.org; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT\r\n"
              "Set-Cookie: c=x=y; Max-Age=3600; HttpOnly; SameSite=Strict\r\n"

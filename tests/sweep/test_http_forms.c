@@ -6,7 +6,8 @@
 #include <kettle/http_forms.h>
 #include <kettle/temp.h>
 
-#define POST_HEAD(type, length) HTTP_REQUEST("POST /subject", "Content-Type: " type "\r\nContent-Length: " length "\r\n")
+#define POST_HEAD(type, length) \
+    HTTP_REQUEST("POST /subject", "Content-Type: " type "\r\nContent-Length: " length "\r\n")
 #define BODY \
     "--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n" \
     "--XX\r\nContent-Disposition: form-data; name=b; filename=c\r\n\r\n23\r\n--XX--"
@@ -152,7 +153,8 @@ static int saves(void *arg)
     return rc;
 }
 
-SWEEP(kt_http_multipart_save, SUSPENDS | ALLOCATES | SPARES | REAL | WINS | UNREFUSED) /* clearing away is refused, too */
+/* UNREFUSED, as clearing away would be refused, too. */
+SWEEP(kt_http_multipart_save, SUSPENDS | ALLOCATES | SPARES | REAL | WINS | UNREFUSED)
 {
     site s = {.before = has_part, .act = saves, .after = answers};
     kt_path_list *names = NULL;
