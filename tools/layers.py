@@ -79,6 +79,7 @@ HEADERS = {
     'stream_writer.h': 'io',
     'tls.h': 'tls',
     'http.h': 'http',
+    'http_compress.h': 'http',
     'http_files.h': 'http',
     'http_forms.h': 'http',
     'jobs.h': 'jobs',

@@ -16,6 +16,7 @@
  *   h1_sendfile.c    files without copies
  *   h1_upgrade.c     the connection becomes another protocol's
  *
+ *   filter_out.c, filter_in.c  between the two: compression
  *   events.c, assets.c   on top of the public functions and of answer.c
  *
  * While a connection is idle it owns its stream, this file's kt__http_conn, and a task whose stack
@@ -105,6 +106,10 @@ typedef struct kt__http_memory {
     kt_buffer fields; /* header lines that the handler added */
     kt_buffer body;   /* read_all's */
     kt_buffer event;  /* being composed */
+    kt_buffer coded;  /* what became of an answer that is compressed */
+    struct kt__encoder *encoder; /* of the answer; NULL: none */
+    struct kt__decoder *decoder; /* of the request's body; NULL: none */
+    struct kt__http_filter *filter; /* the exchange's, among the blocks; NULL: none */
     kt__http_block *blocks;
     max_align_t *arena; /* of arena_size units, for small blocks; NULL without */
     size_t arena_size, arena_used;
