@@ -70,6 +70,8 @@ void kt__http_memory_clear(kt__http_memory *m)
     shrink(&m->body);
     shrink(&m->event);
     shrink(&m->coded);
+    shrink(&m->trailers);
+    shrink(&m->received);
     kt_buffer_clear(&m->fields);
 }
 
@@ -79,6 +81,8 @@ void kt__http_memory_release(kt__http_memory *m)
     kt_buffer_release(&m->body);
     kt_buffer_release(&m->event);
     kt_buffer_release(&m->coded);
+    kt_buffer_release(&m->trailers);
+    kt_buffer_release(&m->received);
     kt_buffer_release(&m->fields);
 }
 
