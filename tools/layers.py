@@ -82,6 +82,8 @@ HEADERS = {
     'http_compress.h': 'http',
     'http_files.h': 'http',
     'http_forms.h': 'http',
+    'http_metrics.h': 'http',
+    'http_proxy.h': 'http',
     'jobs.h': 'jobs',
     'notes.h': 'notes',
     'test.h': 'test',
