@@ -80,6 +80,7 @@ HEADERS = {
     'tls.h': 'tls',
     'http.h': 'http',
     'http_compress.h': 'http',
+    'http_events.h': 'http',
     'http_files.h': 'http',
     'http_forms.h': 'http',
     'http_metrics.h': 'http',

@@ -314,6 +314,11 @@ void kt__http_date_make(kt__http_date *d, time_t second);
  * set; -ENOMEM, KT_ELIMIT. */
 int kt__http_header_put(kt_buffer *b, const char *name, const char *value);
 
+/* ---- events.c */
+
+/* Appends an event as it is sent. -EINVAL, -ENOMEM, KT_ELIMIT; then a part of it may have been appended. */
+int kt__http_event_put(kt_buffer *b, const char *event, const char *id, const void *data, size_t size);
+
 /* ---- send.c */
 
 /* Writes the pieces (at most 4), which are changed. 0, or the error; the caller holds c->writing. */
