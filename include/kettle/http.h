@@ -56,6 +56,7 @@ typedef struct kt_http_record {
     kt_time duration;     /* from the complete head to the end of the handler */
     int rc;               /* what the handler returned, or why the library refused; 0 for none */
     const char *reason;   /* why the library refused; NULL for none */
+    const kt_http_exchange *exchange; /* to ask for headers; NULL if the request could not be read that far */
 } kt_http_record;
 
 /* All zero means the defaults, which stand beside each field with the status of the refusal. */

@@ -2,6 +2,7 @@
 /* What a handler answers. */
 #include <errno.h>
 
+#include "http/files.h"
 #include "http/parser_internal.h"
 #include "http/server.h"
 
@@ -115,6 +116,24 @@ int kt_http_start(kt_http_exchange *x, int status, const char *content_type)
     return x->back->start(x, &a);
 }
 
+int kt__http_start_sized(kt_http_exchange *x, int status, const char *content_type, uint64_t size)
+{
+    int rc = check_begin(x, status, content_type);
+    if (rc < 0)
+        return rc;
+    kt__http_answer a = {
+        .status = status,
+        .content_type = content_type,
+        .framing = KT__HTTP_HAS_LENGTH,
+        .length = size,
+    };
+    decide(x, &a);
+    rc = x->back->start(x, &a);
+    x->sized = rc == 0 && !x->bodiless;
+    x->owed = size;
+    return rc;
+}
+
 static int check_started(const kt_http_exchange *x)
 {
     if (x->state != KT__HTTP_STARTED)
@@ -122,14 +141,36 @@ static int check_started(const kt_http_exchange *x)
     return 0;
 }
 
+static void account(kt_http_exchange *x, size_t size)
+{
+    x->bytes_sent += size;
+    if (x->sized)
+        x->owed -= size;
+}
+
 int kt_http_write(kt_http_exchange *x, const void *bytes, size_t size)
 {
     int rc = check_started(x);
     if (rc < 0 || size == 0 || x->bodiless) /* a chunk of size 0 would end the body */
         return rc;
+    if (x->sized && size > x->owed)
+        return kt_error_set(-EINVAL, "more than the %llu bytes that are left", (unsigned long long)x->owed);
     rc = x->back->write(x, bytes, size);
     if (rc == 0)
-        x->bytes_sent += size;
+        account(x, size);
+    return rc;
+}
+
+int kt__http_sendfile(kt_http_exchange *x, int fd, int64_t offset, int64_t size)
+{
+    int rc = check_started(x);
+    if (rc < 0 || size == 0 || x->bodiless)
+        return rc;
+    if (!x->back->sendfile || !x->sized || (uint64_t)size > x->owed)
+        return -EOPNOTSUPP;
+    rc = x->back->sendfile(x, fd, offset, size);
+    if (rc == 0)
+        account(x, (size_t)size);
     return rc;
 }
 
@@ -147,5 +188,9 @@ int kt_http_flush(kt_http_exchange *x)
 int kt_http_finish(kt_http_exchange *x)
 {
     int rc = check_started(x);
-    return rc < 0 ? rc : x->back->finish(x);
+    if (rc < 0)
+        return rc;
+    if (x->sized && x->owed > 0) /* it stays begun, and so is cut when the handler ends */
+        return kt_error_set(KT_EINCOMPLETE, "%llu bytes of the answer are missing", (unsigned long long)x->owed);
+    return x->back->finish(x);
 }

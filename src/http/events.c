@@ -60,6 +60,20 @@ static int put_data(kt_buffer *b, const char *data, size_t size)
     return rc;
 }
 
+int kt__http_event_put(kt_buffer *b, const char *event, const char *id, const void *data, size_t size)
+{
+    int rc = 0;
+    if (!is_line(event) || !is_line(id))
+        return kt_error_set(-EINVAL, "line end in an event's type or id");
+    if (event)
+        rc = put_field(b, "event", event, strlen(event));
+    if (rc == 0 && id)
+        rc = put_field(b, "id", id, strlen(id));
+    if (rc == 0)
+        rc = put_data(b, data, size);
+    return rc < 0 ? rc : kt_buffer_append(b, "\n", 1);
+}
+
 static int check_events(const kt_http_exchange *x)
 {
     if (!x->is_events || x->state != KT__HTTP_STARTED)
@@ -75,18 +89,9 @@ int kt_http_event(kt_http_exchange *x, const char *event, const char *id, const 
     int rc = check_events(x);
     if (rc < 0)
         return rc;
-    if (!is_line(event) || !is_line(id))
-        return kt_error_set(-EINVAL, "line end in an event's type or id");
     kt_buffer *b = &x->m->event;
     kt_buffer_clear(b);
-    if (event)
-        rc = put_field(b, "event", event, strlen(event));
-    if (rc == 0 && id)
-        rc = put_field(b, "id", id, strlen(id));
-    if (rc == 0)
-        rc = put_data(b, data, size);
-    if (rc == 0)
-        rc = kt_buffer_append(b, "\n", 1);
+    rc = kt__http_event_put(b, event, id, data, size);
     return rc < 0 ? rc : kt_http_write(x, b->data, b->size);
 }
 

@@ -67,6 +67,7 @@ static void tell_log(kt_http_exchange *x, int rc)
         .duration = kt_now() - x->started,
         .rc = rc < 0 ? rc : 0,
         .reason = x->fail_reason,
+        .exchange = x,
     };
     kt__http_log(x, &r);
 }

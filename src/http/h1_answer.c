@@ -132,6 +132,7 @@ const kt__http_backend kt__h1_backend = {
     .write = h1_write,
     .flush = h1_flush,
     .finish = h1_finish,
+    .sendfile = kt__h1_sendfile,
     .read = kt__h1_read,
     .read_all = kt__h1_read_all,
     .client_closed = h1_client_closed,

@@ -15,8 +15,10 @@
  *   h1_connection.c  one connection of HTTP/1.1: heads, refusals, the end
  *   h1_body.c        the request's body
  *   h1_answer.c      its answers; compose.c writes heads, send.c sends
+ *   h1_sendfile.c    files without copies
  *   h1_upgrade.c     the connection becomes another protocol's
  *
+ *   filter_out.c, filter_in.c  between the two: compression
  *   events.c, assets.c   on top of the public functions and of answer.c
  *
  * While a connection is idle it owns its stream, this file's kt__http_conn, and a task whose stack
@@ -123,6 +125,10 @@ typedef struct kt__http_memory {
     kt_buffer fields; /* header lines that the handler added */
     kt_buffer body;   /* read_all's */
     kt_buffer event;  /* being composed */
+    kt_buffer coded;  /* what became of an answer that is compressed */
+    struct kt__encoder *encoder; /* of the answer; NULL: none */
+    struct kt__decoder *decoder; /* of the request's body; NULL: none */
+    struct kt__http_filter *filter; /* the exchange's, among the blocks; NULL: none */
     kt_buffer trailers; /* lines that the handler added */
     kt_buffer received; /* trailers of the request, as lines */
     kt__http_block *blocks;
@@ -141,6 +147,7 @@ typedef struct kt__http_backend {
     int (*write)(kt_http_exchange *x, const void *bytes, size_t size);
     int (*flush)(kt_http_exchange *x);
     int (*finish)(kt_http_exchange *x);
+    int (*sendfile)(kt_http_exchange *x, int fd, int64_t offset, int64_t size); /* of a sized answer; NULL: cannot */
     ssize_t (*read)(kt_http_exchange *x, void *buffer, size_t size);
     int (*read_all)(kt_http_exchange *x, size_t size_max, kt_slice *ret_body);
     bool (*client_closed)(const kt_http_exchange *x);
@@ -160,6 +167,7 @@ struct kt_http_exchange {
     uint64_t body_bytes; /* received */
     kt_time body_waited; /* for it */
     uint64_t bytes_sent;
+    uint64_t owed;       /* of a sized answer: bytes that are not written yet */
     kt_time started;
     int status;          /* of the answer */
     int body_rc;         /* why the body can be read no further */
@@ -170,6 +178,7 @@ struct kt_http_exchange {
     bool continued;      /* 100 was sent, or need not be */
     bool bodiless;       /* the answer has no content: HEAD, 204, 304 */
     bool chunked;
+    bool sized;          /* between start and finish: with a known length, which `owed` counts down */
     bool keep;           /* the connection goes on after this answer */
     bool may_hold;       /* another request has been received: a small answer may wait for its */
     bool is_events;
@@ -261,6 +270,10 @@ int kt__http_work_body_room(kt__http_work *w, kt_http_exchange *x);
 kt_slice kt__h1_upgrade_asked(const kt_http_exchange *x);
 int kt__h1_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream);
 
+/* ---- h1_sendfile.c */
+
+int kt__h1_sendfile(kt_http_exchange *x, int fd, int64_t offset, int64_t size);
+
 /* Does the request ask for another protocol, so that its exchange must be kept? */
 bool kt__http_may_upgrade(const kt__http_head *head);
 /* A copy of x, with its head, that needs no work for being read. NULL without memory. */
@@ -329,6 +342,11 @@ void kt__http_date_make(kt__http_date *d, time_t second);
 /* Appends "name: value\r\n". 0; -EINVAL for what would break the message or is not the caller's to
  * set; -ENOMEM, KT_ELIMIT. */
 int kt__http_header_put(kt_buffer *b, const char *name, const char *value);
+
+/* ---- events.c */
+
+/* Appends an event as it is sent. -EINVAL, -ENOMEM, KT_ELIMIT; then a part of it may have been appended. */
+int kt__http_event_put(kt_buffer *b, const char *event, const char *id, const void *data, size_t size);
 
 /* ---- send.c */
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <kettle/memory.h>
 
+#include "http/coding.h"
 #include "http/server.h"
 
 #define SPARE_MAX 64u
@@ -61,8 +62,14 @@ void kt__http_memory_clear(kt__http_memory *m)
         kt_free(b);
     }
     m->arena_used = 0;
+    kt__encoder_free(m->encoder);
+    kt__decoder_free(m->decoder);
+    m->encoder = NULL;
+    m->decoder = NULL;
+    m->filter = NULL;
     shrink(&m->body);
     shrink(&m->event);
+    shrink(&m->coded);
     shrink(&m->trailers);
     shrink(&m->received);
     kt_buffer_clear(&m->fields);
@@ -73,6 +80,7 @@ void kt__http_memory_release(kt__http_memory *m)
     kt__http_memory_clear(m);
     kt_buffer_release(&m->body);
     kt_buffer_release(&m->event);
+    kt_buffer_release(&m->coded);
     kt_buffer_release(&m->trailers);
     kt_buffer_release(&m->received);
     kt_buffer_release(&m->fields);
