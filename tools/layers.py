@@ -79,6 +79,7 @@ HEADERS = {
     'stream_writer.h': 'io',
     'tls.h': 'tls',
     'http.h': 'http',
+    'http_client.h': 'http',
     'jobs.h': 'jobs',
     'notes.h': 'notes',
     'test.h': 'test',
