@@ -80,6 +80,7 @@ HEADERS = {
     'tls.h': 'tls',
     'http.h': 'http',
     'http_client.h': 'http',
+    'url.h': 'http',
     'jobs.h': 'jobs',
     'notes.h': 'notes',
     'test.h': 'test',
