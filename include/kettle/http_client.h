@@ -258,7 +258,7 @@ KT_API kt_slice kt_http_response_trailer(const kt_http_response *r, const char *
  * answer. It is the response's and ends with it. KT_EINVALIDSTATE if the answer was another. Does not suspend. */
 KT_API int kt_http_response_stream(kt_http_response *r, kt_stream **ret_stream) KT_CHECKED;
 
-/* Frees it; NULL is allowed. What is left of the body and has come already, or is short, is skipped, and its connection
+/* Frees it; NULL is allowed. What is left of the body and has come already is skipped if it is short, and its connection
  * kept; otherwise the connection ends (under HTTP/2: the stream does). Suspends at most to part from a TLS server; a
  * cancellation is held back. */
 KT_API void kt_http_response_close(kt_http_response *r);
