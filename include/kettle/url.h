@@ -126,10 +126,11 @@ KT_API int kt_query_next(kt_slice *query, kt_buffer *name, kt_buffer *value) KT_
 /* May a program connect to this address for somebody else, without giving away what is behind its own walls? Only IPv4
  * and IPv6 addresses that the world can reach are: not private, shared (RFC 6598), loopback, link-local, site-local,
  * unique local, multicast, broadcast, unspecified, reserved, for documentation or benchmarks, nor set aside for a
- * protocol; nor an IPv6 address that embeds such an IPv4 address (mapped, compatible, translated by 64:ff9b::/96,
- * 6to4), nor any that a local translator decides upon (64:ff9b:1::/48) or Teredo. Other families are not. The tables are
- * IANA's special-purpose registries. To be asked about the address that is connected to, after the name was looked up,
- * and again at each redirect: a name can change its mind. Like ipaddress.ip_address(a).is_global, stricter. */
+ * protocol. An IPv6 address that carries an IPv4 address is what that one is (mapped, NAT64's 64:ff9b::/96, 6to4);
+ * never Teredo, a compatible one (::1.2.3.4), a translator's own prefix (64:ff9b:1::/48). Other families are not. The
+ * tables are IANA's special-purpose registries. To be asked about the address that is connected to, after the name was
+ * looked up, and again at each redirect: a name can change its mind. Like ipaddress.ip_address(a).is_global,
+ * stricter. */
 KT_API bool kt_address_is_global(const struct sockaddr *address);
 
 KT_END
