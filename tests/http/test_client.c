@@ -338,6 +338,7 @@ TEST(an_answer_that_comes_before_the_body_is_heard)
 
 TEST(a_body_waits_for_the_servers_leave_for_a_second)
 {
+    sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
     parrot p = {.script = {{OK(2, "ab")}, {OK(2, "cd")}}};
     parrot_open(&p);
