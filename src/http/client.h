@@ -5,7 +5,8 @@
 /* What the client's files share.
  *
  *   client_session.c   sessions and their options
- *   client_send.c      one request: its attempts
+ *   client_send.c      one request: where it leads to
+ *   client_try.c       the attempts at one URL
  *   client_compose.c   what an attempt's head says
  *   client_body.c      where a request's body comes from
  *   client_pool.c      which connection an attempt gets
@@ -86,6 +87,8 @@ struct kt_http_session {
     char **strings;            /* copies, to be freed */
     size_t string_count;
     kt_connect_options connect;
+    int (*check)(const kt_address *to, void *arg); /* the caller's, with guard */
+    void *check_arg;
 
     kt__client_origin *origins;
     size_t origin_count;
@@ -99,6 +102,7 @@ struct kt_http_session {
     kt_tls_config *own_tls;
 
     uint64_t opened, reused, requests, retries;
+    double budget; /* repeats that may still be made */
 };
 
 void kt__client_session_unref(kt_http_session *s);
@@ -138,6 +142,12 @@ typedef struct kt__client_block {
     max_align_t bytes[];
 } kt__client_block;
 
+typedef struct kt__client_seen {
+    struct kt__client_seen *next;
+    const char *method;
+    char url[];
+} kt__client_seen;
+
 /* One kt_http_send. */
 struct kt__http_call {
     kt_http_session *session;
@@ -155,7 +165,7 @@ struct kt__http_call {
 
     bool foreign;        /* a redirect has led to another origin: credentials stay behind */
     unsigned redirects, attempts;
-    bool refreshed;      /* a stale connection was met, and the attempt repeated */
+    struct kt__client_seen *seen; /* where the call has been, last first */
     bool reused;         /* the attempt was on a connection that was there before */
 
     kt__client_field *fields; /* of the attempt at hand */
@@ -171,10 +181,20 @@ static inline bool kt__client_is_head(const kt__http_call *c)
     return strcmp(c->method, "HEAD") == 0;
 }
 
-/* ---- client_send.c */
+/* ---- client_try.c */
 
+/* Attempts at c->url until one has given c->response, or they are used up. Suspends. */
+int kt__client_try(kt__http_call *c) KT_CHECKED;
 /* May the request be sent once more, as far as the server is concerned and the body? */
 bool kt__client_may_repeat(const kt__http_call *c);
+/* Closes c->response, which is not the caller's to see. Suspends, and not for long. */
+void kt__client_dismiss(kt__http_call *c);
+void kt__client_budget_earn(kt_http_session *s);
+
+/* ---- client_date.c */
+
+/* What Retry-After says: a span from now on, -1 for nothing that can be understood. */
+kt_time kt__client_retry_after(kt_slice value);
 
 /* ---- client_compose.c */
 

@@ -1,73 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* One request of a caller: its attempts, one after the other, until one gives the answer. */
+/* One request of a caller: where it leads to, from redirect to redirect. */
 #include "http/client.h"
 
-/* ---- An attempt ------------------------------------------------------------------------------ */
-
-/* The attempt's connection is the response's from here on. */
-static int exchange(kt__http_call *c, bool *ret_silent)
-{
-    kt_http_response *r = NULL;
-    *ret_silent = false;
-    int rc = kt__client_response_new(c, &r);
-    if (rc == 0)
-        rc = kt__client_acquire(c);
-    if (rc < 0) {
-        kt_http_response_close(r);
-        return rc;
-    }
-    c->response = r;
-    r->conn = c->conn;
-    rc = kt__client_h1_exchange(c, ret_silent);
-    if (rc < 0) {
-        r->rc = rc;
-        kt_http_response_close(kt_steal(c->response));
-    }
-    return rc;
-}
-
-/* Has the server closed a connection that was idle, before it could hear of this request? Then it is repeated, once, if
- * it may be (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). */
-static bool was_stale(const kt__http_call *c, int rc, bool silent, bool reused)
-{
-    bool broken = rc == -EPIPE || rc == -ECONNRESET || rc == KT_EINCOMPLETE || rc == KT_ETRUNCATED;
-    return broken && silent && reused && !c->refreshed && kt__client_may_repeat(c);
-}
-
-static int attempt(kt__http_call *c)
-{
-    bool silent;
-    int rc = kt__client_fields_make(c);
-    if (rc < 0)
-        return rc;
-    for (;;) {
-        c->conn = NULL;
-        rc = exchange(c, &silent);
-        if (rc == 0 || !was_stale(c, rc, silent, c->reused))
-            return rc;
-        c->refreshed = true;
-        kt__client_origin_drop_idle(c->origin);
-        rc = kt__client_body_rewind(c);
-        if (rc < 0)
-            return rc;
-    }
-}
-
-/* ---- Public ---------------------------------------------------------------------------------- */
-
-static bool is_among(const char *method, const char *const *list)
-{
-    for (; *list; list++)
-        if (strcmp(method, *list) == 0)
-            return true;
-    return false;
-}
-
-bool kt__client_may_repeat(const kt__http_call *c)
-{
-    static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", NULL};
-    return (c->request->idempotent || is_among(c->method, idempotent)) && kt__client_body_replayable(c);
-}
+/* ---- The beginning --------------------------------------------------------------------------- */
 
 static int check(const kt__http_call *c)
 {
@@ -80,25 +15,124 @@ static int check(const kt__http_call *c)
     return rc < 0 ? rc : kt__client_headers_check(made);
 }
 
+/* ws and wss are for those who ask for an upgrade. */
+static int check_scheme(const kt__http_call *c, const kt_url *url)
+{
+    bool is_http = kt_slice_is(url->scheme, "http") || kt_slice_is(url->scheme, "https");
+    if (is_http || c->request->upgrade)
+        return 0;
+    return kt_error_set(-EPROTONOSUPPORT, "'%.*s' is not asked for by HTTP", (int)url->scheme.size, url->scheme.data);
+}
+
 static int begin(kt__http_call *c)
 {
     const kt_http_request *q = c->request;
     c->timeouts = kt__client_timeouts(&q->timeouts, &c->session->o.timeouts);
     c->deadline = kt__client_deadline(c->timeouts.total);
-    c->session->requests++;
+    kt__client_budget_earn(c->session);
     int rc = kt__client_body_begin(c);
     c->method = q->method ? q->method : c->has_body ? "POST" : "GET";
     if (rc == 0)
         rc = check(c);
     if (rc == 0)
         rc = kt_url_parse(q->url, c->session->o.base_url ? &c->session->base : NULL, &c->url);
+    if (rc == 0)
+        rc = check_scheme(c, &c->url);
     return rc < 0 ? rc : kt__client_origin_hold(c);
 }
+
+/* ---- Redirects (RFC 9110 section 15.4) ------------------------------------------------------- */
+
+static bool is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* Is the answer to be followed, and can it be? */
+static bool leads_on(const kt__http_call *c)
+{
+    const kt_http_response *r = c->response;
+    if (!is_redirect(r->status) || c->session->o.no_redirects || c->request->no_redirects)
+        return false;
+    if (r->status >= 307 && !kt__client_body_replayable(c))
+        return false;
+    return kt_http_response_header(r, "Location").data != NULL;
+}
+
+static int too_many(const kt__http_call *c, bool again)
+{
+    if (again)
+        return kt_error_set(-ELOOP, "redirects go in a circle, by way of %.200s", c->seen->url);
+    return kt_error_set(KT_ELIMIT, "more than %u redirects", c->session->o.redirects_max);
+}
+
+/* Notes where the call is. A circle is one at once unless cookies may lead out of it. */
+static int note_place(kt__http_call *c)
+{
+    bool again = false;
+    char *url = kt__client_url_shown(&c->url);
+    kt__client_seen *seen = url ? kt__client_alloc(c, sizeof *seen + strlen(url) + 1) : NULL;
+    if (seen)
+        memcpy(seen->url, url, strlen(url) + 1);
+    kt_free(url);
+    if (!seen)
+        return -ENOMEM;
+    seen->method = c->method;
+    for (const kt__client_seen *s = c->seen; s; s = s->next)
+        again = again || (strcmp(s->method, c->method) == 0 && strcmp(s->url, seen->url) == 0);
+    seen->next = c->seen;
+    c->seen = seen;
+    if (c->redirects > c->session->o.redirects_max || (again && !c->session->o.cookies))
+        return too_many(c, again);
+    return 0;
+}
+
+/* 303 is answered by a GET; so are 301 and 302 after a POST, as everybody does. */
+static int choose_method(kt__http_call *c, int status)
+{
+    bool was_post = strcmp(c->method, "POST") == 0;
+    if ((status == 303 && !kt__client_is_head(c)) || (status <= 302 && was_post)) {
+        c->method = "GET";
+        c->has_body = false;
+    }
+    return kt__client_body_rewind(c);
+}
+
+static int move_to(kt__http_call *c, kt_slice location)
+{
+    kt_url next = KT_URL_INIT;
+    int rc = kt_url_parse_slice(location, &c->url, &next);
+    if (rc == 0)
+        rc = check_scheme(c, &next);
+    if (rc < 0) {
+        kt_url_release(&next);
+        return rc == -EINVAL ? kt_error_set(KT_EPROTOCOL, "a redirect to what is no URL") : rc;
+    }
+    c->foreign = c->foreign || !kt_url_same_origin(&c->url, &next);
+    kt__client_origin_release(c);
+    kt_url_release(&c->url);
+    c->url = next;
+    return kt__client_origin_hold(c);
+}
+
+static int follow(kt__http_call *c)
+{
+    int status = c->response->status;
+    int rc = move_to(c, kt_http_response_header(c->response, "Location"));
+    kt__client_dismiss(c);
+    c->redirects++;
+    if (rc == 0)
+        rc = choose_method(c, status);
+    return rc < 0 ? rc : note_place(c);
+}
+
+/* ---- The end --------------------------------------------------------------------------------- */
 
 static int finish(kt__http_call *c, kt_http_response **ret_response)
 {
     kt_http_response *r = c->response;
     r->url = kt__client_url_shown(&c->url);
+    r->redirects = c->redirects;
     if (!r->url)
         return -ENOMEM;
     kt__client_settle(r);
@@ -120,15 +154,27 @@ static void call_cleanup(kt__http_call *c)
     kt__client_session_unref(c->session);
 }
 
+static int send_and_follow(kt__http_call *c)
+{
+    int rc = note_place(c);
+    while (rc == 0) {
+        rc = kt__client_try(c);
+        if (rc < 0 || !leads_on(c))
+            return rc;
+        rc = follow(c);
+    }
+    return rc;
+}
+
 int kt_http_send(kt_http_session *s, const kt_http_request *request, kt_http_response **ret_response)
 {
     if (s->closed)
-        return KT_ECLOSED;
+        return kt_error_set(KT_ECLOSED, "the session was closed");
     __attribute__((cleanup(call_cleanup))) kt__http_call c = {.session = s, .request = request};
     s->references++;
     int rc = begin(&c);
     if (rc == 0)
-        rc = attempt(&c);
+        rc = send_and_follow(&c);
     return rc < 0 ? rc : finish(&c, ret_response);
 }
 

@@ -122,11 +122,25 @@ static int keep_base(kt_http_session *s)
     return rc;
 }
 
+/* Looks at each address between its look-up and the connect, so that no name can change its mind in between. */
+static int guard(const kt_address *to, void *arg)
+{
+    const kt_http_session *s = arg;
+    int rc = s->check ? s->check(to, s->check_arg) : 0;
+    return rc < 0 || kt_address_is_global(&to->any) ? rc : KT_EGUARD;
+}
+
 static int keep_connect(kt_http_session *s)
 {
     if (s->o.connect)
         s->connect = *s->o.connect;
     s->o.connect = &s->connect;
+    if (s->o.guard) {
+        s->check = s->connect.check;
+        s->check_arg = s->connect.check_arg;
+        s->connect.check = guard;
+        s->connect.check_arg = s;
+    }
     return keep(s, &s->connect.local_host);
 }
 
