@@ -91,8 +91,10 @@ int kt__client_response_trailers(kt_http_response *r, const kt__http_header *tra
         return 0;
     r->trailer_text = kt_alloc(size);
     r->trailers = kt_calloc(count, sizeof *r->trailers);
-    if (!r->trailer_text || !r->trailers)
+    if (!r->trailer_text || !r->trailers) {
+        r->trailer_count = 0;
         return -ENOMEM;
+    }
     memcpy(r->trailers, trailers, count * sizeof *trailers);
     r->trailer_count = count;
     char *p = r->trailer_text;
