@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* One request, whatever it came by: the handler's call, what is answered in its place, and the log. */
+#include <kettle/timeout.h>
 #include <stdio.h>
 
 #include "http/server.h"
@@ -46,7 +47,9 @@ static void answer_failure(kt_http_exchange *x, int rc)
 /* Completes the answer after the handler. */
 static void conclude(kt_http_exchange *x, int rc)
 {
-    if (x->state == KT__HTTP_NEW)
+    if (x->c->gone)
+        x->keep = false;
+    else if (x->state == KT__HTTP_NEW)
         answer_failure(x, rc);
     else if (rc < 0)
         x->keep = false; /* a cut answer must not look complete; a complete one is not doubted */
@@ -68,13 +71,38 @@ static void tell_log(kt_http_exchange *x, int rc)
     kt__http_log(x, &r);
 }
 
+/* The handler, within the request's deadline. */
+static int call_handler(kt_http_exchange *x)
+{
+    const kt__http_server *s = x->c->server;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, s->o.request_timeout > 0 ? s->o.request_timeout : KT_FOREVER);
+    x->limit = &limit;
+    int rc = kt_timeout_end(&limit, s->handler(x, s->arg));
+    x->limit = NULL;
+    if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
+        kt__http_fault(x, 503, "the request took too long");
+    return rc;
+}
+
+void kt_http_deadline_set(kt_http_exchange *x, kt_time when)
+{
+    if (x->limit && !kt_timeout_expired(x->limit))
+        kt_timeout_reschedule(x->limit, when);
+}
+
+void kt_http_outlive_client(kt_http_exchange *x)
+{
+    x->outlives = true;
+}
+
 void kt__http_handle(kt_http_exchange *x, int rc)
 {
     const kt__http_server *s = x->c->server;
     if (rc == 0)
         rc = kt__http_path_decode(x);
     if (rc == 0)
-        rc = s->handler(x, s->arg);
+        rc = call_handler(x);
     conclude(x, rc);
     if (s->o.log)
         tell_log(x, rc);

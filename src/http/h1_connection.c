@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 
+#include "http/h2.h"
 #include "http/server.h"
 
 /* A first read takes this much, into the task's stack. */
@@ -143,7 +144,21 @@ static void begin(kt__http_conn *c, const kt__http_head *head, size_t head_at)
     c->head_deadline = 0;
 }
 
-/* Reads up to a complete head. 1, or 0 to close. */
+/* Do the connection's first bytes begin as HTTP/2 does (RFC 9113 section 3.4)? 1 if that is certain, 0 if it is not so,
+ * -1 if more must come. No request of HTTP/1 that is complete begins so. */
+static int is_h2(const kt__http_conn *c)
+{
+    const kt__http_work *w = c->work;
+    size_t size = w->end - w->at;
+    if (c->requests > 0 || c->server->o.no_http2 || c->server->o.tls || size == 0)
+        return 0;
+    size_t n = size < KT__H2_PREFACE_BYTES ? size : KT__H2_PREFACE_BYTES;
+    if (memcmp(w->in + w->at, KT__H2_PREFACE, n) != 0)
+        return 0;
+    return n == KT__H2_PREFACE_BYTES ? 1 : -1;
+}
+
+/* Reads up to a complete head. 1, or 0 to close, or to go on with HTTP/2. */
 static int next_head(kt__http_conn *c)
 {
     for (;;) {
@@ -153,6 +168,13 @@ static int next_head(kt__http_conn *c)
                 return 0;
             w = c->work;
         }
+        int h2 = is_h2(c);
+        if (h2 > 0)
+            c->is_h2 = true;
+        if (h2 > 0 || (h2 < 0 && !read_more(c)))
+            return 0;
+        if (h2 < 0)
+            continue;
         size_t head_at = w->at;
         kt__http_event e;
         ssize_t n = kt__http_parser_feed(&w->parser, w->in + w->at, w->end - w->at, &e);
@@ -240,8 +262,12 @@ static int exchange(kt__http_conn *c)
 {
     kt__http_kept *kept = NULL;
     kt_http_exchange *x = keep_if_needed(&c->work->x, &kept);
-    kt__http_handle(x, x->fail_status ? -ENOMEM : prepare(x));
-    c->events = false;
+    int rc = x->fail_status ? -ENOMEM : prepare(x);
+    c->x = x;
+    c->handling = true;
+    kt__http_watch_hang_ups(c->server);
+    kt__http_handle(x, rc);
+    c->handling = c->events = false;
     bool keep = may_go_on(x);
     kt__http_kept_free(kept);
     return keep;
@@ -251,6 +277,60 @@ bool kt__http_hung_up(const kt__http_conn *c)
 {
     struct pollfd p = {.fd = kt_stream_fd(c->stream), .events = POLLRDHUP};
     return poll(&p, 1, 0) > 0;
+}
+
+/* A pause; a handler that takes longer is asked for whether its client is there. So short requests cost no system
+ * call. */
+#define HANG_UPS_EVERY KT_MS(500)
+#define HANG_UPS_AT_ONCE 64
+
+static void tell_gone(kt__http_conn *c)
+{
+    c->gone = true;
+    c->write_rc = c->write_rc < 0 ? c->write_rc : -EPIPE;
+    kt_task_cancel(c->task);
+}
+
+static void look_at(kt__http_conn *const *conns, struct pollfd *p, size_t count)
+{
+    if (count == 0 || poll(p, count, 0) <= 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (p[i].revents)
+            tell_gone(conns[i]);
+}
+
+static void look_for_hang_ups(void *arg)
+{
+    kt__http_server *s = arg;
+    kt__http_conn *conns[HANG_UPS_AT_ONCE] = {NULL};
+    struct pollfd p[HANG_UPS_AT_ONCE];
+    size_t count = 0;
+    bool again = false;
+    for (kt__http_conn *c = s->conns; c; c = c->next) {
+        if (!c->handling || c->gone || c->x->outlives)
+            continue;
+        again = true;
+        if (c->seen == c->requests) {
+            conns[count] = c;
+            p[count++] = (struct pollfd){.fd = kt_stream_fd(c->stream), .events = POLLRDHUP};
+        }
+        c->seen = c->requests;
+        if (count == HANG_UPS_AT_ONCE) {
+            look_at(conns, p, count);
+            count = 0;
+        }
+    }
+    look_at(conns, p, count);
+    if (again)
+        kt_call_later(&s->hang_ups, HANG_UPS_EVERY, look_for_hang_ups, s);
+}
+
+/* Without descriptors, as in a simulation, there is nothing to ask, and no time that must pass. */
+void kt__http_watch_hang_ups(kt__http_server *s)
+{
+    if (!kt_callback_pending(&s->hang_ups) && kt_stream_fd(s->conns->stream) >= 0)
+        kt_call_later(&s->hang_ups, HANG_UPS_EVERY, look_for_hang_ups, s);
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */
@@ -284,15 +364,36 @@ static void bound_unsent(const kt__http_conn *c)
     (void)setsockopt(kt_stream_fd(c->stream), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
+/* Shakes hands. False if the client could not, which is its own affair. */
+static bool begin_tls(kt__http_conn *c)
+{
+    const kt_http_options *o = &c->server->o;
+    const kt_tls_options tls = {.handshake_timeout = o->tls_timeout, .shutdown_timeout = LINGER_TIME};
+    kt_tls_info info;
+    c->idle = true;
+    int rc = kt_stream_start_tls(c->stream, o->tls, &tls);
+    c->idle = false;
+    if (rc == 0)
+        rc = kt_tls_info_get(c->stream, &info);
+    if (rc < 0)
+        return false;
+    c->is_h2 = kt_slice_is(info.alpn, "h2") && !o->no_http2;
+    return true;
+}
+
 static void run(kt__http_conn *c)
 {
     kt_auto(kt_group) group = KT_GROUP_INIT;
     bound_unsent(c);
+    if (c->server->o.tls && !begin_tls(c))
+        return;
     c->group = &group;
     c->head_deadline = kt_now() + c->server->o.head_timeout;
-    while (next_head(c) && exchange(c))
+    while (!c->is_h2 && next_head(c) && exchange(c))
         ;
-    if (c->work)
+    if (c->is_h2)
+        kt__h2_serve(c);
+    else if (c->work)
         (void)!kt__http_send_out(c); /* a failure is in write_rc */
     if (c->linger)
         linger(c);

@@ -86,7 +86,12 @@ int kt_http_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_s
 {
     if (x->state != KT__HTTP_NEW)
         return kt_error_set(KT_EINVALIDSTATE, "the request has been answered already");
-    return x->back->upgrade(x, protocol, ret_stream);
+    int rc = x->back->upgrade(x, protocol, ret_stream);
+    if (rc == 0) {
+        kt_http_deadline_set(x, KT_FOREVER);
+        x->outlives = true; /* who reads learns of it */
+    }
+    return rc;
 }
 
 /* ---- Query ----------------------------------------------------------------------------------- */
@@ -146,6 +151,18 @@ const char *kt_http_peer(kt_http_exchange *x)
 bool kt_http_client_closed(const kt_http_exchange *x)
 {
     return x->back->client_closed(x);
+}
+
+const char *kt_http_scheme(const kt_http_exchange *x)
+{
+    return x->c->server->o.tls ? "https" : "http";
+}
+
+const char *kt_http_version(const kt_http_exchange *x)
+{
+    if (x->c->is_h2)
+        return "HTTP/2";
+    return x->head.minor > 0 ? "HTTP/1.1" : "HTTP/1.0";
 }
 
 bool kt_http_stopping(const kt_http_exchange *x)

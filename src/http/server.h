@@ -21,6 +21,7 @@
  * While a connection is idle it owns its stream, this file's kt__http_conn, and a task whose stack
  * serves as read buffer. With the first byte of a request it borrows a kt__http_work. */
 
+#include <kettle/callback.h>
 #include <kettle/group.h>
 #include <kettle/http.h>
 #include <kettle/sync.h>
@@ -39,6 +40,8 @@
 #define KT__HTTP_HOLD_BYTES ((size_t)32 * 1024)
 #define KT__HTTP_PEER_BYTES 128
 #define KT__HTTP_REFUSAL_BYTES 256
+/* Of a request's trailers, what is more is forgotten. */
+#define KT__HTTP_TRAILER_BYTES ((size_t)8 * 1024)
 #define KT__HTTP_DATE_BYTES 37 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 #define KT__HTTP_ARENA_BYTES 1024
 
@@ -65,6 +68,7 @@ typedef struct kt__http_server {
     kt__http_work *spare; /* works that nobody uses */
     size_t spare_count;
     kt__http_date date;
+    kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
     bool stopping;
 } kt__http_server;
 
@@ -84,6 +88,12 @@ struct kt__http_conn {
     bool has_flusher;
     bool idle;               /* waits where nobody minds being cut off */
     bool events;             /* runs a stream of events */
+    kt_http_exchange *x;     /* whose handler runs */
+    bool handling;           /* by HTTP/1.1: the handler runs */
+    bool gone;               /* the client, and so the handler was cancelled */
+    uint32_t seen;           /* request whose handler ran already when hang-ups were looked for */
+    bool is_h2;              /* it speaks HTTP/2 */
+    struct kt__h2 *h2;       /* while it does */
     bool linger;             /* the client may still be sending: see linger() */
     char peer[KT__HTTP_PEER_BYTES]; /* "" until somebody asks */
 };
@@ -105,6 +115,8 @@ typedef struct kt__http_memory {
     kt_buffer fields; /* header lines that the handler added */
     kt_buffer body;   /* read_all's */
     kt_buffer event;  /* being composed */
+    kt_buffer trailers; /* lines that the handler added */
+    kt_buffer received; /* trailers of the request, as lines */
     kt__http_block *blocks;
     max_align_t *arena; /* of arena_size units, for small blocks; NULL without */
     size_t arena_size, arena_used;
@@ -154,6 +166,8 @@ struct kt_http_exchange {
     bool keep;           /* the connection goes on after this answer */
     bool may_hold;       /* another request has been received: a small answer may wait for its */
     bool is_events;
+    bool outlives;       /* the handler goes on without its client */
+    kt_timeout *limit;   /* the deadline, while the handler runs */
 };
 
 /* What a connection needs between the first byte of a request and the last of its answer.
@@ -197,6 +211,8 @@ void kt__http_handle(kt_http_exchange *x, int rc);
 /* ---- h1_connection.c: the task of one connection; its argument is a kt__http_conn **. */
 
 int kt__http_connection(void *arg);
+/* Sees to it that clients that go away are noticed while handlers run. */
+void kt__http_watch_hang_ups(kt__http_server *s);
 /* Has the client ended its side? */
 bool kt__http_hung_up(const kt__http_conn *c);
 
@@ -295,6 +311,8 @@ int kt__http_header_put(kt_buffer *b, const char *name, const char *value);
 
 /* ---- send.c */
 
+/* Writes the pieces (at most 4), which are changed. 0, or the error; the caller holds c->writing. */
+int kt__http_write_watched(kt__http_conn *c, struct iovec *pieces, size_t count);
 /* Sends `out`, then the pieces (at most 3). The caller holds c->writing. 0, or the error, which is
  * kept: nothing can be sent after it. */
 int kt__http_send(kt__http_conn *c, const struct iovec *pieces, size_t count);
