@@ -34,11 +34,19 @@ int kt__client_tls(kt_http_session *s, const kt_tls_config **ret_config)
     return rc;
 }
 
+static const char *const *offered(const kt__http_call *c)
+{
+    static const char *const only_1[] = {"http/1.1", NULL}, *const only_2[] = {"h2", NULL};
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    if (kt__client_only_1(c))
+        return only_1;
+    return c->session->o.version == KT_HTTP_2 ? only_2 : both;
+}
+
 static int shake(kt__http_call *c, kt_stream *stream, const char *host)
 {
-    static const char *const http_1[] = {"http/1.1", NULL};
     const kt_tls_options o = {
-        .server_name = host, .handshake_timeout = KT_FOREVER, .shutdown_timeout = PARTING_TIME, .alpn = http_1};
+        .server_name = host, .handshake_timeout = KT_FOREVER, .shutdown_timeout = PARTING_TIME, .alpn = offered(c)};
     const kt_tls_config *config;
     kt__client_phase phase;
     kt__client_phase_begin(&phase, "TLS handshake", c->timeouts.tls, c->deadline);
@@ -103,13 +111,30 @@ static int open_stream(kt__http_call *c, kt_stream **ret_stream)
     return 0;
 }
 
+static bool speaks_2(const kt__http_call *c, const kt_stream *s)
+{
+    kt_tls_info info;
+    if (kt__client_only_1(c))
+        return false;
+    if (kt_tls_info_get(s, &info) < 0)
+        return c->session->o.version == KT_HTTP_2; /* by prior knowledge */
+    return kt_slice_is(info.alpn, "h2");
+}
+
 int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn)
 {
     kt__client_conn *conn = NULL;
     int rc = conn_new(c->session, c->origin, &conn);
     if (rc == 0)
         rc = open_stream(c, &conn->stream);
+    bool is_2 = rc == 0 && speaks_2(c, conn->stream);
+    if (rc == 0 && !is_2 && c->session->o.version == KT_HTTP_2 && !c->request->upgrade)
+        rc = kt_error_set(KT_EPROTOCOL, "the server does not speak HTTP/2");
+    if (rc == 0 && is_2)
+        rc = kt__client_h2_open(conn);
     if (rc < 0) {
+        if (conn)
+            kt__client_part(conn->stream, KT__CLIENT_DROP);
         kt_free(conn);
         return rc;
     }
