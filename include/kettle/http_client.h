@@ -118,7 +118,6 @@ typedef struct kt_http_session_options {
     const kt_tls_config *tls;        /* borrowed; NULL: one that trusts what the system trusts */
     const kt_connect_options *connect; /* NULL: the defaults */
     kt_cookie_jar *cookies;          /* borrowed; NULL: none are kept */
-    struct kt_http_cache *cache;     /* borrowed; NULL: nothing is kept */
     const char *user, *password;     /* for the base URL's origin only, or without one for any: see kt_http_request */
     const char *bearer;
 

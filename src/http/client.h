@@ -94,17 +94,25 @@ struct kt__client_conn {
 
 /* ---- Sessions --------------------------------------------------------------------------------- */
 
+typedef struct kt__client_proxy {
+    kt_url url;
+    bool is_set, socks;
+} kt__client_proxy;
+
 struct kt_http_session {
     size_t references; /* the owner's, and one of each call, response, and connection being opened */
     bool closed;
     kt_http_session_options o; /* with the defaults; its strings in `strings` */
     kt_url base;
-    const char **headers;      /* a copy; o.headers points to it */
+    const char **headers, **no_proxy; /* copies, which `o` points to */
     char **strings;            /* copies, to be freed */
     size_t string_count;
     kt_connect_options connect;
     int (*check)(const kt_address *to, void *arg); /* the caller's, with guard */
     void *check_arg;
+
+    kt__client_proxy proxies[2]; /* for http, for https */
+    const char *no_proxy_text;   /* of the environment: names with commas between */
 
     kt__client_origin *origins;
     size_t origin_count;
@@ -284,7 +292,22 @@ void kt__client_origins_free(kt_http_session *s);
 /* Is HTTP/2 out of the question for the call? */
 bool kt__client_only_1(const kt__http_call *c);
 
+/* ---- client_proxy.c */
+
+/* Finds the session's proxies. 0, -EINVAL, -ENOMEM. */
+int kt__client_proxies_set(kt_http_session *s) KT_CHECKED;
+/* The one that leads to the call's host, or NULL. */
+const kt__client_proxy *kt__client_proxy_of(const kt__http_call *c, const char *host);
+/* Does it take the request itself, rather than a connection? */
+bool kt__client_proxy_forwards(const kt__http_call *c, const kt__client_proxy *p);
+/* Has it connect s to the host. Suspends. */
+int kt__client_proxy_pass(const kt__http_call *c, const kt__client_proxy *p, kt_stream *s, const char *host) KT_CHECKED;
+/* Appends the value of Proxy-Authorization. */
+int kt__client_proxy_auth(const kt__client_proxy *p, kt_buffer *out) KT_CHECKED;
+
 /* ---- client_connect.c */
+/* The host as look-ups want it: an IPv6 address without its brackets. NULL without memory. */
+char *kt__client_bare_host(const kt_url *url);
 
 /* Opens a connection to c's origin. Suspends. */
 int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn) KT_CHECKED;

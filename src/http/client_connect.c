@@ -76,8 +76,7 @@ static int conn_new(kt_http_session *s, kt__client_origin *o, kt__client_conn **
     return 0;
 }
 
-/* The host as look-ups want it: an IPv6 address without its brackets. NULL without memory. */
-static char *bare_host(const kt_url *url)
+char *kt__client_bare_host(const kt_url *url)
 {
     kt_slice h = url->host;
     if (h.size > 2 && h.data[0] == '[')
@@ -85,18 +84,31 @@ static char *bare_host(const kt_url *url)
     return kt_strndup(h.data, h.size);
 }
 
+static int dial_proxy(const kt__http_call *c, const kt__client_proxy *p, const char *host, kt_stream **ret_stream)
+{
+    char *proxy_host = kt__client_bare_host(&p->url);
+    if (!proxy_host)
+        return -ENOMEM;
+    int rc = kt_stream_connect_with(proxy_host, p->url.port, &c->session->connect, ret_stream);
+    kt_free(proxy_host);
+    return rc < 0 ? rc : kt__client_proxy_pass(c, p, *ret_stream, host);
+}
+
+/* *ret_stream may be set on failure, too. */
 static int dial(kt__http_call *c, const char *host, kt_stream **ret_stream)
 {
+    const kt__client_proxy *p = kt__client_proxy_of(c, host);
     kt__client_phase phase;
     kt__client_phase_begin(&phase, "connect", c->timeouts.connect, c->deadline);
-    int rc = kt_stream_connect_with(host, c->url.port, &c->session->connect, ret_stream);
+    int rc = p ? dial_proxy(c, p, host, ret_stream)
+               : kt_stream_connect_with(host, c->url.port, &c->session->connect, ret_stream);
     return kt__client_phase_end(&phase, rc);
 }
 
 static int open_stream(kt__http_call *c, kt_stream **ret_stream)
 {
     kt_stream *s = NULL;
-    char *host = bare_host(&c->url);
+    char *host = kt__client_bare_host(&c->url);
     if (!host)
         return -ENOMEM;
     int rc = dial(c, host, &s);
