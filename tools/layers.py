@@ -79,6 +79,7 @@ HEADERS = {
     'stream_writer.h': 'io',
     'tls.h': 'tls',
     'http.h': 'http',
+    'http_client.h': 'http',
     'cookies.h': 'http',
     'http_auth.h': 'http',
     'http_cache.h': 'http',
