@@ -190,6 +190,20 @@ KT_API int kt_http_flush(kt_http_exchange *x) KT_CHECKED;
  * more. Errors as kt_http_write. Suspends. */
 KT_API int kt_http_finish(kt_http_exchange *x) KT_CHECKED;
 
+/* ---- Another protocol ---------------------------------------------------------------------- */
+
+/* The protocol that the request asks to go on with, such as "websocket", in any case: the first one of Upgrade
+ * (RFC 9110 section 7.8), or `:protocol` (RFC 8441). `data` is NULL if it asks for none. Does not suspend. */
+KT_API kt_slice kt_http_upgrade_asked(const kt_http_exchange *x);
+
+/* Goes on with another protocol: answers 101 (Switching Protocols) with the headers that were set, or 200 to an
+ * extended CONNECT (RFC 8441). *ret_stream reads first what was received behind the request. It is borrowed: it ends
+ * with the handler, who must not close it, nor use it afterwards. Its time limits are the handler's own affair. The
+ * server has no answer to send any more; request, headers and kt_http_alloc's memory stay until the handler returns.
+ * 0; -EINVAL if the request does not ask for `protocol`; KT_EINVALIDSTATE once an answer has begun; -ENOMEM; the
+ * stream's errors; the cancellation's code (then the connection is closed). Suspends. */
+KT_API int kt_http_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream) KT_CHECKED;
+
 /* ---- Server-Sent Events (HTML standard, section 9.2) ------------------------------------- */
 
 /* Begins a stream of events and sends its head. Afterwards use the two functions below; the stream

@@ -60,7 +60,7 @@ int kt_http_header(kt_http_exchange *x, const char *name, const char *value)
 {
     if (x->state != KT__HTTP_NEW)
         return kt_error_set(KT_EINVALIDSTATE, "header '%.100s' behind the head", name);
-    return kt__http_header_put(&x->w->fields, name, value);
+    return kt__http_header_put(&x->m->fields, name, value);
 }
 
 /* ---- Beginning ------------------------------------------------------------------------------- */
@@ -95,7 +95,7 @@ int kt__http_begin(kt_http_exchange *x, kt__http_answer *a, size_t extra)
     }
     a->minor = x->head.minor;
     a->keep = may_keep(x) && a->framing != KT__HTTP_TO_THE_END;
-    int rc = kt__http_compose(x->c, a, extra);
+    int rc = kt__http_compose(x, a, extra);
     if (rc < 0)
         return rc;
     x->status = a->status;

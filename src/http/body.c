@@ -158,7 +158,7 @@ static bool body_in_place(kt_http_exchange *x, kt_slice *ret_body)
 
 int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
 {
-    kt_buffer *b = &x->w->body;
+    kt_buffer *b = &x->m->body;
     if (x->head.framing == KT__HTTP_LENGTH && x->head.content_length > size_max)
         return too_long(x, size_max);
     if (b->size == 0 && body_in_place(x, ret_body))

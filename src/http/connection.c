@@ -35,12 +35,12 @@ static size_t refusal_text(char *text, int status, const char *reason)
     return n < REFUSAL_BYTES ? (size_t)n : REFUSAL_BYTES - 1;
 }
 
-static void log_record(kt__http_conn *c, kt_http_record *r)
+static void log_record(kt_http_exchange *x, kt_http_record *r)
 {
-    const kt_http_options *o = &c->server->o;
+    const kt_http_options *o = &x->c->server->o;
     if (!o->log)
         return;
-    r->peer = kt_http_peer(&c->work->x);
+    r->peer = kt_http_peer(x);
     o->log(r, o->log_arg);
 }
 
@@ -57,11 +57,11 @@ static void refuse(kt__http_conn *c, int rc, int status, const char *reason)
         .minor = 1,
     };
     kt_http_exchange *x = &c->work->x;
-    *x = (kt_http_exchange){.c = c, .w = c->work};
+    *x = (kt_http_exchange){.c = c, .w = c->work, .m = &c->work->m};
     c->linger = true;
     int sent = kt_lock_acquire(&c->writing);
     if (sent == 0) {
-        sent = kt__http_compose(c, &a, 0);
+        sent = kt__http_compose(x, &a, 0);
         struct iovec body = {text, size};
         if (sent == 0)
             sent = kt__http_send(c, &body, 1);
@@ -69,7 +69,7 @@ static void refuse(kt__http_conn *c, int rc, int status, const char *reason)
     }
     kt_http_record r = {.status = sent < 0 ? 0 : status, .rc = rc, .reason = reason};
     r.bytes_sent = sent < 0 ? 0 : size;
-    log_record(c, &r);
+    log_record(x, &r);
 }
 
 /* ---- Reading a head ------------------------------------------------------------------------ */
@@ -158,6 +158,7 @@ static void begin(kt__http_conn *c, const kt__http_head *head, size_t head_at)
     memset(x, 0, sizeof *x);
     x->c = c;
     x->w = w;
+    x->m = &w->m;
     x->head = *head;
     x->left = head->framing == KT__HTTP_LENGTH ? head->content_length : 0;
     x->continued = !head->expect_continue;
@@ -226,7 +227,8 @@ static int prepare(kt_http_exchange *x)
         kt__http_fault(x, 503, "out of memory");
         return rc;
     }
-    x->may_hold = is_pipelined(x) && kt__http_flusher_start(c) == 0;
+    bool other = kt__http_may_upgrade(&x->head); /* then what follows is no request */
+    x->may_hold = !other && is_pipelined(x) && kt__http_flusher_start(c) == 0;
     return kt__http_path_decode(x);
 }
 
@@ -238,7 +240,7 @@ static void answer_failure(kt_http_exchange *x, int rc)
     if (!status)
         status = kt_is_cancel(rc) && x->c->server->stopping ? 503 : 500;
     size_t size = refusal_text(text, status, x->fail_reason);
-    kt_buffer_clear(&x->w->fields);
+    kt_buffer_clear(&x->m->fields);
     /* A failure here has marked the connection as broken, or memory is out: it is closed. */
     if (kt_http_respond(x, status, "text/plain", text, size) < 0)
         x->keep = false;
@@ -255,12 +257,40 @@ static void conclude(kt_http_exchange *x, int rc)
         x->keep = false;
 }
 
+/* The exchange that the handler gets: one that asks for another protocol must outlive the work. */
+static kt_http_exchange *keep_if_needed(kt_http_exchange *x, kt__http_kept **ret_kept)
+{
+    if (!kt__http_may_upgrade(&x->head))
+        return x;
+    kt__http_kept *k = kt__http_keep(x);
+    if (!k) {
+        kt__http_fault(x, 503, "out of memory");
+        return x;
+    }
+    *ret_kept = k;
+    return &k->x;
+}
+
+/* May another request follow? Sees to it that it can. */
+static bool may_go_on(kt_http_exchange *x)
+{
+    kt__http_conn *c = x->c;
+    if (!x->w)
+        return false;
+    bool keep = x->keep && c->write_rc == 0 && kt__http_body_skip(x);
+    if (!keep && (x->head.keep_alive || is_unread(x) || is_pipelined(x)))
+        c->linger = true;
+    kt__http_memory_clear(&x->w->m);
+    kt__http_parser_reset(&x->w->parser);
+    return keep;
+}
+
 /* Runs one request. 1 if the connection goes on. */
 static int exchange(kt__http_conn *c)
 {
-    kt__http_work *w = c->work;
-    kt_http_exchange *x = &w->x;
-    int rc = prepare(x);
+    kt__http_kept *kept = NULL;
+    kt_http_exchange *x = keep_if_needed(&c->work->x, &kept);
+    int rc = x->fail_status ? -ENOMEM : prepare(x);
     if (rc == 0)
         rc = c->server->handler(x, c->server->arg);
     conclude(x, rc);
@@ -275,13 +305,10 @@ static int exchange(kt__http_conn *c)
             .rc = rc < 0 ? rc : 0,
             .reason = x->fail_reason,
         };
-        log_record(c, &r);
+        log_record(x, &r);
     }
-    bool keep = x->keep && c->write_rc == 0 && kt__http_body_skip(x);
-    if (!keep && (x->head.keep_alive || is_unread(x) || is_pipelined(x)))
-        c->linger = true;
-    kt__http_work_clear(w);
-    kt__http_parser_reset(&w->parser);
+    bool keep = may_go_on(x);
+    kt__http_kept_free(kept);
     return keep;
 }
 

@@ -122,11 +122,11 @@ bool kt_http_stopping(const kt_http_exchange *x)
 
 void *kt_http_alloc(kt_http_exchange *x, size_t size)
 {
-    kt__http_work *w = x->w;
+    kt__http_memory *m = x->m;
     size_t units = size / sizeof(max_align_t) + 1;
-    if (units <= KT__HTTP_ARENA_BYTES / sizeof(max_align_t) - w->arena_used) {
-        void *p = w->arena + w->arena_used;
-        w->arena_used += units;
+    if (units <= m->arena_size - m->arena_used) {
+        void *p = m->arena + m->arena_used;
+        m->arena_used += units;
         return p;
     }
     if (size > SIZE_MAX - sizeof(kt__http_block))
@@ -134,7 +134,7 @@ void *kt_http_alloc(kt_http_exchange *x, size_t size)
     kt__http_block *b = kt_alloc(sizeof *b + size);
     if (!b)
         return NULL;
-    b->next = w->blocks;
-    w->blocks = b;
+    b->next = m->blocks;
+    m->blocks = b;
     return b->bytes;
 }

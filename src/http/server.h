@@ -10,6 +10,7 @@
  *   request.c     what a handler asks about the request; path.c decodes it
  *   body.c        the request's body
  *   answer.c      what a handler answers; compose.c writes heads, send.c sends
+ *   upgrade.c     the connection becomes another protocol's
  *   events.c, assets.c   on top of the public functions and of answer.c
  *
  * While a connection is idle it owns its stream, this file's kt__http_conn, and a task whose stack
@@ -67,7 +68,7 @@ struct kt__http_conn {
     kt__http_conn *next, **link; /* in the server's list */
     kt_task *task;
     kt_stream *stream;
-    kt__http_work *work;     /* NULL while idle */
+    kt__http_work *work;     /* NULL while idle, and while another protocol has the stream */
     kt_group *group;         /* of the flusher, in the task's frame */
     kt_lock writing;         /* held while `out` is changed or sent */
     kt_event flush_wanted;   /* wakes the flusher */
@@ -87,9 +88,26 @@ enum {
     KT__HTTP_DONE,
 };
 
+/* Memory that exchanges allocate. */
+typedef struct kt__http_block {
+    struct kt__http_block *next;
+    max_align_t bytes[];
+} kt__http_block;
+
+/* What an exchange has of memory: its buffers, and what its handler asks for. */
+typedef struct kt__http_memory {
+    kt_buffer fields; /* header lines that the handler added */
+    kt_buffer body;   /* read_all's */
+    kt_buffer event;  /* being composed */
+    kt__http_block *blocks;
+    max_align_t *arena; /* of arena_size units, for small blocks; NULL without */
+    size_t arena_size, arena_used;
+} kt__http_memory;
+
 struct kt_http_exchange {
     kt__http_conn *c;
-    kt__http_work *w;
+    kt__http_work *w; /* NULL once it is upgraded */
+    kt__http_memory *m;
     kt__http_head head;  /* the parser's, so that its slices can be moved along with the bytes */
     kt_slice path;       /* decoded */
     kt_slice pending;    /* body bytes that the parser has passed and nobody has taken */
@@ -110,12 +128,6 @@ struct kt_http_exchange {
     bool is_events;
 };
 
-/* Memory that exchanges allocate. */
-typedef struct kt__http_block {
-    struct kt__http_block *next;
-    max_align_t bytes[];
-} kt__http_block;
-
 /* What a connection needs between the first byte of a request and the last of its answer.
  * Input: in[at..end) are bytes that the parser has not consumed; in[head_at..body_at) is the head of
  * the running exchange, which does not move until it ends. */
@@ -124,16 +136,19 @@ struct kt__http_work {
     char *in;
     size_t in_capacity, head_at, body_at, at, end;
     kt_buffer out;    /* composed and not sent */
-    kt_buffer fields; /* header lines that the handler added */
-    kt_buffer body;   /* read_all's */
-    kt_buffer event;  /* being composed */
-    kt__http_block *blocks;
-    size_t arena_used;
+    kt__http_memory m;
     kt__http_parser parser;
     kt_http_exchange x;
     max_align_t arena[KT__HTTP_ARENA_BYTES / sizeof(max_align_t)];
     kt__http_header headers[];
 };
+
+/* An exchange that may be upgraded, apart from the work, so that it and its request outlive that. */
+typedef struct kt__http_kept {
+    kt_http_exchange x;
+    kt__http_memory m;
+    kt__http_header headers[]; /* then the head's bytes */
+} kt__http_kept;
 
 /* ---- server.c */
 
@@ -153,13 +168,25 @@ void kt__http_fault(kt_http_exchange *x, int status, const char *reason);
 kt__http_work *kt__http_work_take(kt__http_server *s);
 void kt__http_work_give(kt__http_server *s, kt__http_work *w);
 void kt__http_works_free(kt__http_server *s);
-/* Forgets one exchange's memory. */
-void kt__http_work_clear(kt__http_work *w);
+/* Forgets one exchange's memory, but for buffers that may serve the next. */
+void kt__http_memory_clear(kt__http_memory *m);
+/* Frees all of it. */
+void kt__http_memory_release(kt__http_memory *m);
+/* Makes slices of a head that lay in [from, from + head_bytes) point to the same place of `to`. */
+void kt__http_head_move(kt__http_head *head, kt__http_header *headers, uintptr_t from, size_t head_bytes, char *to);
 /* Makes room behind in[end] for reading more of a head: moves the bytes to the front, or grows.
  * 0, -ENOMEM, KT_ELIMIT. */
 int kt__http_work_room(kt__http_work *w, size_t bytes_max);
 /* Sees to it that a body can be read piecewise behind x's head; its slices move along. 0, -ENOMEM. */
 int kt__http_work_body_room(kt__http_work *w, kt_http_exchange *x);
+
+/* ---- upgrade.c */
+
+/* Does the request ask for another protocol, so that its exchange must be kept? */
+bool kt__http_may_upgrade(const kt__http_head *head);
+/* A copy of x, with its head, that needs no work for being read. NULL without memory. */
+kt__http_kept *kt__http_keep(const kt_http_exchange *x);
+void kt__http_kept_free(kt__http_kept *k);
 
 /* ---- path.c */
 
@@ -190,11 +217,12 @@ typedef struct kt__http_answer {
     uint64_t length;
     bool keep;
     int minor; /* of the request */
+    const char *upgrade; /* the protocol that follows, or NULL */
 } kt__http_answer;
 
 /* Appends the head to the work's `out`, with room for `extra` more bytes. 0, or -ENOMEM and nothing
  * is appended. The caller holds c->writing. */
-int kt__http_compose(kt__http_conn *c, const kt__http_answer *a, size_t extra);
+int kt__http_compose(kt_http_exchange *x, const kt__http_answer *a, size_t extra);
 /* Writes n in decimal at p and returns the end; 20 bytes at most. */
 char *kt__http_put_decimal(char *p, uint64_t n);
 /* Writes n in hexadecimal; 16 bytes at most. */
