@@ -44,7 +44,8 @@ KT_BEGIN
     X(KT_EWORKER, 23, "worker process died") \
     X(KT_ETLS, 30, "TLS failed") \
     X(KT_ECERTIFICATE, 31, "the peer's certificate is not trusted") \
-    X(KT_ETRUNCATED, 32, "connection ended without a farewell: bytes may be missing")
+    X(KT_ETRUNCATED, 32, "connection ended without a farewell: bytes may be missing") \
+    X(KT_EGUARD, 33, "address is not of the public Internet")
 
 #define KT__ERROR_BASE 10000
 enum {

@@ -44,6 +44,11 @@ typedef struct kt_connect_options {
     int family;             /* AF_INET or AF_INET6; 0 = both */
     const char *local_host; /* to connect from; NULL = the system's choice */
     uint16_t local_port;    /* 0 = any */
+
+    /* Called with each address before it is tried: negative, and it is not, as though it had failed with that. Must not
+     * suspend. NULL = all are good. */
+    int (*check)(const kt_address *to, void *arg);
+    void *check_arg;
 } kt_connect_options;
 
 /* The same with options; NULL options mean the defaults. -EADDRINUSE, -EADDRNOTAVAIL: of the local

@@ -123,6 +123,7 @@ typedef struct kt_tls_options {
     kt_time handshake_timeout; /* 0 = 60 s */
     kt_time shutdown_timeout;  /* of kt_stream_close; 0 = 30 s */
     const kt_connect_options *connect; /* of kt_tls_connect; NULL = the defaults */
+    const char *const *alpn;   /* client: what to offer in place of the config's protocols; NULL = those */
 } kt_tls_options;
 
 /* Connects over TCP and shakes hands. The caller owns *ret_stream. Errors of kt_stream_connect and

@@ -92,6 +92,10 @@ static int try(void *arg)
 {
     attempt *a = arg;
     kt_task *self = kt__self("connecting");
+    const kt_connect_options *o = a->options;
+    int refused = o->check ? o->check(a->to, o->check_arg) : 0;
+    if (refused < 0)
+        return describe(refused, a->to);
     if (self->loop->network)
         return try_simulated(a, self->loop->network);
     int fd = socket(a->to->any.sa_family, SOCK_STREAM | kt__socket_flags(), 0);
@@ -100,7 +104,7 @@ static int try(void *arg)
     kt_auto(kt_stream) *s = NULL;
     int rc = kt__stream_new(fd, &s);
     if (rc == 0)
-        rc = bind_to(fd, a->to->any.sa_family, a->options);
+        rc = bind_to(fd, a->to->any.sa_family, o);
     if (rc == 0)
         rc = connect_socket(self, s, a->to);
     if (rc == 0)

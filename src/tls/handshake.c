@@ -45,7 +45,16 @@ static int expect_name(kt__tls *c)
     return ok ? 0 : kt__tls_error("server_name");
 }
 
-static int prepare(kt__tls *c, uint16_t port)
+static int offer(kt__tls *c, const char *const *protocols)
+{
+    kt_auto(kt_buffer) names = KT_BUFFER_INIT_MAX(65535); /* two bytes of length */
+    int rc = kt__tls_alpn_encode(&names, protocols);
+    if (rc == 0 && SSL_set_alpn_protos(c->ssl, (const unsigned char *)names.data, (unsigned)names.size) != 0)
+        rc = -ENOMEM; /* 0 is success, for once */
+    return rc;
+}
+
+static int prepare(kt__tls *c, const kt_tls_options *o, uint16_t port)
 {
     ERR_clear_error();
     c->ssl = SSL_new(c->set->contexts[0]);
@@ -61,6 +70,8 @@ static int prepare(kt__tls *c, uint16_t port)
     }
     SSL_set_connect_state(c->ssl);
     int rc = expect_name(c);
+    if (rc == 0 && o->alpn)
+        rc = offer(c, o->alpn);
     if (rc == 0 && c->set->resume && c->name[0]) {
         snprintf(c->key, sizeof c->key, "%s:%u", c->name, port);
         kt__tls_session_use(&c->set->sessions, c->key, c->ssl);
@@ -80,7 +91,7 @@ static int tls_new(const kt_tls_config *config, const kt_tls_options *o, uint16_
     c->out = c->sending = (kt_buffer)KT_BUFFER_INIT_MAX(OUT_MAX);
     c->shutdown_timeout = o->shutdown_timeout ? o->shutdown_timeout : SHUTDOWN_TIMEOUT_DEFAULT;
     memcpy(c->name, name, strlen(name) + 1);
-    int rc = prepare(c, port);
+    int rc = prepare(c, o, port);
     if (rc < 0)
         kt__tls_free(c);
     else

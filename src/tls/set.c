@@ -33,7 +33,7 @@ static void set_cleanup(kt__tls_set **set)
 }
 
 /* Each name with its length before it (RFC 7301 3.1). */
-static int alpn_encode(kt_buffer *b, const char *const *names)
+int kt__tls_alpn_encode(kt_buffer *b, const char *const *names)
 {
     int rc = 0;
     for (; rc == 0 && names && *names; names++) {
@@ -60,7 +60,7 @@ static int set_new(size_t count, const char *const *alpn, kt__tls_set **ret_set)
     set->method = kt__tls_bio_method();
     if (!set->contexts || !set->method)
         return -ENOMEM;
-    int rc = alpn_encode(&set->alpn, alpn);
+    int rc = kt__tls_alpn_encode(&set->alpn, alpn);
     if (rc == 0)
         *ret_set = kt_steal(set);
     return rc;

@@ -48,6 +48,9 @@ int kt__tls_client_set(const kt_tls_client_options *options, kt__tls_set **ret_s
 int kt__tls_server_set(const kt_tls_server_options *options, kt__tls_set **ret_set) KT_CHECKED;
 void kt__tls_set_unref(kt__tls_set *set);
 
+/* Appends protocols' names, NULL-ended or NULL, as a handshake has them. 0; -EINVAL; -ENOMEM, KT_ELIMIT. */
+int kt__tls_alpn_encode(kt_buffer *b, const char *const *names) KT_CHECKED;
+
 struct kt_tls_config {
     pthread_mutex_t lock;
     kt__tls_set *set;

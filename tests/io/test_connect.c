@@ -190,6 +190,27 @@ TEST_WITH(a_family_can_be_chosen, KT_TEST_REAL_TIME)
     CHECK_ERR(kt_stream_connect_with("many", 1, &local, &s), KT_ENAME);
 }
 
+static int not_v6(const kt_address *to, void *arg)
+{
+    ++*(int *)arg;
+    return to->any.sa_family == AF_INET6 ? -EACCES : 0;
+}
+
+TEST_WITH(addresses_can_be_refused_before_they_are_tried, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_listener) *l = listener("127.0.0.1");
+    kt_auto(kt_listener) *l6 = listener("::1");
+    kt_auto(kt_stream) *s = NULL;
+    int asked = 0;
+    const kt_connect_options o = {.check = not_v6, .check_arg = &asked};
+    CHECK_ERR(kt_stream_connect_with("::1", kt_listener_port(l6), &o, &s), -EACCES);
+    answer_with("::1", kt_listener_port(l6));
+    answer_with("127.0.0.1", kt_listener_port(l));
+    CHECK_OK(kt_stream_connect_with("many", 1, &o, &s));
+    CHECK_EQ(port_of_peer(s), kt_listener_port(l));
+    CHECK_EQ(asked, 3);
+}
+
 /* ---- From where -------------------------------------------------------------------------- */
 
 TEST_WITH(a_local_address_can_be_chosen, KT_TEST_REAL_TIME)

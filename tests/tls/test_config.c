@@ -47,6 +47,19 @@ TEST(a_protocol_is_agreed_on_in_the_servers_order)
     CHECK_STR(info_of(p.server).server_name, "localhost");
 }
 
+TEST(a_connection_may_offer_other_protocols_than_its_config)
+{
+    static const char *const both[] = {"h2", "http/1.1", NULL}, *const only[] = {"http/1.1", NULL};
+    static const char *const wrong[] = {"", NULL};
+    kt_tls_options o = {.server_name = "localhost", .alpn = wrong};
+    kt_auto(tls_pair) p = plain_pair(0, (kt_tls_client_options){.alpn = both}, (kt_tls_server_options){.alpn = both});
+    CHECK_ERR(kt_stream_start_tls(p.client, p.client_config, &o), -EINVAL);
+    o.alpn = only;
+    shaken s = shake_as(&p, &o, NULL);
+    CHECK_OK(s.client);
+    CHECK_SLICE(info_of(p.client).alpn, "http/1.1");
+}
+
 TEST(a_session_is_resumed_unless_forbidden)
 {
     for (int forbidden = 0; forbidden < 2; forbidden++) {

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KT__HTTP_CLIENT_H
+#define KT__HTTP_CLIENT_H
+
+/* What the client's files share.
+ *
+ *   client_session.c   sessions and their options
+ *   client_send.c      one request: where it leads to
+ *   client_try.c       the attempts at one URL
+ *   client_compose.c   what an attempt's head says
+ *   client_body.c      where a request's body comes from
+ *   client_pool.c      which connection an attempt gets
+ *   client_connect.c   opens connections
+ *   client_h1.c        an attempt over HTTP/1.1
+ *   client_response.c  what a caller sees of an answer
+ *   client_phase.c     time limits
+ *
+ * A request of a caller is a kt__http_call, which lives in kt_http_send; it makes attempts, each on a connection, until
+ * one of them gives a response, which the connection then belongs to. */
+
+#include <errno.h>
+#include <kettle/file.h>
+#include <kettle/http_client.h>
+#include <kettle/memory.h>
+#include <kettle/rate.h>
+#include <kettle/sync.h>
+#include <kettle/timeout.h>
+#include <kettle/stream_backend.h>
+#include <kettle/tls.h>
+#include <kettle/url.h>
+#include <stdio.h>
+
+#include "http/parser.h"
+
+typedef struct kt__http_call kt__http_call;
+typedef struct kt__client_conn kt__client_conn;
+typedef struct kt__client_origin kt__client_origin;
+typedef struct kt__client_field kt__client_field;
+
+/* ---- The pool's ------------------------------------------------------------------------------- */
+
+/* A task in line for a connection. */
+typedef struct kt__client_waiter {
+    struct kt__client_waiter *next;
+    uint64_t number;       /* in the order of asking */
+    kt__client_conn *conn; /* given; or */
+    bool permit;           /* to open one, which is counted already */
+    bool turned_away;      /* the session is closing */
+    kt_event ready;
+} kt__client_waiter;
+
+/* A server: one scheme, host, and port. */
+struct kt__client_origin {
+    kt__client_origin *next;
+    size_t users;          /* calls that hold it */
+    size_t open;           /* connections, and permits to open one */
+    kt__client_conn *idle; /* used last, first */
+    kt__client_waiter *first, *last;
+    kt_rate rate;
+    kt_time rate_used;     /* at that time */
+    char host[];           /* as kt_url's text up to the path: "https://example.org:8443" */
+};
+
+/* A connection. It is idle, or belongs to one call or response. */
+struct kt__client_conn {
+    kt_http_session *session;
+    kt__client_origin *origin;
+    kt__client_conn *next, *prev;           /* in the session's list of all */
+    kt__client_conn *idle_next, *idle_prev; /* in its origin's */
+    kt_stream *stream;
+    bool is_idle;
+    bool reused;       /* has carried an exchange before the one at hand */
+    bool closed_under; /* the session was closed */
+    kt_time idle_since;
+    kt__http_parser parser;
+    kt__http_header headers[];
+};
+
+/* ---- Sessions --------------------------------------------------------------------------------- */
+
+struct kt_http_session {
+    size_t references; /* the owner's, and one of each call, response, and connection being opened */
+    bool closed;
+    kt_http_session_options o; /* with the defaults; its strings in `strings` */
+    kt_url base;
+    const char **headers;      /* a copy; o.headers points to it */
+    char **strings;            /* copies, to be freed */
+    size_t string_count;
+    kt_connect_options connect;
+    int (*check)(const kt_address *to, void *arg); /* the caller's, with guard */
+    void *check_arg;
+
+    kt__client_origin *origins;
+    size_t origin_count;
+    kt__client_conn *conns;
+    size_t open, idle, waiting;
+    uint64_t asked; /* numbers of waiters */
+    kt_task *keeper; /* closes what is idle too long; NULL: not made yet */
+    kt_event keeper_wanted;
+
+    kt_lock tls_door;
+    kt_tls_config *own_tls;
+
+    uint64_t opened, reused, requests, retries;
+    double budget; /* repeats that may still be made */
+};
+
+void kt__client_session_unref(kt_http_session *s);
+/* The config for https, made at the first use. Suspends. */
+int kt__client_tls(kt_http_session *s, const kt_tls_config **ret_config) KT_CHECKED;
+
+/* ---- Time limits ------------------------------------------------------------------------------ */
+
+/* One wait of a call: it ends at its own limit, or at that of the whole. */
+typedef struct kt__client_phase {
+    kt_timeout limit;
+    const char *what;
+    kt_time after; /* its own limit */
+    bool total;    /* that of the whole comes first */
+} kt__client_phase;
+
+void kt__client_phase_begin(kt__client_phase *p, const char *what, kt_time after, kt_time deadline);
+/* -ETIMEDOUT, with words. */
+int kt__client_too_late(const char *what, kt_time after);
+/* What it came to: -ETIMEDOUT with words where the limit was over. */
+int kt__client_phase_end(kt__client_phase *p, int rc) KT_CHECKED;
+
+/* The session's, where the request has none. */
+kt_http_timeouts kt__client_timeouts(const kt_http_timeouts *request, const kt_http_timeouts *session);
+kt_time kt__client_deadline(kt_time after);
+
+/* ---- Calls ------------------------------------------------------------------------------------ */
+
+/* A field of an attempt's head; the bytes are the request's, the session's, or `owned`. */
+struct kt__client_field {
+    kt_slice name, value;
+};
+
+/* Memory of a call. */
+typedef struct kt__client_block {
+    struct kt__client_block *next;
+    max_align_t bytes[];
+} kt__client_block;
+
+typedef struct kt__client_seen {
+    struct kt__client_seen *next;
+    const char *method;
+    char url[];
+} kt__client_seen;
+
+/* One kt_http_send. */
+struct kt__http_call {
+    kt_http_session *session;
+    const kt_http_request *request;
+    kt_http_timeouts timeouts;
+    kt_time deadline;
+    const char *method;
+    kt_url url;
+    kt__client_origin *origin;
+
+    bool has_body;
+    bool body_begun;    /* some of it was taken from where it comes */
+    uint64_t body_size; /* KT__HTTP_UNLIMITED: not known */
+    int64_t body_at;
+
+    bool foreign;        /* a redirect has led to another origin: credentials stay behind */
+    unsigned redirects, attempts;
+    struct kt__client_seen *seen; /* where the call has been, last first */
+    bool reused;         /* the attempt was on a connection that was there before */
+
+    kt__client_field *fields; /* of the attempt at hand */
+    size_t field_count, field_capacity;
+    kt__client_block *blocks;
+
+    kt__client_conn *conn;
+    kt_http_response *response;
+};
+
+static inline bool kt__client_is_head(const kt__http_call *c)
+{
+    return strcmp(c->method, "HEAD") == 0;
+}
+
+/* ---- client_try.c */
+
+/* Attempts at c->url until one has given c->response, or they are used up. Suspends. */
+int kt__client_try(kt__http_call *c) KT_CHECKED;
+/* May the request be sent once more, as far as the server is concerned and the body? */
+bool kt__client_may_repeat(const kt__http_call *c);
+/* Closes c->response, which is not the caller's to see. Suspends, and not for long. */
+void kt__client_dismiss(kt__http_call *c);
+void kt__client_budget_earn(kt_http_session *s);
+
+/* ---- client_date.c */
+
+/* What Retry-After says: a span from now on, -1 for nothing that can be understood. */
+kt_time kt__client_retry_after(kt_slice value);
+
+/* ---- client_compose.c */
+
+/* Sets c->fields to all that an attempt says, pseudo-headers and framing apart. */
+int kt__client_fields_make(kt__http_call *c) KT_CHECKED;
+/* Adds a field, copying the value (and the name if `copy_name`), in place of those with that name. -EINVAL, -ENOMEM. */
+int kt__client_field_set(kt__http_call *c, const char *name, kt_slice value) KT_CHECKED;
+const kt__client_field *kt__client_field_find(const kt__http_call *c, const char *name);
+/* Is the list good: tokens, values, and none of the reserved names? -EINVAL with words. */
+int kt__client_headers_check(const char *const *headers) KT_CHECKED;
+int kt__client_method_check(const char *method) KT_CHECKED;
+/* Memory until the end of the call. */
+void *kt__client_alloc(kt__http_call *c, size_t size) KT_CHECKED;
+/* The head in the form of HTTP/1.1. */
+int kt__client_head_put(const kt__http_call *c, kt_buffer *out) KT_CHECKED;
+
+/* ---- client_body.c */
+
+/* Finds out what there is to send. Suspends for files. */
+int kt__client_body_begin(kt__http_call *c) KT_CHECKED;
+/* Goes back to the beginning, if that is needed. -ESPIPE: it cannot. */
+int kt__client_body_rewind(kt__http_call *c) KT_CHECKED;
+bool kt__client_body_replayable(const kt__http_call *c);
+/* The next piece; 0 at the end. Checks a known length. Suspends as its source does. */
+ssize_t kt__client_body_read(kt__http_call *c, void *buffer, size_t size) KT_CHECKED;
+
+/* ---- client_pool.c */
+
+/* Finds or makes the record of c->url's server, and holds it for the call. */
+int kt__client_origin_hold(kt__http_call *c) KT_CHECKED;
+void kt__client_origin_release(kt__http_call *c);
+/* Gets c->conn, which may take a place in line and a connect. Suspends. */
+int kt__client_acquire(kt__http_call *c) KT_CHECKED;
+/* Gives a connection back: to be used by the next, or to be closed. Suspends at most as kt_stream_close. */
+typedef enum kt__client_fate {
+    KT__CLIENT_KEEP,
+    KT__CLIENT_DROP,
+} kt__client_fate;
+void kt__client_release(kt__client_conn *conn, kt__client_fate fate);
+/* Closes what is idle of an origin: its server has closed one of them. */
+void kt__client_origin_drop_idle(kt__client_origin *o);
+/* Closes all that is idle, hangs the others up, and turns away who waits. */
+void kt__client_pool_close(kt_http_session *s);
+void kt__client_origins_free(kt_http_session *s);
+
+/* ---- client_connect.c */
+
+/* Opens a connection to c's origin. Suspends. */
+int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn) KT_CHECKED;
+/* Ends a stream without waiting for its peer. */
+void kt__client_part(kt_stream *s, kt__client_fate fate);
+
+/* ---- client_h1.c */
+
+/* Sends the attempt and reads the head of the answer into c->response. *ret_silent: nothing of an answer has come.
+ * Suspends. */
+int kt__client_h1_exchange(kt__http_call *c, bool *ret_silent) KT_CHECKED;
+/* Some of the body, as it was sent. Suspends. */
+ssize_t kt__client_h1_read(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;
+/* Has the end come with what was read last? Sets r->ended. Does not suspend. */
+void kt__client_h1_look(kt_http_response *r);
+/* Skips a rest that has come, and gives the connection back. */
+void kt__client_h1_end(kt_http_response *r);
+
+/* ---- client_response.c */
+
+/* So much is allocated on a server's word about the length of its body. */
+#define KT__CLIENT_TRUSTED_BYTES ((size_t)1024 * 1024)
+
+struct kt_http_response {
+    kt_http_session *session;
+    kt__client_conn *conn; /* NULL: given back */
+    kt_time between, deadline;
+    int status, version;
+    char *head;            /* what the next three point into */
+    kt_slice reason;
+    kt__http_header *headers;
+    size_t header_count;
+    char *url;
+    unsigned redirects;
+
+    int64_t length;        /* of the body, -1: not known */
+    kt__http_framing framing;
+    uint64_t left;         /* of a body with a length */
+    kt_slice pending;      /* body bytes that have been parsed and not taken, in the stream's buffer */
+    bool keep;             /* the connection may serve others after the end */
+    bool ended;            /* of the body, as it was sent */
+    int rc;                /* why it can be read no further */
+    uint64_t received, received_max;
+    kt_buffer whole;       /* read_all's */
+    char *trailer_text;
+    kt__http_header *trailers;
+    size_t trailer_count;
+};
+
+/* Gives the connection back where no body follows. */
+void kt__client_settle(kt_http_response *r);
+/* A URL without user, password, and fragment; NULL without memory. */
+char *kt__client_url_shown(const kt_url *url);
+/* An empty one for the call. */
+int kt__client_response_new(kt__http_call *c, kt_http_response **ret_response) KT_CHECKED;
+/* Copies the head, of `size` bytes at `bytes`, which the slices of `head` point into. */
+int kt__client_response_head(kt_http_response *r, const kt__http_head *head, const char *bytes, size_t size) KT_CHECKED;
+int kt__client_response_trailers(kt_http_response *r, const kt__http_header *trailers, size_t count) KT_CHECKED;
+
+#endif

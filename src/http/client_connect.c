@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* Opens the client's connections, and ends them. */
+#include <kettle/thread.h>
+
+#include "http/client.h"
+
+#define PARTING_TIME KT_S(1)
+#define PARSER_LINE_BYTES_MAX ((uint32_t)16 * 1024)
+
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+/* Reads the system's roots: on a thread. */
+static int make_config(void *arg)
+{
+    static const char *const alpn[] = {"http/1.1", NULL};
+    const kt_tls_client_options o = {.alpn = alpn};
+    return kt_tls_client_new(&o, arg);
+}
+
+int kt__client_tls(kt_http_session *s, const kt_tls_config **ret_config)
+{
+    if (s->o.tls) {
+        *ret_config = s->o.tls;
+        return 0;
+    }
+    int rc = kt_lock_acquire(&s->tls_door);
+    if (rc < 0)
+        return rc;
+    if (!s->own_tls)
+        rc = kt_thread_run(make_config, &s->own_tls, 0);
+    kt_lock_release(&s->tls_door);
+    if (rc == 0)
+        *ret_config = s->own_tls;
+    return rc;
+}
+
+static int shake(kt__http_call *c, kt_stream *stream, const char *host)
+{
+    static const char *const http_1[] = {"http/1.1", NULL};
+    const kt_tls_options o = {
+        .server_name = host, .handshake_timeout = KT_FOREVER, .shutdown_timeout = PARTING_TIME, .alpn = http_1};
+    const kt_tls_config *config;
+    kt__client_phase phase;
+    kt__client_phase_begin(&phase, "TLS handshake", c->timeouts.tls, c->deadline);
+    int rc = kt__client_tls(c->session, &config);
+    if (rc == 0)
+        rc = kt_stream_start_tls(stream, config, &o);
+    return kt__client_phase_end(&phase, rc);
+}
+
+/* ---- Connections ----------------------------------------------------------------------------- */
+
+static int conn_new(kt_http_session *s, kt__client_origin *o, kt__client_conn **ret_conn)
+{
+    uint32_t max = s->o.headers_max;
+    const kt__http_limits limits = {
+        .start_line_bytes_max = PARSER_LINE_BYTES_MAX,
+        .header_bytes_max = s->o.header_bytes_max,
+        .body_bytes_max = KT__HTTP_UNLIMITED,
+    };
+    kt__client_conn *conn = kt_calloc(1, sizeof *conn + max * sizeof(kt__http_header));
+    if (!conn)
+        return -ENOMEM;
+    conn->session = s;
+    conn->origin = o;
+    kt__http_parser_init(&conn->parser, KT__HTTP_RESPONSE, conn->headers, max, &limits);
+    *ret_conn = conn;
+    return 0;
+}
+
+/* The host as look-ups want it: an IPv6 address without its brackets. NULL without memory. */
+static char *bare_host(const kt_url *url)
+{
+    kt_slice h = url->host;
+    if (h.size > 2 && h.data[0] == '[')
+        h = (kt_slice){h.data + 1, h.size - 2};
+    return kt_strndup(h.data, h.size);
+}
+
+static int dial(kt__http_call *c, const char *host, kt_stream **ret_stream)
+{
+    kt__client_phase phase;
+    kt__client_phase_begin(&phase, "connect", c->timeouts.connect, c->deadline);
+    int rc = kt_stream_connect_with(host, c->url.port, &c->session->connect, ret_stream);
+    return kt__client_phase_end(&phase, rc);
+}
+
+static int open_stream(kt__http_call *c, kt_stream **ret_stream)
+{
+    kt_stream *s = NULL;
+    char *host = bare_host(&c->url);
+    if (!host)
+        return -ENOMEM;
+    int rc = dial(c, host, &s);
+    if (rc == 0 && kt_url_is_secure(&c->url))
+        rc = shake(c, s, host);
+    kt_free(host);
+    if (rc < 0) {
+        kt__client_part(s, KT__CLIENT_DROP);
+        return rc;
+    }
+    *ret_stream = s;
+    return 0;
+}
+
+int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn)
+{
+    kt__client_conn *conn = NULL;
+    int rc = conn_new(c->session, c->origin, &conn);
+    if (rc == 0)
+        rc = open_stream(c, &conn->stream);
+    if (rc < 0) {
+        kt_free(conn);
+        return rc;
+    }
+    *ret_conn = conn;
+    return 0;
+}
+
+/* Where an end of the connection could not be taken for that of a body, TLS's good-bye is sent, and not waited for
+ * (RFC 8446 section 6.1); where a peer is still sending, nothing is waited for at all. */
+void kt__client_part(kt_stream *s, kt__client_fate fate)
+{
+    if (!s)
+        return;
+    kt_cancel_hold();
+    if (fate == KT__CLIENT_KEEP) {
+        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+        kt_timeout_start(&limit, PARTING_TIME);
+        int rc = kt_stream_shutdown_write(s);
+        (void)!kt_timeout_end(&limit, rc); /* it is closed whatever comes */
+    }
+    kt_stream_hang_up(s, fate == KT__CLIENT_DROP);
+    kt_stream_close(s);
+    kt_cancel_unhold();
+}

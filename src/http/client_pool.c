@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/* Which connection an attempt gets: one that is idle, a new one, or a place in line.
+ *
+ * Invariant between two suspensions: nobody is in line whom the limits would let go on. So who comes new may take what
+ * he finds, and overtakes nobody who could have had it. */
+#include <poll.h>
+
+#include "http/client.h"
+
+/* Records of servers without connections are kept up to this number. */
+#define ORIGINS_KEPT 64
+#define KEEPER_STACK ((size_t)64 * 1024)
+
+/* ---- Origins --------------------------------------------------------------------------------- */
+
+/* The URL's text up to its path, without user and password. */
+static char *origin_name(const kt_url *url, size_t extra, size_t at)
+{
+    char *block = kt_calloc(1, extra + url->scheme.size + 3 + url->authority.size + 1);
+    if (!block)
+        return NULL;
+    char *p = block + at;
+    memcpy(p, url->scheme.data, url->scheme.size);
+    memcpy(p + url->scheme.size, "://", 3);
+    memcpy(p + url->scheme.size + 3, url->authority.data, url->authority.size);
+    return block;
+}
+
+static bool is_of(const kt__client_origin *o, const kt_url *url)
+{
+    const char *p = o->host;
+    size_t n = url->scheme.size;
+    return strncmp(p, url->scheme.data, n) == 0 && strncmp(p + n, "://", 3) == 0 &&
+           strncmp(p + n + 3, url->authority.data, url->authority.size) == 0 && !p[n + 3 + url->authority.size];
+}
+
+static bool is_unused(const kt_http_session *s, const kt__client_origin *o)
+{
+    return o->users == 0 && o->open == 0 && !o->first &&
+           (!s->o.rate_starts || kt_now() - o->rate_used >= s->o.rate_period);
+}
+
+static void origin_free(kt_http_session *s, kt__client_origin *o)
+{
+    s->origin_count--;
+    kt_rate_release(&o->rate);
+    kt_free(o);
+}
+
+static void forget_unused(kt_http_session *s)
+{
+    for (kt__client_origin **link = &s->origins; *link;) {
+        kt__client_origin *o = *link;
+        if (!is_unused(s, o)) {
+            link = &o->next;
+            continue;
+        }
+        *link = o->next;
+        origin_free(s, o);
+    }
+}
+
+void kt__client_origins_free(kt_http_session *s)
+{
+    while (s->origins) {
+        kt__client_origin *o = s->origins;
+        s->origins = o->next;
+        origin_free(s, o);
+    }
+}
+
+int kt__client_origin_hold(kt__http_call *c)
+{
+    kt_http_session *s = c->session;
+    for (kt__client_origin *o = s->origins; o; o = o->next) {
+        if (!is_of(o, &c->url))
+            continue;
+        o->users++;
+        c->origin = o;
+        return 0;
+    }
+    if (s->origin_count >= ORIGINS_KEPT)
+        forget_unused(s);
+    size_t at = offsetof(kt__client_origin, host);
+    kt__client_origin *o = (kt__client_origin *)(void *)origin_name(&c->url, sizeof *o, at);
+    if (!o)
+        return -ENOMEM;
+    o->rate = (kt_rate)KT_RATE_INIT(s->o.rate_starts ? s->o.rate_starts : 1, s->o.rate_period ? s->o.rate_period : 1);
+    o->users = 1;
+    o->next = s->origins;
+    s->origins = o;
+    s->origin_count++;
+    c->origin = o;
+    return 0;
+}
+
+void kt__client_origin_release(kt__http_call *c)
+{
+    if (c->origin)
+        c->origin->users--;
+    c->origin = NULL;
+}
+
+/* ---- Lists ----------------------------------------------------------------------------------- */
+
+static void enlist(kt__client_conn *conn)
+{
+    kt_http_session *s = conn->session;
+    conn->next = s->conns;
+    if (s->conns)
+        s->conns->prev = conn;
+    s->conns = conn;
+}
+
+static void delist(kt__client_conn *conn)
+{
+    kt_http_session *s = conn->session;
+    if (conn->prev)
+        conn->prev->next = conn->next;
+    else
+        s->conns = conn->next;
+    if (conn->next)
+        conn->next->prev = conn->prev;
+}
+
+static void idle_add(kt__client_conn *conn)
+{
+    kt__client_origin *o = conn->origin;
+    conn->is_idle = true;
+    conn->idle_since = kt_now();
+    conn->idle_prev = NULL;
+    conn->idle_next = o->idle;
+    if (o->idle)
+        o->idle->idle_prev = conn;
+    o->idle = conn;
+    conn->session->idle++;
+}
+
+static void idle_remove(kt__client_conn *conn)
+{
+    kt__client_origin *o = conn->origin;
+    conn->is_idle = false;
+    if (conn->idle_prev)
+        conn->idle_prev->idle_next = conn->idle_next;
+    else
+        o->idle = conn->idle_next;
+    if (conn->idle_next)
+        conn->idle_next->idle_prev = conn->idle_prev;
+    conn->session->idle--;
+}
+
+/* Takes a connection out of all accounts; what is left is to close its stream. */
+static void forget(kt__client_conn *conn)
+{
+    if (conn->is_idle)
+        idle_remove(conn);
+    delist(conn);
+    conn->origin->open--;
+    conn->session->open--;
+}
+
+static void conn_close(kt__client_conn *conn, kt__client_fate fate)
+{
+    kt__client_part(conn->stream, fate);
+    kt_free(conn);
+}
+
+/* The idle one that was used longest ago, of any origin. */
+static kt__client_conn *oldest_idle(const kt_http_session *s)
+{
+    kt__client_conn *oldest = NULL;
+    for (kt__client_conn *conn = s->idle > 0 ? s->conns : NULL; conn; conn = conn->next)
+        if (conn->is_idle && (!oldest || conn->idle_since < oldest->idle_since))
+            oldest = conn;
+    return oldest;
+}
+
+/* ---- Who is next ----------------------------------------------------------------------------- */
+
+static bool may_open(const kt_http_session *s, const kt__client_origin *o)
+{
+    return o->open < s->o.connections_per_host_max && (s->open < s->o.connections_max || s->idle > 0);
+}
+
+/* Counts a connection that is to be opened. Returns one that has to make way, forgotten already, or NULL. */
+static kt__client_conn *permit(kt_http_session *s, kt__client_origin *o)
+{
+    kt__client_conn *old = s->open >= s->o.connections_max ? oldest_idle(s) : NULL;
+    if (old)
+        forget(old);
+    o->open++;
+    s->open++;
+    return old;
+}
+
+static kt__client_waiter *line_take(kt_http_session *s, kt__client_origin *o)
+{
+    kt__client_waiter *w = o->first;
+    o->first = w->next;
+    if (!o->first)
+        o->last = NULL;
+    s->waiting--;
+    return w;
+}
+
+static void line_leave(kt_http_session *s, kt__client_origin *o, kt__client_waiter *w)
+{
+    kt__client_waiter *before = NULL;
+    for (kt__client_waiter *i = o->first; i; before = i, i = i->next) {
+        if (i != w)
+            continue;
+        if (before)
+            before->next = w->next;
+        else
+            o->first = w->next;
+        if (o->last == w)
+            o->last = before;
+        s->waiting--;
+        return;
+    }
+}
+
+/* Of those whom the limits let go on, the one who asked first. */
+static kt__client_origin *next_served(const kt_http_session *s)
+{
+    kt__client_origin *found = NULL;
+    for (kt__client_origin *o = s->waiting > 0 ? s->origins : NULL; o; o = o->next)
+        if (o->first && (o->idle || may_open(s, o)) && (!found || o->first->number < found->first->number))
+            found = o;
+    return found;
+}
+
+/* Restores the invariant. May suspend at its end. */
+static void serve(kt_http_session *s)
+{
+    kt__client_origin *o;
+    kt__client_conn *doomed = NULL;
+    while ((o = next_served(s))) {
+        kt__client_waiter *w = line_take(s, o);
+        if (o->idle) {
+            w->conn = o->idle;
+            idle_remove(w->conn);
+        } else {
+            kt__client_conn *old = permit(s, o);
+            if (old)
+                old->next = doomed;
+            doomed = old ? old : doomed;
+            w->permit = true;
+        }
+        kt_event_set(&w->ready);
+    }
+    while (doomed) {
+        kt__client_conn *next = doomed->next;
+        conn_close(doomed, KT__CLIENT_KEEP);
+        doomed = next;
+    }
+}
+
+/* Ends a connection. Its place is another's before the parting, which may take a while. */
+static void discard(kt__client_conn *conn, kt__client_fate fate)
+{
+    kt_http_session *s = conn->session;
+    forget(conn);
+    serve(s);
+    conn_close(conn, fate);
+}
+
+static void permit_return(kt_http_session *s, kt__client_origin *o)
+{
+    o->open--;
+    s->open--;
+    serve(s);
+}
+
+/* ---- Idle ones ------------------------------------------------------------------------------- */
+
+/* Has its server closed it, or said something unasked? One system call that never waits. Under TLS there may be
+ * something to read that is none of HTTP's business. */
+static bool is_stale(const kt__client_conn *conn)
+{
+    struct pollfd p = {.fd = kt_stream_fd(conn->stream), .events = POLLIN | POLLRDHUP};
+    kt_tls_info info;
+    if (kt_now() - conn->idle_since >= conn->session->o.idle_timeout || kt_stream_buffered(conn->stream).size > 0)
+        return true;
+    if (p.fd < 0 || poll(&p, 1, 0) <= 0)
+        return false;
+    return (p.revents & ~POLLIN) || kt_tls_info_get(conn->stream, &info) < 0;
+}
+
+static kt__client_conn *take_idle(kt__client_origin *o)
+{
+    while (o->idle) {
+        kt__client_conn *conn = o->idle;
+        if (!is_stale(conn)) {
+            idle_remove(conn);
+            return conn;
+        }
+        discard(conn, KT__CLIENT_KEEP);
+    }
+    return NULL;
+}
+
+void kt__client_origin_drop_idle(kt__client_origin *o)
+{
+    while (o->idle)
+        discard(o->idle, KT__CLIENT_DROP);
+}
+
+/* Closes what has been idle too long; returns when to look again. */
+static kt_time sweep_idle(kt_http_session *s)
+{
+    for (;;) {
+        kt__client_conn *conn = oldest_idle(s);
+        if (!conn)
+            return KT_FOREVER;
+        if (s->o.idle_timeout >= KT_FOREVER - conn->idle_since)
+            return KT_FOREVER;
+        kt_time due = conn->idle_since + s->o.idle_timeout;
+        if (due > kt_now())
+            return due;
+        discard(conn, KT__CLIENT_KEEP);
+    }
+}
+
+static int keep(void *arg)
+{
+    kt_http_session *s = *(kt_http_session **)arg;
+    int rc = 0;
+    while (rc == 0) {
+        kt_time due = sweep_idle(s);
+        kt_event_clear(&s->keeper_wanted);
+        rc = due == KT_FOREVER ? kt_event_wait(&s->keeper_wanted) : kt_sleep(due - kt_now());
+    }
+    return rc;
+}
+
+/* Without memory for a task nothing is lost: what is idle too long is found when it is looked for. */
+static void wake_keeper(kt_http_session *s)
+{
+    const kt_spawn_options o = {.name = "HTTP connections", .stack_bytes = KEEPER_STACK};
+    kt_event_set(&s->keeper_wanted);
+    if (!s->keeper && kt_spawn_with(&o, keep, &s, sizeof s, &s->keeper) < 0)
+        s->keeper = NULL;
+}
+
+/* ---- To and fro ------------------------------------------------------------------------------ */
+
+static int wait_in_line(kt__http_call *c, kt__client_waiter *w)
+{
+    kt_http_session *s = c->session;
+    kt__client_origin *o = c->origin;
+    kt__client_phase phase;
+    *w = (kt__client_waiter){.number = s->asked++, .ready = KT_EVENT_INIT};
+    if (o->last)
+        o->last->next = w;
+    else
+        o->first = w;
+    o->last = w;
+    s->waiting++;
+    kt__client_phase_begin(&phase, "waiting for a connection to be free", c->timeouts.pool, c->deadline);
+    int rc = kt__client_phase_end(&phase, kt_event_wait(&w->ready));
+    if (rc == 0 && !w->turned_away)
+        return 0;
+    line_leave(s, o, w);
+    if (w->conn)
+        kt__client_release(w->conn, KT__CLIENT_KEEP);
+    else if (w->permit)
+        permit_return(s, o);
+    return rc < 0 ? rc : KT_ECLOSED;
+}
+
+static int open_new(kt__http_call *c)
+{
+    kt_http_session *s = c->session;
+    int rc = kt__client_connect(c, &c->conn);
+    if (rc < 0) {
+        permit_return(s, c->origin);
+        return rc;
+    }
+    c->reused = false;
+    enlist(c->conn);
+    s->opened++;
+    return 0;
+}
+
+static int got(kt__http_call *c, kt__client_conn *conn)
+{
+    conn->reused = true;
+    c->session->reused++;
+    c->conn = conn;
+    c->reused = true;
+    return 0;
+}
+
+int kt__client_acquire(kt__http_call *c)
+{
+    kt_http_session *s = c->session;
+    kt__client_origin *o = c->origin;
+    kt__client_waiter w = {.permit = false};
+    kt__client_conn *conn = take_idle(o);
+    if (conn)
+        return got(c, conn);
+    if (s->closed)
+        return KT_ECLOSED;
+    if (may_open(s, o)) {
+        conn = permit(s, o);
+        if (conn)
+            conn_close(conn, KT__CLIENT_KEEP);
+    } else {
+        int rc = wait_in_line(c, &w);
+        if (rc < 0)
+            return rc;
+        if (w.conn)
+            return got(c, w.conn);
+    }
+    return open_new(c);
+}
+
+void kt__client_release(kt__client_conn *conn, kt__client_fate fate)
+{
+    kt_http_session *s = conn->session;
+    bool keep_it = fate == KT__CLIENT_KEEP && !s->closed && kt_stream_buffered(conn->stream).size == 0;
+    if (keep_it) {
+        idle_add(conn);
+        serve(s);
+        wake_keeper(s);
+        return;
+    }
+    discard(conn, KT__CLIENT_DROP);
+}
+
+void kt__client_pool_close(kt_http_session *s)
+{
+    for (kt__client_origin *o = s->origins; o; o = o->next)
+        while (o->first) {
+            kt__client_waiter *w = line_take(s, o);
+            w->turned_away = true;
+            kt_event_set(&w->ready);
+        }
+    for (kt__client_conn *conn = s->conns; conn; conn = conn->next)
+        if (!conn->is_idle) {
+            conn->closed_under = true;
+            kt_stream_hang_up(conn->stream, true);
+        }
+    kt__client_conn *conn;
+    while ((conn = oldest_idle(s))) {
+        forget(conn);
+        conn_close(conn, KT__CLIENT_KEEP);
+    }
+}
