@@ -2,7 +2,7 @@
 #ifndef KETTLE_HTTP_H
 #define KETTLE_HTTP_H
 
-/* An HTTP/1.1 server (RFC 9110, RFC 9112), Server-Sent Events, and a small client.
+/* A server for HTTP/1.1 and HTTP/2 (RFC 9110, 9112, 9113), Server-Sent Events, and a small client.
  *
  *     static int hello(kt_http_exchange *x, void *arg)
  *     {
@@ -15,8 +15,9 @@
  *     if (rc == 0)
  *         rc = kt_http_serve(l, NULL, hello, NULL);     // until it is cancelled
  *
- * A handler is a plain function that may suspend; each connection is a task, which calls the
- * handler for one request after the other. Everything that a client controls has a limit and a
+ * A handler is a plain function that may suspend. With HTTP/1.1 each connection is a task, which calls the
+ * handler for one request after the other; with HTTP/2 each request is one. A client gets HTTP/2 that negotiates "h2"
+ * over TLS (ALPN), or that begins with it on a plain connection ("prior knowledge"). Everything that a client controls has a limit and a
  * deadline, with the defaults of kt_http_options. Requests about whose end two readers could
  * disagree are refused, and their connection is closed.
  *
@@ -29,6 +30,7 @@
 
 #include <kettle/buffer.h>
 #include <kettle/stream.h>
+#include <kettle/tls.h>
 
 KT_BEGIN
 
@@ -71,6 +73,10 @@ typedef struct kt_http_options {
     uint32_t connections_max;        /* 10,000; beyond it clients wait in the listener's backlog */
     uint32_t requests_max;           /* of one connection, which is then closed; 0: any number */
     size_t stack_bytes;              /* of a connection's task, thus for handlers; 0: the loop's */
+    bool no_http2;                   /* only HTTP/1.1 */
+    const kt_tls_config *tls;        /* of a server; NULL: plain. For HTTP/2 its alpn has "h2", and "http/1.1" behind it.
+                                        Handlers then need a stack of 64 KiB. Borrowed */
+    kt_time tls_timeout;             /* 10 s for the handshake, from the accept; then it is closed */
     const char *server;              /* the Server header; NULL: none. Borrowed */
     void (*log)(const kt_http_record *record, void *arg); /* after each request; must not suspend */
     void *log_arg;
@@ -104,6 +110,12 @@ KT_API kt_slice kt_http_target(const kt_http_exchange *x);
  * encoded slash stays "%2F", so that splitting at slashes gives the segments that the client meant.
  * A path with a broken escape, or with %00, was answered with 400. Dots are not resolved. */
 KT_API kt_slice kt_http_path(const kt_http_exchange *x);
+
+/* "http", or "https" over TLS: what the connection is, whatever a proxy in front of it may say. Static. */
+KT_API const char *kt_http_scheme(const kt_http_exchange *x);
+
+/* "HTTP/1.0", "HTTP/1.1", "HTTP/2". Static. */
+KT_API const char *kt_http_version(const kt_http_exchange *x);
 
 /* What stands behind the target's "?", not decoded; empty without one. */
 KT_API kt_slice kt_http_query_raw(const kt_http_exchange *x);

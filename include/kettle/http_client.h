@@ -59,11 +59,11 @@ typedef struct kt_http_timeouts {
                          * does between two reads included */
 } kt_http_timeouts;
 
-typedef enum kt_http_version {
+typedef enum kt_http_session_version {
     KT_HTTP_AUTO, /* HTTP/2 where a TLS server offers it (ALPN), otherwise HTTP/1.1 */
     KT_HTTP_1,    /* HTTP/1.1 only */
     KT_HTTP_2,    /* HTTP/2 only: over plain TCP by prior knowledge (RFC 9113 3.3) */
-} kt_http_version;
+} kt_http_session_version;
 
 /* Trying again. Only what may be sent twice is (RFC 9110 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE), or what has a
  * true `idempotent`, and whose body can be had again; after a connection that failed, and after 408, 429, 502, 503 and
@@ -100,7 +100,7 @@ typedef struct kt_http_session_options {
     const char *const *headers;      /* of every request: name, value, name, value, ..., NULL; a request's win */
     const char *user_agent;          /* NULL: "kettle/" and the version; "": none */
     kt_http_timeouts timeouts;
-    kt_http_version version;
+    kt_http_session_version version;
 
     uint32_t connections_max;          /* open at a time; 0 = 100. Who comes later waits in line */
     uint32_t connections_per_host_max; /* of one scheme, host, and port; 0 = 20 */

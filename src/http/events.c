@@ -22,7 +22,7 @@ int kt_http_events_start(kt_http_exchange *x)
         return rc;
     }
     x->is_events = true;
-    x->c->events = true;
+    x->c->events = true; /* of HTTP/1.1, where the connection is the exchange's alone */
     return kt_http_flush(x);
 }
 

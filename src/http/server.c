@@ -6,6 +6,7 @@
 #include <kettle/memory.h>
 #include <kettle/timeout.h>
 
+#include "http/h2.h"
 #include "http/parser_internal.h"
 
 /* Keeps the sums of limits far inside 32 bits. */
@@ -28,6 +29,7 @@ static int options_fill(kt_http_options *o, const kt_http_options *given)
     OR_DEFAULT(o->write_timeout, KT_S(30));
     OR_DEFAULT(o->grace, KT_S(5));
     OR_DEFAULT(o->connections_max, 10000);
+    OR_DEFAULT(o->tls_timeout, KT_S(10));
     if (o->request_line_bytes_max > HEAD_BYTES_LIMIT || o->header_bytes_max > HEAD_BYTES_LIMIT ||
         o->headers_max > HEAD_BYTES_LIMIT)
         return kt_error_set(-EINVAL, "header limits over 16 MiB");
@@ -174,7 +176,9 @@ static void stop(kt__http_server *s)
     s->stopping = true;
     (void)kt_cancel_catch();
     for (kt__http_conn *c = s->conns; c; c = c->next)
-        if (c->idle || c->events)
+        if (c->h2)
+            kt__h2_stop(c->h2);
+        else if (c->idle || c->events)
             kt_task_cancel(c->task);
     if (s->o.grace > 0)
         wait_for_grace(s);

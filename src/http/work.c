@@ -63,6 +63,8 @@ void kt__http_memory_clear(kt__http_memory *m)
     m->arena_used = 0;
     shrink(&m->body);
     shrink(&m->event);
+    shrink(&m->trailers);
+    shrink(&m->received);
     kt_buffer_clear(&m->fields);
 }
 
@@ -71,6 +73,8 @@ void kt__http_memory_release(kt__http_memory *m)
     kt__http_memory_clear(m);
     kt_buffer_release(&m->body);
     kt_buffer_release(&m->event);
+    kt_buffer_release(&m->trailers);
+    kt_buffer_release(&m->received);
     kt_buffer_release(&m->fields);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A connection that goes on with another protocol (RFC 9110 section 7.8). It may last for hours, so the memory of a
- * busy connection is given back; what its handler may still ask about is copied apart before the handler begins. */
+/* An HTTP/1.1 connection that goes on with another protocol (RFC 9110 section 7.8). It may last for hours, so the
+ * memory of a busy connection is given back; what its handler may still ask about is copied apart before it begins. */
 #include <errno.h>
 #include <kettle/memory.h>
 #include <kettle/stream_backend.h>
@@ -47,7 +47,7 @@ void kt__http_kept_free(kt__http_kept *k)
 
 /* ---- Upgrading ------------------------------------------------------------------------------- */
 
-kt_slice kt_http_upgrade_asked(const kt_http_exchange *x)
+kt_slice kt__h1_upgrade_asked(const kt_http_exchange *x)
 {
     if (!kt__http_may_upgrade(&x->head))
         return (kt_slice){NULL, 0};
@@ -106,10 +106,8 @@ static int answer(kt_http_exchange *x, const kt__http_answer *a)
     return rc;
 }
 
-int kt_http_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream)
+int kt__h1_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream)
 {
-    if (x->state != KT__HTTP_NEW)
-        return kt_error_set(KT_EINVALIDSTATE, "the request has been answered already");
     if (!asks_for(x, protocol))
         return kt_error_set(-EINVAL, "the request does not ask for '%.100s'", protocol);
     const kt__http_answer a = {
