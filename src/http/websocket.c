@@ -9,7 +9,8 @@
 #include "http/websocket_private.h"
 
 enum {
-    FIRST_BYTES = 1024,     /* a first read takes this much, into the task's stack: so an idle connection has no buffer */
+    FIRST_BYTES = 1024,     /* a first read takes this much, into the task's stack: so an idle connection has no
+                             * buffer */
     IN_BYTES = 16 * 1024,
     INFLATE_BYTES = 4096,
     WINDOW_MIN = 9,
@@ -198,8 +199,8 @@ static int closed(kt_websocket *ws, const kt__ws_event *e)
     return 0;
 }
 
-/* A ping's answer has its bytes (section 5.5.3). After our close nothing may be sent any more. 1: go on; 0: the peer has
- * closed; or the failure. */
+/* A ping's answer has its bytes (section 5.5.3). After our close nothing may be sent any more. 1: go on; 0: the peer
+ * has closed; or the failure. */
 static int control(kt_websocket *ws, const kt__ws_event *e)
 {
     if (e->type == KT__WS_CLOSE)
@@ -217,6 +218,11 @@ static int next_piece(kt_websocket *ws, kt__ws_event *e)
 {
     if (ws->read_rc <= 0)
         return ws->read_rc;
+    if (ws->pending.type != 0) {
+        *e = ws->pending;
+        ws->pending.type = 0;
+        return 1;
+    }
     for (;;) {
         ssize_t n = ws->in ? kt__ws_feed(&ws->reader, ws->in + ws->at, ws->end - ws->at, e) : 0;
         if (n < 0)
@@ -258,7 +264,7 @@ static int inflate_some(kt_websocket *ws, uint8_t kind, size_t most)
 {
     kt_buffer *b = &ws->message;
     if (kt_buffer_reserve(b, INFLATE_BYTES) < 0)
-        return broken(ws, -ENOMEM, CODE_OUR_FAULT, "out of memory");
+        return -ENOMEM;
     ssize_t n = kt__ws_decompress(ws, b->data + b->size, b->capacity - b->size);
     if (n < 0)
         return inflate_failed(ws, (int)n);
@@ -278,16 +284,18 @@ static void message_end(kt_websocket *ws)
         kt__decoder_next(ws->inflater, ws->deflate.forget_in || kt__decoder_ended(ws->inflater));
 }
 
-/* Appends the piece to the message. 1, or the failure. */
+/* Appends the piece to the message. 1, or the failure; with -ENOMEM the rest of the piece waits for another read. */
 static int append(kt_websocket *ws, const kt__ws_event *e)
 {
     size_t most = ws->o.message_bytes_max;
     if (!e->compressed) {
         if (e->data.size > most - ws->message.size)
             return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
-        if (kt_buffer_append(&ws->message, e->data.data, e->data.size) < 0)
-            return broken(ws, -ENOMEM, CODE_OUR_FAULT, "out of memory");
-        return 1;
+        if (kt_buffer_append(&ws->message, e->data.data, e->data.size) == 0)
+            return 1;
+        ws->pending = *e;
+        ws->pending.first = false;
+        return -ENOMEM;
     }
     ws->inflating = e->data;
     ws->inflating_last = e->final;
@@ -295,6 +303,11 @@ static int append(kt_websocket *ws, const kt__ws_event *e)
     do
         rc = inflate_some(ws, (uint8_t)e->type, most);
     while (rc == 0);
+    if (rc == -ENOMEM && ws->read_rc > 0) {
+        ws->pending = *e;
+        ws->pending.first = false;
+        ws->pending.data = ws->inflating;
+    }
     return rc;
 }
 
@@ -343,7 +356,7 @@ int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
         kt_buffer_clear(&ws->message);
         rc = inflate_some(ws, (uint8_t)e.type, SIZE_MAX);
         if (rc < 0)
-            return rc;
+            return rc; /* what is not decompressed stays where it is */
         ret_part->data = kt_buffer_slice(&ws->message);
         ret_part->final = rc == 1 && ws->inflating_last;
     }
@@ -354,7 +367,8 @@ int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
-/* The peer's part of the handshake, then, of a server, the end of the connection (section 7.1.1: the server ends it). */
+/* The peer's part of the handshake, then, of a server, the end of the connection (section 7.1.1: the server ends
+ * it). */
 static void await_close(kt_websocket *ws)
 {
     kt_websocket_message m;

@@ -4,9 +4,9 @@
 
 /* The frames of WebSocket (RFC 6455 section 5), read strictly and incrementally, and written. No I/O, no memory.
  *
- * The contract of kt__ws_feed is that of the HTTP parser: the caller passes all bytes that no earlier call has consumed;
- * any split of a stream into calls gives the same events, but that data comes in other pieces, and the same failure. What
- * is held back is at most a control frame. */
+ * The contract of kt__ws_feed is that of the HTTP parser: the caller passes all bytes that no earlier call has
+ * consumed; any split of a stream into calls gives the same events, but that data comes in other pieces, and the
+ * same failure. What is held back is at most a control frame. */
 
 #include <kettle/base.h>
 #include <kettle/error.h>
@@ -61,7 +61,8 @@ typedef struct kt__ws_reader {
  * After a close nothing should be fed. */
 ssize_t kt__ws_feed(kt__ws_reader *r, char *bytes, size_t size, kt__ws_event *ret_event) KT_CHECKED;
 
-/* Writes a frame's head, at most KT__WS_HEAD_MAX bytes. `first` is its first byte; mask NULL: none. Returns its size. */
+/* Writes a frame's head, at most KT__WS_HEAD_MAX bytes. `first` is its first byte; mask NULL: none. Returns its
+ * size. */
 size_t kt__ws_head_put(char *out, unsigned first, uint64_t size, const uint8_t *mask);
 
 /* Masks, or unmasks, bytes that stand at `at` in their frame's payload. */

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "http/parser_internal.h"
+#include "http/server.h"
 #include "http/websocket_private.h"
 
 enum {
@@ -223,11 +224,14 @@ int kt_websocket_accept(kt_http_exchange *x, const kt_websocket_options *options
         rc = check(x, &o, &a);
     if (rc == 0)
         rc = make(NULL, false, &o, &a.deflate, a.protocol, &ws);
+    size_t before = x->m->fields.size;
     if (rc == 0)
         rc = put_headers(x, &a);
     if (rc == 0)
         rc = kt_http_upgrade(x, "websocket", &ws->stream);
     if (rc < 0) {
+        if (x->state == KT__HTTP_NEW) /* another try sets them again */
+            x->m->fields.size = before;
         if (ws)
             kt__ws_free(ws);
         return rc;
@@ -243,13 +247,15 @@ static int refused(const char *why)
     return kt_error_set(KT_EPROTOCOL, "WebSocket: the server answered with %s", why);
 }
 
-/* Joins the names with commas. NULL without memory. */
-static const char *offered(const char *const *protocols, kt_buffer *out)
+/* Joins the names with commas, and ends them. */
+static int offered(const char *const *protocols, kt_buffer *out)
 {
-    for (const char *const *p = protocols; p && *p; p++)
-        if (kt_buffer_printf(out, "%s%s", p == protocols ? "" : ", ", *p) < 0)
-            return NULL;
-    return kt_buffer_string(out);
+    int rc = 0;
+    for (const char *const *p = protocols; rc == 0 && p && *p; p++)
+        rc = kt_buffer_printf(out, "%s%s", p == protocols ? "" : ", ", *p);
+    if (rc == 0)
+        rc = kt_buffer_append(out, "", 1);
+    return rc == KT_ELIMIT ? kt_error_set(-EINVAL, "the names of the subprotocols are too long") : rc;
 }
 
 static int check_protocol(kt_slice chosen, const char *const *protocols, const char **ret_protocol)
@@ -301,15 +307,15 @@ static int ask(kt_http_session *s, const char *url, const kt_websocket_options *
 {
     char extension[KT__WS_EXTENSION_BYTES];
     kt_auto(kt_buffer) protocols = KT_BUFFER_INIT_MAX(PROTOCOLS_BYTES_MAX);
-    const char *names = offered(o->protocols, &protocols);
-    if (!names)
-        return kt_error_set(-EINVAL, "the names of the subprotocols are too long");
+    int rc = offered(o->protocols, &protocols);
+    if (rc < 0)
+        return rc;
     kt__ws_extension_offer(o, extension);
     const char *headers[9] = {"Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", key};
     size_t n = 4;
-    if (*names) {
+    if (protocols.size > 1) {
         headers[n++] = "Sec-WebSocket-Protocol";
-        headers[n++] = names;
+        headers[n++] = protocols.data;
     }
     if (*extension) {
         headers[n++] = "Sec-WebSocket-Extensions";

@@ -6,7 +6,6 @@
 #include <kettle/utf8.h>
 #include <sys/random.h>
 
-#include "core/core.h"
 #include "http/websocket_private.h"
 
 enum {
@@ -174,9 +173,9 @@ int kt_websocket_write(kt_websocket *ws, kt_websocket_kind kind, const void *byt
     rc = kt_lock_acquire(&ws->writing);
     if (rc < 0)
         return rc;
-    if (ws->piece_of)
-        kt__misuse("a WebSocket message is sent while another is being sent in pieces");
     rc = check_open(ws);
+    if (rc == 0 && ws->piece_of)
+        rc = kt_error_set(KT_EINVALIDSTATE, "another message is being sent in pieces");
     if (rc == 0 && compresses(ws, size))
         rc = write_compressed(ws, (unsigned)kind | KT__WS_FINAL, message);
     else if (rc == 0)
@@ -192,9 +191,9 @@ int kt_websocket_write_part(kt_websocket *ws, kt_websocket_kind kind, const void
         rc = kt_lock_acquire(&ws->writing);
     if (rc < 0)
         return rc;
-    if (ws->piece_of && ws->piece_of != kind)
-        kt__misuse("the pieces of a WebSocket message are of one kind");
     rc = check_open(ws);
+    if (rc == 0 && ws->piece_of && ws->piece_of != kind)
+        rc = kt_error_set(KT_EINVALIDSTATE, "the pieces of a message are of one kind");
     if (rc == 0) {
         unsigned first = (ws->piece_of ? KT__WS_CONTINUATION : (unsigned)kind) | (final ? KT__WS_FINAL : 0u);
         rc = write_frame(ws, first, (kt_slice){bytes, size});

@@ -517,7 +517,8 @@ TEST(an_offer_of_compression_is_taken_as_far_as_it_can_be)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char request[500], wanted[200];
-        snprintf(request, sizeof request, ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: %s\r\n\r\n", cases[i].offer);
+        snprintf(request, sizeof request, ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: %s\r\n\r\n",
+                 cases[i].offer);
         snprintf(wanted, sizeof wanted, "\r\nSec-WebSocket-Extensions: %s\r\n", cases[i].answer);
         const char *answer = ask_by_hand(request, NULL);
         CHECK(strstr(answer, " 101 "));
