@@ -80,6 +80,7 @@ HEADERS = {
     'tls.h': 'tls',
     'http.h': 'http',
     'http_client.h': 'http',
+    'websocket.h': 'http',
     'cookies.h': 'http',
     'http_auth.h': 'http',
     'http_cache.h': 'http',

@@ -47,7 +47,7 @@ void kt__decoder_free(kt__decoder *d);
  * output than the limits allow; -ENOMEM. After an error only free is of use. */
 ssize_t kt__decode(kt__decoder *d, kt_slice *input, void *bytes, size_t size) KT_CHECKED;
 
-/* Has the coding's own end been read? Never with KT__CODING_RAW_DEFLATE. */
+/* Has the coding's own end been read? */
 bool kt__decoder_ended(const kt__decoder *d);
 
 /* The next message has its own limits, and where `forget` is true cannot refer to earlier ones. */

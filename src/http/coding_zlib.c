@@ -132,11 +132,12 @@ static int inflater_step(void *state, kt_slice *input, void *bytes, size_t *size
     return code == Z_OK || code == Z_BUF_ERROR ? 0 : failure(code, &i->z);
 }
 
-/* A member of gzip's format may follow another (RFC 1952 section 2.2). */
+/* A member of gzip's format may follow another (RFC 1952 section 2.2), and in permessage-deflate a block follows one
+ * that was the last (RFC 7692 section 7.2.3.4). */
 static bool inflater_another(void *state)
 {
     inflater *i = state;
-    return i->coding == KT__CODING_GZIP && inflateReset(&i->z) == Z_OK;
+    return i->coding != KT__CODING_DEFLATE && inflateReset(&i->z) == Z_OK;
 }
 
 static void inflater_forget(void *state)

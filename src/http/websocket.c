@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading, and the end of a WebSocket. */
+#include <errno.h>
+#include <kettle/memory.h>
+#include <kettle/stream_backend.h>
+#include <kettle/task.h>
+#include <kettle/timeout.h>
+
+#include "http/websocket_private.h"
+
+enum {
+    FIRST_BYTES = 1024,     /* a first read takes this much, into the task's stack: so an idle connection has no
+                             * buffer */
+    IN_BYTES = 16 * 1024,
+    INFLATE_BYTES = 4096,
+    WINDOW_MIN = 9,
+    WINDOW_MAX = 15,
+    CODE_DONE = 1000,
+    CODE_NONE = 1005,
+    CODE_CUT = 1006,
+    CODE_NOT_UTF8 = 1007,
+    CODE_TOO_LONG = 1009,
+    CODE_OUR_FAULT = 1011,
+};
+
+#define OR_DEFAULT(field, value) ((field) = (field) ? (field) : (value))
+
+/* ---- Making --------------------------------------------------------------------------------- */
+
+int kt__ws_options_fill(const kt_websocket_options *given, kt_websocket_options *ret)
+{
+    kt_websocket_options o = given ? *given : (kt_websocket_options){0};
+    if (o.deflate_window_bits && (o.deflate_window_bits < WINDOW_MIN || o.deflate_window_bits > WINDOW_MAX))
+        return kt_error_set(-EINVAL, "deflate_window_bits is 9 to 15, not %d", o.deflate_window_bits);
+    OR_DEFAULT(o.message_bytes_max, (size_t)1024 * 1024);
+    OR_DEFAULT(o.deflate_window_bits, WINDOW_MAX);
+    OR_DEFAULT(o.deflate_from, 64);
+    OR_DEFAULT(o.ping_interval, KT_S(20));
+    OR_DEFAULT(o.ping_timeout, KT_S(20));
+    OR_DEFAULT(o.close_timeout, KT_S(10));
+    *ret = o;
+    return 0;
+}
+
+kt_websocket *kt__ws_new(kt_stream *s, bool client, const kt_websocket_options *o, const kt__ws_deflate *deflate)
+{
+    kt_websocket *ws = kt_calloc(1, sizeof *ws);
+    if (!ws)
+        return NULL;
+    ws->stream = s;
+    ws->client = client;
+    ws->o = *o;
+    ws->o.protocols = ws->o.origins = NULL; /* borrowed during the call */
+    if (deflate)
+        ws->deflate = *deflate;
+    ws->reader = (kt__ws_reader){.masked = !client, .extended = ws->deflate.on};
+    ws->writing = (kt_lock)KT_LOCK_INIT;
+    ws->message.size_max = SIZE_MAX / 2;
+    ws->read_rc = 1;
+    return ws;
+}
+
+int kt_websocket_over(kt_stream *s, bool client, const kt_websocket_options *options, kt_websocket **ret_ws)
+{
+    kt_websocket_options o;
+    int rc = kt__ws_options_fill(options, &o);
+    if (rc < 0)
+        return rc;
+    kt_websocket *ws = kt__ws_new(s, client, &o, NULL);
+    if (!ws)
+        return -ENOMEM;
+    ws->owns_stream = true;
+    *ret_ws = ws;
+    return 0;
+}
+
+void kt__ws_free(kt_websocket *ws)
+{
+    kt__encoder_free(ws->deflater);
+    kt__decoder_free(ws->inflater);
+    kt_buffer_release(&ws->message);
+    kt_free(ws->in);
+    kt_free(ws->protocol);
+    kt_free(ws);
+}
+
+const char *kt_websocket_protocol(const kt_websocket *ws)
+{
+    return ws->protocol ? ws->protocol : "";
+}
+
+int kt_websocket_close_code(const kt_websocket *ws)
+{
+    return ws->close_code;
+}
+
+const char *kt_websocket_close_reason(const kt_websocket *ws)
+{
+    return ws->reason;
+}
+
+/* ---- Failing -------------------------------------------------------------------------------- */
+
+/* Nothing more is read. The peer is told why, as far as that can be done without waiting for ever. */
+static int broken(kt_websocket *ws, int rc, int code, const char *why)
+{
+    ws->read_rc = rc;
+    if (code != CODE_CUT) {
+        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+        kt_timeout_start(&limit, ws->o.close_timeout);
+        int sent = kt__ws_send_close(ws, code, kt_slice_from(why));
+        (void)!kt_timeout_end(&limit, sent); /* the first failure is the one that is told */
+    } else {
+        OR_DEFAULT(ws->close_code, CODE_CUT);
+    }
+    return kt_error_set(rc, "WebSocket: %s", why);
+}
+
+/* ---- Receiving ------------------------------------------------------------------------------ */
+
+/* Waits for bytes, and asks a silent peer whether it is there. At least one, or what kt_websocket_read returns. */
+static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
+{
+    for (;;) {
+        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+        if (ws->o.ping_interval > 0)
+            kt_timeout_start(&limit, ws->pinged ? ws->o.ping_timeout : ws->o.ping_interval);
+        ssize_t n = kt_stream_read(ws->stream, bytes, size);
+        int rc = n < 0 ? (int)n : 0;
+        if (ws->o.ping_interval > 0)
+            rc = kt_timeout_end(&limit, rc);
+        if (n > 0) {
+            ws->pinged = false;
+            return n;
+        }
+        if (n == 0)
+            return broken(ws, KT_EINCOMPLETE, CODE_CUT, "the connection ended without a close");
+        bool silent = rc == KT_ETIMEDOUT && ws->o.ping_interval > 0 && kt_timeout_expired(&limit);
+        if (!silent)
+            return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
+        if (ws->pinged)
+            return broken(ws, -ETIMEDOUT, CODE_OUR_FAULT, "no answer to a ping");
+        ws->pinged = true;
+        if (!ws->close_sent && (rc = kt_websocket_ping(ws, NULL, 0)) < 0)
+            return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
+    }
+}
+
+/* The first bytes come into the task's stack: an idle connection has no buffer. 1, or as above. */
+static int receive_first(kt_websocket *ws)
+{
+    char bytes[FIRST_BYTES];
+    ssize_t n = receive(ws, bytes, sizeof bytes);
+    if (n < 0)
+        return (int)n;
+    ws->in = kt_alloc(IN_BYTES);
+    if (!ws->in) {
+        if (kt_stream_unread(ws->stream, bytes, (size_t)n) == 0)
+            return -ENOMEM;
+        return broken(ws, -ENOMEM, CODE_OUR_FAULT, "out of memory");
+    }
+    memcpy(ws->in, bytes, (size_t)n);
+    ws->at = 0;
+    ws->end = (size_t)n;
+    return 1;
+}
+
+static int receive_more(kt_websocket *ws)
+{
+    if (ws->at == ws->end && !ws->in_message) {
+        kt_free(kt_steal(ws->in));
+        kt_buffer_release(&ws->message);
+    }
+    if (!ws->in)
+        return receive_first(ws);
+    memmove(ws->in, ws->in + ws->at, ws->end - ws->at); /* what is held back is short */
+    ws->end -= ws->at;
+    ws->at = 0;
+    ssize_t n = receive(ws, ws->in + ws->end, IN_BYTES - ws->end);
+    if (n < 0)
+        return (int)n;
+    ws->end += (size_t)n;
+    return 1;
+}
+
+/* ---- Control frames ------------------------------------------------------------------------- */
+
+/* Answers the peer's close with the same code, if ours was not first. 0: it is over. */
+static int closed(kt_websocket *ws, const kt__ws_event *e)
+{
+    ws->close_code = e->code;
+    memcpy(ws->reason, e->data.data ? e->data.data : "", e->data.size);
+    ws->reason[e->data.size] = '\0';
+    ws->read_rc = 0;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, ws->o.close_timeout);
+    int rc = kt__ws_send_close(ws, e->code, (kt_slice){NULL, 0});
+    (void)!kt_timeout_end(&limit, rc); /* a peer that has closed need not be there for the answer */
+    return 0;
+}
+
+/* A ping's answer has its bytes (section 5.5.3). After our close nothing may be sent any more. 1: go on; 0: the peer
+ * has closed; or the failure. */
+static int control(kt_websocket *ws, const kt__ws_event *e)
+{
+    if (e->type == KT__WS_CLOSE)
+        return closed(ws, e);
+    if (e->type == KT__WS_PONG || ws->close_sent)
+        return 1;
+    int rc = kt_websocket_pong(ws, e->data.data, e->data.size);
+    if (rc == 0 || rc == KT_ECLOSED)
+        return 1;
+    return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
+}
+
+/* The next piece of a message as it came. 1, or what kt_websocket_read returns. */
+static int next_piece(kt_websocket *ws, kt__ws_event *e)
+{
+    if (ws->read_rc <= 0)
+        return ws->read_rc;
+    if (ws->pending.type != 0) {
+        *e = ws->pending;
+        ws->pending.type = 0;
+        return 1;
+    }
+    for (;;) {
+        ssize_t n = ws->in ? kt__ws_feed(&ws->reader, ws->in + ws->at, ws->end - ws->at, e) : 0;
+        if (n < 0)
+            return broken(ws, KT_EPROTOCOL, ws->reader.close_code, ws->reader.reason);
+        ws->at += (size_t)n;
+        if (ws->in && e->type != 0 && e->type < KT__WS_CLOSE)
+            return 1;
+        int rc = ws->in && e->type != 0 ? control(ws, e) : receive_more(ws);
+        if (rc <= 0)
+            return rc;
+    }
+}
+
+/* ---- Pieces --------------------------------------------------------------------------------- */
+
+static void message_begin(kt_websocket *ws, const kt__ws_event *e)
+{
+    kt_buffer_clear(&ws->message);
+    ws->in_message = true;
+    ws->message_compressed = e->compressed;
+    ws->utf8 = (kt__ws_utf8){0, 0, 0};
+    ws->tail_fed = false;
+    if (e->compressed && ws->inflater)
+        kt__decoder_next(ws->inflater, false);
+}
+
+static int inflate_failed(kt_websocket *ws, int rc)
+{
+    if (rc == -ENOMEM)
+        return broken(ws, rc, CODE_OUR_FAULT, "out of memory");
+    if (rc == KT_ELIMIT)
+        return broken(ws, rc, CODE_TOO_LONG, "a message grows beyond measure");
+    return broken(ws, KT_EPROTOCOL, CODE_NOT_UTF8, "compressed data that is malformed");
+}
+
+/* Decompresses into the end of ws->message, up to `most` bytes in all; what is text must be UTF-8. 1: the piece is
+ * done; 0: there is more of it. */
+static int inflate_some(kt_websocket *ws, uint8_t kind, size_t most)
+{
+    kt_buffer *b = &ws->message;
+    if (kt_buffer_reserve(b, INFLATE_BYTES) < 0)
+        return -ENOMEM;
+    ssize_t n = kt__ws_decompress(ws, b->data + b->size, b->capacity - b->size);
+    if (n < 0)
+        return inflate_failed(ws, (int)n);
+    bool text = kind == KT__WS_TEXT, over = n == 0 && ws->inflating_last;
+    if (text && (!kt__ws_utf8_feed(&ws->utf8, b->data + b->size, (size_t)n) || (over && ws->utf8.need > 0)))
+        return broken(ws, KT_EPROTOCOL, CODE_NOT_UTF8, "text that is not UTF-8");
+    b->size += (size_t)n;
+    if (b->size > most)
+        return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
+    return n == 0;
+}
+
+static void message_end(kt_websocket *ws)
+{
+    ws->in_message = false;
+    if (ws->message_compressed && ws->inflater)
+        kt__decoder_next(ws->inflater, ws->deflate.forget_in || kt__decoder_ended(ws->inflater));
+}
+
+/* Appends the piece to the message. 1, or the failure; with -ENOMEM the rest of the piece waits for another read. */
+static int append(kt_websocket *ws, const kt__ws_event *e)
+{
+    size_t most = ws->o.message_bytes_max;
+    if (!e->compressed) {
+        if (e->data.size > most - ws->message.size)
+            return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
+        if (kt_buffer_append(&ws->message, e->data.data, e->data.size) == 0)
+            return 1;
+        ws->pending = *e;
+        ws->pending.first = false;
+        return -ENOMEM;
+    }
+    ws->inflating = e->data;
+    ws->inflating_last = e->final;
+    int rc;
+    do
+        rc = inflate_some(ws, (uint8_t)e->type, most);
+    while (rc == 0);
+    if (rc == -ENOMEM && ws->read_rc > 0) {
+        ws->pending = *e;
+        ws->pending.first = false;
+        ws->pending.data = ws->inflating;
+    }
+    return rc;
+}
+
+int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
+{
+    kt__ws_event e;
+    for (;;) {
+        int rc = next_piece(ws, &e);
+        if (rc <= 0)
+            return rc;
+        bool alone = e.first && e.final && !e.compressed;
+        if (e.first)
+            message_begin(ws, &e);
+        if (alone && e.data.size > ws->o.message_bytes_max)
+            return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
+        if (!alone && (rc = append(ws, &e)) < 0)
+            return rc;
+        if (!e.final)
+            continue;
+        message_end(ws);
+        *ret_message = (kt_websocket_message){
+            .kind = (kt_websocket_kind)e.type,
+            .data = alone ? e.data : kt_buffer_slice(&ws->message),
+            .final = true,
+        };
+        return 1;
+    }
+}
+
+int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
+{
+    kt__ws_event e = {.type = ws->reader.message, .compressed = true, .final = ws->inflating_last};
+    int rc;
+    bool going_on = ws->in_message && ws->message_compressed && (ws->inflating.size > 0 || ws->inflating_last);
+    if (!going_on) {
+        rc = next_piece(ws, &e);
+        if (rc <= 0)
+            return rc;
+        if (e.first)
+            message_begin(ws, &e);
+        ws->inflating = e.compressed ? e.data : (kt_slice){NULL, 0};
+        ws->inflating_last = e.compressed && e.final;
+    }
+    *ret_part = (kt_websocket_message){.kind = (kt_websocket_kind)e.type, .data = e.data, .final = e.final};
+    if (e.compressed) {
+        kt_buffer_clear(&ws->message);
+        rc = inflate_some(ws, (uint8_t)e.type, SIZE_MAX);
+        if (rc < 0)
+            return rc; /* what is not decompressed stays where it is */
+        ret_part->data = kt_buffer_slice(&ws->message);
+        ret_part->final = rc == 1 && ws->inflating_last;
+    }
+    if (ret_part->final)
+        message_end(ws);
+    return 1;
+}
+
+/* ---- The end -------------------------------------------------------------------------------- */
+
+/* The peer's part of the handshake, then, of a server, the end of the connection (section 7.1.1: the server ends
+ * it). */
+static void await_close(kt_websocket *ws)
+{
+    kt_websocket_message m;
+    char byte;
+    int rc;
+    while ((rc = kt_websocket_read_part(ws, &m)) > 0)
+        ;
+    if (rc == 0 && ws->client)
+        while (kt_stream_read(ws->stream, &byte, 1) > 0)
+            ;
+}
+
+void kt_websocket_close(kt_websocket *ws)
+{
+    if (!ws)
+        return;
+    kt_time patience = kt_task_cancelling(kt_task_current()) > 0 ? 0 : ws->o.close_timeout;
+    kt_cancel_hold();
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, patience);
+    int rc = kt__ws_send_close(ws, CODE_DONE, (kt_slice){NULL, 0});
+    if (rc == 0 && ws->read_rc >= 0)
+        await_close(ws);
+    (void)!kt_timeout_end(&limit, 0); /* ended in any case */
+    if (ws->response)
+        kt_http_response_close(ws->response);
+    else if (ws->owns_stream)
+        kt_stream_close(ws->stream);
+    kt_cancel_unhold();
+    kt__ws_free(ws);
+}

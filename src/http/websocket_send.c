@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Writing: one frame after the other, whole, under the lock. */
+#include <errno.h>
+#include <kettle/memory.h>
+#include <kettle/timeout.h>
+#include <kettle/utf8.h>
+#include <sys/random.h>
+
+#include "http/websocket_private.h"
+
+enum {
+    MASK_BYTES = 4,
+    SMALL = 1024,       /* a client's frame up to this size is masked on the stack, and sent in one write */
+    PIECE = 32 * 1024,  /* of larger ones, at a time */
+    CODE_NONE = 1005,
+};
+
+/* ---- Masks ---------------------------------------------------------------------------------- */
+
+/* From the system's CSPRNG (RFC 6455 section 10.3). Nothing is kept that a forked child would repeat. */
+static int new_mask(uint8_t mask[MASK_BYTES])
+{
+    ssize_t n;
+    do
+        n = getrandom(mask, MASK_BYTES, 0);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n == MASK_BYTES ? 0 : -EIO;
+}
+
+static int write_small(kt_websocket *ws, unsigned first, kt_slice payload, const uint8_t *mask)
+{
+    char frame[KT__WS_HEAD_MAX + SMALL];
+    size_t head = kt__ws_head_put(frame, first, payload.size, mask);
+    if (payload.size > 0)
+        memcpy(frame + head, payload.data, payload.size);
+    kt__ws_mask(frame + head, payload.size, mask, 0);
+    return kt_stream_write(ws->stream, frame, head + payload.size);
+}
+
+/* The caller's bytes stay as they are, so a copy is masked, piece by piece. */
+static int write_large(kt_websocket *ws, unsigned first, kt_slice payload, const uint8_t *mask)
+{
+    size_t room = payload.size < PIECE ? payload.size : PIECE;
+    char *frame = kt_alloc(KT__WS_HEAD_MAX + room);
+    if (!frame)
+        return -ENOMEM;
+    size_t size = kt__ws_head_put(frame, first, payload.size, mask);
+    int rc = 0;
+    for (size_t at = 0; rc == 0 && at < payload.size;) {
+        size_t piece = payload.size - at < room ? payload.size - at : room;
+        memcpy(frame + size, payload.data + at, piece);
+        kt__ws_mask(frame + size, piece, mask, at);
+        rc = kt_stream_write(ws->stream, frame, size + piece);
+        if (rc < 0 && at > 0)
+            ws->write_rc = rc; /* the frame stays cut */
+        at += piece;
+        size = 0;
+    }
+    kt_free(frame);
+    return rc;
+}
+
+static int write_masked(kt_websocket *ws, unsigned first, kt_slice payload)
+{
+    uint8_t mask[MASK_BYTES];
+    int rc = new_mask(mask);
+    if (rc < 0)
+        return rc;
+    return payload.size <= SMALL ? write_small(ws, first, payload, mask) : write_large(ws, first, payload, mask);
+}
+
+static int write_plain(kt_websocket *ws, unsigned first, kt_slice payload)
+{
+    char head[KT__WS_HEAD_MAX];
+    struct iovec pieces[] = {
+        {head, kt__ws_head_put(head, first, payload.size, NULL)},
+        {(void *)(uintptr_t)payload.data, payload.size},
+    };
+    return kt_stream_writev(ws->stream, pieces, payload.size > 0 ? 2 : 1);
+}
+
+/* ---- Frames --------------------------------------------------------------------------------- */
+
+/* The lock is held. A cancelled write has sent nothing, or else the stream takes no more. */
+static int write_frame(kt_websocket *ws, unsigned first, kt_slice payload)
+{
+    int rc = ws->client ? write_masked(ws, first, payload) : write_plain(ws, first, payload);
+    if (rc < 0 && !kt_is_cancel(rc) && rc != -ENOMEM)
+        ws->write_rc = rc;
+    return rc;
+}
+
+/* What forbids another frame. */
+static int check_open(const kt_websocket *ws)
+{
+    if (ws->write_rc < 0)
+        return kt_error_set(kt_is_cancel(ws->write_rc) ? KT_EINVALIDSTATE : ws->write_rc,
+                            "an earlier frame of this WebSocket could not be sent");
+    if (ws->close_sent)
+        return kt_error_set(KT_ECLOSED, "this WebSocket has been closed");
+    return 0;
+}
+
+int kt__ws_send(kt_websocket *ws, unsigned first, kt_slice payload)
+{
+    int rc = kt_lock_acquire(&ws->writing);
+    if (rc < 0)
+        return rc;
+    rc = check_open(ws);
+    if (rc == 0)
+        rc = write_frame(ws, first, payload);
+    kt_lock_release(&ws->writing);
+    return rc;
+}
+
+int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason)
+{
+    char payload[KT__WS_CONTROL_MAX];
+    size_t size = 0;
+    if (code != CODE_NONE) {
+        payload[0] = (char)(code >> 8);
+        payload[1] = (char)(code & 0xff);
+        if (reason.size > 0)
+            memcpy(payload + 2, reason.data, reason.size);
+        size = 2 + reason.size;
+    }
+    int rc = kt_lock_acquire(&ws->writing);
+    if (rc < 0)
+        return rc;
+    if (!ws->close_sent && (rc = check_open(ws)) == 0) {
+        rc = write_frame(ws, KT__WS_CLOSE | KT__WS_FINAL, (kt_slice){payload, size});
+        ws->close_sent = rc == 0;
+    }
+    kt_lock_release(&ws->writing);
+    return rc;
+}
+
+/* ---- Messages ------------------------------------------------------------------------------- */
+
+/* A window of 256 bytes is more than zlib can keep to, so such a peer gets nothing compressed. */
+static bool compresses(const kt_websocket *ws, size_t size)
+{
+    return ws->deflate.on && ws->deflate.bits_out > 8 && size >= ws->o.deflate_from;
+}
+
+/* What was compressed and not sent is unknown to the peer: what follows must not refer to it. */
+static int write_compressed(kt_websocket *ws, unsigned first, kt_slice message)
+{
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    int rc = kt__ws_compress(ws, message, &out);
+    if (rc == 0)
+        rc = write_frame(ws, first | KT__WS_COMPRESSED, kt_buffer_slice(&out));
+    if (rc < 0 && ws->deflater)
+        kt__encoder_forget(ws->deflater);
+    return rc;
+}
+
+static int check_kind(kt_websocket_kind kind)
+{
+    if (kind != KT_WEBSOCKET_TEXT && kind != KT_WEBSOCKET_BINARY)
+        return kt_error_set(-EINVAL, "a WebSocket message is text or binary, not %d", (int)kind);
+    return 0;
+}
+
+int kt_websocket_write(kt_websocket *ws, kt_websocket_kind kind, const void *bytes, size_t size)
+{
+    kt_slice message = {bytes, size};
+    int rc = check_kind(kind);
+    if (rc < 0)
+        return rc;
+    if (kind == KT_WEBSOCKET_TEXT && kt_utf8_check(message) < size)
+        return kt_error_set(-EINVAL, "not UTF-8 at byte %zu", kt_utf8_check(message));
+    rc = kt_lock_acquire(&ws->writing);
+    if (rc < 0)
+        return rc;
+    rc = check_open(ws);
+    if (rc == 0 && ws->piece_of)
+        rc = kt_error_set(KT_EINVALIDSTATE, "another message is being sent in pieces");
+    if (rc == 0 && compresses(ws, size))
+        rc = write_compressed(ws, (unsigned)kind | KT__WS_FINAL, message);
+    else if (rc == 0)
+        rc = write_frame(ws, (unsigned)kind | KT__WS_FINAL, message);
+    kt_lock_release(&ws->writing);
+    return rc;
+}
+
+int kt_websocket_write_part(kt_websocket *ws, kt_websocket_kind kind, const void *bytes, size_t size, bool final)
+{
+    int rc = check_kind(kind);
+    if (rc == 0)
+        rc = kt_lock_acquire(&ws->writing);
+    if (rc < 0)
+        return rc;
+    rc = check_open(ws);
+    if (rc == 0 && ws->piece_of && ws->piece_of != kind)
+        rc = kt_error_set(KT_EINVALIDSTATE, "the pieces of a message are of one kind");
+    if (rc == 0) {
+        unsigned first = (ws->piece_of ? KT__WS_CONTINUATION : (unsigned)kind) | (final ? KT__WS_FINAL : 0u);
+        rc = write_frame(ws, first, (kt_slice){bytes, size});
+        ws->piece_of = final ? 0 : (uint8_t)kind;
+    }
+    kt_lock_release(&ws->writing);
+    return rc;
+}
+
+static int send_control(kt_websocket *ws, unsigned opcode, const void *bytes, size_t size)
+{
+    if (size > KT__WS_CONTROL_MAX)
+        return kt_error_set(-EINVAL, "a ping or pong of %zu bytes; 125 is the most", size);
+    return kt__ws_send(ws, opcode | KT__WS_FINAL, (kt_slice){bytes, size});
+}
+
+int kt_websocket_ping(kt_websocket *ws, const void *bytes, size_t size)
+{
+    return send_control(ws, KT__WS_PING, bytes, size);
+}
+
+int kt_websocket_pong(kt_websocket *ws, const void *bytes, size_t size)
+{
+    return send_control(ws, KT__WS_PONG, bytes, size);
+}
+
+int kt_websocket_shutdown(kt_websocket *ws, int code, const char *reason)
+{
+    kt_slice words = kt_slice_from(reason ? reason : "");
+    if (!kt__ws_code_is_valid(code))
+        return kt_error_set(-EINVAL, "%d is no close code that may be sent", code);
+    if (words.size > KT__WS_REASON_MAX || kt_utf8_check(words) < words.size)
+        return kt_error_set(-EINVAL, "the reason of a close is at most 123 bytes of UTF-8");
+    return kt__ws_send_close(ws, code, words);
+}

@@ -1,0 +1,176 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Both ends of our WebSockets with those of others: Python's websockets, and Node's where it has one.
+
+usage: websocket_peers.py WEBSOCKET-ECHO WEBSOCKET-AGENT
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), '..'))
+import kit  # noqa: E402
+
+try:
+    import websockets
+    from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory as Deflate
+    from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory as ServerDeflate
+except ImportError:
+    websockets = None
+
+ECHO = AGENT = None
+PATIENCE = 20
+NO_PEER = 'python3-websockets is not installed'
+
+
+def some_bytes(size, seed):
+    """Half of it can be compressed."""
+    r = random.Random(seed)
+    return bytes(r.randrange(256) if i % 200 < 100 else i % 7 for i in range(size))
+
+
+class Server:
+    def __enter__(self):
+        self.process = subprocess.Popen([ECHO, '0'], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        self.url = self.process.stdout.readline().strip()
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        assert status == 0, status
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, PATIENCE))
+
+
+@unittest.skipUnless(websockets, NO_PEER)
+class PythonsClient(unittest.TestCase):
+    async def echoes(self, url, messages, **options):
+        async with websockets.connect(url, max_size=None, **options) as ws:
+            for message in messages:
+                await ws.send(message)
+                self.assertEqual(await ws.recv(), message)
+            return ws.extensions
+
+    def test_messages_come_back(self):
+        messages = ['', 'x', 'h\u00e9llo \U0001f375', b'', b'\0\xff', some_bytes(70000, 1), 'k' * 200000]
+        with Server() as s:
+            self.assertTrue(run(self.echoes(s.url, messages)))
+            self.assertFalse(run(self.echoes(s.url, messages, compression=None)))
+
+    def test_all_forms_of_compression(self):
+        messages = [some_bytes(size, size) for size in (1, 100, 5000, 100000)] * 3
+        forms = [{'server_no_context_takeover': a, 'client_no_context_takeover': b, 'server_max_window_bits': c,
+                  'client_max_window_bits': d}
+                 for a in (False, True) for b in (False, True) for c in (None, 9, 15) for d in (None, True, 9, 12)]
+        with Server() as s:
+            for form in forms:
+                with self.subTest(form):
+                    self.assertTrue(run(self.echoes(s.url, messages, compression=None, extensions=[Deflate(**form)])))
+
+    def test_fragments_and_pings(self):
+        async def talk(url):
+            async with websockets.connect(url) as ws:
+                await ws.send(iter(['a ', 'message ', 'in ', 'pieces']))
+                self.assertEqual(await ws.recv(), 'a message in pieces')
+                await (await ws.ping(b'there?'))
+        with Server() as s:
+            run(talk(s.url))
+
+    def test_closes_are_answered_with_their_code(self):
+        async def close(url):
+            async with websockets.connect(url) as ws:
+                await ws.close(4321, 'over')
+                return ws.close_code
+        with Server() as s:
+            self.assertEqual(run(close(s.url)), 4321)
+
+    def test_what_is_no_utf_8_is_closed_with_1007(self):
+        async def talk(url):
+            async with websockets.connect(url, compression=None) as ws:
+                await ws.write_frame(True, 1, b'\xff')
+                try:
+                    await ws.recv()
+                except websockets.ConnectionClosedError as closed:
+                    return closed.rcvd.code
+        with Server() as s:
+            self.assertEqual(run(talk(s.url)), 1007)
+
+
+@unittest.skipUnless(websockets, NO_PEER)
+class PythonsServer(unittest.TestCase):
+    def talk(self, cases, **options):
+        """A server with these cases: each sends messages and wants them back. How many it was asked for."""
+        async def main():
+            done = []
+
+            async def serve(ws, path):
+                if path == '/getCaseCount':
+                    await ws.send(str(len(cases)))
+                elif path.startswith('/runCase'):
+                    messages = cases[int(path.split('case=')[1].split('&')[0]) - 1]
+                    for message in messages:
+                        await ws.send(message)
+                        self.assertEqual(await ws.recv(), b''.join(message) if isinstance(message, list) else message)
+                    done.append(path)
+            async with websockets.serve(serve, '127.0.0.1', 0, max_size=None, **options) as server:
+                port = server.sockets[0].getsockname()[1]
+                agent = await asyncio.create_subprocess_exec(AGENT, f'ws://127.0.0.1:{port}',
+                                                             stdout=subprocess.PIPE)
+                out, _ = await agent.communicate()
+                self.assertEqual((agent.returncode, out.decode()), (0, f'{len(cases)} cases\n'))
+                return len(done)
+        self.assertEqual(run(main()), len(cases))
+
+    def test_messages_come_back(self):
+        self.talk([['x', '', 'h\u00e9llo'], [b'\0', some_bytes(70000, 3)], [[b'pieces ', b'of ', b'one']]])
+        self.talk([['x', '', 'k' * 3000]], compression=None)
+
+    def test_all_forms_of_compression(self):
+        messages = [some_bytes(size, size) for size in (1, 100, 5000, 100000)] * 2
+        for server_forgets in (False, True):
+            for client_forgets in (False, True):
+                for bits in (9, 15):
+                    with self.subTest((server_forgets, client_forgets, bits)):
+                        form = ServerDeflate(server_no_context_takeover=server_forgets,
+                                             client_no_context_takeover=client_forgets, server_max_window_bits=bits,
+                                             client_max_window_bits=bits)
+                        self.talk([messages], compression=None, extensions=[form])
+
+
+NODE = '''
+const ws = new WebSocket(process.argv[1]);
+ws.onopen = () => ws.send('hi from Node');
+ws.onmessage = (m) => { console.log(m.data); ws.close(3000, 'bye'); };
+ws.onclose = (c) => { console.log(c.code, c.wasClean); };
+'''
+
+
+def node_has_one():
+    if not shutil.which('node'):
+        return False
+    found = subprocess.run(['node', '-p', 'typeof WebSocket'], capture_output=True, text=True, check=False)
+    return found.stdout.strip() == 'function'
+
+
+@unittest.skipUnless(node_has_one(), 'this Node has no WebSocket')
+class NodesClient(unittest.TestCase):
+    def test_a_message_comes_back_and_the_close_is_clean(self):
+        with Server() as s:
+            out = subprocess.run(['node', '-e', NODE, s.url], capture_output=True, text=True, check=True, timeout=PATIENCE)
+        self.assertEqual(out.stdout.split('\n')[:2], ['hi from Node', '3000 true'])
+
+
+if __name__ == '__main__':
+    ECHO, AGENT = sys.argv[1:3]
+    del sys.argv[1:3]
+    kit.main()
