@@ -116,21 +116,31 @@ static kt_slice field(const kt__h2_stream *s, unsigned which)
     return (kt_slice){s->pseudo.data + s->fields[which].at, s->fields[which].size};
 }
 
+/* The value of the host line and what follows it; NULL without one. */
+static const char *host_value(kt_slice lines)
+{
+    static const char name[] = "host: ";
+    while (lines.size > sizeof name - 1) {
+        if (memcmp(lines.data, name, sizeof name - 1) == 0)
+            return lines.data + sizeof name - 1;
+        const char *end = memchr(lines.data, '\n', lines.size);
+        size_t gone = (size_t)(end - lines.data) + 1;
+        lines = (kt_slice){lines.data + gone, lines.size - gone};
+    }
+    return NULL;
+}
+
 /* Host is :authority, where that is there; two that differ are refused as two Hosts are (RFC 9113 section 8.3.1). */
 static int put_host(kt__h2_stream *s)
 {
-    kt_slice authority = field(s, KT__H2_AUTHORITY);
-    const char *host = s->lines.size ? memmem(s->lines.data, s->lines.size, "host: ", 6) : NULL;
-    bool at_line = host && (host == s->lines.data || host[-1] == '\n');
+    kt_slice authority = field(s, KT__H2_AUTHORITY), lines = kt_buffer_slice(&s->lines);
     if (authority.size == 0)
         return 0;
-    if (at_line) {
-        const char *value = host + 6;
-        size_t left = s->lines.size - (size_t)(value - s->lines.data);
-        if (left >= authority.size + 2 && memcmp(value, authority.data, authority.size) == 0 &&
-            value[authority.size] == '\r')
-            return 0;
-    }
+    const char *value = host_value(lines);
+    size_t left = value ? lines.size - (size_t)(value - lines.data) : 0;
+    if (left >= authority.size + 2 && memcmp(value, authority.data, authority.size) == 0 &&
+        value[authority.size] == '\r')
+        return 0;
     return put_line(&s->head, kt_slice_from("host"), authority);
 }
 

@@ -25,6 +25,8 @@ WITH_SERVER(a_request_is_the_same_to_its_handler)
     site_open(&s, NULL, tell, NULL);
     greet(&p, dial(&s));
     request(&p, "GET", "/a%20b?c");
+    field(&p, "x-host", "b");
+    field(&p, "host", "a"); /* as :authority has it */
     field(&p, "cookie", "a=1");
     field(&p, "cookie", "b=2");
     send_head(&p, 1, END_STREAM | END_HEADERS);
