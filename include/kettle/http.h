@@ -37,11 +37,11 @@ KT_BEGIN
 /* One request and its answer. */
 typedef struct kt_http_exchange kt_http_exchange;
 
-/* Answers one request. A negative result before the answer was begun is answered with 500, or
- * with the status that fits where the request's own body was at fault (400, 408, 413);
- * afterwards it closes the connection, so that the client does not take a cut answer for a whole
- * one. A handler that returns without an answer gives 500. What it has left of the request's
- * body is skipped. When the server stops, a handler that outlives the grace period is cancelled. */
+/* Answers one request. A negative result before the answer was begun is answered with 500, with 503 where the request's
+ * deadline was over, or with the status that fits where its own body was at fault (400, 408, 413); afterwards it closes
+ * the connection (HTTP/2: resets the stream), so that the client does not take a cut answer for a whole one. A handler
+ * that returns without an answer gives 500. What it has left of the request's body is skipped. When the server stops, a
+ * handler that outlives the grace period is cancelled. */
 typedef int (*kt_http_handler)(kt_http_exchange *x, void *arg);
 
 #define KT_HTTP_UNLIMITED UINT64_MAX
@@ -69,11 +69,17 @@ typedef struct kt_http_options {
                                         the end of the head, however busy the client is: 408 */
     kt_time idle_timeout;            /* 60 s between two requests; then it is closed in silence */
     kt_time body_timeout;            /* 30 s without a byte while a body is read: 408 */
-    kt_time request_timeout;         /* 5 min for the handler and all that it calls, from the complete head on; negative:
+    kt_time request_timeout;         /* 5 min for the handler and all that it calls, from the complete head on; below 0:
                                         none. Event streams and other protocols have none: 503 */
     kt_time write_timeout;           /* 30 s in which the client takes less than 64 KiB */
     kt_time grace;                   /* 5 s for running handlers at the end; negative: none */
+    uint32_t body_rate_min;          /* 500 bytes a second of a body, on average over what was waited for it, after the
+                                        first body_timeout: 408 */
+    uint32_t background_max;         /* 1,000 at once, see kt_http_background */
     uint32_t connections_max;        /* 10,000; beyond it clients wait in the listener's backlog */
+    uint32_t connections_per_address_max; /* 1,000, of one IPv4 address or IPv6 /64; beyond it they are closed at once.
+                                        This machine's own (loopback, Unix sockets) are not counted. A reverse proxy
+                                        on another machine may need more */
     uint32_t requests_max;           /* of one connection, which is then closed; 0: any number */
     size_t stack_bytes;              /* of a connection's task, thus for handlers; 0: the loop's */
     bool no_http2;                   /* only HTTP/1.1 */
@@ -214,6 +220,24 @@ KT_API int kt_http_flush(kt_http_exchange *x) KT_CHECKED;
 /* Ends the answer that kt_http_start began. The server does it for a handler that returns 0 or
  * more. Errors as kt_http_write. Suspends. */
 KT_API int kt_http_finish(kt_http_exchange *x) KT_CHECKED;
+
+/* Adds a trailer to an answer that kt_http_start has begun: a header that is sent behind the content (RFC 9110 section
+ * 6.5). A client of HTTP/1.0 does not get it, nor does one that has asked by HEAD. -EINVAL as kt_http_header;
+ * KT_EINVALIDSTATE before the start, or after the end; KT_ELIMIT over 32 KiB in all; -ENOMEM. Does not suspend. */
+KT_API int kt_http_trailer(kt_http_exchange *x, const char *name, const char *value) KT_CHECKED;
+
+/* The value of a trailer of the request, the first of several; names in any case. They are there once the body has been
+ * read to its end. `data` is NULL if there is none. Does not suspend. */
+KT_API kt_slice kt_http_request_trailer(const kt_http_exchange *x, const char *name);
+
+/* ---- Work behind the answer ---------------------------------------------------------------- */
+
+/* Calls fn with a copy of the `size` bytes at arg (size 0: arg itself) in a task of its own, which the client does not
+ * wait for, nor its connection. It may not touch the exchange. A server that stops waits for it as for handlers, within
+ * the grace period, and cancels it then. What it returns below 0, cancellations aside, goes to the error handler
+ * (debug.h). 0; KT_EFULL when background_max are at work; -ENOMEM. Does not suspend. Like Starlette's
+ * BackgroundTask. */
+KT_API int kt_http_background(kt_http_exchange *x, KT__JOB) KT_CHECKED;
 
 /* ---- Another protocol ---------------------------------------------------------------------- */
 

@@ -174,6 +174,12 @@ int kt__http_sendfile(kt_http_exchange *x, int fd, int64_t offset, int64_t size)
     return rc;
 }
 
+int kt_http_trailer(kt_http_exchange *x, const char *name, const char *value)
+{
+    int rc = check_started(x);
+    return rc < 0 ? rc : kt__http_header_put(&x->m->trailers, name, value);
+}
+
 int kt_http_flush(kt_http_exchange *x)
 {
     return x->back->flush(x);

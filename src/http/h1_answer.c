@@ -105,12 +105,17 @@ static int h1_flush(kt_http_exchange *x)
 
 static int h1_finish(kt_http_exchange *x)
 {
-    static const char last_chunk[] = "0\r\n\r\n";
-    struct iovec last = {(void *)(uintptr_t)last_chunk, sizeof last_chunk - 1};
+    static const char last_chunk[] = "0\r\n";
+    const kt_buffer *trailers = &x->m->trailers;
+    struct iovec last[] = {
+        {(void *)(uintptr_t)last_chunk, sizeof last_chunk - 1},
+        {trailers->data, trailers->size},
+        {(void *)(uintptr_t)(last_chunk + 1), 2},
+    };
     int rc = kt_lock_acquire(&x->c->writing);
     if (rc < 0)
         return rc;
-    rc = kt__http_send(x->c, &last, x->chunked && !x->bodiless);
+    rc = kt__http_send(x->c, last, x->chunked && !x->bodiless ? 3 : 0);
     kt_lock_release(&x->c->writing);
     x->state = KT__HTTP_DONE;
     return rc;

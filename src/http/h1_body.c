@@ -23,9 +23,12 @@ static int broken(kt_http_exchange *x, int rc, int status, const char *reason)
 static ssize_t receive(kt_http_exchange *x, char *buffer, size_t size)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, x->c->server->o.body_timeout);
+    kt_time start = kt_now();
+    kt_timeout_start(&limit, kt__http_body_patience(x));
     ssize_t n = kt_stream_read(x->c->stream, buffer, size);
+    x->body_waited += kt_now() - start;
     int rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
+    x->body_bytes += n > 0 ? (size_t)n : 0;
     if (n > 0)
         return n;
     if (n == 0)
@@ -85,6 +88,18 @@ static ssize_t receive_direct(kt_http_exchange *x, char *buffer, size_t size)
     return n;
 }
 
+/* The body is complete, and its trailers with it. */
+static int end(kt_http_exchange *x, const kt__http_event *e)
+{
+    for (size_t i = 0; i < e->trailer_count; i++) {
+        int rc = kt__http_trailer_take(x->m, e->trailers[i].name, e->trailers[i].value);
+        if (rc < 0)
+            return broken(x, rc, 503, "out of memory");
+    }
+    x->body_done = true;
+    return 0;
+}
+
 /* Goes on with the body: sets x->pending or x->body_done, or stores bytes in `buffer` and returns how
  * many. 0, or a failure; call again until something has happened. */
 static ssize_t advance(kt_http_exchange *x, char *buffer, size_t size)
@@ -100,10 +115,8 @@ static ssize_t advance(kt_http_exchange *x, char *buffer, size_t size)
         x->left -= x->head.framing == KT__HTTP_LENGTH ? e.body.size : 0;
         return 0;
     }
-    if (e.type == KT__HTTP_END) {
-        x->body_done = true;
-        return 0;
-    }
+    if (e.type == KT__HTTP_END)
+        return end(x, &e);
     int rc = send_continue(x);
     if (rc < 0)
         return rc;

@@ -25,7 +25,7 @@ kt__http_kept *kt__http_keep(const kt_http_exchange *x)
     if (!k)
         return NULL;
     memset(&k->m, 0, sizeof k->m);
-    k->m.fields.size_max = KT__HTTP_HOLD_BYTES;
+    k->m.fields.size_max = k->m.trailers.size_max = KT__HTTP_HOLD_BYTES;
     char *bytes = (char *)(k->headers + count);
     memcpy(bytes, w->in + w->head_at, head_bytes);
     if (count > 0)

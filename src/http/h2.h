@@ -117,7 +117,6 @@ struct kt__h2_stream {
     /* Its body */
     kt_buffer in;       /* received; in[in_at..] not yet read */
     size_t in_at;
-    uint64_t received;
     kt_event readable;  /* also at the end, and when the stream is gone */
     /* The answer */
     const char *piece;  /* bytes that are not composed yet, their owner waits */
@@ -184,8 +183,6 @@ kt__h2_stream *kt__h2_stream_new(kt__h2 *h, int32_t id);
 void kt__h2_stream_free(kt__h2_stream *s);
 /* One field of the head. What is too much is noted. 0, -ENOMEM. */
 int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value);
-/* One field of the request's trailers. 0, -ENOMEM. */
-int kt__h2_stream_trailer(kt__h2_stream *s, kt_slice name, kt_slice value);
 /* The head is complete: calls the handler in a task. 0, -ENOMEM, or another error for which the stream is reset. */
 int kt__h2_stream_begin(kt__h2_stream *s);
 /* A piece of the body. 0, -ENOMEM. */
@@ -201,8 +198,8 @@ extern const kt__http_backend kt__h2_backend;
 /* Waits until the piece is composed, and the end if there is one. */
 int kt__h2_wait_composed(kt__h2_stream *s);
 int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool last);
-/* Reads of the body, or of what follows it in another protocol; `timeout` without a byte. */
-ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size, kt_time timeout);
+/* Reads of the body, or of what follows in another protocol, for which there is no limit. */
+ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size);
 /* Submits the answer's trailers. */
 int kt__h2_send_trailers(const kt__h2_stream *s);
 /* Submits a head of an answer; `kind` as below. */

@@ -21,7 +21,7 @@ static int gone(void)
 /* The next "name: value\r\n" of *rest, with the name in small letters, as HTTP/2 wants it. False at the end. */
 static bool next_line(kt_slice *rest, kt__h2_field *ret_field)
 {
-    if (rest->size == 0)
+    if (rest->size == 0 || !rest->data)
         return false;
     char *name = (char *)(uintptr_t)rest->data; /* in our own buffer */
     const char *end = memmem(name, rest->size, "\r\n", 2);
@@ -248,18 +248,20 @@ static int send_continue(kt__h2_stream *s)
     return 0;
 }
 
-static int wait_readable(kt__h2_stream *s, kt_time timeout)
+static int wait_readable(kt__h2_stream *s)
 {
+    kt_time start = kt_now();
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, timeout);
+    kt_timeout_start(&limit, s->stream ? KT_FOREVER : kt__http_body_patience(&s->x));
     kt_event_clear(&s->readable);
     int rc = kt_timeout_end(&limit, kt_event_wait(&s->readable));
+    s->x.body_waited += kt_now() - start;
     if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
         return broken(s, -ETIMEDOUT, 408, "the client stopped sending");
     return rc;
 }
 
-ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size, kt_time timeout)
+ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size)
 {
     size_t have;
     while ((have = s->in.size - s->in_at) == 0) {
@@ -271,7 +273,7 @@ ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size, kt_time time
             return broken(s, KT_EINCOMPLETE, 400, "the client closed in the middle");
         int rc = send_continue(s);
         if (rc == 0)
-            rc = wait_readable(s, timeout);
+            rc = wait_readable(s);
         if (rc < 0)
             return rc;
     }
@@ -285,8 +287,7 @@ ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size, kt_time time
 
 static ssize_t h2_read(kt_http_exchange *x, void *buffer, size_t size)
 {
-    kt__h2_stream *s = kt__h2_stream_of(x);
-    return kt__h2_receive(s, buffer, size, s->h->c->server->o.body_timeout);
+    return kt__h2_receive(kt__h2_stream_of(x), buffer, size);
 }
 
 static int h2_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)

@@ -20,7 +20,7 @@ kt__h2_stream *kt__h2_stream_new(kt__h2 *h, int32_t id)
     s->id = id;
     s->m.arena = s->arena;
     s->m.arena_size = KT__HTTP_ARENA_BYTES / sizeof(max_align_t);
-    s->m.fields.size_max = KT__HTTP_HOLD_BYTES;
+    s->m.fields.size_max = s->m.trailers.size_max = KT__HTTP_HOLD_BYTES;
     s->readable = s->writable = (kt_event)KT_EVENT_INIT;
     s->next = h->streams;
     s->link = &h->streams;
@@ -96,7 +96,7 @@ int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value)
 {
     const kt_http_options *o = &s->h->c->server->o;
     if (s->too_large || s->task) /* trailers of a request have their own place */
-        return s->task ? kt__h2_stream_trailer(s, name, value) : 0;
+        return s->task ? kt__http_trailer_take(&s->m, name, value) : 0;
     size_t size = s->pseudo.size + s->lines.size + s->cookies.size;
     if (name.size + value.size + 4 > o->header_bytes_max + (size_t)o->request_line_bytes_max - size)
         return note_too_large(s);
@@ -107,14 +107,6 @@ int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value)
     if (kt_slice_is(name, "cookie"))
         return put_cookie(s, value);
     return put_line(&s->lines, name, value);
-}
-
-int kt__h2_stream_trailer(kt__h2_stream *s, kt_slice name, kt_slice value)
-{
-    kt_buffer *b = &s->m.received;
-    if (b->size + name.size + value.size > KT__HTTP_TRAILER_BYTES)
-        return 0;
-    return put_line(b, name, value);
 }
 
 /* ---- The head -------------------------------------------------------------------------------- */
@@ -286,8 +278,8 @@ int kt__h2_stream_begin(kt__h2_stream *s)
 int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size)
 {
     uint64_t max = s->h->c->server->o.body_bytes_max;
-    s->received += size;
-    if (!s->extended && s->received > max && s->x.body_rc == 0) {
+    s->x.body_bytes += size;
+    if (!s->extended && s->x.body_bytes > max && s->x.body_rc == 0) {
         kt__http_fault(&s->x, 413, "body too large");
         s->x.body_rc = KT_ELIMIT;
     }

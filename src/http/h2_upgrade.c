@@ -9,7 +9,7 @@
 
 static ssize_t up_read(void *object, void *bytes, size_t size)
 {
-    return kt__h2_receive(object, bytes, size, KT_FOREVER);
+    return kt__h2_receive(object, bytes, size);
 }
 
 static ssize_t up_writev(void *object, const struct iovec *pieces, size_t count)

@@ -178,6 +178,10 @@ size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time
             if (*ret_verdict != KT__H2_NO_ERROR)
                 return begun;
         }
+#ifdef KT_FUZZ_PLANTED_BUG
+        if (at == size && w->header_size == 4)
+            w->header_size = 3;
+#endif
         size_t n = size - at < w->payload_left ? size - at : w->payload_left;
         at += n;
         w->payload_left -= (uint32_t)n;

@@ -75,6 +75,37 @@ int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
     return x->back->read_all(x, size_max, ret_body);
 }
 
+kt_time kt__http_body_patience(const kt_http_exchange *x)
+{
+    const kt_http_options *o = &x->c->server->o;
+    kt_time earned = (kt_time)(x->body_bytes / o->body_rate_min) * KT_S(1);
+    kt_time left = o->body_timeout + earned - x->body_waited;
+    return left < o->body_timeout ? left : o->body_timeout;
+}
+
+int kt__http_trailer_take(kt__http_memory *m, kt_slice name, kt_slice value)
+{
+    kt_buffer *b = &m->received;
+    if (b->size + name.size + value.size > KT__HTTP_TRAILER_BYTES)
+        return 0;
+    return kt_buffer_printf(b, "%.*s: %.*s\r\n", (int)name.size, name.data, (int)value.size,
+                            value.size > 0 ? value.data : "");
+}
+
+kt_slice kt_http_request_trailer(const kt_http_exchange *x, const char *name)
+{
+    kt_slice rest = kt_buffer_slice(&x->m->received);
+    size_t name_size = strlen(name);
+    while (rest.size > 0) {
+        const char *end = memchr(rest.data, '\n', rest.size);
+        size_t size = (size_t)(end - rest.data) + 1;
+        if (size >= name_size + 4 && rest.data[name_size] == ':' && strncasecmp(rest.data, name, name_size) == 0)
+            return (kt_slice){rest.data + name_size + 2, size - name_size - 4};
+        rest = (kt_slice){rest.data + size, rest.size - size};
+    }
+    return (kt_slice){NULL, 0};
+}
+
 /* ---- Another protocol ------------------------------------------------------------------------ */
 
 kt_slice kt_http_upgrade_asked(const kt_http_exchange *x)

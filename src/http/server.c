@@ -29,6 +29,9 @@ static int options_fill(kt_http_options *o, const kt_http_options *given)
     OR_DEFAULT(o->write_timeout, KT_S(30));
     OR_DEFAULT(o->grace, KT_S(5));
     OR_DEFAULT(o->connections_max, 10000);
+    OR_DEFAULT(o->connections_per_address_max, 1000);
+    OR_DEFAULT(o->body_rate_min, 500);
+    OR_DEFAULT(o->background_max, 1000);
     OR_DEFAULT(o->tls_timeout, KT_S(10));
     OR_DEFAULT(o->request_timeout, KT_S(300));
     if (o->request_line_bytes_max > HEAD_BYTES_LIMIT || o->header_bytes_max > HEAD_BYTES_LIMIT ||
@@ -62,18 +65,24 @@ static int server_init(kt__http_server *s, const kt_http_options *options, kt_gr
 
 /* ---- Connections --------------------------------------------------------------------------- */
 
+void kt__http_tell_empty(kt__http_server *s)
+{
+    if (!s->conns && !s->jobs)
+        kt_event_set(&s->empty);
+}
+
 void kt__http_conn_end(kt__http_conn *c)
 {
     kt__http_server *s = c->server;
     if (c->work)
         kt__http_work_give(s, c->work);
     c->work = NULL;
+    kt__http_address_leave(c);
     kt_stream_close(c->stream);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
-    if (!s->conns)
-        kt_event_set(&s->empty);
+    kt__http_tell_empty(s);
     kt_free(c);
     kt_semaphore_release(&s->slots);
 }
@@ -95,6 +104,10 @@ static int conn_start(kt__http_server *s, kt_stream *stream)
         c->next->link = &c->next;
     s->conns = c;
     kt_event_clear(&s->empty);
+    if (!kt__http_address_enter(c)) {
+        kt__http_conn_end(c);
+        return 0;
+    }
     kt_spawn_options o = {.name = "http", .stack_bytes = s->o.stack_bytes};
     int rc = kt_group_spawn_with(s->group, &o, kt__http_connection, &c, sizeof c, &c->task);
     if (rc < 0)
@@ -188,6 +201,7 @@ static void stop(kt__http_server *s)
     (void)kt_cancel_catch();
     (void)!kt_group_join(s->group, 0); /* children end with 0, or never ran */
     conns_reap(s);
+    kt__http_jobs_end(s);
     kt__http_works_free(s);
 }
 

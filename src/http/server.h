@@ -8,6 +8,8 @@
  *   exchange.c    the handler's call, and what is answered in its place
  *   request.c     what a handler asks about the request; path.c decodes it
  *   answer.c      what a handler answers
+ *   addresses.c   connections of one address
+ *   background.c  work that outlives its request
  *   work.c        the memory of a busy connection, pooled
  *
  *   h1_connection.c  one connection of HTTP/1.1: heads, refusals, the end
@@ -45,9 +47,11 @@
 #define KT__HTTP_TRAILER_BYTES ((size_t)8 * 1024)
 #define KT__HTTP_DATE_BYTES 37 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 #define KT__HTTP_ARENA_BYTES 1024
+#define KT__HTTP_ADDRESSES 256u /* places of the table; a power of 2 */
 
 typedef struct kt__http_conn kt__http_conn;
 typedef struct kt__http_work kt__http_work;
+typedef struct kt__http_job kt__http_job;
 
 /* The line with the current date, made once a second. */
 typedef struct kt__http_date {
@@ -65,9 +69,12 @@ typedef struct kt__http_server {
     kt_group *group;      /* of the connections' tasks */
     kt__http_conn *conns; /* all, also those whose task has not begun */
     kt_semaphore slots;   /* what is left of connections_max */
-    kt_event empty;       /* set while there is no connection */
+    kt_event empty;       /* set while there is no connection, nor work in the background */
+    kt__http_job *jobs;   /* in the background */
+    size_t job_count;
     kt__http_work *spare; /* works that nobody uses */
     size_t spare_count;
+    kt__http_conn *addresses[KT__HTTP_ADDRESSES];
     kt__http_date date;
     kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
     bool stopping;
@@ -77,6 +84,8 @@ typedef struct kt__http_server {
 struct kt__http_conn {
     kt__http_server *server;
     kt__http_conn *next, **link; /* in the server's list */
+    kt__http_conn *address_next, **address_link; /* of those whose addresses meet; NULL: not counted */
+    uint64_t address;
     kt_task *task;
     kt_stream *stream;
     kt__http_work *work;     /* NULL while idle, and while another protocol has the stream */
@@ -155,6 +164,8 @@ struct kt_http_exchange {
     kt_slice path;       /* decoded */
     kt_slice pending;    /* body bytes that the parser has passed and nobody has taken */
     uint64_t left;       /* of a body with a length: bytes that the parser has not seen */
+    uint64_t body_bytes; /* received */
+    kt_time body_waited; /* for it */
     uint64_t bytes_sent;
     uint64_t owed;       /* of a sized answer: bytes that are not written yet */
     kt_time started;
@@ -199,6 +210,8 @@ typedef struct kt__http_kept {
 
 /* ---- server.c */
 
+/* Says so if nothing is left that a stop waits for. */
+void kt__http_tell_empty(kt__http_server *s);
 /* Ends a connection: closes what it has and forgets it. Also for one whose task never ran. */
 void kt__http_conn_end(kt__http_conn *c);
 
@@ -222,6 +235,17 @@ void kt__http_watch_hang_ups(kt__http_server *s);
 bool kt__http_hung_up(const kt__http_conn *c);
 
 extern const kt__http_backend kt__h1_backend;
+
+/* ---- addresses.c */
+
+/* Counts a connection to those of its address. False if they are too many already. */
+bool kt__http_address_enter(kt__http_conn *c);
+void kt__http_address_leave(kt__http_conn *c);
+
+/* ---- background.c */
+
+/* Cancels what is left in the background, and waits for it. */
+void kt__http_jobs_end(kt__http_server *s);
 
 /* ---- work.c */
 
@@ -269,6 +293,11 @@ ssize_t kt__http_unescape(kt_slice raw, unsigned how, char *out);
 int kt__http_path_decode(kt_http_exchange *x);
 
 /* ---- request.c */
+
+/* How long the next piece of the body may take, the rate being what it is. */
+kt_time kt__http_body_patience(const kt_http_exchange *x);
+/* Adds "name: value" to the request's trailers; what is too much is forgotten. 0, -ENOMEM. */
+int kt__http_trailer_take(kt__http_memory *m, kt_slice name, kt_slice value);
 
 /* Notes that the body is longer than the handler wants, and returns KT_ELIMIT. */
 int kt__http_too_long(kt_http_exchange *x, size_t size_max);

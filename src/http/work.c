@@ -31,7 +31,7 @@ kt__http_work *kt__http_work_take(kt__http_server *s)
         if (!w)
             return NULL;
         memset(w, 0, sizeof *w);
-        w->m.fields.size_max = KT__HTTP_HOLD_BYTES;
+        w->m.fields.size_max = w->m.trailers.size_max = KT__HTTP_HOLD_BYTES;
         w->m.arena = w->arena;
         w->m.arena_size = KT__HTTP_ARENA_BYTES / sizeof(max_align_t);
         w->in_capacity = KT__HTTP_IN_BYTES;

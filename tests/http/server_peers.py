@@ -9,6 +9,7 @@ import concurrent.futures
 import hashlib
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -107,6 +108,34 @@ class Curl(PeerTest):
                         heard = curl('-X', 'POST', '-T', f.name, *more, self.server.url(path))
                         self.assertEqual(hashlib.sha256(heard).digest(),
                                          hashlib.sha256(data).digest())
+
+    def test_http_2(self):
+        h2 = '--http2-prior-knowledge'
+        self.assertEqual(curl(h2, '-w', '%{http_version}', self.server.url('/hello')), b'hello\n2')
+        self.assertEqual(curl(h2, self.server.url('/count?n=3')), b'1\n2\n3\n')
+        self.assertEqual(curl(h2, '-o', '/dev/null', '-w', '%{http_code}', self.server.url('/none')), b'404')
+        data = os.urandom(8 * 1024 * 1024 + 3)
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(data)
+            f.flush()
+            for path in '/echo', '/whole':
+                with self.subTest(path=path):
+                    heard = curl(h2, '-X', 'POST', '-T', f.name, self.server.url(path))
+                    self.assertEqual(hashlib.sha256(heard).digest(), hashlib.sha256(data).digest())
+
+    @unittest.skipUnless(shutil.which('h2load'), 'h2load is missing')
+    def test_http_2_under_load(self):
+        for arguments in ['-n', '20000', '-c', '20', '-m', '50'], ['-n', '2000', '-c', '100', '-m', '1']:
+            said = subprocess.run(['h2load', *arguments, self.server.url('/hello')], capture_output=True, text=True,
+                                  timeout=PATIENCE * 3, check=True).stdout
+            self.assertIn(f'{arguments[1]} succeeded, 0 failed, 0 errored', said)
+
+    @unittest.skipUnless(shutil.which('nghttp'), 'nghttp is missing')
+    def test_http_2_by_nghttp(self):
+        said = subprocess.run(['nghttp', self.server.url('/hello'), self.server.url('/count?n=2')],
+                              capture_output=True, timeout=PATIENCE, check=True).stdout
+        self.assertIn(b'hello\n', said)
+        self.assertIn(b'1\n2\n', said)
 
     def test_a_refused_upload_is_heard(self):
         with tempfile.NamedTemporaryFile() as f:

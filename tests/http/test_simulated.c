@@ -88,6 +88,32 @@ TEST(a_client_whose_host_dies_is_left_after_a_while)
     kt_test_network_close(n);
 }
 
+TEST(one_address_gets_so_many_connections_and_no_more)
+{
+    site s;
+    const kt_http_options o = {.connections_per_address_max = 2};
+    kt_test_network *n = kt_test_network_open(NULL);
+    kt_test_network_use(n);
+    CHECK_OK(kt_listen("10.0.0.2", 80, NULL, &s.l));
+    s = (site){.l = s.l, .o = &o, .handler = mirror};
+    site *served = &s;
+    CHECK_OK(kt_spawn(site_task, &served, sizeof served, &s.task));
+    const char *const hosts[] = {"10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.3"};
+    kt_stream *c[4] = {NULL};
+    for (int i = 0; i < 4; i++) {
+        heard h = {.size = 0};
+        kt_test_network_be(n, hosts[i]);
+        CHECK_OK(kt_stream_connect("10.0.0.2", 80, &c[i]));
+        if (kt_stream_write(c[i], GET, strlen(GET)) == 0)
+            hear(c[i], &h, "\r\n\r\n");
+        CHECK_EQ(strstr(h.text, " 200 OK") != NULL, i != 2);
+    }
+    for (int i = 0; i < 4; i++)
+        kt_stream_close(c[i]);
+    site_close(&s);
+    kt_test_network_close(n);
+}
+
 static int never_answer(kt_http_exchange *x, void *arg)
 {
     (void)x;

@@ -225,6 +225,59 @@ SWEEP(kt_http_guard_page, ALLOCATES | REAL)
     CHECK(heard(&s, "Content-Security-Policy: default-src 'none'"));
 }
 
+static int begins(void *arg)
+{
+    const site *s = arg;
+    return kt_http_start(s->x, 200, NULL);
+}
+
+static int adds_trailer(void *arg)
+{
+    const site *s = arg;
+    return SWEPT(kt_http_trailer, (s->x, "X-Sum", "1"));
+}
+
+SWEEP(kt_http_trailer, ALLOCATES | REAL)
+{
+    site s = {.before = begins, .act = adds_trailer};
+    visit(&s, HTTP_GET, NULL);
+    CHECK(s.rc < 0 || heard_once(&s, "0\r\nX-Sum: 1\r\n\r\n"));
+}
+
+static int asks_trailer(void *arg)
+{
+    const site *s = arg;
+    kt_slice body;
+    sure(kt_http_read_all(s->x, 100, &body));
+    CHECK_SLICE(SWEPT(kt_http_request_trailer, (s->x, "x-sum")), "1");
+    return 0;
+}
+
+SWEEP(kt_http_request_trailer, PLAIN | REAL)
+{
+    site s = {.act = asks_trailer, .after = answers};
+    visit(&s, HTTP_REQUEST("POST /subject", "Transfer-Encoding: chunked\r\n") "0\r\nX-Sum: 1\r\n\r\n", NULL);
+}
+
+static int in_background(void *arg)
+{
+    CHECK_EQ(*(int *)arg, 7);
+    return 0;
+}
+
+static int works_on(void *arg)
+{
+    const site *s = arg;
+    int seven = 7;
+    return SWEPT(kt_http_background, (s->x, in_background, &seven, sizeof seven));
+}
+
+SWEEP(kt_http_background, ALLOCATES | REAL)
+{
+    site s = {.act = works_on, .after = answers};
+    visit(&s, HTTP_GET, NULL);
+}
+
 /* ---- As another protocol ------------------------------------------------------------------------ */
 
 #define HTTP_UPGRADE HTTP_REQUEST("GET /subject", "Connection: upgrade\r\nUpgrade: echo\r\n")
