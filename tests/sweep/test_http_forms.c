@@ -116,7 +116,7 @@ static int reads_again(void *arg)
 }
 
 #define FIRST "--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n"
-#define REST BODY + sizeof FIRST - 1
+#define REST (&(BODY)[sizeof FIRST - 1])
 
 SWEEP(kt_http_multipart_read, SUSPENDS | REAL | UNREFUSED)
 {
