@@ -95,7 +95,8 @@ TEST(the_end_of_every_kind_of_body_is_found)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
     CHECK_STR(answer_of(OK(3, "fox")), "200 fox");
-    CHECK_STR(answer_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfo\r\n1\r\nx\r\n0\r\n\r\n"), "200 fox");
+    CHECK_STR(answer_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfo\r\n1\r\nx\r\n0\r\n\r\n"),
+              "200 fox");
     CHECK_STR(answer_of("~HTTP/1.1 200 OK\r\n\r\nuntil close"), "200 until close");
     CHECK_STR(answer_of("HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n"), "404 ");
     CHECK_STR(answer_of("HTTP/1.1 204 No\r\n\r\n"), "204 ");
@@ -174,7 +175,8 @@ TEST(head_has_no_body_whatever_it_announces)
 TEST(trailers_are_there_behind_the_end)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
-    parrot p = {.script = {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-Sum: 7\r\nY: z\r\n\r\n"}}};
+    parrot p = {.script = {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"
+                            "X-Sum: 7\r\nY: z\r\n\r\n"}}};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
     kt_http_response *r = NULL;
@@ -326,7 +328,8 @@ TEST(an_answer_that_comes_before_the_body_is_heard)
 {
     static char bytes[3000000];
     kt_auto(net) n = net_open((kt_test_network_options){0});
-    parrot p = {.at_once = "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nfar", .script = {{NULL}}, .stalls = KT_S(100)};
+    parrot p = {.at_once = "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nfar", .script = {{NULL}},
+                .stalls = KT_S(100)};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
     kt_http_request q = {.url = "/", .body = bytes, .body_size = sizeof bytes};

@@ -25,10 +25,13 @@ TEST(each_phase_of_a_request_has_a_limit)
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
     kt_http_session_options o = {.timeouts = {.send = KT_S(1), .first_byte = KT_S(2), .between = KT_S(3)}};
-    check_stalls((parrot){.script = {{""}}}, o, (kt_http_request){0}, KT_S(2), "waiting for the answer: nothing in 2 s");
-    check_stalls((parrot){.script = {{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"}}}, o, (kt_http_request){0}, KT_S(3),
+    check_stalls((parrot){.script = {{""}}}, o, (kt_http_request){0}, KT_S(2),
+                 "waiting for the answer: nothing in 2 s");
+    check_stalls((parrot){.script = {{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"}}}, o, (kt_http_request){0},
+                 KT_S(3),
                  "reading the answer: nothing in 3 s");
-    check_stalls((parrot){.script = {{""}}, .stalls = KT_S(100)}, o, (kt_http_request){.body = much, .body_size = 100000},
+    check_stalls((parrot){.script = {{""}}, .stalls = KT_S(100)}, o,
+                 (kt_http_request){.body = much, .body_size = 100000},
                  KT_S(2), "waiting for the answer: nothing in 2 s");
     o.timeouts.total = KT_MS(1500);
     check_stalls((parrot){.script = {{""}}}, o, (kt_http_request){0}, KT_MS(1500),
@@ -101,7 +104,8 @@ TEST(a_body_that_drips_ends_with_the_requests_time)
 
 /* ---- Cuts ------------------------------------------------------------------------------------------ */
 
-#define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n3\r\nfox\r\n2\r\nes\r\n0\r\nX-T: u\r\n\r\n"
+#define CHUNKED \
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n3\r\nfox\r\n2\r\nes\r\n0\r\nX-T: u\r\n\r\n"
 #define SIZED "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nfoxes"
 
 static void cut_everywhere(const char *whole, const char *ending)
@@ -134,7 +138,8 @@ TEST(answers_come_in_whatever_pieces)
 {
     sim_only();
     for (size_t size = 1; size < 40; size += 3) {
-        kt_auto(net) n = net_open((kt_test_network_options){.segment_max = size, .latency = KT_MS(1), .jitter = KT_MS(2)});
+        kt_auto(net) n = net_open((kt_test_network_options){.segment_max = size, .latency = KT_MS(1),
+                                                            .jitter = KT_MS(2)});
         parrot p = {.script = {{SIZED, CHUNKED, SIZED, "~HTTP/1.1 200 OK\r\n\r\nfoxes"}}};
         parrot_open(&p);
         kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
