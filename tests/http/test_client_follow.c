@@ -216,6 +216,7 @@ TEST(a_connection_that_is_refused_is_tried_again)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     kt_http_session *s = session_for(9, (kt_http_session_options){.retries = {.attempts = 3}});
     CHECK_STR(ask(s, "/"), "ECONNREFUSED");
     CHECK_EQ(facts_of(s).retries, 2);
@@ -284,6 +285,7 @@ TEST(a_guarded_session_connects_to_public_addresses_only)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{MOVED(302, "http://rebound.example/")}}};
     kt_listener *l = NULL;
     kt_http_session *s = NULL;
