@@ -200,7 +200,7 @@ struct kt__http_call {
 
     kt__client_conn *conn;
     kt_http_response *response;
-    bool refused;        /* the server has done nothing, and says so: the attempt may be repeated, whatever its method */
+    bool refused;        /* the server has done nothing, and says so: another attempt is safe with any method */
 };
 
 static inline bool kt__client_is_head(const kt__http_call *c)

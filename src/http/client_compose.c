@@ -42,7 +42,8 @@ static bool is_reserved(kt_slice name)
 static int check_field(kt_slice name, kt_slice value)
 {
     if (name.size == 0 || !is_of(name, KT__C_TOKEN) || is_reserved(name))
-        return kt_error_set(-EINVAL, "header '%.*s' cannot be set", (int)(name.size < 100 ? name.size : 100), name.data);
+        return kt_error_set(-EINVAL, "header '%.*s' cannot be set", (int)(name.size < 100 ? name.size : 100),
+                            name.data);
     if (!is_of(value, KT__C_VALUE))
         return kt_error_set(-EINVAL, "control character in header '%.*s'", (int)(name.size < 100 ? name.size : 100),
                             name.data);

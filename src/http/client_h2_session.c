@@ -115,7 +115,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !st->has_head && st->status >= 200)
         st->has_head = true;
-    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM && (frame->hd.type == NGHTTP2_HEADERS ||
+                                                      frame->hd.type == NGHTTP2_DATA))
         st->ended = true;
     kt_event_set(&st->changed);
     return 0;

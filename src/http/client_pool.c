@@ -188,7 +188,8 @@ static kt__client_conn *oldest_idle(const kt_http_session *s)
 bool kt__client_only_1(const kt__http_call *c)
 {
     bool is_plain = !kt_url_is_secure(&c->url) && c->session->o.version != KT_HTTP_2;
-    return is_plain || c->session->o.version == KT_HTTP_1 || c->request->upgrade || c->origin->speaks == KT__CLIENT_HTTP_1;
+    return is_plain || c->session->o.version == KT_HTTP_1 || c->request->upgrade ||
+        c->origin->speaks == KT__CLIENT_HTTP_1;
 }
 
 static bool can_share(const kt__client_origin *o)
@@ -261,7 +262,8 @@ static kt__client_origin *next_served(const kt_http_session *s)
 {
     kt__client_origin *found = NULL;
     for (kt__client_origin *o = s->waiting > 0 ? s->origins : NULL; o; o = o->next)
-        if (o->first && (may_have(o, o->first->only_1) || may_open(s, o, o->first->only_1)) && (!found || o->first->number < found->first->number))
+        if (o->first && (may_have(o, o->first->only_1) || may_open(s, o, o->first->only_1)) &&
+            (!found || o->first->number < found->first->number))
             found = o;
     return found;
 }

@@ -9,7 +9,7 @@
 #define RETRY_AFTER_MAX KT_S(60)
 #define BUDGET_PERCENT 20
 #define BUDGET_FIRST 10
-/* An answer that is not returned is read to its end, up to this size and for so long, for the sake of its connection. */
+/* An answer that is not returned is read on, up to this size and for so long, for the sake of its connection. */
 #define DRAIN_BYTES 65536
 #define DRAIN_TIME KT_S(1)
 

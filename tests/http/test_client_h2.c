@@ -148,6 +148,7 @@ TEST(a_cancelled_stream_harms_no_other)
 TEST(a_server_that_does_not_speak_http_2_is_told_apart)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.at_once = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .script = {{"", "", ""}}};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){.version = KT_HTTP_2});

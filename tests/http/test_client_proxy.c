@@ -14,6 +14,7 @@ static kt_http_session *by_way_of(const char *scheme, uint16_t port, const char 
 TEST(a_proxy_is_told_the_whole_url)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{OK(2, "ab")}}};
     parrot_open(&p);
     kt_http_session *s = by_way_of("http", p.port, NULL);
@@ -28,6 +29,7 @@ TEST(a_proxy_is_told_the_whole_url)
 TEST(an_upgrade_goes_through_a_tunnel)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{"HTTP/1.1 200 Connected\r\n\r\n",
                             "HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello"}}};
     parrot_open(&p);
@@ -51,6 +53,7 @@ TEST(an_upgrade_goes_through_a_tunnel)
 TEST(a_tunnel_may_be_refused)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n"}, {"HTTP/1.1 502 No\r\n\r\n"}, {"~"}}};
     parrot_open(&p);
     kt_http_session *s = by_way_of("http", p.port, NULL);
@@ -94,6 +97,7 @@ static int socks_serves(void *arg)
 TEST(a_socks_proxy_looks_names_up)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     for (unsigned char reply = 0; reply < 10; reply += 5) {
         socks k = {.reply = reply};
         kt_task *t = NULL;
@@ -113,6 +117,7 @@ TEST(some_hosts_are_reached_directly)
 {
     static const char *const direct[] = {"near.example", ".below.example", "127.0.0.0/8", NULL};
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{OK(5, "proxy")}, {OK(5, "proxy")}}}, near = {.script = {{OK(4, "near")}}};
     char url[64];
     parrot_open(&p);
