@@ -136,10 +136,10 @@ typedef struct kt_http_cache_answer {
     kt_time answered;
 } kt_http_cache_answer;
 
-/* The server said 304: takes over its fields into the hit and what is kept, which is fresh again. 0; -EINVAL if the 304
- * is about another version (its validator differs): then the hit is not to be used, and the request to be made again
- * without conditions; -ENOMEM. What cannot be written is forgotten. Suspends only with a directory; a cancellation
- * leaves the old answer or the new one. RFC 9111 section 4.3.4. */
+/* The server said 304: takes over its fields into the hit and what is kept, which is fresh again. 0; -EINVAL if the
+ * 304 is about another version (its validator differs): then the hit is not to be used, and the request to be made
+ * again without conditions; -ENOMEM. Where it cannot be written, the older one stays. Suspends only with a directory;
+ * a cancellation leaves the old answer or the new one. RFC 9111 section 4.3.4. */
 KT_API int kt_http_cache_refresh(kt_http_cache *cache, const kt_http_cache_request *request,
                                  const kt_http_cache_answer *answer, kt_http_cache_hit *hit) KT_CHECKED;
 
