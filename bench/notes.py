@@ -7,19 +7,9 @@ import tempfile
 
 import kit
 import parts
-import report
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 SIZES = {'few': 20, 'many': 1000}
-
-TABLE = report.Table(
-    'notes', 'Notes, each in three formats',
-    [('few ms', '20 notes, 60 files', '{:.2f} ms', 'time'),
-     ('files/s', '1,000 notes, files/s', '{:,.0f}', 'rate'),
-     ('CPU us/file', 'CPU a file', '{:.1f} us', 'CPU')], 'aiofiles',
-    'On tmpfs where there is one. The clock runs from the first folder to the last file, without the start of the '
-    'program. Kettle writes each file beside its place and renames it, so that nobody sees half of one; the others '
-    'write under the final name. `in turn`: one file in flight.')
 
 
 def measured(command, count, env, folder):

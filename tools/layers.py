@@ -84,6 +84,8 @@ HEADERS = {
     'http_auth.h': 'http',
     'http_cache.h': 'http',
     'url.h': 'http',
+    'http_files.h': 'http',
+    'http_forms.h': 'http',
     'jobs.h': 'jobs',
     'notes.h': 'notes',
     'test.h': 'test',

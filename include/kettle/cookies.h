@@ -15,8 +15,8 @@
  * A session of http_client.h that is given a jar does this by itself, and several sessions may share one.
  *
  * A cookie is kept for a host alone, or for a domain and what is below it, but never for a public suffix such as
- * "co.uk" or "github.io" (the list is libpsl's). Secure cookies are set and sent by https and wss only. Names that begin
- * with __Secure- and __Host- keep their promises. Limits bound what servers can have kept: see the options.
+ * "co.uk" or "github.io" (the list is libpsl's). Secure cookies are set and sent by https and wss only. Names that
+ * begin with __Secure- and __Host- keep their promises. Limits bound what servers can have kept: see the options.
  *
  * A jar belongs to one loop's thread, or to one thread at a time. Nothing suspends but saving and loading. */
 
@@ -65,9 +65,9 @@ typedef struct kt_cookie_request {
 KT_API int kt_cookie_jar_set(kt_cookie_jar *jar, const kt_url *url, const kt_cookie_request *request,
                              kt_slice set_cookie) KT_CHECKED;
 
-/* Appends the value of the field Cookie for a request to `url`: "a=1; b=2", longer paths first, then older ones. How many
- * cookies; 0: there is no field to send. -ENOMEM, KT_ELIMIT of the buffer, and then nothing is appended. RFC 6265bis
- * section 5.8. */
+/* Appends the value of the field Cookie for a request to `url`: "a=1; b=2", longer paths first, then older ones. How
+ * many cookies; 0: there is no field to send. -ENOMEM, KT_ELIMIT of the buffer, and then nothing is appended. RFC
+ * 6265bis section 5.8. */
 KT_API int kt_cookie_jar_header(kt_cookie_jar *jar, const kt_url *url, const kt_cookie_request *request,
                                 kt_buffer *out) KT_CHECKED;
 
@@ -107,16 +107,16 @@ enum {
     KT_COOKIES_SESSION = 1, /* also those without a time of their own */
 };
 
-/* Replaces the file `path` with what is in the jar, all or nothing (kt_file_replace), mode 0600: cookies are keys. The
- * form is Netscape's cookies.txt, as curl and Python's MozillaCookieJar read and write it; what it lacks (SameSite) is in
- * comments of ours. `flags`: of the above. 0; -ENOMEM; the errors of kt_file_replace. Suspends; a cancellation leaves
- * the old file or the new one. In a task. */
+/* Replaces the file `path` with what is in the jar, all or nothing (kt_file_replace), mode 0600: cookies are keys.
+ * The form is Netscape's cookies.txt, as curl and Python's MozillaCookieJar read and write it; what it lacks
+ * (SameSite) is in comments of ours. `flags`: of the above. 0; -ENOMEM; the errors of kt_file_replace. Suspends; a
+ * cancellation leaves the old file or the new one. In a task. */
 KT_API int kt_cookie_jar_save(kt_cookie_jar *jar, const char *path, unsigned flags) KT_CHECKED;
 
 /* Adds the cookies of such a file, in place of those in the jar that have the same name, domain and path. Lines that
- * are no cookie, or are expired or too long, are left out. How many were read; -ENOENT, KT_ELIMIT over 16 MiB, the other
- * errors of kt_file_read_whole, -ENOMEM; the cancellation's code: then the jar is as it was, and after -ENOMEM it may
- * hold a part. Suspends. In a task. */
+ * are no cookie, or are expired or too long, are left out. How many were read; -ENOENT, KT_ELIMIT over 16 MiB, the
+ * other errors of kt_file_read_whole, -ENOMEM; the cancellation's code: then the jar is as it was, and after -ENOMEM
+ * it may hold a part. Suspends. In a task. */
 KT_API int kt_cookie_jar_load(kt_cookie_jar *jar, const char *path) KT_CHECKED;
 
 KT_END

@@ -2,7 +2,7 @@
 #ifndef KETTLE_HTTP_H
 #define KETTLE_HTTP_H
 
-/* An HTTP/1.1 server (RFC 9110, RFC 9112), Server-Sent Events, and a small client.
+/* A server for HTTP/1.1 and HTTP/2 (RFC 9110, 9112, 9113), Server-Sent Events, and a small client.
  *
  *     static int hello(kt_http_exchange *x, void *arg)
  *     {
@@ -15,9 +15,10 @@
  *     if (rc == 0)
  *         rc = kt_http_serve(l, NULL, hello, NULL);     // until it is cancelled
  *
- * A handler is a plain function that may suspend; each connection is a task, which calls the
- * handler for one request after the other. Everything that a client controls has a limit and a
- * deadline, with the defaults of kt_http_options. Requests about whose end two readers could
+ * A handler is a plain function that may suspend. With HTTP/1.1 each connection is a task, which calls the handler for
+ * one request after the other; with HTTP/2 each request is one. A client gets HTTP/2 that negotiates "h2" over TLS
+ * (ALPN), or that begins with it on a plain connection ("prior knowledge"). Everything that a client controls has a
+ * limit and a deadline, with the defaults of kt_http_options. Requests about whose end two readers could
  * disagree are refused, and their connection is closed.
  *
  * Slices and strings that belong to an exchange live until its handler returns.
@@ -29,6 +30,7 @@
 
 #include <kettle/buffer.h>
 #include <kettle/stream.h>
+#include <kettle/tls.h>
 
 KT_BEGIN
 
@@ -66,11 +68,17 @@ typedef struct kt_http_options {
                                         the end of the head, however busy the client is: 408 */
     kt_time idle_timeout;            /* 60 s between two requests; then it is closed in silence */
     kt_time body_timeout;            /* 30 s without a byte while a body is read: 408 */
+    kt_time request_timeout;         /* 5 min for the handler and all that it calls, from the complete head on; negative:
+                                        none. Event streams and other protocols have none: 503 */
     kt_time write_timeout;           /* 30 s in which the client takes less than 64 KiB */
     kt_time grace;                   /* 5 s for running handlers at the end; negative: none */
     uint32_t connections_max;        /* 10,000; beyond it clients wait in the listener's backlog */
     uint32_t requests_max;           /* of one connection, which is then closed; 0: any number */
     size_t stack_bytes;              /* of a connection's task, thus for handlers; 0: the loop's */
+    bool no_http2;                   /* only HTTP/1.1 */
+    const kt_tls_config *tls;        /* of a server; NULL: plain. For HTTP/2 its alpn has "h2", and "http/1.1" behind
+                                        it. Handlers then need a stack of 64 KiB. Borrowed */
+    kt_time tls_timeout;             /* 10 s for the handshake, from the accept; then it is closed */
     const char *server;              /* the Server header; NULL: none. Borrowed */
     void (*log)(const kt_http_record *record, void *arg); /* after each request; must not suspend */
     void *log_arg;
@@ -105,6 +113,12 @@ KT_API kt_slice kt_http_target(const kt_http_exchange *x);
  * A path with a broken escape, or with %00, was answered with 400. Dots are not resolved. */
 KT_API kt_slice kt_http_path(const kt_http_exchange *x);
 
+/* "http", or "https" over TLS: what the connection is, whatever a proxy in front of it may say. Static. */
+KT_API const char *kt_http_scheme(const kt_http_exchange *x);
+
+/* "HTTP/1.0", "HTTP/1.1", "HTTP/2". Static. */
+KT_API const char *kt_http_version(const kt_http_exchange *x);
+
 /* What stands behind the target's "?", not decoded; empty without one. */
 KT_API kt_slice kt_http_query_raw(const kt_http_exchange *x);
 
@@ -133,6 +147,16 @@ KT_API const char *kt_http_peer(kt_http_exchange *x);
  * that work long without writing. A client that only shut its sending side down looks the same.
  * What it sent before that and was not read yet does not hide it. */
 KT_API bool kt_http_client_closed(const kt_http_exchange *x);
+
+/* Moves the request's deadline (request_timeout) to a point of kt_now's clock, KT_FOREVER for none: for a handler that
+ * knows that it may take longer. Nothing happens once it is over. In the handler's task. Does not suspend. */
+KT_API void kt_http_deadline_set(kt_http_exchange *x, kt_time when);
+
+/* A client that goes away cancels its handler, whose calls then return KT_ECANCELED: with HTTP/2 when it resets the
+ * stream or ends the connection, with HTTP/1.1 within about a second after it has closed the connection or its sending
+ * side (where there is a descriptor to watch). After this call it does not: the handler goes on, and learns of it by
+ * kt_http_client_closed or when it writes. Does not suspend. */
+KT_API void kt_http_outlive_client(kt_http_exchange *x);
 
 /* Is the server stopping? Long handlers may ask, to end within the grace period. */
 KT_API bool kt_http_stopping(const kt_http_exchange *x);
@@ -189,6 +213,20 @@ KT_API int kt_http_flush(kt_http_exchange *x) KT_CHECKED;
 /* Ends the answer that kt_http_start began. The server does it for a handler that returns 0 or
  * more. Errors as kt_http_write. Suspends. */
 KT_API int kt_http_finish(kt_http_exchange *x) KT_CHECKED;
+
+/* ---- Another protocol ---------------------------------------------------------------------- */
+
+/* The protocol that the request asks to go on with, such as "websocket", in any case: the first one of Upgrade
+ * (RFC 9110 section 7.8), or `:protocol` (RFC 8441). `data` is NULL if it asks for none. Does not suspend. */
+KT_API kt_slice kt_http_upgrade_asked(const kt_http_exchange *x);
+
+/* Goes on with another protocol: answers 101 (Switching Protocols) with the headers that were set, or 200 to an
+ * extended CONNECT (RFC 8441). *ret_stream reads first what was received behind the request. It is borrowed: it ends
+ * with the handler, who must not close it, nor use it afterwards. Its time limits are the handler's own affair. The
+ * server has no answer to send any more; request, headers and kt_http_alloc's memory stay until the handler returns.
+ * 0; -EINVAL if the request does not ask for `protocol`; KT_EINVALIDSTATE once an answer has begun; -ENOMEM; the
+ * stream's errors; the cancellation's code (then the connection is closed). Suspends. */
+KT_API int kt_http_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream) KT_CHECKED;
 
 /* ---- Server-Sent Events (HTML standard, section 9.2) ------------------------------------- */
 

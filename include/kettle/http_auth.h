@@ -17,8 +17,8 @@
  * An object is for one origin (scheme, host, port), or one proxy: to use it for another gives the secret away. It
  * remembers the challenge, so that later requests need no second trip.
  *
- * No word of an error holds a secret, and memory that held one is cleared before it is freed. Not one function suspends;
- * one thread at a time for each object. */
+ * No word of an error holds a secret, and memory that held one is cleared before it is freed. Not one function
+ * suspends; one thread at a time for each object. */
 
 #include <kettle/base.h>
 #include <kettle/buffer.h>
@@ -40,7 +40,7 @@ typedef struct kt_http_auth_options {
     const char *user, *password; /* for Basic and Digest; UTF-8 */
     const char *token;           /* for Bearer */
     unsigned schemes;            /* which of the above are allowed; 0 = all that there are credentials for */
-    bool preemptive;             /* Basic is sent before the server has asked for it: saves a trip, and shows the password
+    bool preemptive;             /* Basic is sent before the server has asked: saves a trip, and shows the password
                                   * to servers that would have asked for Digest. A token is always sent at once */
     const char *cnonce;          /* what Digest takes for random, for tests; NULL: 16 random bytes for each challenge */
 } kt_http_auth_options;
@@ -58,10 +58,10 @@ static inline void kt_http_auth_cleanup(kt_http_auth **auth)
 }
 
 /* Reads what a server asks for, the values of all WWW-Authenticate fields of a 401 (or Proxy-Authenticate of a 407),
- * and chooses the strongest scheme that there are credentials for; of equals the first. 1: send the request again. 0: it
- * is of no use: nothing is asked for that we have, or this same challenge was answered already, so the credentials are
- * wrong. A Digest challenge with stale=true is answered with its new nonce. What is malformed is passed over. -ENOMEM.
- * RFC 9110 section 11.6. */
+ * and chooses the strongest scheme that there are credentials for; of equals the first. 1: send the request again. 0:
+ * it is of no use: nothing is asked for that we have, or this same challenge was answered already, so the credentials
+ * are wrong. A Digest challenge with stale=true is answered with its new nonce; a server may go on saying so, so ask
+ * at most three times for one request. What is malformed is passed over. -ENOMEM. RFC 9110 section 11.6. */
 KT_API int kt_http_auth_challenge(kt_http_auth *auth, const kt_slice *fields, size_t count) KT_CHECKED;
 
 /* One request to put credentials on. */

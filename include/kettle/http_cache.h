@@ -22,8 +22,8 @@
  * answer to a request with Authorization is kept as any other: the cache belongs to one user. One that serves several
  * must have `shared` set.
  *
- * A directory belongs to one cache at a time. Each answer is a file that appears whole or not at all, and that is checked
- * when it is read, so a crash costs at most the newest answers. One loop's thread, any number of its tasks. */
+ * A directory belongs to one cache at a time. Each answer is a file that appears whole or not at all, and that is
+ * checked when it is read, so a crash costs at most the newest answers. One loop's thread, any number of its tasks. */
 
 #include <kettle/base.h>
 #include <kettle/buffer.h>
@@ -94,9 +94,9 @@ enum {
     KT_HTTP_CACHE_ONLY = 4,       /* no hit, and the request does not want the server asked: answer 504 */
 };
 
-/* Looks for an answer; the caller releases *ret_hit, which is NULL for a miss. One of the above; -ENOMEM. What cannot be
- * read from the directory is a miss. Suspends only with a directory; a cancellation leaves everything as it was. RFC
- * 9111 section 4. */
+/* Looks for an answer; the caller releases *ret_hit, which is NULL for a miss. One of the above; -ENOMEM. What cannot
+ * be read from the directory is a miss. Suspends only with a directory; a cancellation leaves everything as it was.
+ * RFC 9111 section 4. */
 KT_API int kt_http_cache_lookup(kt_http_cache *cache, const kt_http_cache_request *request,
                                 kt_http_cache_hit **ret_hit) KT_CHECKED;
 
@@ -116,8 +116,9 @@ KT_API kt_slice kt_http_cache_hit_field(const kt_http_cache_hit *hit, const char
 KT_API kt_slice kt_http_cache_hit_body(const kt_http_cache_hit *hit);
 KT_API int64_t kt_http_cache_hit_age(const kt_http_cache_hit *hit);
 
-/* The fields that ask the server whether the hit still holds: If-None-Match, If-Modified-Since. How many of the two
- * places are filled, 0 if the answer has nothing to be recognised by: then ask without. They live as long as the hit. */
+/* The fields that ask the server whether the hit still holds: If-None-Match, If-Modified-Since. How many of the
+ * two places are filled, 0 if the answer has nothing to be recognised by: then ask without. They live as long as the
+ * hit. */
 KT_API size_t kt_http_cache_hit_conditions(const kt_http_cache_hit *hit, kt_http_field ret_fields[2]);
 
 /* May a stale hit be the answer, since the server cannot be reached, or says 500, 502, 503 or 504 (RFC 5861 section 4,
@@ -145,9 +146,10 @@ KT_API int kt_http_cache_refresh(kt_http_cache *cache, const kt_http_cache_reque
 /* A body on its way into the cache. */
 typedef struct kt_http_cache_store kt_http_cache_store;
 
-/* To be called for every answer, whatever its method and status: forgets what the answer has outdated (section 4.4), and
- * says whether it is to be kept: 1, and *ret_store takes the body; 0, and *ret_store is NULL. -ENOMEM. Does not suspend
- * unless something has to be forgotten in a directory; a cancellation there may leave it. RFC 9111 section 3. */
+/* To be called for every answer, whatever its method and status: forgets what the answer has outdated (section 4.4),
+ * and says whether it is to be kept: 1, and *ret_store takes the body; 0, and *ret_store is NULL. -ENOMEM. Does not
+ * suspend unless something has to be forgotten in a directory; a cancellation there may leave it. RFC 9111 section 3.
+ * */
 KT_API int kt_http_cache_store_begin(kt_http_cache *cache, const kt_http_cache_request *request,
                                      const kt_http_cache_answer *answer,
                                      kt_http_cache_store **ret_store) KT_CHECKED;

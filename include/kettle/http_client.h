@@ -191,7 +191,8 @@ typedef struct kt_http_request {
     bool idempotent;            /* may be repeated although its method does not say so */
     bool no_redirects;
     bool no_cookies;            /* neither sent nor kept */
-    const char *user, *password; /* Basic, or Digest where the server asks for that (RFC 7617, 7616); those of a URL
+    const char *user, *password; /* Basic, or Digest where the server asks for that (RFC 7617, 7616): at once over TLS,
+                                 * otherwise once it has been asked for; those of a URL
                                  * ("https://user:password@host/") otherwise. Never sent on to another scheme, host, or
                                  * port, nor are the headers Authorization and Cookie */
     const char *bearer;         /* a token (RFC 6750) */

@@ -68,6 +68,11 @@ KT_API void *kt_stream_object(const kt_stream *s, const kt_stream_backend *backe
 KT_API int kt_stream_wrap(kt_stream *s, const kt_stream_backend *backend, void *object,
                           kt_stream **ret_below) KT_CHECKED;
 
+/* Puts bytes back that were read from s, or from beneath it: they are read first, before what it has buffered. For a
+ * protocol that has read more than was its own. A task inside s is misuse. -ENOMEM, and then s is as it was. Does not
+ * suspend. Like asyncio's StreamReader.feed_data, at the front. */
+KT_API int kt_stream_unread(kt_stream *s, const void *bytes, size_t size) KT_CHECKED;
+
 /* Ends the connection beneath those who use the stream, who are not told otherwise: in order, as shutdown(2) both ways,
  * or with a reset, as SO_LINGER of socket(7) does. The stream stays open. Does not suspend. Like Transport.abort. */
 KT_API void kt_stream_hang_up(kt_stream *s, bool reset);

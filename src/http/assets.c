@@ -85,10 +85,10 @@ int kt_http_serve_assets(kt_http_exchange *x, const kt_http_asset *assets, size_
         if (!kt_slice_is(kt_http_path(x), assets[i].path))
             continue;
         bool reads = kt_http_method_is(x, "GET") || kt_http_method_is(x, "HEAD");
-        size_t before = x->w->fields.size;
+        size_t before = x->m->fields.size;
         int rc = reads ? serve(x, &assets[i]) : refuse_method(x);
         if (rc < 0 && x->state == KT__HTTP_NEW) /* another try sets them again */
-            x->w->fields.size = before;
+            x->m->fields.size = before;
         return rc < 0 ? rc : 1;
     }
     return 0;

@@ -8,6 +8,7 @@
  *   client_send.c      one request: where it leads to
  *   client_try.c       the attempts at one URL
  *   client_compose.c   what an attempt's head says
+ *   client_credentials.c, client_decode.c   Authorization and cookies; compressed bodies
  *   client_body.c      where a request's body comes from
  *   client_pool.c      which connection an attempt gets
  *   client_connect.c   opens connections
@@ -58,6 +59,8 @@ struct kt__client_origin {
     kt__client_waiter *first, *last;
     kt_rate rate;
     kt_time rate_used;     /* at that time */
+    struct kt_http_auth *auth; /* NULL: nobody has shown credentials */
+    kt_buffer auth_key;    /* those that it was made of */
     char host[];           /* as kt_url's text up to the path: "https://example.org:8443" */
 };
 
@@ -165,6 +168,8 @@ struct kt__http_call {
 
     bool foreign;        /* a redirect has led to another origin: credentials stay behind */
     unsigned redirects, attempts;
+    bool has_auth;       /* credentials for this origin */
+    unsigned answers;    /* to challenges */
     struct kt__client_seen *seen; /* where the call has been, last first */
     bool reused;         /* the attempt was on a connection that was there before */
 
@@ -210,6 +215,28 @@ int kt__client_method_check(const char *method) KT_CHECKED;
 void *kt__client_alloc(kt__http_call *c, size_t size) KT_CHECKED;
 /* The head in the form of HTTP/1.1. */
 int kt__client_head_put(const kt__http_call *c, kt_buffer *out) KT_CHECKED;
+
+/* ---- client_credentials.c */
+
+/* Add Authorization and Cookie to the fields, where there are any to send. */
+int kt__client_auth_put(kt__http_call *c) KT_CHECKED;
+int kt__client_cookies_put(kt__http_call *c) KT_CHECKED;
+/* Is the answer a challenge that another attempt can meet? 1, 0, or -ENOMEM. */
+int kt__client_auth_challenged(kt__http_call *c) KT_CHECKED;
+/* Keeps the answer's cookies. */
+int kt__client_cookies_take(kt__http_call *c) KT_CHECKED;
+void kt__client_origin_forget_auth(kt__client_origin *o);
+
+/* ---- client_decode.c */
+
+typedef struct kt__client_decoder kt__client_decoder;
+
+/* Sets r->decoder where the body is compressed. */
+int kt__client_decoder_begin(kt_http_response *r) KT_CHECKED;
+/* Some of the body, decoded. Suspends. */
+ssize_t kt__client_decode(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;
+/* NULL is nothing. */
+void kt__client_decoder_free(kt__client_decoder *d);
 
 /* ---- client_body.c */
 
@@ -283,6 +310,7 @@ struct kt_http_response {
     bool keep;             /* the connection may serve others after the end */
     bool ended;            /* of the body, as it was sent */
     int rc;                /* why it can be read no further */
+    kt__client_decoder *decoder; /* NULL: the body is not compressed */
     uint64_t received, received_max;
     kt_buffer whole;       /* read_all's */
     char *trailer_text;
@@ -290,6 +318,8 @@ struct kt_http_response {
     size_t trailer_count;
 };
 
+/* Some of the body as it was sent; gives the connection back at its end. Suspends. */
+ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;
 /* Gives the connection back where no body follows. */
 void kt__client_settle(kt_http_response *r);
 /* A URL without user, password, and fragment; NULL without memory. */

@@ -156,6 +156,15 @@ static int add_all(kt__http_call *c, const char *const *headers)
     return rc;
 }
 
+/* A part of what is compressed is of little use. */
+static bool asks_for_part(const kt__http_call *c)
+{
+    for (const char *const *h = c->request->headers; h && h[0]; h += 2)
+        if (strcasecmp(h[0], "Range") == 0)
+            return true;
+    return false;
+}
+
 static int add_own(kt__http_call *c)
 {
     const kt_http_session *s = c->session;
@@ -164,6 +173,8 @@ static int add_own(kt__http_call *c)
         rc = add(c, kt_slice_from("User-Agent"), kt_slice_from(s->o.user_agent));
     if (rc == 0)
         rc = add(c, kt_slice_from("Accept"), kt_slice_from("*/*"));
+    if (rc == 0 && !s->o.no_decompression && !asks_for_part(c))
+        rc = add(c, kt_slice_from("Accept-Encoding"), kt_slice_from("gzip, deflate, br"));
     return rc;
 }
 
@@ -178,6 +189,10 @@ int kt__client_fields_make(kt__http_call *c)
         rc = add(c, kt_slice_from("Content-Type"), kt_slice_from(q->content_type));
     if (rc == 0)
         rc = add_all(c, q->headers);
+    if (rc == 0)
+        rc = kt__client_cookies_put(c);
+    if (rc == 0)
+        rc = kt__client_auth_put(c);
     if (rc == 0 && !kt__client_field_find(c, "Host"))
         rc = kt_error_set(-EINVAL, "a request without Host");
     return rc;

@@ -249,6 +249,8 @@ static int converse(exchange *x)
     int rc = x->sent = send_head(x, whole);
     if (rc < 0 && !is_deaf(rc))
         return rc;
+    if (rc < 0) /* whatever it still reads has an end */
+        (void)!kt_stream_shutdown_write(x->conn->stream);
     if (rc == 0 && asks) {
         rc = hear_leave(x);
         if (rc < 0)
@@ -285,7 +287,7 @@ int kt__client_h1_exchange(kt__http_call *c, bool *ret_silent)
 
 static int broken(kt_http_response *r, int rc)
 {
-    if (!kt_is_cancel(rc))
+    if (!kt_is_cancel(rc) && rc != -ENOMEM)
         r->rc = rc;
     return rc;
 }
@@ -326,11 +328,11 @@ static int parse(kt_http_response *r)
     ssize_t n = kt__http_parser_feed(&conn->parser, in.data, in.size, &e);
     if (n < 0)
         return broken(r, protocol_error(conn, (int)n));
-    int rc = e.type == KT__HTTP_END ? kt__client_response_trailers(r, e.trailers, e.trailer_count) : 0;
+    r->ended = e.type == KT__HTTP_END;
+    int rc = r->ended ? kt__client_response_trailers(r, e.trailers, e.trailer_count) : 0;
     kt_stream_consume(conn->stream, (size_t)n);
     if (rc < 0)
-        return broken(r, rc);
-    r->ended = e.type == KT__HTTP_END;
+        return rc; /* the body is whole, and the trailers are lost */
     if (e.type == KT__HTTP_BODY) {
         r->pending = e.body;
         r->left -= r->framing == KT__HTTP_LENGTH ? e.body.size : 0;
@@ -374,8 +376,8 @@ ssize_t kt__client_h1_read(kt_http_response *r, void *buffer, size_t size)
     kt__client_phase_begin(&phase, "reading the answer", r->between, r->deadline);
     ssize_t n = read_on(r, buffer, size);
     int rc = kt__client_phase_end(&phase, n < 0 ? (int)n : 0);
-    if (rc < 0 && !kt_is_cancel(rc))
-        r->rc = rc;
+    if (rc < 0)
+        return broken(r, rc);
     if (rc == 0)
         kt__client_h1_look(r);
     return rc < 0 ? rc : n;

@@ -39,6 +39,7 @@ void kt_http_response_close(kt_http_response *r)
     kt__client_h1_end(r);
     kt_cancel_unhold();
     head_release(r);
+    kt__client_decoder_free(r->decoder);
     kt_buffer_release(&r->whole);
     kt_free(r->trailer_text);
     kt_free(r->trailers);
@@ -90,8 +91,10 @@ int kt__client_response_trailers(kt_http_response *r, const kt__http_header *tra
         return 0;
     r->trailer_text = kt_alloc(size);
     r->trailers = kt_calloc(count, sizeof *r->trailers);
-    if (!r->trailer_text || !r->trailers)
+    if (!r->trailer_text || !r->trailers) {
+        r->trailer_count = 0;
         return -ENOMEM;
+    }
     memcpy(r->trailers, trailers, count * sizeof *trailers);
     r->trailer_count = count;
     char *p = r->trailer_text;
@@ -183,23 +186,29 @@ static int too_long(kt_http_response *r)
     return r->rc;
 }
 
+ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size)
+{
+    if (!r->conn)
+        return 0;
+    ssize_t n = kt__client_h1_read(r, buffer, size);
+    if (n >= 0 && r->ended && r->pending.size == 0)
+        kt__client_h1_end(r);
+    return n;
+}
+
 ssize_t kt_http_response_read(kt_http_response *r, void *buffer, size_t size)
 {
     if (size == 0)
         return kt_error_set(-EINVAL, "a read of no bytes");
     if (r->rc < 0)
         return r->rc;
-    if (!r->conn)
-        return 0;
     if (r->status == 101)
         return kt_error_set(KT_EINVALIDSTATE, "the connection speaks another protocol");
-    ssize_t n = kt__client_h1_read(r, buffer, size);
+    ssize_t n = r->decoder ? kt__client_decode(r, buffer, size) : kt__client_read_raw(r, buffer, size);
     if (n > 0)
         r->received += (uint64_t)n;
     if (r->received > r->received_max)
         return too_long(r);
-    if (n >= 0 && r->ended && r->pending.size == 0)
-        kt__client_h1_end(r);
     return n;
 }
 

@@ -109,6 +109,7 @@ static int move_to(kt__http_call *c, kt_slice location)
         return rc == -EINVAL ? kt_error_set(KT_EPROTOCOL, "a redirect to what is no URL") : rc;
     }
     c->foreign = c->foreign || !kt_url_same_origin(&c->url, &next);
+    c->answers = 0;
     kt__client_origin_release(c);
     kt_url_release(&c->url);
     c->url = next;
@@ -136,6 +137,9 @@ static int finish(kt__http_call *c, kt_http_response **ret_response)
     if (!r->url)
         return -ENOMEM;
     kt__client_settle(r);
+    int rc = kt__client_decoder_begin(r);
+    if (rc < 0)
+        return rc;
     *ret_response = kt_steal(c->response);
     return 0;
 }

@@ -218,6 +218,17 @@ int kt__client_try(kt__http_call *c)
                       .jitter = 1};
     for (;;) {
         int rc = attempt(c);
+        if (rc == 0)
+            rc = kt__client_cookies_take(c);
+        int challenged = rc == 0 ? kt__client_auth_challenged(c) : 0;
+        if (challenged > 0) {
+            kt__client_dismiss(c);
+            challenged = kt__client_body_rewind(c);
+            if (challenged == 0)
+                continue;
+        }
+        if (challenged < 0)
+            return challenged;
         int again = wait_to_repeat(c, &tries, rc);
         if (again <= 0)
             return again < 0 ? again : rc;

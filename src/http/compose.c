@@ -167,24 +167,30 @@ static char *put_framing(char *p, const kt__http_answer *a)
         p = put_string(p, "Transfer-Encoding: chunked\r\n");
     }
     /* RFC 9112 section 9.3: HTTP/1.1 persists unless it says close, HTTP/1.0 the other way round. */
-    if (!a->keep)
+    if (a->upgrade) {
+        p = put_string(p, "Upgrade: ");
+        p = put_string(p, a->upgrade);
+        p = put_string(p, "\r\nConnection: Upgrade\r\n");
+    } else if (!a->keep)
         p = put_string(p, "Connection: close\r\n");
     else if (a->minor == 0)
         p = put_string(p, "Connection: keep-alive\r\n");
     return p;
 }
 
-int kt__http_compose(kt__http_conn *c, const kt__http_answer *a, size_t extra)
+int kt__http_compose(kt_http_exchange *x, const kt__http_answer *a, size_t extra)
 {
-    kt__http_work *w = c->work;
-    kt__http_server *s = c->server;
+    kt__http_work *w = x->w;
+    kt__http_server *s = x->c->server;
+    const kt_buffer *fields = &x->m->fields;
     const char *reason = kt_http_reason(a->status);
     size_t type_size = a->content_type ? strlen(a->content_type) : 0;
     size_t server_size = s->o.server ? strlen(s->o.server) : 0;
+    size_t upgrade_size = a->upgrade ? strlen(a->upgrade) : 0;
     if (extra > SIZE_MAX / 2)
         return -ENOMEM;
-    int rc = kt_buffer_reserve(&w->out, FIXED_BYTES + strlen(reason) + type_size + server_size +
-                                            w->fields.size + extra);
+    int rc = kt_buffer_reserve(&w->out, FIXED_BYTES + strlen(reason) + type_size + server_size + upgrade_size +
+                                            fields->size + extra);
     if (rc < 0)
         return rc == KT_ELIMIT ? -ENOMEM : rc;
     char *p = w->out.data + w->out.size;
@@ -204,8 +210,8 @@ int kt__http_compose(kt__http_conn *c, const kt__http_answer *a, size_t extra)
         p = put(p, a->content_type, type_size);
         p = put_string(p, "\r\n");
     }
-    if (w->fields.size > 0)
-        p = put(p, w->fields.data, w->fields.size);
+    if (fields->size > 0)
+        p = put(p, fields->data, fields->size);
     p = put_framing(p, a);
     p = put_string(p, "\r\n");
     w->out.size = (size_t)(p - w->out.data);

@@ -10,7 +10,7 @@ int kt_http_events_start(kt_http_exchange *x)
         kt__http_fault(x, 503, "the server is stopping");
         return kt_error_set(KT_ESHUTDOWN, "the server is stopping");
     }
-    size_t before = x->w->fields.size;
+    size_t before = x->m->fields.size;
     int rc = kt_http_header(x, "Cache-Control", "no-cache");
     if (rc == 0) /* nginx would collect the events otherwise */
         rc = kt_http_header(x, "X-Accel-Buffering", "no");
@@ -18,11 +18,12 @@ int kt_http_events_start(kt_http_exchange *x)
         rc = kt_http_start(x, 200, "text/event-stream");
     if (rc < 0) {
         if (x->state == KT__HTTP_NEW) /* another try sets them again */
-            x->w->fields.size = before;
+            x->m->fields.size = before;
         return rc;
     }
     x->is_events = true;
-    x->c->events = true;
+    kt_http_deadline_set(x, KT_FOREVER);
+    x->c->events = true; /* of HTTP/1.1, where the connection is the exchange's alone */
     return kt_http_flush(x);
 }
 
@@ -76,7 +77,7 @@ int kt_http_event(kt_http_exchange *x, const char *event, const char *id, const 
         return rc;
     if (!is_line(event) || !is_line(id))
         return kt_error_set(-EINVAL, "line end in an event's type or id");
-    kt_buffer *b = &x->w->event;
+    kt_buffer *b = &x->m->event;
     kt_buffer_clear(b);
     if (event)
         rc = put_field(b, "event", event, strlen(event));
@@ -96,7 +97,7 @@ int kt_http_event_comment(kt_http_exchange *x, const char *text)
         return rc;
     if (!is_line(text))
         return kt_error_set(-EINVAL, "line end in a comment");
-    kt_buffer *b = &x->w->event;
+    kt_buffer *b = &x->m->event;
     kt_buffer_clear(b);
     rc = put_field(b, "", text, strlen(text));
     if (rc == 0)

@@ -2,8 +2,6 @@
 /* What a handler asks about its request. */
 #include <errno.h>
 #include <kettle/memory.h>
-#include <poll.h>
-#include <stdio.h>
 
 #include "http/server.h"
 
@@ -53,6 +51,47 @@ bool kt_http_request_header_at(const kt_http_exchange *x, size_t index, kt_slice
     *ret_name = x->head.headers[index].name;
     *ret_value = x->head.headers[index].value;
     return true;
+}
+
+/* ---- Body ------------------------------------------------------------------------------------ */
+
+ssize_t kt_http_read(kt_http_exchange *x, void *buffer, size_t size)
+{
+    if (size == 0)
+        return kt_error_set(-EINVAL, "a read of no bytes");
+    return x->back->read(x, buffer, size);
+}
+
+int kt__http_too_long(kt_http_exchange *x, size_t size_max)
+{
+    kt__http_fault(x, 413, "body too large for this resource");
+    return kt_error_set(KT_ELIMIT, "request body longer than %zu bytes", size_max);
+}
+
+int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
+{
+    if (x->head.framing == KT__HTTP_LENGTH && x->head.content_length > size_max)
+        return kt__http_too_long(x, size_max);
+    return x->back->read_all(x, size_max, ret_body);
+}
+
+/* ---- Another protocol ------------------------------------------------------------------------ */
+
+kt_slice kt_http_upgrade_asked(const kt_http_exchange *x)
+{
+    return x->back->upgrade_asked(x);
+}
+
+int kt_http_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream)
+{
+    if (x->state != KT__HTTP_NEW)
+        return kt_error_set(KT_EINVALIDSTATE, "the request has been answered already");
+    int rc = x->back->upgrade(x, protocol, ret_stream);
+    if (rc == 0) {
+        kt_http_deadline_set(x, KT_FOREVER);
+        x->outlives = true; /* who reads learns of it */
+    }
+    return rc;
 }
 
 /* ---- Query ----------------------------------------------------------------------------------- */
@@ -111,8 +150,19 @@ const char *kt_http_peer(kt_http_exchange *x)
 
 bool kt_http_client_closed(const kt_http_exchange *x)
 {
-    struct pollfd p = {.fd = kt_stream_fd(x->c->stream), .events = POLLRDHUP};
-    return poll(&p, 1, 0) > 0;
+    return x->back->client_closed(x);
+}
+
+const char *kt_http_scheme(const kt_http_exchange *x)
+{
+    return x->c->server->o.tls ? "https" : "http";
+}
+
+const char *kt_http_version(const kt_http_exchange *x)
+{
+    if (x->c->is_h2)
+        return "HTTP/2";
+    return x->head.minor > 0 ? "HTTP/1.1" : "HTTP/1.0";
 }
 
 bool kt_http_stopping(const kt_http_exchange *x)
@@ -122,11 +172,11 @@ bool kt_http_stopping(const kt_http_exchange *x)
 
 void *kt_http_alloc(kt_http_exchange *x, size_t size)
 {
-    kt__http_work *w = x->w;
+    kt__http_memory *m = x->m;
     size_t units = size / sizeof(max_align_t) + 1;
-    if (units <= KT__HTTP_ARENA_BYTES / sizeof(max_align_t) - w->arena_used) {
-        void *p = w->arena + w->arena_used;
-        w->arena_used += units;
+    if (units <= m->arena_size - m->arena_used) {
+        void *p = m->arena + m->arena_used;
+        m->arena_used += units;
         return p;
     }
     if (size > SIZE_MAX - sizeof(kt__http_block))
@@ -134,7 +184,7 @@ void *kt_http_alloc(kt_http_exchange *x, size_t size)
     kt__http_block *b = kt_alloc(sizeof *b + size);
     if (!b)
         return NULL;
-    b->next = w->blocks;
-    w->blocks = b;
+    b->next = m->blocks;
+    m->blocks = b;
     return b->bytes;
 }

@@ -29,7 +29,7 @@ static size_t take_stretch(struct iovec *pieces, size_t count, struct iovec *bat
     return n;
 }
 
-static int write_watched(kt__http_conn *c, struct iovec *pieces, size_t count)
+int kt__http_write_watched(kt__http_conn *c, struct iovec *pieces, size_t count)
 {
     struct iovec batch[PIECES_MAX];
     kt_time timeout = c->server->o.write_timeout;
@@ -61,7 +61,7 @@ int kt__http_send(kt__http_conn *c, const struct iovec *pieces, size_t count)
     struct iovec all[PIECES_MAX] = {{c->work->out.data, c->work->out.size}};
     for (size_t i = 0; i < count; i++)
         all[i + 1] = pieces[i];
-    int rc = write_watched(c, all, count + 1);
+    int rc = kt__http_write_watched(c, all, count + 1);
     kt_buffer_clear(&c->work->out);
     if (rc < 0)
         c->write_rc = rc;

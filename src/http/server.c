@@ -6,6 +6,7 @@
 #include <kettle/memory.h>
 #include <kettle/timeout.h>
 
+#include "http/h2.h"
 #include "http/parser_internal.h"
 
 /* Keeps the sums of limits far inside 32 bits. */
@@ -28,6 +29,8 @@ static int options_fill(kt_http_options *o, const kt_http_options *given)
     OR_DEFAULT(o->write_timeout, KT_S(30));
     OR_DEFAULT(o->grace, KT_S(5));
     OR_DEFAULT(o->connections_max, 10000);
+    OR_DEFAULT(o->tls_timeout, KT_S(10));
+    OR_DEFAULT(o->request_timeout, KT_S(300));
     if (o->request_line_bytes_max > HEAD_BYTES_LIMIT || o->header_bytes_max > HEAD_BYTES_LIMIT ||
         o->headers_max > HEAD_BYTES_LIMIT)
         return kt_error_set(-EINVAL, "header limits over 16 MiB");
@@ -174,10 +177,13 @@ static void stop(kt__http_server *s)
     s->stopping = true;
     (void)kt_cancel_catch();
     for (kt__http_conn *c = s->conns; c; c = c->next)
-        if (c->idle || c->events)
+        if (c->h2)
+            kt__h2_stop(c->h2);
+        else if (c->idle || c->events)
             kt_task_cancel(c->task);
     if (s->o.grace > 0)
         wait_for_grace(s);
+    kt_callback_cancel(&s->hang_ups);
     kt_group_cancel(s->group);
     (void)kt_cancel_catch();
     (void)!kt_group_join(s->group, 0); /* children end with 0, or never ran */

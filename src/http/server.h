@@ -5,16 +5,23 @@
 /* What the server's files share.
  *
  *   server.c      accepts, counts, stops
- *   connection.c  one connection: heads, the handler's call, refusals, the end
- *   work.c        the memory of a busy connection, pooled
+ *   exchange.c    the handler's call, and what is answered in its place
  *   request.c     what a handler asks about the request; path.c decodes it
- *   body.c        the request's body
- *   answer.c      what a handler answers; compose.c writes heads, send.c sends
+ *   answer.c      what a handler answers
+ *   work.c        the memory of a busy connection, pooled
+ *
+ *   h1_connection.c  one connection of HTTP/1.1: heads, refusals, the end
+ *   h1_body.c        the request's body
+ *   h1_answer.c      its answers; compose.c writes heads, send.c sends
+ *   h1_sendfile.c    files without copies
+ *   h1_upgrade.c     the connection becomes another protocol's
+ *
  *   events.c, assets.c   on top of the public functions and of answer.c
  *
  * While a connection is idle it owns its stream, this file's kt__http_conn, and a task whose stack
  * serves as read buffer. With the first byte of a request it borrows a kt__http_work. */
 
+#include <kettle/callback.h>
 #include <kettle/group.h>
 #include <kettle/http.h>
 #include <kettle/sync.h>
@@ -32,6 +39,9 @@
 /* Small answers are held back for company up to this size. */
 #define KT__HTTP_HOLD_BYTES ((size_t)32 * 1024)
 #define KT__HTTP_PEER_BYTES 128
+#define KT__HTTP_REFUSAL_BYTES 256
+/* Of a request's trailers, what is more is forgotten. */
+#define KT__HTTP_TRAILER_BYTES ((size_t)8 * 1024)
 #define KT__HTTP_DATE_BYTES 37 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 #define KT__HTTP_ARENA_BYTES 1024
 
@@ -58,6 +68,7 @@ typedef struct kt__http_server {
     kt__http_work *spare; /* works that nobody uses */
     size_t spare_count;
     kt__http_date date;
+    kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
     bool stopping;
 } kt__http_server;
 
@@ -67,7 +78,7 @@ struct kt__http_conn {
     kt__http_conn *next, **link; /* in the server's list */
     kt_task *task;
     kt_stream *stream;
-    kt__http_work *work;     /* NULL while idle */
+    kt__http_work *work;     /* NULL while idle, and while another protocol has the stream */
     kt_group *group;         /* of the flusher, in the task's frame */
     kt_lock writing;         /* held while `out` is changed or sent */
     kt_event flush_wanted;   /* wakes the flusher */
@@ -77,6 +88,12 @@ struct kt__http_conn {
     bool has_flusher;
     bool idle;               /* waits where nobody minds being cut off */
     bool events;             /* runs a stream of events */
+    kt_http_exchange *x;     /* whose handler runs */
+    bool handling;           /* by HTTP/1.1: the handler runs */
+    bool gone;               /* the client, and so the handler was cancelled */
+    uint32_t seen;           /* request whose handler ran already when hang-ups were looked for */
+    bool is_h2;              /* it speaks HTTP/2 */
+    struct kt__h2 *h2;       /* while it does */
     bool linger;             /* the client may still be sending: see linger() */
     char peer[KT__HTTP_PEER_BYTES]; /* "" until somebody asks */
 };
@@ -87,14 +104,54 @@ enum {
     KT__HTTP_DONE,
 };
 
+/* Memory that exchanges allocate. */
+typedef struct kt__http_block {
+    struct kt__http_block *next;
+    max_align_t bytes[];
+} kt__http_block;
+
+/* What an exchange has of memory: its buffers, and what its handler asks for. */
+typedef struct kt__http_memory {
+    kt_buffer fields; /* header lines that the handler added */
+    kt_buffer body;   /* read_all's */
+    kt_buffer event;  /* being composed */
+    kt_buffer trailers; /* lines that the handler added */
+    kt_buffer received; /* trailers of the request, as lines */
+    kt__http_block *blocks;
+    max_align_t *arena; /* of arena_size units, for small blocks; NULL without */
+    size_t arena_size, arena_used;
+} kt__http_memory;
+
+typedef struct kt__http_answer kt__http_answer;
+
+/* How an exchange speaks to its client: a protocol. What these do, and their errors, is said of kt_http_respond and so
+ * on, who have checked state and arguments; on success `respond` and `start` set state and status, `finish` the state.
+ * `write` is not called for answers without content. */
+typedef struct kt__http_backend {
+    int (*respond)(kt_http_exchange *x, kt__http_answer *a, const void *bytes, size_t size);
+    int (*start)(kt_http_exchange *x, kt__http_answer *a);
+    int (*write)(kt_http_exchange *x, const void *bytes, size_t size);
+    int (*flush)(kt_http_exchange *x);
+    int (*finish)(kt_http_exchange *x);
+    int (*sendfile)(kt_http_exchange *x, int fd, int64_t offset, int64_t size); /* of a sized answer; NULL: cannot */
+    ssize_t (*read)(kt_http_exchange *x, void *buffer, size_t size);
+    int (*read_all)(kt_http_exchange *x, size_t size_max, kt_slice *ret_body);
+    bool (*client_closed)(const kt_http_exchange *x);
+    kt_slice (*upgrade_asked)(const kt_http_exchange *x);
+    int (*upgrade)(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream);
+} kt__http_backend;
+
 struct kt_http_exchange {
+    const kt__http_backend *back;
     kt__http_conn *c;
-    kt__http_work *w;
+    kt__http_work *w; /* NULL once it is upgraded */
+    kt__http_memory *m;
     kt__http_head head;  /* the parser's, so that its slices can be moved along with the bytes */
     kt_slice path;       /* decoded */
     kt_slice pending;    /* body bytes that the parser has passed and nobody has taken */
     uint64_t left;       /* of a body with a length: bytes that the parser has not seen */
     uint64_t bytes_sent;
+    uint64_t owed;       /* of a sized answer: bytes that are not written yet */
     kt_time started;
     int status;          /* of the answer */
     int body_rc;         /* why the body can be read no further */
@@ -105,16 +162,13 @@ struct kt_http_exchange {
     bool continued;      /* 100 was sent, or need not be */
     bool bodiless;       /* the answer has no content: HEAD, 204, 304 */
     bool chunked;
+    bool sized;          /* between start and finish: with a known length, which `owed` counts down */
     bool keep;           /* the connection goes on after this answer */
     bool may_hold;       /* another request has been received: a small answer may wait for its */
     bool is_events;
+    bool outlives;       /* the handler goes on without its client */
+    kt_timeout *limit;   /* the deadline, while the handler runs */
 };
-
-/* Memory that exchanges allocate. */
-typedef struct kt__http_block {
-    struct kt__http_block *next;
-    max_align_t bytes[];
-} kt__http_block;
 
 /* What a connection needs between the first byte of a request and the last of its answer.
  * Input: in[at..end) are bytes that the parser has not consumed; in[head_at..body_at) is the head of
@@ -124,28 +178,45 @@ struct kt__http_work {
     char *in;
     size_t in_capacity, head_at, body_at, at, end;
     kt_buffer out;    /* composed and not sent */
-    kt_buffer fields; /* header lines that the handler added */
-    kt_buffer body;   /* read_all's */
-    kt_buffer event;  /* being composed */
-    kt__http_block *blocks;
-    size_t arena_used;
+    kt__http_memory m;
     kt__http_parser parser;
     kt_http_exchange x;
     max_align_t arena[KT__HTTP_ARENA_BYTES / sizeof(max_align_t)];
     kt__http_header headers[];
 };
 
+/* An exchange that may be upgraded, apart from the work, so that it and its request outlive that. */
+typedef struct kt__http_kept {
+    kt_http_exchange x;
+    kt__http_memory m;
+    kt__http_header headers[]; /* then the head's bytes */
+} kt__http_kept;
+
 /* ---- server.c */
 
 /* Ends a connection: closes what it has and forgets it. Also for one whose task never ran. */
 void kt__http_conn_end(kt__http_conn *c);
 
-/* ---- connection.c: the task of one connection; its argument is a kt__http_conn **. */
-
-int kt__http_connection(void *arg);
+/* ---- exchange.c */
 
 /* Notes why a request is at fault; the first one counts. */
 void kt__http_fault(kt_http_exchange *x, int status, const char *reason);
+/* "400 Bad Request: why\n" for whoever reads the answer. Returns its size. */
+size_t kt__http_refusal_text(char text[KT__HTTP_REFUSAL_BYTES], int status, const char *reason);
+/* Tells the log hook, if there is one. */
+void kt__http_log(kt_http_exchange *x, kt_http_record *r);
+/* Calls the handler, unless `rc` says that it should not come to that, and completes the answer. */
+void kt__http_handle(kt_http_exchange *x, int rc);
+
+/* ---- h1_connection.c: the task of one connection; its argument is a kt__http_conn **. */
+
+int kt__http_connection(void *arg);
+/* Sees to it that clients that go away are noticed while handlers run. */
+void kt__http_watch_hang_ups(kt__http_server *s);
+/* Has the client ended its side? */
+bool kt__http_hung_up(const kt__http_conn *c);
+
+extern const kt__http_backend kt__h1_backend;
 
 /* ---- work.c */
 
@@ -153,13 +224,32 @@ void kt__http_fault(kt_http_exchange *x, int status, const char *reason);
 kt__http_work *kt__http_work_take(kt__http_server *s);
 void kt__http_work_give(kt__http_server *s, kt__http_work *w);
 void kt__http_works_free(kt__http_server *s);
-/* Forgets one exchange's memory. */
-void kt__http_work_clear(kt__http_work *w);
+/* Forgets one exchange's memory, but for buffers that may serve the next. */
+void kt__http_memory_clear(kt__http_memory *m);
+/* Frees all of it. */
+void kt__http_memory_release(kt__http_memory *m);
+/* Makes slices of a head that lay in [from, from + head_bytes) point to the same place of `to`. */
+void kt__http_head_move(kt__http_head *head, kt__http_header *headers, uintptr_t from, size_t head_bytes, char *to);
 /* Makes room behind in[end] for reading more of a head: moves the bytes to the front, or grows.
  * 0, -ENOMEM, KT_ELIMIT. */
 int kt__http_work_room(kt__http_work *w, size_t bytes_max);
 /* Sees to it that a body can be read piecewise behind x's head; its slices move along. 0, -ENOMEM. */
 int kt__http_work_body_room(kt__http_work *w, kt_http_exchange *x);
+
+/* ---- h1_upgrade.c */
+
+kt_slice kt__h1_upgrade_asked(const kt_http_exchange *x);
+int kt__h1_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream);
+
+/* ---- h1_sendfile.c */
+
+int kt__h1_sendfile(kt_http_exchange *x, int fd, int64_t offset, int64_t size);
+
+/* Does the request ask for another protocol, so that its exchange must be kept? */
+bool kt__http_may_upgrade(const kt__http_head *head);
+/* A copy of x, with its head, that needs no work for being read. NULL without memory. */
+kt__http_kept *kt__http_keep(const kt_http_exchange *x);
+void kt__http_kept_free(kt__http_kept *k);
 
 /* ---- path.c */
 
@@ -173,7 +263,15 @@ ssize_t kt__http_unescape(kt_slice raw, unsigned how, char *out);
 /* Fills x->path. 0; -EINVAL, -ENOMEM with the fault noted. */
 int kt__http_path_decode(kt_http_exchange *x);
 
-/* ---- body.c */
+/* ---- request.c */
+
+/* Notes that the body is longer than the handler wants, and returns KT_ELIMIT. */
+int kt__http_too_long(kt_http_exchange *x, size_t size_max);
+
+/* ---- h1_body.c */
+
+ssize_t kt__h1_read(kt_http_exchange *x, void *buffer, size_t size);
+int kt__h1_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body);
 
 /* Skips what is left of the body. True if the message is complete and another may follow. */
 bool kt__http_body_skip(kt_http_exchange *x);
@@ -183,18 +281,19 @@ bool kt__http_body_skippable(const kt_http_exchange *x);
 /* ---- compose.c */
 
 /* The head of an answer. */
-typedef struct kt__http_answer {
+struct kt__http_answer {
     int status;
     const char *content_type; /* or NULL */
     enum { KT__HTTP_HAS_LENGTH, KT__HTTP_HAS_CHUNKS, KT__HTTP_TO_THE_END, KT__HTTP_EMPTY } framing;
     uint64_t length;
     bool keep;
     int minor; /* of the request */
-} kt__http_answer;
+    const char *upgrade; /* the protocol that follows, or NULL */
+};
 
 /* Appends the head to the work's `out`, with room for `extra` more bytes. 0, or -ENOMEM and nothing
  * is appended. The caller holds c->writing. */
-int kt__http_compose(kt__http_conn *c, const kt__http_answer *a, size_t extra);
+int kt__http_compose(kt_http_exchange *x, const kt__http_answer *a, size_t extra);
 /* Writes n in decimal at p and returns the end; 20 bytes at most. */
 char *kt__http_put_decimal(char *p, uint64_t n);
 /* Writes n in hexadecimal; 16 bytes at most. */
@@ -206,16 +305,14 @@ void kt__http_date_make(kt__http_date *d, time_t second);
 
 /* ---- answer.c */
 
-/* Decides what depends on the request (content or none, keep-alive) and appends the head to `out`,
- * with room for `extra` bytes. 0, or -ENOMEM and nothing has begun. The caller holds c->writing. */
-int kt__http_begin(kt_http_exchange *x, kt__http_answer *a, size_t extra);
-
 /* Appends "name: value\r\n". 0; -EINVAL for what would break the message or is not the caller's to
  * set; -ENOMEM, KT_ELIMIT. */
 int kt__http_header_put(kt_buffer *b, const char *name, const char *value);
 
 /* ---- send.c */
 
+/* Writes the pieces (at most 4), which are changed. 0, or the error; the caller holds c->writing. */
+int kt__http_write_watched(kt__http_conn *c, struct iovec *pieces, size_t count);
 /* Sends `out`, then the pieces (at most 3). The caller holds c->writing. 0, or the error, which is
  * kept: nothing can be sent after it. */
 int kt__http_send(kt__http_conn *c, const struct iovec *pieces, size_t count);

@@ -14,9 +14,7 @@
 static void free_work(kt__http_work *w)
 {
     kt_buffer_release(&w->out);
-    kt_buffer_release(&w->fields);
-    kt_buffer_release(&w->body);
-    kt_buffer_release(&w->event);
+    kt__http_memory_release(&w->m);
     kt_free(w->in);
     kt_free(w);
 }
@@ -32,7 +30,9 @@ kt__http_work *kt__http_work_take(kt__http_server *s)
         if (!w)
             return NULL;
         memset(w, 0, sizeof *w);
-        w->fields.size_max = KT__HTTP_HOLD_BYTES;
+        w->m.fields.size_max = KT__HTTP_HOLD_BYTES;
+        w->m.arena = w->arena;
+        w->m.arena_size = KT__HTTP_ARENA_BYTES / sizeof(max_align_t);
         w->in_capacity = KT__HTTP_IN_BYTES;
         w->in = kt_alloc(w->in_capacity);
         if (!w->in) {
@@ -53,22 +53,34 @@ static void shrink(kt_buffer *b)
         kt_buffer_release(b);
 }
 
-void kt__http_work_clear(kt__http_work *w)
+void kt__http_memory_clear(kt__http_memory *m)
 {
-    while (w->blocks) {
-        kt__http_block *b = w->blocks;
-        w->blocks = b->next;
+    while (m->blocks) {
+        kt__http_block *b = m->blocks;
+        m->blocks = b->next;
         kt_free(b);
     }
-    w->arena_used = 0;
-    shrink(&w->body);
-    shrink(&w->event);
-    kt_buffer_clear(&w->fields);
+    m->arena_used = 0;
+    shrink(&m->body);
+    shrink(&m->event);
+    shrink(&m->trailers);
+    shrink(&m->received);
+    kt_buffer_clear(&m->fields);
+}
+
+void kt__http_memory_release(kt__http_memory *m)
+{
+    kt__http_memory_clear(m);
+    kt_buffer_release(&m->body);
+    kt_buffer_release(&m->event);
+    kt_buffer_release(&m->trailers);
+    kt_buffer_release(&m->received);
+    kt_buffer_release(&m->fields);
 }
 
 void kt__http_work_give(kt__http_server *s, kt__http_work *w)
 {
-    kt__http_work_clear(w);
+    kt__http_memory_clear(&w->m);
     shrink(&w->out);
     if (s->spare_count >= SPARE_MAX || w->in_capacity > KT__HTTP_IN_BYTES) {
         free_work(w);
@@ -121,16 +133,14 @@ static void move_slice(kt_slice *s, uintptr_t from, size_t head_bytes, char *to)
         s->data = to + offset;
 }
 
-/* The head of x has moved from `from` to `to`. The parser's own slices are not used any more. */
-static void move_head(kt_http_exchange *x, uintptr_t from, size_t head_bytes, char *to)
+void kt__http_head_move(kt__http_head *h, kt__http_header *headers, uintptr_t from, size_t head_bytes, char *to)
 {
-    kt__http_head *h = &x->head;
     kt_slice *slices[] = {&h->method, &h->target, &h->path, &h->query, &h->host};
     for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++)
         move_slice(slices[i], from, head_bytes, to);
     for (size_t i = 0; i < h->header_count; i++) {
-        move_slice(&x->w->headers[i].name, from, head_bytes, to);
-        move_slice(&x->w->headers[i].value, from, head_bytes, to);
+        move_slice(&headers[i].name, from, head_bytes, to);
+        move_slice(&headers[i].value, from, head_bytes, to);
     }
 }
 
@@ -150,7 +160,7 @@ int kt__http_work_body_room(kt__http_work *w, kt_http_exchange *x)
     int rc = 0;
     if (w->in_capacity - w->body_at < KT__HTTP_BODY_ROOM)
         rc = grow(w, w->body_at + KT__HTTP_BODY_ROOM);
-    /* Also when it did not grow: the bytes may have moved to the front. */
-    move_head(x, from, head_bytes, w->in);
+    /* Also when it did not grow: the bytes may have moved. The parser's own slices are not used any more. */
+    kt__http_head_move(&x->head, w->headers, from, head_bytes, w->in);
     return rc;
 }

@@ -170,6 +170,30 @@ static int make_room(kt_stream *s)
     return 0;
 }
 
+int kt_stream_unread(kt_stream *s, const void *bytes, size_t size)
+{
+    if (s->reader)
+        kt__misuse("kt_stream_unread: task '%s' is inside the stream", kt_task_name(s->reader));
+    size_t have = buffered(s);
+    if (size == 0)
+        return 0;
+    if (size > s->capacity - have) {
+        if (size > SIZE_MAX - have - CAPACITY_MIN)
+            return -ENOMEM;
+        char *buffer = kt_realloc(s->buffer, size + have);
+        if (!buffer)
+            return -ENOMEM;
+        s->buffer = buffer;
+        s->capacity = size + have;
+    }
+    if (have > 0)
+        memmove(s->buffer + size, s->buffer + s->start, have);
+    memcpy(s->buffer, bytes, size);
+    s->start = 0;
+    s->end = size + have;
+    return 0;
+}
+
 ssize_t kt_stream_fill(kt_stream *s, size_t have, size_t size_max, kt_slice *ret_bytes)
 {
     while (buffered(s) <= have && !s->at_end) {

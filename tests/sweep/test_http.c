@@ -82,6 +82,58 @@ SWEEP(kt_http_serve, SUSPENDS | ALLOCATES | SPARES | REAL_TIME)
         visit(&s, HTTP_REQUEST("GET /subject?a=%62", ""), NULL); \
     }
 
+static int asks_version(void *arg)
+{
+    const site *s = arg;
+    CHECK_STR(SWEPT(kt_http_version, (s->x)), "HTTP/1.1");
+    return 0;
+}
+
+SWEEP(kt_http_version, PLAIN | REAL)
+{
+    site s = {.act = asks_version};
+    visit(&s, HTTP_GET, NULL);
+}
+
+static int asks_scheme(void *arg)
+{
+    const site *s = arg;
+    CHECK_STR(SWEPT(kt_http_scheme, (s->x)), "http");
+    return 0;
+}
+
+SWEEP(kt_http_scheme, PLAIN | REAL)
+{
+    site s = {.act = asks_scheme};
+    visit(&s, HTTP_GET, NULL);
+}
+
+static int moves_deadline(void *arg)
+{
+    const site *s = arg;
+    SWEPT(kt_http_deadline_set, (s->x, KT_FOREVER));
+    return 0;
+}
+
+SWEEP(kt_http_deadline_set, PLAIN | REAL)
+{
+    site s = {.act = moves_deadline};
+    visit(&s, HTTP_GET, NULL);
+}
+
+static int outlives(void *arg)
+{
+    const site *s = arg;
+    SWEPT(kt_http_outlive_client, (s->x));
+    return 0;
+}
+
+SWEEP(kt_http_outlive_client, PLAIN | REAL)
+{
+    site s = {.act = outlives};
+    visit(&s, HTTP_GET, NULL);
+}
+
 SWEEP_QUESTION(kt_http_method, "GET")
 SWEEP_QUESTION(kt_http_target, "/subject?a=%62")
 SWEEP_QUESTION(kt_http_path, "/subject")

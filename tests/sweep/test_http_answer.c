@@ -224,3 +224,48 @@ SWEEP(kt_http_guard_page, ALLOCATES | REAL)
     visit(&s, HTTP_GET, NULL);
     CHECK(heard(&s, "Content-Security-Policy: default-src 'none'"));
 }
+
+/* ---- As another protocol ------------------------------------------------------------------------ */
+
+#define HTTP_UPGRADE HTTP_REQUEST("GET /subject", "Connection: upgrade\r\nUpgrade: echo\r\n")
+
+static kt_stream *echoed;
+
+static int asks_protocol(void *arg)
+{
+    const site *s = arg;
+    CHECK_SLICE(SWEPT(kt_http_upgrade_asked, (s->x)), "echo");
+    return 0;
+}
+
+SWEEP(kt_http_upgrade_asked, PLAIN | REAL)
+{
+    site s = {.act = asks_protocol, .after = answers};
+    visit(&s, HTTP_UPGRADE, NULL);
+}
+
+static int upgrades(void *arg)
+{
+    const site *s = arg;
+    echoed = NULL;
+    int rc = SWEPT(kt_http_upgrade, (s->x, "echo", &echoed));
+    CHECK_EQ(!echoed, rc < 0);
+    return rc;
+}
+
+static int echoes(void *arg)
+{
+    const site *s = arg;
+    char bytes[8] = "";
+    if (s->rc < 0)
+        return 0;
+    sure(kt_stream_read_exactly(echoed, bytes, 5));
+    return kt_stream_write(echoed, bytes, 5);
+}
+
+SWEEP(kt_http_upgrade, SUSPENDS | ALLOCATES | REAL | LASTING)
+{
+    site s = {.act = upgrades, .after = echoes, .busy = true};
+    visit(&s, HTTP_UPGRADE "early", NULL);
+    CHECK(s.rc < 0 || heard_once(&s, "\r\n\r\nearly"));
+}

@@ -376,6 +376,21 @@ SWEEP(kt_stream_consume, PLAIN | REAL)
     pair_close(&p);
 }
 
+static int unreads(void *arg)
+{
+    const pair *p = arg;
+    return SWEPT(kt_stream_unread, (p->near, "tea", 3));
+}
+
+SWEEP(kt_stream_unread, ALLOCATES | REAL)
+{
+    pair p = pair_open();
+    say(&p, "pot");
+    int rc = sweep_subject(unreads, &p);
+    check_whole(&p, rc < 0 ? "pot" : "teapot");
+    pair_close(&p);
+}
+
 SWEEP(kt_stream_buffered, PLAIN | REAL)
 {
     pair p = pair_open();

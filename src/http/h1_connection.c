@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* One connection: reads heads, calls the handler, refuses what is not HTTP, and ends. */
+/* One connection of HTTP/1.1: reads heads, calls the handler, refuses what is not HTTP, and ends. */
 #include <errno.h>
 #include <kettle/timeout.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
+#include <poll.h>
 
+#include "http/h2.h"
 #include "http/server.h"
 
 /* A first read takes this much, into the task's stack. */
@@ -14,41 +15,15 @@
  * send meanwhile. */
 #define LINGER_TIME KT_S(2)
 #define LINGER_BYTES ((size_t)1024 * 1024)
-#define REFUSAL_BYTES 256
 #define UNSENT_BYTES (128 * 1024)
 
-/* ---- Refusing and logging ------------------------------------------------------------------ */
-
-void kt__http_fault(kt_http_exchange *x, int status, const char *reason)
-{
-    if (x->fail_status)
-        return;
-    x->fail_status = status;
-    x->fail_reason = reason;
-}
-
-/* "400 Bad Request: why\n" for whoever reads the answer. Returns its size. */
-static size_t refusal_text(char *text, int status, const char *reason)
-{
-    int n = snprintf(text, REFUSAL_BYTES, "%d %s%s%s\n", status, kt_http_reason(status),
-                     reason ? ": " : "", reason ? reason : "");
-    return n < REFUSAL_BYTES ? (size_t)n : REFUSAL_BYTES - 1;
-}
-
-static void log_record(kt__http_conn *c, kt_http_record *r)
-{
-    const kt_http_options *o = &c->server->o;
-    if (!o->log)
-        return;
-    r->peer = kt_http_peer(&c->work->x);
-    o->log(r, o->log_arg);
-}
+/* ---- Refusing ------------------------------------------------------------------------------ */
 
 /* Answers bytes that are no request, and has the connection closed. */
 static void refuse(kt__http_conn *c, int rc, int status, const char *reason)
 {
-    char text[REFUSAL_BYTES];
-    size_t size = refusal_text(text, status, reason);
+    char text[KT__HTTP_REFUSAL_BYTES];
+    size_t size = kt__http_refusal_text(text, status, reason);
     kt__http_answer a = {
         .status = status,
         .content_type = "text/plain",
@@ -57,11 +32,11 @@ static void refuse(kt__http_conn *c, int rc, int status, const char *reason)
         .minor = 1,
     };
     kt_http_exchange *x = &c->work->x;
-    *x = (kt_http_exchange){.c = c, .w = c->work};
+    *x = (kt_http_exchange){.back = &kt__h1_backend, .c = c, .w = c->work, .m = &c->work->m};
     c->linger = true;
     int sent = kt_lock_acquire(&c->writing);
     if (sent == 0) {
-        sent = kt__http_compose(c, &a, 0);
+        sent = kt__http_compose(x, &a, 0);
         struct iovec body = {text, size};
         if (sent == 0)
             sent = kt__http_send(c, &body, 1);
@@ -69,7 +44,7 @@ static void refuse(kt__http_conn *c, int rc, int status, const char *reason)
     }
     kt_http_record r = {.status = sent < 0 ? 0 : status, .rc = rc, .reason = reason};
     r.bytes_sent = sent < 0 ? 0 : size;
-    log_record(c, &r);
+    kt__http_log(x, &r);
 }
 
 /* ---- Reading a head ------------------------------------------------------------------------ */
@@ -156,8 +131,10 @@ static void begin(kt__http_conn *c, const kt__http_head *head, size_t head_at)
     w->head_at = head_at;
     w->body_at = w->at;
     memset(x, 0, sizeof *x);
+    x->back = &kt__h1_backend;
     x->c = c;
     x->w = w;
+    x->m = &w->m;
     x->head = *head;
     x->left = head->framing == KT__HTTP_LENGTH ? head->content_length : 0;
     x->continued = !head->expect_continue;
@@ -167,7 +144,21 @@ static void begin(kt__http_conn *c, const kt__http_head *head, size_t head_at)
     c->head_deadline = 0;
 }
 
-/* Reads up to a complete head. 1, or 0 to close. */
+/* Do the connection's first bytes begin as HTTP/2 does (RFC 9113 section 3.4)? 1 if that is certain, 0 if it is not so,
+ * -1 if more must come. No request of HTTP/1 that is complete begins so. */
+static int is_h2(const kt__http_conn *c)
+{
+    const kt__http_work *w = c->work;
+    size_t size = w->end - w->at;
+    if (c->requests > 0 || c->server->o.no_http2 || c->server->o.tls || size == 0)
+        return 0;
+    size_t n = size < KT__H2_PREFACE_BYTES ? size : KT__H2_PREFACE_BYTES;
+    if (memcmp(w->in + w->at, KT__H2_PREFACE, n) != 0)
+        return 0;
+    return n == KT__H2_PREFACE_BYTES ? 1 : -1;
+}
+
+/* Reads up to a complete head. 1, or 0 to close, or to go on with HTTP/2. */
 static int next_head(kt__http_conn *c)
 {
     for (;;) {
@@ -177,6 +168,13 @@ static int next_head(kt__http_conn *c)
                 return 0;
             w = c->work;
         }
+        int h2 = is_h2(c);
+        if (h2 > 0)
+            c->is_h2 = true;
+        if (h2 > 0 || (h2 < 0 && !read_more(c)))
+            return 0;
+        if (h2 < 0)
+            continue;
         size_t head_at = w->at;
         kt__http_event e;
         ssize_t n = kt__http_parser_feed(&w->parser, w->in + w->at, w->end - w->at, &e);
@@ -226,63 +224,113 @@ static int prepare(kt_http_exchange *x)
         kt__http_fault(x, 503, "out of memory");
         return rc;
     }
-    x->may_hold = is_pipelined(x) && kt__http_flusher_start(c) == 0;
-    return kt__http_path_decode(x);
+    bool other = kt__http_may_upgrade(&x->head); /* then what follows is no request */
+    x->may_hold = !other && is_pipelined(x) && kt__http_flusher_start(c) == 0;
+    return 0;
 }
 
-/* The handler failed, or the library refused, before an answer was begun. */
-static void answer_failure(kt_http_exchange *x, int rc)
+/* The exchange that the handler gets: one that asks for another protocol must outlive the work. */
+static kt_http_exchange *keep_if_needed(kt_http_exchange *x, kt__http_kept **ret_kept)
 {
-    char text[REFUSAL_BYTES];
-    int status = x->fail_status;
-    if (!status)
-        status = kt_is_cancel(rc) && x->c->server->stopping ? 503 : 500;
-    size_t size = refusal_text(text, status, x->fail_reason);
-    kt_buffer_clear(&x->w->fields);
-    /* A failure here has marked the connection as broken, or memory is out: it is closed. */
-    if (kt_http_respond(x, status, "text/plain", text, size) < 0)
-        x->keep = false;
+    if (!kt__http_may_upgrade(&x->head))
+        return x;
+    kt__http_kept *k = kt__http_keep(x);
+    if (!k) {
+        kt__http_fault(x, 503, "out of memory");
+        return x;
+    }
+    *ret_kept = k;
+    return &k->x;
 }
 
-/* Completes the answer after the handler. */
-static void conclude(kt_http_exchange *x, int rc)
+/* May another request follow? Sees to it that it can. */
+static bool may_go_on(kt_http_exchange *x)
 {
-    if (x->state == KT__HTTP_NEW)
-        answer_failure(x, rc);
-    else if (rc < 0)
-        x->keep = false; /* a cut answer must not look complete; a complete one is not doubted */
-    else if (x->state == KT__HTTP_STARTED && kt_http_finish(x) < 0)
-        x->keep = false;
+    kt__http_conn *c = x->c;
+    if (!x->w)
+        return false;
+    bool keep = x->keep && c->write_rc == 0 && kt__http_body_skip(x);
+    if (!keep && (x->head.keep_alive || is_unread(x) || is_pipelined(x)))
+        c->linger = true;
+    kt__http_memory_clear(&x->w->m);
+    kt__http_parser_reset(&x->w->parser);
+    return keep;
 }
 
 /* Runs one request. 1 if the connection goes on. */
 static int exchange(kt__http_conn *c)
 {
-    kt__http_work *w = c->work;
-    kt_http_exchange *x = &w->x;
-    int rc = prepare(x);
-    if (rc == 0)
-        rc = c->server->handler(x, c->server->arg);
-    conclude(x, rc);
-    c->events = false;
-    if (c->server->o.log) {
-        kt_http_record r = {
-            .method = x->head.method,
-            .target = x->head.target,
-            .status = x->status,
-            .bytes_sent = x->bytes_sent,
-            .duration = kt_now() - x->started,
-            .rc = rc < 0 ? rc : 0,
-            .reason = x->fail_reason,
-        };
-        log_record(c, &r);
-    }
-    bool keep = x->keep && c->write_rc == 0 && kt__http_body_skip(x);
-    if (!keep && (x->head.keep_alive || is_unread(x) || is_pipelined(x)))
-        c->linger = true;
-    kt__http_work_clear(w);
-    kt__http_parser_reset(&w->parser);
+    kt__http_kept *kept = NULL;
+    kt_http_exchange *x = keep_if_needed(&c->work->x, &kept);
+    int rc = x->fail_status ? -ENOMEM : prepare(x);
+    c->x = x;
+    c->handling = true;
+    kt__http_watch_hang_ups(c->server);
+    kt__http_handle(x, rc);
+    c->handling = c->events = false;
+    bool keep = may_go_on(x);
+    kt__http_kept_free(kept);
     return keep;
+}
+
+bool kt__http_hung_up(const kt__http_conn *c)
+{
+    struct pollfd p = {.fd = kt_stream_fd(c->stream), .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0;
+}
+
+/* A pause; a handler that takes longer is asked for whether its client is there. So short requests cost no system
+ * call. */
+#define HANG_UPS_EVERY KT_MS(500)
+#define HANG_UPS_AT_ONCE 64
+
+static void tell_gone(kt__http_conn *c)
+{
+    c->gone = true;
+    c->write_rc = c->write_rc < 0 ? c->write_rc : -EPIPE;
+    kt_task_cancel(c->task);
+}
+
+static void look_at(kt__http_conn *const *conns, struct pollfd *p, size_t count)
+{
+    if (count == 0 || poll(p, count, 0) <= 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (p[i].revents)
+            tell_gone(conns[i]);
+}
+
+static void look_for_hang_ups(void *arg)
+{
+    kt__http_server *s = arg;
+    kt__http_conn *conns[HANG_UPS_AT_ONCE] = {NULL};
+    struct pollfd p[HANG_UPS_AT_ONCE];
+    size_t count = 0;
+    bool again = false;
+    for (kt__http_conn *c = s->conns; c; c = c->next) {
+        if (!c->handling || c->gone || c->x->outlives)
+            continue;
+        again = true;
+        if (c->seen == c->requests) {
+            conns[count] = c;
+            p[count++] = (struct pollfd){.fd = kt_stream_fd(c->stream), .events = POLLRDHUP};
+        }
+        c->seen = c->requests;
+        if (count == HANG_UPS_AT_ONCE) {
+            look_at(conns, p, count);
+            count = 0;
+        }
+    }
+    look_at(conns, p, count);
+    if (again)
+        kt_call_later(&s->hang_ups, HANG_UPS_EVERY, look_for_hang_ups, s);
+}
+
+/* Without descriptors, as in a simulation, there is nothing to ask, and no time that must pass. */
+void kt__http_watch_hang_ups(kt__http_server *s)
+{
+    if (!kt_callback_pending(&s->hang_ups) && kt_stream_fd(s->conns->stream) >= 0)
+        kt_call_later(&s->hang_ups, HANG_UPS_EVERY, look_for_hang_ups, s);
 }
 
 /* ---- The end ------------------------------------------------------------------------------- */
@@ -316,15 +364,36 @@ static void bound_unsent(const kt__http_conn *c)
     (void)setsockopt(kt_stream_fd(c->stream), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
+/* Shakes hands. False if the client could not, which is its own affair. */
+static bool begin_tls(kt__http_conn *c)
+{
+    const kt_http_options *o = &c->server->o;
+    const kt_tls_options tls = {.handshake_timeout = o->tls_timeout, .shutdown_timeout = LINGER_TIME};
+    kt_tls_info info;
+    c->idle = true;
+    int rc = kt_stream_start_tls(c->stream, o->tls, &tls);
+    c->idle = false;
+    if (rc == 0)
+        rc = kt_tls_info_get(c->stream, &info);
+    if (rc < 0)
+        return false;
+    c->is_h2 = kt_slice_is(info.alpn, "h2") && !o->no_http2;
+    return true;
+}
+
 static void run(kt__http_conn *c)
 {
     kt_auto(kt_group) group = KT_GROUP_INIT;
     bound_unsent(c);
+    if (c->server->o.tls && !begin_tls(c))
+        return;
     c->group = &group;
     c->head_deadline = kt_now() + c->server->o.head_timeout;
-    while (next_head(c) && exchange(c))
+    while (!c->is_h2 && next_head(c) && exchange(c))
         ;
-    if (c->work)
+    if (c->is_h2)
+        kt__h2_serve(c);
+    else if (c->work)
         (void)!kt__http_send_out(c); /* a failure is in write_rc */
     if (c->linger)
         linger(c);

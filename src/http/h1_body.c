@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The request's body: read by the handler, or skipped behind it. */
+/* The request's body over HTTP/1.1: read by the handler, or skipped behind it. */
 #include <errno.h>
 #include <kettle/timeout.h>
 
@@ -115,10 +115,8 @@ static ssize_t advance(kt_http_exchange *x, char *buffer, size_t size)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-ssize_t kt_http_read(kt_http_exchange *x, void *buffer, size_t size)
+ssize_t kt__h1_read(kt_http_exchange *x, void *buffer, size_t size)
 {
-    if (size == 0)
-        return kt_error_set(-EINVAL, "a read of no bytes");
     while (x->pending.size == 0) {
         if (x->body_done)
             return 0;
@@ -133,12 +131,6 @@ ssize_t kt_http_read(kt_http_exchange *x, void *buffer, size_t size)
     x->pending.data += n;
     x->pending.size -= n;
     return (ssize_t)n;
-}
-
-static int too_long(kt_http_exchange *x, size_t size_max)
-{
-    kt__http_fault(x, 413, "body too large for this resource");
-    return kt_error_set(KT_ELIMIT, "request body longer than %zu bytes", size_max);
 }
 
 /* The whole body lies behind the head: no copy. True if *ret_body was set. */
@@ -156,11 +148,9 @@ static bool body_in_place(kt_http_exchange *x, kt_slice *ret_body)
     return true;
 }
 
-int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
+int kt__h1_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
 {
-    kt_buffer *b = &x->w->body;
-    if (x->head.framing == KT__HTTP_LENGTH && x->head.content_length > size_max)
-        return too_long(x, size_max);
+    kt_buffer *b = &x->m->body;
     if (b->size == 0 && body_in_place(x, ret_body))
         return 0;
     while (!x->body_done || x->pending.size > 0) {
@@ -168,12 +158,12 @@ int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_body)
         int rc = kt_buffer_reserve(b, sized ? x->left + x->pending.size + 1 : DIRECT_BYTES);
         if (rc < 0)
             return rc;
-        ssize_t n = kt_http_read(x, b->data + b->size, b->capacity - b->size);
+        ssize_t n = kt__h1_read(x, b->data + b->size, b->capacity - b->size);
         if (n < 0)
             return (int)n;
         b->size += (size_t)n;
         if (b->size > size_max)
-            return too_long(x, size_max);
+            return kt__http_too_long(x, size_max);
     }
     *ret_body = kt_buffer_slice(b);
     return 0;

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KT__HTTP_H2_H
+#define KT__HTTP_H2_H
+
+/* The server's side of HTTP/2 (RFC 9113), for the same handlers.
+ *
+ *   h2_connection.c  one connection: its reader, its writer, its end
+ *   h2_watch.c       looks at frames as they come, for what costs us and not the client
+ *   h2_session.c     nghttp2: the only file that knows the library
+ *   h2_stream.c      a stream: its memory, its task, its request as text
+ *   h2_answer.c      answers and bodies: what an exchange calls
+ *   h2_upgrade.c     a stream as a kt_stream (RFC 8441)
+ *
+ * The connection's task reads and feeds the session; each request is a task of its own; a third kind writes. Whoever
+ * has something to say puts it into the session and calls kt__h2_pump, which turns it into bytes in `out`: that is
+ * memory only and never waits. The writer sends them; since it is woken once and runs after those who are ready, what
+ * several of them have composed leaves in one write. */
+
+#include "http/server.h"
+
+struct nghttp2_session;
+
+enum { /* RFC 9113 section 7 */
+    KT__H2_NO_ERROR = 0,
+    KT__H2_PROTOCOL_ERROR = 1,
+    KT__H2_INTERNAL_ERROR = 2,
+    KT__H2_STREAM_CLOSED = 5,
+    KT__H2_REFUSED_STREAM = 7,
+    KT__H2_CANCEL = 8,
+    KT__H2_ENHANCE_YOUR_CALM = 11,
+};
+
+#define KT__H2_PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define KT__H2_PREFACE_BYTES 24u
+/* Composed and not yet being written: when there is more, whoever composes waits. */
+#define KT__H2_OUT_BYTES ((size_t)64 * 1024)
+
+/* ---- h2_watch.c ------------------------------------------------------------------------------ */
+
+#define KT__H2_IDS 256u
+
+/* A bucket of tokens. */
+typedef struct kt__h2_budget {
+    uint32_t left, max, per_second;
+    kt_time at;
+} kt__h2_budget;
+
+/* In the caller's storage. Pure: it sees bytes and times, and does nothing. */
+typedef struct kt__h2_watch {
+    kt__h2_budget frames;    /* that carry nothing for a request */
+    kt__h2_budget resets;    /* of streams: received, and caused */
+    uint32_t block_bytes_max; /* of HEADERS and its CONTINUATIONs together */
+    uint32_t preface_left, payload_left;
+    uint8_t header[9];
+    uint8_t header_size;
+    bool in_block;           /* of headers, whose end has not come */
+    bool block_ends;         /* with the payload under way */
+    uint32_t block_bytes, continuations;
+    uint32_t last_id;
+    uint32_t ids[KT__H2_IDS]; /* at (id / 2) % KT__H2_IDS the last stream opened there, twice its id, and 1 if ended */
+    const char *reason;      /* of a verdict */
+} kt__h2_watch;
+
+void kt__h2_watch_init(kt__h2_watch *w, uint32_t block_bytes_max, kt_time now);
+/* Looks at what was received. How many bytes may be fed to the session: all, or those before the frame that is at
+ * fault; then *ret_verdict is the error to end the connection with, otherwise KT__H2_NO_ERROR. */
+size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time now, int *ret_verdict);
+/* Counts a reset that the client has made us send. False when there are too many. */
+bool kt__h2_watch_caused(kt__h2_watch *w, kt_time now);
+/* A frame of DATA was sent: the client may say that it has read it. */
+void kt__h2_watch_sent(kt__h2_watch *w);
+
+/* ---- Types ----------------------------------------------------------------------------------- */
+
+typedef struct kt__h2 kt__h2;
+typedef struct kt__h2_stream kt__h2_stream;
+
+/* One connection. */
+struct kt__h2 {
+    kt__http_conn *c;
+    struct nghttp2_session *session;
+    kt_group *group;        /* of the streams' tasks and the writer */
+    kt_buffer out, sending; /* composed; being written */
+    kt_event out_ready;     /* wakes the writer */
+    kt__h2_stream *streams; /* all */
+    uint32_t tasks;         /* streams whose task has not ended */
+    kt_time idle_since;     /* no stream since then */
+    int failed;             /* of the session: the connection must end */
+    bool reading;           /* the reader waits */
+    bool woken;             /* and was cancelled, to look around */
+    bool closing;           /* the writer ends once all is written */
+    bool said_goaway;
+    kt__h2_watch watch;
+};
+
+typedef struct kt__h2_span {
+    uint32_t at, size;
+} kt__h2_span;
+
+enum { KT__H2_METHOD, KT__H2_SCHEME, KT__H2_AUTHORITY, KT__H2_PATH, KT__H2_PROTOCOL, KT__H2_PSEUDO };
+
+/* One stream. It lives until its task has ended; without a task, until the session closes it. */
+struct kt__h2_stream {
+    kt_http_exchange x;
+    kt__h2 *h;
+    kt__h2_stream *next, **link;
+    kt_task *task; /* NULL before the request is complete */
+    int32_t id;
+    kt__http_memory m;
+    /* The request */
+    kt_buffer pseudo;                  /* the values of the fields below */
+    kt__h2_span fields[KT__H2_PSEUDO]; /* size 0: not there */
+    kt_buffer lines, cookies;          /* header lines; cookies put together */
+    kt_buffer head;                    /* the whole as HTTP/1.1 has it */
+    uint32_t line_count;
+    kt__http_header *headers;
+    /* Its body */
+    kt_buffer in;       /* received; in[in_at..] not yet read */
+    size_t in_at;
+    uint64_t received;
+    kt_event readable;  /* also at the end, and when the stream is gone */
+    /* The answer */
+    const char *piece;  /* bytes that are not composed yet, their owner waits */
+    size_t piece_size;
+    kt_event writable;  /* the piece is composed, or the end is, or the stream is gone */
+    kt_stream *stream;  /* of another protocol, or NULL */
+    bool ended;         /* the client has sent all */
+    bool last;          /* nothing follows the piece */
+    bool end_sent;      /* composed, that is */
+    bool gone;          /* the session knows it no more: reset, or ended on both sides */
+    bool too_large;     /* the head */
+    bool extended;      /* CONNECT with :protocol */
+    max_align_t arena[KT__HTTP_ARENA_BYTES / sizeof(max_align_t)];
+};
+
+/* ---- h2_connection.c */
+
+/* Serves a connection whose client speaks HTTP/2; what it has sent lies in the work, if there is one. */
+void kt__h2_serve(kt__http_conn *c);
+/* The server stops: says so to the client. */
+void kt__h2_stop(kt__h2 *h);
+/* Composes what the session has to say, and wakes the writer. Does not suspend. */
+void kt__h2_pump(kt__h2 *h);
+/* Makes the reader look again at why it waits. */
+void kt__h2_wake_reader(kt__h2 *h);
+
+/* ---- h2_session.c: 0, or -ENOMEM, or another error after which h->failed is set. */
+
+int kt__h2_session_open(kt__h2 *h);
+void kt__h2_session_close(kt__h2 *h);
+/* Feeds received bytes. */
+int kt__h2_session_feed(kt__h2 *h, const void *bytes, size_t size);
+/* Moves bytes to be sent to the end of `out`, until it is full or there are none. */
+int kt__h2_session_take(kt__h2 *h);
+/* Says good-bye: no streams after those that have come. */
+void kt__h2_session_goaway(kt__h2 *h, int error);
+/* Does it want more input? */
+bool kt__h2_session_wants(const kt__h2 *h);
+void kt__h2_session_reset(const kt__h2_stream *s, int error);
+/* The stream's object goes away. */
+void kt__h2_session_forget(const kt__h2_stream *s);
+/* The handler has taken this much of the body. */
+void kt__h2_session_consumed(const kt__h2_stream *s, size_t size);
+/* The stream has a piece, or an end, to send. */
+void kt__h2_session_resume(const kt__h2_stream *s);
+
+typedef struct kt__h2_field {
+    kt_slice name, value;
+} kt__h2_field;
+
+enum {
+    KT__H2_INTERIM, /* another head follows */
+    KT__H2_FINAL,
+    KT__H2_WHOLE,   /* nothing follows */
+};
+int kt__h2_session_answer(const kt__h2_stream *s, const kt__h2_field *fields, size_t count, int kind);
+int kt__h2_session_trailers(const kt__h2_stream *s, const kt__h2_field *fields, size_t count);
+
+/* ---- h2_stream.c */
+
+/* NULL without memory. */
+kt__h2_stream *kt__h2_stream_new(kt__h2 *h, int32_t id);
+/* Only for one without a task. */
+void kt__h2_stream_free(kt__h2_stream *s);
+/* One field of the head. What is too much is noted. 0, -ENOMEM. */
+int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value);
+/* One field of the request's trailers. 0, -ENOMEM. */
+int kt__h2_stream_trailer(kt__h2_stream *s, kt_slice name, kt_slice value);
+/* The head is complete: calls the handler in a task. 0, -ENOMEM, or another error for which the stream is reset. */
+int kt__h2_stream_begin(kt__h2_stream *s);
+/* A piece of the body. 0, -ENOMEM. */
+int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size);
+/* The client has sent all. */
+void kt__h2_stream_end(kt__h2_stream *s);
+/* The session has closed it. */
+void kt__h2_stream_closed(kt__h2_stream *s);
+
+/* ---- h2_answer.c */
+
+extern const kt__http_backend kt__h2_backend;
+/* Waits until the piece is composed, and the end if there is one. */
+int kt__h2_wait_composed(kt__h2_stream *s);
+int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool last);
+/* Reads of the body, or of what follows it in another protocol; `timeout` without a byte. */
+ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size, kt_time timeout);
+/* Submits the answer's trailers. */
+int kt__h2_send_trailers(const kt__h2_stream *s);
+/* Submits a head of an answer; `kind` as below. */
+int kt__h2_send_head(kt__h2_stream *s, const kt__http_answer *a, int kind);
+
+/* ---- h2_upgrade.c */
+
+kt_slice kt__h2_upgrade_asked(const kt_http_exchange *x);
+int kt__h2_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream);
+
+static inline kt__h2_stream *kt__h2_stream_of(kt_http_exchange *x)
+{
+    return (kt__h2_stream *)x; /* its first member */
+}
+
+static inline const kt__h2_stream *kt__h2_stream_of_const(const kt_http_exchange *x)
+{
+    return (const kt__h2_stream *)x;
+}
+
+#endif

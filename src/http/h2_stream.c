@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A stream: one request and its task. Its head is put together as HTTP/1.1 writes it and read by that parser, so that
+ * both versions have the same rules, limits and slices; RFC 9113 section 8.3 says how one maps to the other. */
+#include <errno.h>
+#include <kettle/memory.h>
+
+#include "http/h2.h"
+#include "http/parser_internal.h"
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+kt__h2_stream *kt__h2_stream_new(kt__h2 *h, int32_t id)
+{
+    kt__h2_stream *s = kt_alloc(sizeof *s);
+    if (!s)
+        return NULL;
+    memset(s, 0, offsetof(kt__h2_stream, arena));
+    s->h = h;
+    s->id = id;
+    s->m.arena = s->arena;
+    s->m.arena_size = KT__HTTP_ARENA_BYTES / sizeof(max_align_t);
+    s->m.fields.size_max = KT__HTTP_HOLD_BYTES;
+    s->readable = s->writable = (kt_event)KT_EVENT_INIT;
+    s->next = h->streams;
+    s->link = &h->streams;
+    if (s->next)
+        s->next->link = &s->next;
+    h->streams = s;
+    return s;
+}
+
+void kt__h2_stream_free(kt__h2_stream *s)
+{
+    if (!s)
+        return;
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
+    kt__h2_session_forget(s);
+    kt__http_memory_release(&s->m);
+    kt_buffer_release(&s->pseudo);
+    kt_buffer_release(&s->lines);
+    kt_buffer_release(&s->cookies);
+    kt_buffer_release(&s->head);
+    kt_buffer_release(&s->in);
+    kt_free(s->headers);
+    kt_free(s);
+}
+
+/* ---- Fields ---------------------------------------------------------------------------------- */
+
+static int put_pseudo(kt__h2_stream *s, kt_slice name, kt_slice value)
+{
+    static const char *const names[KT__H2_PSEUDO] = {":method", ":scheme", ":authority", ":path", ":protocol"};
+    for (size_t i = 0; i < KT__H2_PSEUDO; i++)
+        if (kt_slice_is(name, names[i])) {
+            s->fields[i] = (kt__h2_span){(uint32_t)s->pseudo.size, (uint32_t)value.size};
+            return kt_buffer_append(&s->pseudo, value.data, value.size);
+        }
+    return 0;
+}
+
+static int put_line(kt_buffer *b, kt_slice name, kt_slice value)
+{
+    int rc = kt_buffer_reserve(b, name.size + value.size + 4);
+    if (rc < 0)
+        return rc;
+    char *p = b->data + b->size;
+    memcpy(p, name.data, name.size);
+    p += name.size;
+    memcpy(p, ": ", 2);
+    p += 2;
+    if (value.size > 0)
+        memcpy(p, value.data, value.size);
+    p += value.size;
+    memcpy(p, "\r\n", 2);
+    b->size += name.size + value.size + 4;
+    return 0;
+}
+
+/* Cookies may come in several fields, which are one (RFC 9113 section 8.2.3). */
+static int put_cookie(kt__h2_stream *s, kt_slice value)
+{
+    int rc = s->cookies.size > 0 ? kt_buffer_append(&s->cookies, "; ", 2) : 0;
+    return rc < 0 ? rc : kt_buffer_append(&s->cookies, value.data, value.size);
+}
+
+static int note_too_large(kt__h2_stream *s)
+{
+    s->too_large = true;
+    return 0;
+}
+
+int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value)
+{
+    const kt_http_options *o = &s->h->c->server->o;
+    if (s->too_large || s->task) /* trailers of a request have their own place */
+        return s->task ? kt__h2_stream_trailer(s, name, value) : 0;
+    size_t size = s->pseudo.size + s->lines.size + s->cookies.size;
+    if (name.size + value.size + 4 > o->header_bytes_max + (size_t)o->request_line_bytes_max - size)
+        return note_too_large(s);
+    if (name.size > 0 && name.data[0] == ':')
+        return put_pseudo(s, name, value);
+    if (++s->line_count > o->headers_max)
+        return note_too_large(s);
+    if (kt_slice_is(name, "cookie"))
+        return put_cookie(s, value);
+    return put_line(&s->lines, name, value);
+}
+
+int kt__h2_stream_trailer(kt__h2_stream *s, kt_slice name, kt_slice value)
+{
+    kt_buffer *b = &s->m.received;
+    if (b->size + name.size + value.size > KT__HTTP_TRAILER_BYTES)
+        return 0;
+    return put_line(b, name, value);
+}
+
+/* ---- The head -------------------------------------------------------------------------------- */
+
+static kt_slice field(const kt__h2_stream *s, unsigned which)
+{
+    return (kt_slice){s->pseudo.data + s->fields[which].at, s->fields[which].size};
+}
+
+/* Host is :authority, where that is there; two that differ are refused as two Hosts are (RFC 9113 section 8.3.1). */
+static int put_host(kt__h2_stream *s)
+{
+    kt_slice authority = field(s, KT__H2_AUTHORITY);
+    const char *host = s->lines.size ? memmem(s->lines.data, s->lines.size, "host: ", 6) : NULL;
+    bool at_line = host && (host == s->lines.data || host[-1] == '\n');
+    if (authority.size == 0)
+        return 0;
+    if (at_line) {
+        const char *value = host + 6;
+        size_t left = s->lines.size - (size_t)(value - s->lines.data);
+        if (left >= authority.size + 2 && memcmp(value, authority.data, authority.size) == 0 &&
+            value[authority.size] == '\r')
+            return 0;
+    }
+    return put_line(&s->head, kt_slice_from("host"), authority);
+}
+
+static int put_head(kt__h2_stream *s)
+{
+    kt_slice method = s->extended ? kt_slice_from("GET") : field(s, KT__H2_METHOD);
+    kt_slice target = field(s, s->fields[KT__H2_PATH].size ? KT__H2_PATH : KT__H2_AUTHORITY);
+    kt_buffer *b = &s->head;
+    int rc = kt_buffer_append(b, method.data, method.size);
+    if (rc == 0)
+        rc = kt_buffer_append(b, " ", 1);
+    if (rc == 0)
+        rc = kt_buffer_append(b, target.data, target.size);
+    if (rc == 0)
+        rc = kt_buffer_append(b, " HTTP/1.1\r\n", 11);
+    if (rc == 0)
+        rc = put_host(s);
+    if (rc == 0 && s->lines.size > 0)
+        rc = kt_buffer_append(b, s->lines.data, s->lines.size);
+    if (rc == 0 && s->cookies.size > 0)
+        rc = put_line(b, kt_slice_from("cookie"), kt_buffer_slice(&s->cookies));
+    if (rc == 0)
+        rc = kt_buffer_append(b, "\r\n", 2);
+    return rc;
+}
+
+static int take_headers(kt__h2_stream *s, const kt__http_head *head)
+{
+    size_t size = head->header_count * sizeof s->headers[0];
+    s->x.head = *head;
+    if (size == 0)
+        return 0;
+    s->headers = kt_alloc(size);
+    if (!s->headers)
+        return -ENOMEM;
+    memcpy(s->headers, head->headers, size);
+    s->x.head.headers = s->headers;
+    return 0;
+}
+
+/* Reads the head. 0, with the fault noted if there is one; -ENOMEM. */
+static int read_head(kt__h2_stream *s)
+{
+    kt__http_parser *p = &s->h->c->work->parser;
+    kt__http_event e;
+    kt__http_parser_reset(p);
+    ssize_t n = kt__http_parser_feed(p, s->head.data, s->head.size, &e);
+    if (n < 0) {
+        kt__http_fault(&s->x, p->error.status, p->error.reason);
+        s->x.body_rc = (int)n;
+        return 0;
+    }
+    if (e.type != KT__HTTP_HEAD || (size_t)n != s->head.size) { /* a line end in a value, say */
+        kt__http_fault(&s->x, 400, "bad request head");
+        s->x.body_rc = KT_EPROTOCOL;
+        return 0;
+    }
+    int rc = take_headers(s, e.head);
+    if (s->extended)
+        s->x.head.method = kt_slice_from("CONNECT");
+    return rc;
+}
+
+static int make_head(kt__h2_stream *s)
+{
+    kt_http_exchange *x = &s->x;
+    x->back = &kt__h2_backend;
+    x->c = s->h->c;
+    x->m = &s->m;
+    x->continued = true;
+    if (x->c->server->o.log)
+        x->started = kt_now();
+    s->extended = s->fields[KT__H2_PROTOCOL].size > 0;
+    if (s->too_large) {
+        kt__http_fault(x, 431, "request head too large");
+        return 0;
+    }
+    int rc = put_head(s);
+    if (rc == 0)
+        rc = read_head(s);
+    x->continued = !x->head.expect_continue;
+    kt_buffer_release(&s->lines);
+    kt_buffer_release(&s->cookies);
+    return rc;
+}
+
+/* ---- The task -------------------------------------------------------------------------------- */
+
+static int refused(kt__h2_stream *s)
+{
+    kt_http_exchange *x = &s->x;
+    if (x->fail_status)
+        return x->body_rc < 0 ? x->body_rc : KT_EPROTOCOL;
+    if (kt_slice_is(x->head.method, "CONNECT") && !s->extended) {
+        kt__http_fault(x, 501, "this is no proxy");
+        return -EOPNOTSUPP;
+    }
+    return 0;
+}
+
+static int stream_task(void *arg)
+{
+    kt__h2_stream *s = *(kt__h2_stream **)arg;
+    kt__http_handle(&s->x, refused(s));
+    kt_stream_close(kt_steal(s->stream));
+    if (!s->gone && s->x.state == KT__HTTP_DONE)
+        (void)!kt__h2_wait_composed(s); /* a failure shows in end_sent */
+    return 0;
+}
+
+/* Behind the task, or in its stead. */
+static void stream_over(void *arg)
+{
+    kt__h2_stream *s = *(kt__h2_stream **)arg;
+    kt__h2 *h = s->h;
+    if (!s->gone && !s->end_sent)
+        kt__h2_session_reset(s, KT__H2_INTERNAL_ERROR); /* a cut answer must not look whole */
+    else if (!s->gone && !s->ended)
+        kt__h2_session_reset(s, KT__H2_NO_ERROR); /* RFC 9113 section 8.1 */
+    kt__h2_stream_free(s);
+    h->tasks--;
+    h->idle_since = kt_now();
+    kt__h2_pump(h);
+    if (h->tasks == 0 && h->c->server->stopping)
+        kt__h2_wake_reader(h);
+}
+
+int kt__h2_stream_begin(kt__h2_stream *s)
+{
+    kt__h2 *h = s->h;
+    int rc = make_head(s);
+    if (rc < 0)
+        return rc;
+    kt_spawn_options o = {.name = "http2 stream", .stack_bytes = h->c->server->o.stack_bytes, .drop = stream_over};
+    rc = kt_group_spawn_with(h->group, &o, stream_task, &s, sizeof s, &s->task);
+    if (rc < 0)
+        return rc;
+    h->tasks++;
+    h->c->requests++;
+    return 0;
+}
+
+/* ---- What comes afterwards ------------------------------------------------------------------- */
+
+int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size)
+{
+    uint64_t max = s->h->c->server->o.body_bytes_max;
+    s->received += size;
+    if (!s->extended && s->received > max && s->x.body_rc == 0) {
+        kt__http_fault(&s->x, 413, "body too large");
+        s->x.body_rc = KT_ELIMIT;
+    }
+    kt_event_set(&s->readable);
+    if (s->x.body_rc < 0 || !s->task) {
+        kt__h2_session_consumed(s, size);
+        return 0;
+    }
+    if (s->in_at > 0 && s->in_at == s->in.size) {
+        kt_buffer_clear(&s->in);
+        s->in_at = 0;
+    }
+    return kt_buffer_append(&s->in, bytes, size);
+}
+
+void kt__h2_stream_end(kt__h2_stream *s)
+{
+    s->ended = true;
+    kt_event_set(&s->readable);
+}
+
+void kt__h2_stream_closed(kt__h2_stream *s)
+{
+    s->gone = true;
+    if (!s->task) {
+        kt__h2_stream_free(s);
+        return;
+    }
+    kt_event_set(&s->readable);
+    kt_event_set(&s->writable);
+    if (!s->end_sent && !s->x.outlives)
+        kt_task_cancel(s->task);
+}

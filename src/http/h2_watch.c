@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Looks at frames before the session does (RFC 9113 section 10.5): streams that are opened out of order, which nghttp2
+ * drops in silence; heads that do not end; frames that make us work and are no requests; resets. */
+#include "http/h2.h"
+
+enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
+
+#define END_STREAM 0x1
+#define END_HEADERS 0x4
+
+#define CONTINUATIONS_MAX 7u /* nghttp2 takes 8, and then says no good-bye */
+/* Frames that carry nothing: so many at once, and so many a second. */
+#define FRAMES_MAX 1000u
+#define FRAMES_PER_SECOND 200u
+#define RESETS_MAX 200u
+#define RESETS_PER_SECOND 20u
+
+void kt__h2_watch_init(kt__h2_watch *w, uint32_t block_bytes_max, kt_time now)
+{
+    memset(w, 0, sizeof *w);
+    w->block_bytes_max = block_bytes_max;
+    w->preface_left = KT__H2_PREFACE_BYTES;
+    w->frames = (kt__h2_budget){FRAMES_MAX, FRAMES_MAX, FRAMES_PER_SECOND, now};
+    w->resets = (kt__h2_budget){RESETS_MAX, RESETS_MAX, RESETS_PER_SECOND, now};
+}
+
+static void refill(kt__h2_budget *b, kt_time now)
+{
+    kt_time one = KT_S(1) / b->per_second;
+    kt_time earned = (now - b->at) / one;
+    if (earned <= 0)
+        return;
+    b->at += earned * one;
+    b->left = earned >= b->max - b->left ? b->max : b->left + (uint32_t)earned;
+}
+
+static bool spend(kt__h2_budget *b, uint32_t cost)
+{
+    if (b->left < cost)
+        return false;
+    b->left -= cost;
+    return true;
+}
+
+static void give(kt__h2_budget *b, uint32_t tokens)
+{
+    b->left = b->max - b->left < tokens ? b->max : b->left + tokens;
+}
+
+bool kt__h2_watch_caused(kt__h2_watch *w, kt_time now)
+{
+    refill(&w->resets, now);
+    return spend(&w->resets, 1);
+}
+
+void kt__h2_watch_sent(kt__h2_watch *w)
+{
+    give(&w->frames, 1);
+}
+
+/* ---- Frames ---------------------------------------------------------------------------------- */
+
+static int verdict(kt__h2_watch *w, int error, const char *reason)
+{
+    w->reason = reason;
+    return error;
+}
+
+static int see_block(kt__h2_watch *w, uint32_t length, unsigned flags)
+{
+    if (length > w->block_bytes_max - w->block_bytes)
+        return verdict(w, KT__H2_ENHANCE_YOUR_CALM, "a request's head is too large");
+    w->block_bytes += length;
+    w->in_block = true;
+    w->block_ends = flags & END_HEADERS;
+    return KT__H2_NO_ERROR;
+}
+
+static uint32_t *slot(kt__h2_watch *w, uint32_t id)
+{
+    return &w->ids[id / 2 % KT__H2_IDS];
+}
+
+/* An id below the last one is a stream that was opened before, and has not ended on the client's side: its trailers
+ * (RFC 9113 section 5.1.1). A slot that a later stream has taken tells nothing of an earlier one. */
+static int see_headers(kt__h2_watch *w, uint32_t length, unsigned flags, uint32_t id)
+{
+    if (id > w->last_id) {
+        w->last_id = id;
+        *slot(w, id) = 2 * id;
+        give(&w->frames, 2);
+    } else if (*slot(w, id) / 2 < id) {
+        return verdict(w, KT__H2_PROTOCOL_ERROR, "a stream was opened out of order");
+    } else if (*slot(w, id) == 2 * id + 1) {
+        return verdict(w, KT__H2_STREAM_CLOSED, "headers for a stream that has ended");
+    }
+    if (flags & END_STREAM && *slot(w, id) == 2 * id)
+        *slot(w, id) |= 1;
+    w->block_bytes = w->continuations = 0;
+    return see_block(w, length, flags);
+}
+
+static int see_costly(kt__h2_watch *w, uint32_t cost)
+{
+    if (spend(&w->frames, cost))
+        return KT__H2_NO_ERROR;
+    return verdict(w, KT__H2_ENHANCE_YOUR_CALM, "too many frames that carry nothing");
+}
+
+static int see_reset(kt__h2_watch *w, uint32_t id)
+{
+    if (*slot(w, id) == 2 * id)
+        *slot(w, id) |= 1;
+    if (spend(&w->resets, 1))
+        return KT__H2_NO_ERROR;
+    return verdict(w, KT__H2_ENHANCE_YOUR_CALM, "too many streams were reset");
+}
+
+static int see_data(kt__h2_watch *w, uint32_t length, unsigned flags, uint32_t id)
+{
+    if (flags & END_STREAM) {
+        if (*slot(w, id) == 2 * id)
+            *slot(w, id) |= 1;
+        return KT__H2_NO_ERROR;
+    }
+    return length == 0 ? see_costly(w, 1) : KT__H2_NO_ERROR;
+}
+
+static int see_frame(kt__h2_watch *w)
+{
+    const uint8_t *b = w->header;
+    uint32_t length = (uint32_t)b[0] << 16 | (uint32_t)b[1] << 8 | b[2];
+    unsigned type = b[3], flags = b[4];
+    uint32_t id = ((uint32_t)b[5] << 24 | (uint32_t)b[6] << 16 | (uint32_t)b[7] << 8 | b[8]) & 0x7fffffff;
+    w->payload_left = length;
+    bool is_client_id = id % 2 == 1; /* others are errors, and the session's affair */
+    switch (type) {
+    case DATA:
+        return is_client_id ? see_data(w, length, flags, id) : KT__H2_NO_ERROR;
+    case HEADERS:
+        return is_client_id ? see_headers(w, length, flags, id) : KT__H2_NO_ERROR;
+    case CONTINUATION:
+        if (++w->continuations > CONTINUATIONS_MAX)
+            return verdict(w, KT__H2_ENHANCE_YOUR_CALM, "a request's head comes in too many frames");
+        return see_block(w, length, flags);
+    case RST_STREAM:
+        return see_reset(w, id);
+    case SETTINGS:
+        return see_costly(w, 4); /* each is answered, and may change every stream's window */
+    default:
+        return see_costly(w, 1);
+    }
+}
+
+/* The payload under way is complete. */
+static void end_frame(kt__h2_watch *w)
+{
+    w->header_size = 0;
+    if (w->in_block && w->block_ends)
+        w->in_block = w->block_ends = false;
+}
+
+size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time now, int *ret_verdict)
+{
+    const uint8_t *p = bytes;
+    size_t at = size < w->preface_left ? size : w->preface_left;
+    w->preface_left -= (uint32_t)at;
+    refill(&w->frames, now);
+    refill(&w->resets, now);
+    *ret_verdict = KT__H2_NO_ERROR;
+    while (at < size) {
+        size_t begun = at;
+        while (w->header_size < sizeof w->header && at < size)
+            w->header[w->header_size++] = p[at++];
+        if (at > begun && w->header_size == sizeof w->header) {
+            *ret_verdict = see_frame(w);
+            if (*ret_verdict != KT__H2_NO_ERROR)
+                return begun;
+        }
+        size_t n = size - at < w->payload_left ? size - at : w->payload_left;
+        at += n;
+        w->payload_left -= (uint32_t)n;
+        if (w->header_size == sizeof w->header && w->payload_left == 0)
+            end_frame(w);
+    }
+    return size;
+}

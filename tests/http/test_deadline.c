@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The deadline of a request, and clients that go away. */
+#include "h2_client.h"
+
+#define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
+
+typedef struct doing {
+    int rc;
+    bool ended;
+    bool outlives, extends, begins;
+} doing;
+
+static int take_long(kt_http_exchange *x, void *arg)
+{
+    doing *d = arg;
+    if (d->outlives)
+        kt_http_outlive_client(x);
+    if (d->extends)
+        kt_http_deadline_set(x, KT_FOREVER);
+    if (d->begins)
+        CHECK_OK(kt_http_start(x, 200, NULL));
+    d->rc = kt_sleep(d->outlives || d->extends ? KT_MS(1600) : KT_S(30));
+    d->ended = true;
+    return d->rc < 0 ? d->rc : hello(x, NULL);
+}
+
+WITH_SERVER(a_request_that_takes_too_long_is_answered_with_503)
+{
+    const kt_http_options o = {.request_timeout = KT_MS(50)};
+    doing d = {0};
+    site s;
+    peer p;
+    heard h = {.size = 0};
+    site_open(&s, &o, take_long, &d);
+    kt_stream *c = dial(&s);
+    say(c, GET);
+    CHECK(strstr(hear(c, &h, "too long\n"), "HTTP/1.1 503 Service Unavailable\r\n"));
+    CHECK_ERR(d.rc, KT_ETIMEDOUT);
+    kt_stream_close(c);
+    greet(&p, dial(&s));
+    get(&p, 1, "/");
+    expect_status(&p, 1, "503");
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(an_answer_that_has_begun_is_cut_at_the_deadline)
+{
+    const kt_http_options o = {.request_timeout = KT_MS(50)};
+    doing d = {.begins = true};
+    site s;
+    heard h = {.size = 0};
+    site_open(&s, &o, take_long, &d);
+    kt_stream *c = dial(&s);
+    say(c, GET);
+    hear(c, &h, NULL);
+    CHECK(!strstr(h.text, "\r\n0\r\n"));
+    kt_stream_close(c);
+    site_close(&s);
+}
+
+WITH_SERVER(a_handler_may_move_its_deadline)
+{
+    const kt_http_options o = {.request_timeout = KT_MS(50)};
+    doing d = {.extends = true};
+    site s;
+    site_open(&s, &o, take_long, &d);
+    converse(&s, GET_CLOSE, HELLO_CLOSE);
+    site_close(&s);
+}
+
+static void wait_until(const bool *flag)
+{
+    for (int i = 0; i < 300 && !*flag; i++)
+        CHECK_OK(kt_sleep(KT_MS(10)));
+    CHECK(*flag);
+}
+
+WITH_SERVER(a_client_that_closes_cancels_its_handler)
+{
+    doing d = {0};
+    site s;
+    site_open(&s, NULL, take_long, &d);
+    kt_stream *c = dial(&s);
+    say(c, GET GET); /* what was pipelined behind does not hide it */
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK(!d.ended);
+    kt_stream_close(c);
+    wait_until(&d.ended);
+    CHECK_ERR(d.rc, KT_ECANCELED);
+    site_close(&s);
+}
+
+WITH_SERVER(a_client_that_resets_its_stream_or_leaves_cancels_its_handler)
+{
+    doing d = {0};
+    site s;
+    peer p;
+    site_open(&s, NULL, take_long, &d);
+    greet(&p, dial(&s));
+    get(&p, 1, "/");
+    CHECK_OK(kt_sleep(KT_MS(20))); /* otherwise it would not even begin */
+    send_number(&p, RST_STREAM, 1, NGHTTP2_CANCEL);
+    wait_until(&d.ended);
+    CHECK_ERR(d.rc, KT_ECANCELED);
+    d = (doing){0};
+    get(&p, 3, "/");
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    leave(&p);
+    wait_until(&d.ended);
+    CHECK_ERR(d.rc, KT_ECANCELED);
+    site_close(&s);
+}
+
+WITH_SERVER(a_handler_may_outlive_its_client)
+{
+    doing d = {.outlives = true};
+    site s;
+    peer p;
+    site_open(&s, NULL, take_long, &d);
+    kt_stream *c = dial(&s);
+    say(c, GET);
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    kt_stream_close(c);
+    wait_until(&d.ended);
+    CHECK_EQ(d.rc, 0);
+    d.ended = false;
+    greet(&p, dial(&s));
+    get(&p, 1, "/");
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    leave(&p);
+    wait_until(&d.ended);
+    CHECK_EQ(d.rc, 0);
+    site_close(&s);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+
+/* HTTP/2 to the same handlers. */
+#include "h2_client.h"
+
+#define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
+
+static int tell(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    CHECK_STR(kt_http_version(x), "HTTP/2");
+    CHECK_SLICE(kt_http_host(x), "a");
+    kt_slice path = kt_http_path(x), cookie = kt_http_request_header(x, "cookie");
+    char text[200];
+    int n = snprintf(text, sizeof text, "%.*s %.*s %.*s", (int)kt_http_method(x).size, kt_http_method(x).data,
+                     (int)path.size, path.data, (int)cookie.size, cookie.size ? cookie.data : "");
+    CHECK_OK(kt_http_header(x, "X-Mine", "yes"));
+    return kt_http_respond(x, 200, "text/plain", text, (size_t)n);
+}
+
+WITH_SERVER(a_request_is_the_same_to_its_handler)
+{
+    site s;
+    peer p;
+    site_open(&s, NULL, tell, NULL);
+    greet(&p, dial(&s));
+    request(&p, "GET", "/a%20b?c");
+    field(&p, "cookie", "a=1");
+    field(&p, "cookie", "b=2");
+    send_head(&p, 1, END_STREAM | END_HEADERS);
+    expect_status(&p, 1, "200");
+    CHECK(strstr(p.head, "x-mine: yes\n") && strstr(p.head, "content-type: text/plain\n"));
+    CHECK(strstr(p.head, "content-length: 17\n") && strstr(p.head, "date: "));
+    const frame *f = expect(&p, DATA, 1);
+    CHECK_MEM(f->bytes, "GET /a b a=1; b=2", 17);
+    CHECK_EQ(f->flags, END_STREAM);
+    leave(&p);
+    site_close(&s);
+}
+
+static int wait_for(kt_http_exchange *x, void *arg)
+{
+    if (kt_slice_is(kt_http_path(x), "/now"))
+        return hello(x, NULL);
+    int rc = kt_event_wait(arg);
+    return rc < 0 ? rc : hello(x, NULL);
+}
+
+WITH_SERVER(requests_of_one_connection_do_not_wait_for_each_other)
+{
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    site_open(&s, NULL, wait_for, &go);
+    greet(&p, dial(&s));
+    get(&p, 1, "/later");
+    get(&p, 3, "/now");
+    expect_status(&p, 3, "200");
+    kt_event_set(&go);
+    expect_status(&p, 1, "200");
+    leave(&p);
+    site_close(&s);
+}
+
+static int mirror(kt_http_exchange *x, void *arg)
+{
+    kt_slice body;
+    (void)arg;
+    int rc = kt_http_read_all(x, 1024 * 1024, &body);
+    return rc < 0 ? rc : kt_http_respond(x, 200, NULL, body.data, body.size);
+}
+
+WITH_SERVER(a_body_longer_than_the_window_is_read_and_sent_as_the_windows_open)
+{
+    site s;
+    peer p;
+    static uint8_t piece[16000];
+    size_t sent = 0, got = 0;
+    site_open(&s, NULL, mirror, NULL);
+    greet(&p, dial(&s));
+    expect(&p, SETTINGS, 0); /* which enlarge the window */
+    send_frame(&p, SETTINGS, ACK, 0, NULL, 0);
+    request(&p, "POST", "/");
+    send_head(&p, 1, END_HEADERS);
+    for (size_t room = 256 * 1024; sent < 640000; room -= sizeof piece, sent += sizeof piece) {
+        while (room < sizeof piece)
+            room += number_at(expect(&p, WINDOW_UPDATE, 1), 0);
+        send_frame(&p, DATA, sent + sizeof piece == 640000, 1, piece, sizeof piece);
+    }
+    while (got < sent) {
+        size_t n = expect(&p, DATA, 1)->size;
+        got += n;
+        if (n > 0) {
+            send_number(&p, WINDOW_UPDATE, 0, (uint32_t)n);
+            send_number(&p, WINDOW_UPDATE, 1, (uint32_t)n);
+        }
+    }
+    CHECK_EQ(got, sent);
+    CHECK_EQ(p.f.flags, END_STREAM);
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(a_client_that_waits_for_100_is_told_to_go_on)
+{
+    site s;
+    peer p;
+    site_open(&s, NULL, mirror, NULL);
+    greet(&p, dial(&s));
+    request(&p, "POST", "/");
+    field(&p, "content-length", "3");
+    field(&p, "expect", "100-continue");
+    send_head(&p, 1, END_HEADERS);
+    expect_status(&p, 1, "100");
+    send_frame(&p, DATA, END_STREAM, 1, "tea", 3);
+    expect_status(&p, 1, "200");
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "tea", 3);
+    leave(&p);
+    site_close(&s);
+}
+
+static int answer_early(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    return kt_http_respond(x, 200, NULL, "no\n", 3);
+}
+
+WITH_SERVER(a_client_whose_body_nobody_reads_is_asked_to_stop)
+{
+    site s;
+    peer p;
+    site_open(&s, NULL, answer_early, NULL);
+    greet(&p, dial(&s));
+    request(&p, "POST", "/");
+    send_head(&p, 1, END_HEADERS);
+    expect_status(&p, 1, "200");
+    CHECK_EQ(expect(&p, DATA, 1)->flags, END_STREAM);
+    expect_reset(&p, 1, NGHTTP2_NO_ERROR);
+    leave(&p);
+    site_close(&s);
+}
+
+static int in_pieces(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    int rc = kt_http_start(x, 200, "text/plain");
+    for (int i = 0; rc == 0 && i < 3; i++)
+        rc = kt_http_write(x, "piece", 5);
+    return kt_http_method_is(x, "POST") ? -EIO : rc;
+}
+
+WITH_SERVER(an_answer_in_pieces_ends_only_if_its_handler_succeeds)
+{
+    site s;
+    peer p;
+    size_t got = 0;
+    site_open(&s, NULL, in_pieces, NULL);
+    greet(&p, dial(&s));
+    get(&p, 1, "/");
+    do
+        got += expect(&p, DATA, 1)->size;
+    while (!(p.f.flags & END_STREAM));
+    CHECK_EQ(got, 15);
+    request(&p, "POST", "/");
+    send_head(&p, 3, END_STREAM | END_HEADERS);
+    expect_reset(&p, 3, NGHTTP2_INTERNAL_ERROR);
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(heads_have_the_same_limits_as_with_the_older_version)
+{
+    const kt_http_options o = {.headers_max = 3, .header_bytes_max = 200, .body_bytes_max = 4};
+    site s;
+    peer p;
+    site_open(&s, &o, mirror, NULL);
+    greet(&p, dial(&s));
+    request(&p, "GET", "/");
+    for (int i = 0; i < 4; i++)
+        field(&p, "x-many", "1");
+    send_head(&p, 1, END_STREAM | END_HEADERS);
+    expect_status(&p, 1, "431");
+    request(&p, "GET", "/%zz");
+    send_head(&p, 3, END_STREAM | END_HEADERS);
+    expect_status(&p, 3, "400");
+    request(&p, "POST", "/");
+    field(&p, "content-length", "5");
+    send_head(&p, 5, END_HEADERS);
+    expect_status(&p, 5, "413");
+    request(&p, "POST", "/");
+    send_head(&p, 7, END_HEADERS);
+    send_frame(&p, DATA, 0, 7, "12345", 5);
+    expect_status(&p, 7, "413");
+    leave(&p);
+    site_close(&s);
+}
+
+static int echo(kt_http_exchange *x, void *arg)
+{
+    kt_stream *s = NULL;
+    char bytes[64];
+    ssize_t n;
+    (void)arg;
+    CHECK_SLICE(kt_http_method(x), "CONNECT");
+    CHECK_SLICE(kt_http_upgrade_asked(x), "websocket");
+    CHECK_ERR(kt_http_upgrade(x, "other", &s), -EINVAL);
+    int rc = kt_http_upgrade(x, "websocket", &s);
+    if (rc < 0)
+        return rc;
+    while ((n = kt_stream_read(s, bytes, sizeof bytes)) > 0)
+        CHECK_OK(kt_stream_write(s, bytes, (size_t)n));
+    return (int)n;
+}
+
+WITH_SERVER(an_extended_connect_becomes_a_stream)
+{
+    site s;
+    peer p;
+    site_open(&s, NULL, echo, NULL);
+    greet(&p, dial(&s));
+    request(&p, "CONNECT", "/chat");
+    field(&p, ":protocol", "websocket");
+    send_head(&p, 1, END_HEADERS);
+    expect_status(&p, 1, "200");
+    CHECK_EQ(p.f.flags, END_HEADERS);
+    send_frame(&p, DATA, 0, 1, "tea", 3);
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "tea", 3);
+    send_frame(&p, DATA, END_STREAM, 1, "pot", 3);
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "pot", 3);
+    CHECK_EQ(expect(&p, DATA, 1)->flags, END_STREAM);
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(a_server_that_stops_says_good_bye_and_lets_streams_finish)
+{
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    site_open(&s, NULL, wait_for, &go);
+    greet(&p, dial(&s));
+    get(&p, 1, "/later");
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    kt_task_cancel(s.task);
+    CHECK_EQ(number_at(expect(&p, GOAWAY, 0), 0), 1); /* the last stream that is answered */
+    CHECK_EQ(number_at(&p.f, 4), NGHTTP2_NO_ERROR);
+    kt_event_set(&go);
+    expect_status(&p, 1, "200");
+    while (next(&p))
+        ;
+    CHECK_OK(kt_task_join(s.task));
+    CHECK_ERR(s.rc, KT_ECANCELED);
+    kt_listener_close(s.l);
+    leave(&p);
+}
+
+WITH_SERVER(idle_connections_get_a_good_bye_and_are_closed)
+{
+    const kt_http_options o = {.idle_timeout = KT_MS(60)};
+    site s;
+    peer p;
+    site_open(&s, &o, hello, NULL);
+    greet(&p, dial(&s));
+    get(&p, 1, "/");
+    expect_status(&p, 1, "200");
+    expect_goaway(&p, NGHTTP2_NO_ERROR);
+    leave(&p);
+    site_close(&s);
+}
