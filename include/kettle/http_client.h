@@ -59,11 +59,11 @@ typedef struct kt_http_timeouts {
                          * does between two reads included */
 } kt_http_timeouts;
 
-typedef enum kt_http_version {
+typedef enum kt_http_protocol {
     KT_HTTP_AUTO, /* HTTP/2 where a TLS server offers it (ALPN), otherwise HTTP/1.1 */
     KT_HTTP_1,    /* HTTP/1.1 only */
     KT_HTTP_2,    /* HTTP/2 only: over plain TCP by prior knowledge (RFC 9113 3.3) */
-} kt_http_version;
+} kt_http_protocol;
 
 /* Trying again. Only what may be sent twice is (RFC 9110 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE), or what has a
  * true `idempotent`, and whose body can be had again; after a connection that failed, and after 408, 429, 502, 503 and
@@ -100,7 +100,7 @@ typedef struct kt_http_session_options {
     const char *const *headers;      /* of every request: name, value, name, value, ..., NULL; a request's win */
     const char *user_agent;          /* NULL: "kettle/" and the version; "": none */
     kt_http_timeouts timeouts;
-    kt_http_version version;
+    kt_http_protocol version;
 
     uint32_t connections_max;          /* open at a time; 0 = 100. Who comes later waits in line */
     uint32_t connections_per_host_max; /* of one scheme, host, and port; 0 = 20 */
@@ -118,7 +118,6 @@ typedef struct kt_http_session_options {
     const kt_tls_config *tls;        /* borrowed; NULL: one that trusts what the system trusts */
     const kt_connect_options *connect; /* NULL: the defaults */
     kt_cookie_jar *cookies;          /* borrowed; NULL: none are kept */
-    struct kt_http_cache *cache;     /* borrowed; NULL: nothing is kept */
     const char *user, *password;     /* for the base URL's origin only, or without one for any: see kt_http_request */
     const char *bearer;
 
@@ -241,14 +240,14 @@ KT_API int kt_http_response_version(const kt_http_response *r);
 KT_API int64_t kt_http_response_length(const kt_http_response *r);
 
 /* Reads some of the body: at least one byte and at most size. The number, 0 at the end. Once the end has been read the
- * connection serves others. -EINVAL for size 0; KT_EINCOMPLETE: it was cut; KT_EPROTOCOL: its framing or its compression
- * is broken; KT_ELIMIT: body_bytes_max, or a compressed body that grows beyond measure; -ETIMEDOUT; KT_ECLOSED; the
+ * connection serves others. -EINVAL for size 0; KT_EINCOMPLETE: it was cut; KT_EPROTOCOL: its framing or
+ * compression is broken; KT_ELIMIT: body_bytes_max, or a compressed body that grows beyond measure; -ETIMEDOUT; KT_ECLOSED; the
  * stream's errors; these come again at every later read. The cancellation's code, after which nothing is lost. Suspends
  * unless bytes are there. */
 KT_API ssize_t kt_http_response_read(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;
 
 /* Reads the rest of the body as a whole. *ret_body is the response's, terminated by a zero byte that is not counted.
- * KT_ELIMIT if it is longer than size_max; -ENOMEM; otherwise as kt_http_response_read, also after a cancellation, which
+ * KT_ELIMIT if it is longer than size_max; -ENOMEM; otherwise as kt_http_response_read, also after a cancellation, and
  * may be followed by another read_all. Suspends. */
 KT_API int kt_http_response_read_all(kt_http_response *r, size_t size_max, kt_slice *ret_body) KT_CHECKED;
 
@@ -259,8 +258,8 @@ KT_API kt_slice kt_http_response_trailer(const kt_http_response *r, const char *
  * answer. It is the response's and ends with it. KT_EINVALIDSTATE if the answer was another. Does not suspend. */
 KT_API int kt_http_response_stream(kt_http_response *r, kt_stream **ret_stream) KT_CHECKED;
 
-/* Frees it; NULL is allowed. What is left of the body and has come already is skipped if it is short, and its connection
- * kept; otherwise the connection ends (under HTTP/2: the stream does). Suspends at most to part from a TLS server; a
+/* Frees it; NULL is allowed. What is left of the body and has come already is skipped if it is short, and the
+ * connection kept; otherwise the connection ends (under HTTP/2: the stream does). Suspends at most to part from a TLS server; a
  * cancellation is held back. */
 KT_API void kt_http_response_close(kt_http_response *r);
 

@@ -37,6 +37,14 @@ typedef struct kt__http_call kt__http_call;
 typedef struct kt__client_conn kt__client_conn;
 typedef struct kt__client_origin kt__client_origin;
 typedef struct kt__client_field kt__client_field;
+typedef struct kt__client_h2 kt__client_h2;
+
+/* What an origin speaks, as far as is known. */
+enum {
+    KT__CLIENT_UNKNOWN,
+    KT__CLIENT_HTTP_1,
+    KT__CLIENT_HTTP_2,
+};
 
 /* ---- The pool's ------------------------------------------------------------------------------- */
 
@@ -47,6 +55,7 @@ typedef struct kt__client_waiter {
     kt__client_conn *conn; /* given; or */
     bool permit;           /* to open one, which is counted already */
     bool turned_away;      /* the session is closing */
+    bool only_1;           /* does not want HTTP/2 */
     kt_event ready;
 } kt__client_waiter;
 
@@ -55,7 +64,9 @@ struct kt__client_origin {
     kt__client_origin *next;
     size_t users;          /* calls that hold it */
     size_t open;           /* connections, and permits to open one */
-    kt__client_conn *idle; /* used last, first */
+    kt__client_conn *idle; /* used last, first; of HTTP/1.1 */
+    kt__client_conn *shared; /* of HTTP/2, which takes new streams, or NULL */
+    uint8_t speaks;
     kt__client_waiter *first, *last;
     kt_rate rate;
     kt_time rate_used;     /* at that time */
@@ -71,7 +82,9 @@ struct kt__client_conn {
     kt__client_conn *next, *prev;           /* in the session's list of all */
     kt__client_conn *idle_next, *idle_prev; /* in its origin's */
     kt_stream *stream;
+    kt__client_h2 *h2; /* NULL: HTTP/1.1 */
     bool is_idle;
+    bool broken; /* idle, and over */
     bool reused;       /* has carried an exchange before the one at hand */
     bool closed_under; /* the session was closed */
     kt_time idle_since;
@@ -81,17 +94,25 @@ struct kt__client_conn {
 
 /* ---- Sessions --------------------------------------------------------------------------------- */
 
+typedef struct kt__client_proxy {
+    kt_url url;
+    bool is_set, socks;
+} kt__client_proxy;
+
 struct kt_http_session {
     size_t references; /* the owner's, and one of each call, response, and connection being opened */
     bool closed;
     kt_http_session_options o; /* with the defaults; its strings in `strings` */
     kt_url base;
-    const char **headers;      /* a copy; o.headers points to it */
+    const char **headers, **no_proxy; /* copies, which `o` points to */
     char **strings;            /* copies, to be freed */
     size_t string_count;
     kt_connect_options connect;
     int (*check)(const kt_address *to, void *arg); /* the caller's, with guard */
     void *check_arg;
+
+    kt__client_proxy proxies[2]; /* for http, for https */
+    const char *no_proxy_text;   /* of the environment: names with commas between */
 
     kt__client_origin *origins;
     size_t origin_count;
@@ -179,6 +200,7 @@ struct kt__http_call {
 
     kt__client_conn *conn;
     kt_http_response *response;
+    bool refused;        /* the server has done nothing, and says so: another attempt is safe with any method */
 };
 
 static inline bool kt__client_is_head(const kt__http_call *c)
@@ -267,7 +289,25 @@ void kt__client_origin_drop_idle(kt__client_origin *o);
 void kt__client_pool_close(kt_http_session *s);
 void kt__client_origins_free(kt_http_session *s);
 
+/* Is HTTP/2 out of the question for the call? */
+bool kt__client_only_1(const kt__http_call *c);
+
+/* ---- client_proxy.c */
+
+/* Finds the session's proxies. 0, -EINVAL, -ENOMEM. */
+int kt__client_proxies_set(kt_http_session *s) KT_CHECKED;
+/* The one that leads to the call's host, or NULL. */
+const kt__client_proxy *kt__client_proxy_of(const kt__http_call *c, const char *host);
+/* Does it take the request itself, rather than a connection? */
+bool kt__client_proxy_forwards(const kt__http_call *c, const kt__client_proxy *p);
+/* Has it connect s to the host. Suspends. */
+int kt__client_proxy_pass(const kt__http_call *c, const kt__client_proxy *p, kt_stream *s, const char *host) KT_CHECKED;
+/* Appends the value of Proxy-Authorization. */
+int kt__client_proxy_auth(const kt__client_proxy *p, kt_buffer *out) KT_CHECKED;
+
 /* ---- client_connect.c */
+/* The host as look-ups want it: an IPv6 address without its brackets. NULL without memory. */
+char *kt__client_bare_host(const kt_url *url);
 
 /* Opens a connection to c's origin. Suspends. */
 int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn) KT_CHECKED;
@@ -286,6 +326,22 @@ void kt__client_h1_look(kt_http_response *r);
 /* Skips a rest that has come, and gives the connection back. */
 void kt__client_h1_end(kt_http_response *r);
 
+/* ---- client_h2.c, client_h2_exchange.c: see client_h2.h */
+
+/* Makes the connection one of HTTP/2. 0 or an error. */
+int kt__client_h2_open(kt__client_conn *conn) KT_CHECKED;
+void kt__client_h2_close(kt__client_conn *conn);
+/* Does it take another stream now? Does it take any, when others have ended? */
+bool kt__client_h2_usable(const kt__client_conn *conn);
+bool kt__client_h2_alive(const kt__client_conn *conn);
+/* One more, or one less, uses it. How many do. */
+unsigned kt__client_h2_users(kt__client_conn *conn, int change);
+/* It takes no new streams any more. In the pool. */
+void kt__client_h2_changed(kt__client_conn *conn);
+int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent) KT_CHECKED;
+ssize_t kt__client_h2_read(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;
+void kt__client_h2_end(kt_http_response *r);
+
 /* ---- client_response.c */
 
 /* So much is allocated on a server's word about the length of its body. */
@@ -294,6 +350,7 @@ void kt__client_h1_end(kt_http_response *r);
 struct kt_http_response {
     kt_http_session *session;
     kt__client_conn *conn; /* NULL: given back */
+    struct kt__client_stream *stream; /* of HTTP/2 */
     kt_time between, deadline;
     int status, version;
     char *head;            /* what the next three point into */

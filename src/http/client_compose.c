@@ -42,7 +42,8 @@ static bool is_reserved(kt_slice name)
 static int check_field(kt_slice name, kt_slice value)
 {
     if (name.size == 0 || !is_of(name, KT__C_TOKEN) || is_reserved(name))
-        return kt_error_set(-EINVAL, "header '%.*s' cannot be set", (int)(name.size < 100 ? name.size : 100), name.data);
+        return kt_error_set(-EINVAL, "header '%.*s' cannot be set", (int)(name.size < 100 ? name.size : 100),
+                            name.data);
     if (!is_of(value, KT__C_VALUE))
         return kt_error_set(-EINVAL, "control character in header '%.*s'", (int)(name.size < 100 ? name.size : 100),
                             name.data);
@@ -234,9 +235,32 @@ static int put_framing(const kt__http_call *c, kt_buffer *out)
     return 0;
 }
 
+/* A proxy that forwards wants to know whereto (RFC 9112 section 3.2.2). */
+static int put_line(const kt__http_call *c, kt_buffer *out)
+{
+    const kt_url *u = &c->url;
+    char *host = kt__client_bare_host(u);
+    if (!host)
+        return -ENOMEM;
+    const kt__client_proxy *p = kt__client_proxy_of(c, host);
+    kt_free(host);
+    if (!kt__client_proxy_forwards(c, p))
+        return kt_buffer_printf(out, "%s %.*s HTTP/1.1\r\n", c->method, (int)u->target.size, u->target.data);
+    int rc = kt_buffer_printf(out, "%s http://%.*s%.*s HTTP/1.1\r\n", c->method, (int)u->authority.size,
+                              u->authority.data, (int)u->target.size, u->target.data);
+    if (rc == 0 && p->url.user.size > 0) {
+        rc = kt_buffer_append_string(out, "Proxy-Authorization: ");
+        if (rc == 0)
+            rc = kt__client_proxy_auth(p, out);
+        if (rc == 0)
+            rc = kt_buffer_append(out, "\r\n", 2);
+    }
+    return rc;
+}
+
 int kt__client_head_put(const kt__http_call *c, kt_buffer *out)
 {
-    int rc = kt_buffer_printf(out, "%s %.*s HTTP/1.1\r\n", c->method, (int)c->url.target.size, c->url.target.data);
+    int rc = put_line(c, out);
     for (size_t i = 0; i < c->field_count && rc == 0; i++)
         rc = put_field(out, c->fields[i].name, c->fields[i].value);
     if (rc == 0)

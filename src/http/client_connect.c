@@ -34,11 +34,19 @@ int kt__client_tls(kt_http_session *s, const kt_tls_config **ret_config)
     return rc;
 }
 
+static const char *const *offered(const kt__http_call *c)
+{
+    static const char *const only_1[] = {"http/1.1", NULL}, *const only_2[] = {"h2", NULL};
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    if (kt__client_only_1(c))
+        return only_1;
+    return c->session->o.version == KT_HTTP_2 ? only_2 : both;
+}
+
 static int shake(kt__http_call *c, kt_stream *stream, const char *host)
 {
-    static const char *const http_1[] = {"http/1.1", NULL};
     const kt_tls_options o = {
-        .server_name = host, .handshake_timeout = KT_FOREVER, .shutdown_timeout = PARTING_TIME, .alpn = http_1};
+        .server_name = host, .handshake_timeout = KT_FOREVER, .shutdown_timeout = PARTING_TIME, .alpn = offered(c)};
     const kt_tls_config *config;
     kt__client_phase phase;
     kt__client_phase_begin(&phase, "TLS handshake", c->timeouts.tls, c->deadline);
@@ -68,8 +76,7 @@ static int conn_new(kt_http_session *s, kt__client_origin *o, kt__client_conn **
     return 0;
 }
 
-/* The host as look-ups want it: an IPv6 address without its brackets. NULL without memory. */
-static char *bare_host(const kt_url *url)
+char *kt__client_bare_host(const kt_url *url)
 {
     kt_slice h = url->host;
     if (h.size > 2 && h.data[0] == '[')
@@ -77,18 +84,31 @@ static char *bare_host(const kt_url *url)
     return kt_strndup(h.data, h.size);
 }
 
+static int dial_proxy(const kt__http_call *c, const kt__client_proxy *p, const char *host, kt_stream **ret_stream)
+{
+    char *proxy_host = kt__client_bare_host(&p->url);
+    if (!proxy_host)
+        return -ENOMEM;
+    int rc = kt_stream_connect_with(proxy_host, p->url.port, &c->session->connect, ret_stream);
+    kt_free(proxy_host);
+    return rc < 0 ? rc : kt__client_proxy_pass(c, p, *ret_stream, host);
+}
+
+/* *ret_stream may be set on failure, too. */
 static int dial(kt__http_call *c, const char *host, kt_stream **ret_stream)
 {
+    const kt__client_proxy *p = kt__client_proxy_of(c, host);
     kt__client_phase phase;
     kt__client_phase_begin(&phase, "connect", c->timeouts.connect, c->deadline);
-    int rc = kt_stream_connect_with(host, c->url.port, &c->session->connect, ret_stream);
+    int rc = p ? dial_proxy(c, p, host, ret_stream)
+               : kt_stream_connect_with(host, c->url.port, &c->session->connect, ret_stream);
     return kt__client_phase_end(&phase, rc);
 }
 
 static int open_stream(kt__http_call *c, kt_stream **ret_stream)
 {
     kt_stream *s = NULL;
-    char *host = bare_host(&c->url);
+    char *host = kt__client_bare_host(&c->url);
     if (!host)
         return -ENOMEM;
     int rc = dial(c, host, &s);
@@ -103,13 +123,30 @@ static int open_stream(kt__http_call *c, kt_stream **ret_stream)
     return 0;
 }
 
+static bool speaks_2(const kt__http_call *c, const kt_stream *s)
+{
+    kt_tls_info info;
+    if (kt__client_only_1(c))
+        return false;
+    if (kt_tls_info_get(s, &info) < 0)
+        return c->session->o.version == KT_HTTP_2; /* by prior knowledge */
+    return kt_slice_is(info.alpn, "h2");
+}
+
 int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn)
 {
     kt__client_conn *conn = NULL;
     int rc = conn_new(c->session, c->origin, &conn);
     if (rc == 0)
         rc = open_stream(c, &conn->stream);
+    bool is_2 = rc == 0 && speaks_2(c, conn->stream);
+    if (rc == 0 && !is_2 && c->session->o.version == KT_HTTP_2 && !c->request->upgrade)
+        rc = kt_error_set(KT_EPROTOCOL, "the server does not speak HTTP/2");
+    if (rc == 0 && is_2)
+        rc = kt__client_h2_open(conn);
     if (rc < 0) {
+        if (conn)
+            kt__client_part(conn->stream, KT__CLIENT_DROP);
         kt_free(conn);
         return rc;
     }

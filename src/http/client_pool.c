@@ -129,25 +129,29 @@ static void idle_add(kt__client_conn *conn)
     kt__client_origin *o = conn->origin;
     conn->is_idle = true;
     conn->idle_since = kt_now();
+    conn->session->idle++;
+    if (conn->h2)
+        return;
     conn->idle_prev = NULL;
     conn->idle_next = o->idle;
     if (o->idle)
         o->idle->idle_prev = conn;
     o->idle = conn;
-    conn->session->idle++;
 }
 
 static void idle_remove(kt__client_conn *conn)
 {
     kt__client_origin *o = conn->origin;
     conn->is_idle = false;
+    conn->session->idle--;
+    if (conn->h2)
+        return;
     if (conn->idle_prev)
         conn->idle_prev->idle_next = conn->idle_next;
     else
         o->idle = conn->idle_next;
     if (conn->idle_next)
         conn->idle_next->idle_prev = conn->idle_prev;
-    conn->session->idle--;
 }
 
 /* Takes a connection out of all accounts; what is left is to close its stream. */
@@ -156,12 +160,15 @@ static void forget(kt__client_conn *conn)
     if (conn->is_idle)
         idle_remove(conn);
     delist(conn);
+    if (conn->origin->shared == conn)
+        conn->origin->shared = NULL;
     conn->origin->open--;
     conn->session->open--;
 }
 
 static void conn_close(kt__client_conn *conn, kt__client_fate fate)
 {
+    kt__client_h2_close(conn);
     kt__client_part(conn->stream, fate);
     kt_free(conn);
 }
@@ -171,15 +178,38 @@ static kt__client_conn *oldest_idle(const kt_http_session *s)
 {
     kt__client_conn *oldest = NULL;
     for (kt__client_conn *conn = s->idle > 0 ? s->conns : NULL; conn; conn = conn->next)
-        if (conn->is_idle && (!oldest || conn->idle_since < oldest->idle_since))
+        if (conn->is_idle && (!oldest || conn->broken || conn->idle_since < oldest->idle_since))
             oldest = conn;
     return oldest;
 }
 
 /* ---- Who is next ----------------------------------------------------------------------------- */
 
-static bool may_open(const kt_http_session *s, const kt__client_origin *o)
+bool kt__client_only_1(const kt__http_call *c)
 {
+    bool is_plain = !kt_url_is_secure(&c->url) && c->session->o.version != KT_HTTP_2;
+    return is_plain || c->session->o.version == KT_HTTP_1 || c->request->upgrade ||
+        c->origin->speaks == KT__CLIENT_HTTP_1;
+}
+
+static bool can_share(const kt__client_origin *o)
+{
+    return o->shared && kt__client_h2_usable(o->shared);
+}
+
+static void share(kt__client_conn *conn)
+{
+    if (conn->is_idle)
+        idle_remove(conn);
+    (void)kt__client_h2_users(conn, 1);
+}
+
+/* While it is not known whether a server speaks HTTP/2, one connection at a time finds out; one that does is not asked
+ * for a second as long as the first takes streams. */
+static bool may_open(const kt_http_session *s, const kt__client_origin *o, bool only_1)
+{
+    if (!only_1 && o->open > 0 && (o->speaks == KT__CLIENT_UNKNOWN || (o->shared && kt__client_h2_alive(o->shared))))
+        return false;
     return o->open < s->o.connections_per_host_max && (s->open < s->o.connections_max || s->idle > 0);
 }
 
@@ -221,12 +251,19 @@ static void line_leave(kt_http_session *s, kt__client_origin *o, kt__client_wait
     }
 }
 
+/* Is there one to be had at once? */
+static bool may_have(const kt__client_origin *o, bool only_1)
+{
+    return o->idle || (!only_1 && can_share(o));
+}
+
 /* Of those whom the limits let go on, the one who asked first. */
 static kt__client_origin *next_served(const kt_http_session *s)
 {
     kt__client_origin *found = NULL;
     for (kt__client_origin *o = s->waiting > 0 ? s->origins : NULL; o; o = o->next)
-        if (o->first && (o->idle || may_open(s, o)) && (!found || o->first->number < found->first->number))
+        if (o->first && (may_have(o, o->first->only_1) || may_open(s, o, o->first->only_1)) &&
+            (!found || o->first->number < found->first->number))
             found = o;
     return found;
 }
@@ -238,7 +275,10 @@ static void serve(kt_http_session *s)
     kt__client_conn *doomed = NULL;
     while ((o = next_served(s))) {
         kt__client_waiter *w = line_take(s, o);
-        if (o->idle) {
+        if (!w->only_1 && can_share(o)) {
+            w->conn = o->shared;
+            share(w->conn);
+        } else if (o->idle) {
             w->conn = o->idle;
             idle_remove(w->conn);
         } else {
@@ -314,10 +354,10 @@ static kt_time sweep_idle(kt_http_session *s)
         kt__client_conn *conn = oldest_idle(s);
         if (!conn)
             return KT_FOREVER;
-        if (s->o.idle_timeout >= KT_FOREVER - conn->idle_since)
+        if (!conn->broken && s->o.idle_timeout >= KT_FOREVER - conn->idle_since)
             return KT_FOREVER;
         kt_time due = conn->idle_since + s->o.idle_timeout;
-        if (due > kt_now())
+        if (!conn->broken && due > kt_now())
             return due;
         discard(conn, KT__CLIENT_KEEP);
     }
@@ -336,6 +376,16 @@ static int keep(void *arg)
 }
 
 /* Without memory for a task nothing is lost: what is idle too long is found when it is looked for. */
+void kt__client_h2_changed(kt__client_conn *conn)
+{
+    if (conn->origin->shared == conn && !kt__client_h2_alive(conn))
+        conn->origin->shared = NULL;
+    if (conn->is_idle) {
+        conn->broken = true; /* the keeper ends it */
+        kt_event_set(&conn->session->keeper_wanted);
+    }
+}
+
 static void wake_keeper(kt_http_session *s)
 {
     const kt_spawn_options o = {.name = "HTTP connections", .stack_bytes = KEEPER_STACK};
@@ -351,7 +401,7 @@ static int wait_in_line(kt__http_call *c, kt__client_waiter *w)
     kt_http_session *s = c->session;
     kt__client_origin *o = c->origin;
     kt__client_phase phase;
-    *w = (kt__client_waiter){.number = s->asked++, .ready = KT_EVENT_INIT};
+    *w = (kt__client_waiter){.number = s->asked++, .only_1 = kt__client_only_1(c), .ready = KT_EVENT_INIT};
     if (o->last)
         o->last->next = w;
     else
@@ -381,6 +431,14 @@ static int open_new(kt__http_call *c)
     c->reused = false;
     enlist(c->conn);
     s->opened++;
+    if (c->conn->h2) {
+        c->origin->speaks = KT__CLIENT_HTTP_2;
+        c->origin->shared = c->conn;
+        (void)kt__client_h2_users(c->conn, 1);
+    } else if (!c->request->upgrade) {
+        c->origin->speaks = KT__CLIENT_HTTP_1;
+    }
+    serve(s);
     return 0;
 }
 
@@ -398,12 +456,18 @@ int kt__client_acquire(kt__http_call *c)
     kt_http_session *s = c->session;
     kt__client_origin *o = c->origin;
     kt__client_waiter w = {.permit = false};
-    kt__client_conn *conn = take_idle(o);
+    kt__client_conn *conn = NULL;
+    bool only_1 = kt__client_only_1(c);
+    if (!only_1 && can_share(o)) {
+        share(o->shared);
+        return got(c, o->shared);
+    }
+    conn = take_idle(o);
     if (conn)
         return got(c, conn);
     if (s->closed)
         return KT_ECLOSED;
-    if (may_open(s, o)) {
+    if (may_open(s, o, only_1)) {
         conn = permit(s, o);
         if (conn)
             conn_close(conn, KT__CLIENT_KEEP);
@@ -417,9 +481,29 @@ int kt__client_acquire(kt__http_call *c)
     return open_new(c);
 }
 
+static void release_shared(kt__client_conn *conn)
+{
+    kt_http_session *s = conn->session;
+    unsigned users = kt__client_h2_users(conn, -1);
+    bool alive = !s->closed && kt__client_h2_alive(conn);
+    if (users == 0 && !alive) {
+        discard(conn, KT__CLIENT_DROP);
+        return;
+    }
+    if (users == 0)
+        idle_add(conn);
+    serve(s);
+    if (users == 0)
+        wake_keeper(s);
+}
+
 void kt__client_release(kt__client_conn *conn, kt__client_fate fate)
 {
     kt_http_session *s = conn->session;
+    if (conn->h2) {
+        release_shared(conn);
+        return;
+    }
     bool keep_it = fate == KT__CLIENT_KEEP && !s->closed && kt_stream_buffered(conn->stream).size == 0;
     if (keep_it) {
         idle_add(conn);

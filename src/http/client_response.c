@@ -31,12 +31,21 @@ static void head_release(kt_http_response *r)
     r->header_count = 0;
 }
 
+/* Gives the connection back. */
+static void end(kt_http_response *r)
+{
+    if (r->conn && r->conn->h2)
+        kt__client_h2_end(r);
+    else
+        kt__client_h1_end(r);
+}
+
 void kt_http_response_close(kt_http_response *r)
 {
     if (!r)
         return;
     kt_cancel_hold();
-    kt__client_h1_end(r);
+    end(r);
     kt_cancel_unhold();
     head_release(r);
     kt__client_decoder_free(r->decoder);
@@ -107,9 +116,12 @@ void kt__client_settle(kt_http_response *r)
 {
     if (r->status == 101)
         return;
-    kt__client_h1_look(r);
+    if (r->conn->h2)
+        r->ended = r->framing == KT__HTTP_NO_BODY;
+    else
+        kt__client_h1_look(r);
     if (r->ended)
-        kt__client_h1_end(r);
+        end(r);
 }
 
 char *kt__client_url_shown(const kt_url *url)
@@ -190,9 +202,9 @@ ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size)
 {
     if (!r->conn)
         return 0;
-    ssize_t n = kt__client_h1_read(r, buffer, size);
+    ssize_t n = r->conn->h2 ? kt__client_h2_read(r, buffer, size) : kt__client_h1_read(r, buffer, size);
     if (n >= 0 && r->ended && r->pending.size == 0)
-        kt__client_h1_end(r);
+        end(r);
     return n;
 }
 

@@ -144,6 +144,14 @@ static int keep_connect(kt_http_session *s)
     return keep(s, &s->connect.local_host);
 }
 
+static int keep_credentials(kt_http_session *s)
+{
+    int rc = keep(s, &s->o.user);
+    if (rc == 0)
+        rc = keep(s, &s->o.password);
+    return rc < 0 ? rc : keep(s, &s->o.bearer);
+}
+
 static int set_up(kt_http_session *s, const kt_http_session_options *options)
 {
     if (options)
@@ -157,6 +165,14 @@ static int set_up(kt_http_session *s, const kt_http_session_options *options)
         rc = keep_connect(s);
     if (rc == 0)
         rc = keep_list(s, &s->o.headers, &s->headers);
+    if (rc == 0)
+        rc = keep_list(s, &s->o.no_proxy, &s->no_proxy);
+    if (rc == 0)
+        rc = kt__client_proxies_set(s);
+    if (rc == 0)
+        rc = keep(s, &s->no_proxy_text);
+    if (rc == 0)
+        rc = keep_credentials(s);
     fill_defaults(&s->o);
     return rc;
 }
@@ -169,10 +185,15 @@ void kt__client_session_unref(kt_http_session *s)
         return;
     kt__client_origins_free(s);
     kt_url_release(&s->base);
-    for (size_t i = 0; i < s->string_count; i++)
+    kt_url_release(&s->proxies[0].url);
+    kt_url_release(&s->proxies[1].url);
+    for (size_t i = 0; i < s->string_count; i++) {
+        explicit_bzero(s->strings[i], strlen(s->strings[i])); /* some are secrets */
         kt_free(s->strings[i]);
+    }
     kt_free(s->strings);
     kt_free(s->headers);
+    kt_free(s->no_proxy);
     kt_tls_config_free(s->own_tls);
     kt_free(s);
 }

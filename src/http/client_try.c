@@ -9,7 +9,7 @@
 #define RETRY_AFTER_MAX KT_S(60)
 #define BUDGET_PERCENT 20
 #define BUDGET_FIRST 10
-/* An answer that is not returned is read to its end, up to this size and for so long, for the sake of its connection. */
+/* An answer that is not returned is read on, up to this size and for so long, for the sake of its connection. */
 #define DRAIN_BYTES 65536
 #define DRAIN_TIME KT_S(1)
 
@@ -106,6 +106,7 @@ static int exchange(kt__http_call *c, bool *ret_silent)
     kt_http_response *r = NULL;
     *ret_silent = false;
     c->conn = NULL;
+    c->refused = false;
     int rc = kt__client_response_new(c, &r);
     if (rc == 0)
         rc = kt__client_acquire(c);
@@ -115,7 +116,7 @@ static int exchange(kt__http_call *c, bool *ret_silent)
     }
     c->response = r;
     r->conn = c->conn;
-    rc = kt__client_h1_exchange(c, ret_silent);
+    rc = c->conn->h2 ? kt__client_h2_exchange(c, ret_silent) : kt__client_h1_exchange(c, ret_silent);
     if (rc < 0) {
         r->rc = rc;
         kt_http_response_close(kt_steal(c->response));
@@ -127,6 +128,8 @@ static int exchange(kt__http_call *c, bool *ret_silent)
  * it may be (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). */
 static bool was_stale(const kt__http_call *c, int rc, bool silent)
 {
+    if (c->refused)
+        return kt__client_body_replayable(c);
     bool broken = rc == -EPIPE || rc == -ECONNRESET || rc == KT_EINCOMPLETE || rc == KT_ETRUNCATED;
     return broken && silent && c->reused && kt__client_may_repeat(c);
 }

@@ -94,8 +94,10 @@ TEST(connections_are_used_again)
 TEST(the_end_of_every_kind_of_body_is_found)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     CHECK_STR(answer_of(OK(3, "fox")), "200 fox");
-    CHECK_STR(answer_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfo\r\n1\r\nx\r\n0\r\n\r\n"), "200 fox");
+    CHECK_STR(answer_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nfo\r\n1\r\nx\r\n0\r\n\r\n"),
+              "200 fox");
     CHECK_STR(answer_of("~HTTP/1.1 200 OK\r\n\r\nuntil close"), "200 until close");
     CHECK_STR(answer_of("HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n"), "404 ");
     CHECK_STR(answer_of("HTTP/1.1 204 No\r\n\r\n"), "204 ");
@@ -106,6 +108,7 @@ TEST(the_end_of_every_kind_of_body_is_found)
 TEST(answers_that_are_none_are_refused)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     CHECK_STR(answer_of("~HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfox"), "200 KT_EINCOMPLETE");
     CHECK_STR(answer_of("~HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nfox\r\n"), "200 KT_EINCOMPLETE");
     CHECK_STR(answer_of("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), "200 KT_EPROTOCOL");
@@ -121,6 +124,7 @@ TEST(an_endless_head_ends)
 {
     static char head[256 * 1024];
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     int size = snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nX: ");
     memset(head + size, 'x', sizeof head - 1 - (size_t)size);
     CHECK_STR(answer_of(head), "KT_ELIMIT");
@@ -133,6 +137,7 @@ TEST(an_endless_head_ends)
 TEST(a_body_may_have_a_limit)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{OK(5, "abcde"), OK(6, "abcdef")}}};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){.body_bytes_max = 5});
@@ -160,6 +165,7 @@ TEST(read_all_has_a_limit_and_can_go_on_behind_it)
 TEST(head_has_no_body_whatever_it_announces)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", OK(2, "ab")}}};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
@@ -174,7 +180,9 @@ TEST(head_has_no_body_whatever_it_announces)
 TEST(trailers_are_there_behind_the_end)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
-    parrot p = {.script = {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-Sum: 7\r\nY: z\r\n\r\n"}}};
+    (void)n;
+    parrot p = {.script = {{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"
+                            "X-Sum: 7\r\nY: z\r\n\r\n"}}};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
     kt_http_response *r = NULL;
@@ -202,6 +210,7 @@ static void check_refused(kt_http_session *s, kt_http_request q)
 TEST(what_would_break_a_request_is_refused)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     kt_http_session *s = session_for(1, (kt_http_session_options){0});
     static const char *const split[] = {"X-A", "1\r\nX-B: 2", NULL}, *const framing[] = {"Content-Length", "2", NULL};
     static const char *const name[] = {"X A", "1", NULL}, *const unpaired[] = {"X-A", NULL};
@@ -222,6 +231,7 @@ TEST(what_would_break_a_request_is_refused)
 TEST(a_request_overrules_the_sessions_headers)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     static const char *const defaults[] = {"X-A", "1", "X-B", "2", "Accept", "text/html", NULL};
     static const char *const own[] = {"x-b", "3", "X-B", "4", "user-agent", "", NULL};
     parrot p = {.script = {{OK(0, "")}}};
@@ -326,7 +336,9 @@ TEST(an_answer_that_comes_before_the_body_is_heard)
 {
     static char bytes[3000000];
     kt_auto(net) n = net_open((kt_test_network_options){0});
-    parrot p = {.at_once = "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nfar", .script = {{NULL}}, .stalls = KT_S(100)};
+    (void)n;
+    parrot p = {.at_once = "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nfar", .script = {{NULL}},
+                .stalls = KT_S(100)};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
     kt_http_request q = {.url = "/", .body = bytes, .body_size = sizeof bytes};
@@ -340,6 +352,7 @@ TEST(a_body_waits_for_the_servers_leave_for_a_second)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{OK(2, "ab")}, {OK(2, "cd")}}};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){0});

@@ -52,7 +52,8 @@ static void check_follows(const char *answer, kt_http_request q, const char *res
 
 TEST(redirects_follow_the_rules_for_methods)
 {
-    kt_http_request get = {0}, post = {.body = "x", .body_size = 1}, put = {.body = "x", .body_size = 1, .method = "PUT"};
+    kt_http_request get = {0}, post = {.body = "x", .body_size = 1}, put = {.body = "x", .body_size = 1,
+        .method = "PUT"};
     kt_http_request head = {.method = "HEAD"}, never = {.no_redirects = true};
     check_follows(MOVED(301, "d"), get, "200 fox", "GET /a/b?c; GET /a/d");
     check_follows(MOVED(302, "/d"), get, "200 fox", "GET /a/b?c; GET /d");
@@ -66,7 +67,8 @@ TEST(redirects_follow_the_rules_for_methods)
     check_follows("HTTP/1.1 302 Nowhere\r\nContent-Length: 0\r\n\r\n", get, "302 ", "GET /a/b?c");
     check_follows(MOVED(302, "http://[oops"), get, "KT_EPROTOCOL", "GET /a/b?c");
     check_follows(MOVED(302, "file:///etc/passwd"), get, "EPROTONOSUPPORT", "GET /a/b?c");
-    check_follows("HTTP/1.1 303 See\r\nLocation: d\r\nContent-Length: 4\r\n\r\n", head, "200 ", "HEAD /a/b?c; HEAD /a/d");
+    check_follows("HTTP/1.1 303 See\r\nLocation: d\r\nContent-Length: 4\r\n\r\n", head, "200 ",
+                  "HEAD /a/b?c; HEAD /a/d");
 }
 
 static ssize_t gives_once(void *buffer, size_t size, void *arg)
@@ -88,7 +90,8 @@ static int again(void *arg)
 TEST(a_body_is_sent_again_only_if_it_can_be)
 {
     int left = 1;
-    kt_http_request q = {.method = "PUT", .body_read = gives_once, .body_arg = &left, .body_size = 1, .body_size_known = true};
+    kt_http_request q = {.method = "PUT", .body_read = gives_once, .body_arg = &left, .body_size = 1,
+                         .body_size_known = true};
     check_follows(MOVED(307, "d"), q, "307 gone", "PUT /a/b?c");
     left = 1;
     check_follows(MOVED(303, "d"), q, "200 fox", "PUT /a/b?c; GET /a/d");
@@ -133,7 +136,8 @@ TEST(secrets_do_not_follow_to_another_origin)
     trail t = {.p.script = {{MOVED(302, "/here")}}};
     trail_open(&t, (kt_http_session_options){0});
     parrot_open(&far);
-    snprintf(location, sizeof location, "HTTP/1.1 302 Away\r\nLocation: http://127.0.0.1:%u/\r\nContent-Length: 0\r\n\r\n",
+    snprintf(location, sizeof location,
+             "HTTP/1.1 302 Away\r\nLocation: http://127.0.0.1:%u/\r\nContent-Length: 0\r\n\r\n",
              far.port);
     t.p.script[0][1] = location;
     kt_http_request q = {.url = "/", .headers = headers};
@@ -182,7 +186,8 @@ TEST(who_is_not_idempotent_or_not_allowed_is_not_repeated)
 TEST(the_server_says_when_to_come_back)
 {
     sim_only();
-    trail t = {.p.script = {{BUSY(503, "Retry-After: 7\r\n"), BUSY(429, "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n"),
+    trail t = {.p.script = {{BUSY(503, "Retry-After: 7\r\n"),
+                             BUSY(429, "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n"),
                              OK(2, "ab"), BUSY(503, "Retry-After: 61\r\n")}}};
     trail_open(&t, (kt_http_session_options){.retries = {.attempts = 4}});
     kt_time start = kt_now();
@@ -211,6 +216,7 @@ TEST(a_connection_that_is_refused_is_tried_again)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     kt_http_session *s = session_for(9, (kt_http_session_options){.retries = {.attempts = 3}});
     CHECK_STR(ask(s, "/"), "ECONNREFUSED");
     CHECK_EQ(facts_of(s).retries, 2);
@@ -279,6 +285,7 @@ TEST(a_guarded_session_connects_to_public_addresses_only)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{MOVED(302, "http://rebound.example/")}}};
     kt_listener *l = NULL;
     kt_http_session *s = NULL;

@@ -24,11 +24,15 @@ TEST(each_phase_of_a_request_has_a_limit)
     static char much[1000000];
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     kt_http_session_options o = {.timeouts = {.send = KT_S(1), .first_byte = KT_S(2), .between = KT_S(3)}};
-    check_stalls((parrot){.script = {{""}}}, o, (kt_http_request){0}, KT_S(2), "waiting for the answer: nothing in 2 s");
-    check_stalls((parrot){.script = {{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"}}}, o, (kt_http_request){0}, KT_S(3),
+    check_stalls((parrot){.script = {{""}}}, o, (kt_http_request){0}, KT_S(2),
+                 "waiting for the answer: nothing in 2 s");
+    check_stalls((parrot){.script = {{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"}}}, o, (kt_http_request){0},
+                 KT_S(3),
                  "reading the answer: nothing in 3 s");
-    check_stalls((parrot){.script = {{""}}, .stalls = KT_S(100)}, o, (kt_http_request){.body = much, .body_size = 100000},
+    check_stalls((parrot){.script = {{""}}, .stalls = KT_S(100)}, o,
+                 (kt_http_request){.body = much, .body_size = 100000},
                  KT_S(2), "waiting for the answer: nothing in 2 s");
     o.timeouts.total = KT_MS(1500);
     check_stalls((parrot){.script = {{""}}}, o, (kt_http_request){0}, KT_MS(1500),
@@ -50,6 +54,7 @@ TEST(a_server_that_takes_nothing_is_given_up)
     static char much[1000000];
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     kt_listener *l = NULL;
     kt_task *t = NULL;
     CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
@@ -70,6 +75,7 @@ TEST(a_host_that_says_nothing_is_given_up)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     kt_test_network_cut(n.n, "10.0.0.9", NULL);
     kt_http_session *s = NULL;
     kt_http_response *r = NULL;
@@ -86,6 +92,7 @@ TEST(a_body_that_drips_ends_with_the_requests_time)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){.segment_max = 1, .latency = KT_MS(900)});
+    (void)n;
     static char text[500] = "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n";
     parrot p = {.script = {{text}}};
     memset(text + strlen(text), 'x', 400);
@@ -101,7 +108,8 @@ TEST(a_body_that_drips_ends_with_the_requests_time)
 
 /* ---- Cuts ------------------------------------------------------------------------------------------ */
 
-#define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n3\r\nfox\r\n2\r\nes\r\n0\r\nX-T: u\r\n\r\n"
+#define CHUNKED \
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n3\r\nfox\r\n2\r\nes\r\n0\r\nX-T: u\r\n\r\n"
 #define SIZED "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nfoxes"
 
 static void cut_everywhere(const char *whole, const char *ending)
@@ -126,6 +134,7 @@ static void cut_everywhere(const char *whole, const char *ending)
 TEST(an_answer_that_is_cut_anywhere_is_incomplete)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     cut_everywhere(SIZED, "KT_EINCOMPLETE");
     cut_everywhere(CHUNKED, "KT_EINCOMPLETE");
 }
@@ -134,7 +143,9 @@ TEST(answers_come_in_whatever_pieces)
 {
     sim_only();
     for (size_t size = 1; size < 40; size += 3) {
-        kt_auto(net) n = net_open((kt_test_network_options){.segment_max = size, .latency = KT_MS(1), .jitter = KT_MS(2)});
+        kt_auto(net) n = net_open((kt_test_network_options){.segment_max = size, .latency = KT_MS(1),
+                                                            .jitter = KT_MS(2)});
+        (void)n;
         parrot p = {.script = {{SIZED, CHUNKED, SIZED, "~HTTP/1.1 200 OK\r\n\r\nfoxes"}}};
         parrot_open(&p);
         kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
@@ -162,6 +173,7 @@ static void cancel_everywhere(const void *body, size_t size)
     kt_time step = KT_US(500);
     for (kt_time at = 0;; at += step) {
         kt_auto(net) n = net_open((kt_test_network_options){.segment_max = 40, .latency = KT_MS(1)});
+        (void)n;
         parrot p = {0};
         for (int c = 0; c < PARROT_CONNECTIONS; c++)
             p.script[c][0] = p.script[c][1] = CHUNKED;
@@ -195,6 +207,7 @@ TEST(a_request_that_is_cancelled_at_any_time_poisons_no_connection)
 TEST(every_allocation_of_a_request_may_fail)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     for (uint64_t nth = 1;; nth++) {
         parrot p = {0};
         for (int c = 0; c < PARROT_CONNECTIONS; c++)

@@ -103,7 +103,8 @@ TEST(nobody_waits_in_line_for_ever)
 {
     peer f = {0};
     sim_only();
-    peer_open(&f, (kt_http_session_options){.connections_max = 1, .timeouts.pool = KT_S(3), .timeouts.between = KT_S(60)});
+    peer_open(&f, (kt_http_session_options){.connections_max = 1, .timeouts.pool = KT_S(3),
+                                            .timeouts.between = KT_S(60)});
     f.p.script[0][0] = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab";
     kt_http_response *r = get(f.s);
     kt_time start = kt_now();

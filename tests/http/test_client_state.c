@@ -9,8 +9,10 @@
 TEST(cookies_are_kept_and_sent)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     kt_auto(kt_cookie_jar) *jar = NULL;
-    parrot p = {.script = {{"HTTP/1.1 302 In\r\nLocation: /in\r\nSet-Cookie: a=1; Path=/\r\nSet-Cookie: b=2; Path=/x\r\n"
+    parrot p = {.script = {{"HTTP/1.1 302 In\r\nLocation: /in\r\nSet-Cookie: a=1; Path=/\r\n"
+                            "Set-Cookie: b=2; Path=/x\r\n"
                             "Content-Length: 0\r\n\r\n", OK(2, "ab"), OK(2, "ab")}}};
     parrot_open(&p);
     CHECK_OK(kt_cookie_jar_new(NULL, &jar));
@@ -29,7 +31,9 @@ TEST(cookies_are_kept_and_sent)
 TEST(credentials_are_shown_to_who_asks)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
-    parrot p = {.script = {{WANTS("Basic realm=\"a\""), OK(2, "ab"), OK(2, "cd"), WANTS("Basic realm=\"a\""), OK(2, "ef")}}};
+    (void)n;
+    parrot p = {.script = {{WANTS("Basic realm=\"a\""), OK(2, "ab"), OK(2, "cd"), WANTS("Basic realm=\"a\""),
+                            OK(2, "ef")}}};
     parrot_open(&p);
     kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
     kt_http_request q = {.url = "/", .user = "me", .password = "secret"};
@@ -48,6 +52,7 @@ TEST(credentials_are_shown_to_who_asks)
 TEST(a_digest_is_answered)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     parrot p = {.script = {{WANTS("Digest realm=\"a\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256"), OK(2, "ab")}}};
     char url[100];
     parrot_open(&p);
@@ -88,7 +93,8 @@ static kt_buffer pack(kt__coding coding, size_t zeros, const char *text)
     static char nothing[65536];
     CHECK_OK(kt__encoder_new(coding, 0, 0, &e));
     for (; zeros > 0; zeros -= zeros < sizeof nothing ? zeros : sizeof nothing)
-        CHECK_OK(kt__encode(e, (kt_slice){nothing, zeros < sizeof nothing ? zeros : sizeof nothing}, KT__FLUSH_NONE, &out));
+        CHECK_OK(kt__encode(e, (kt_slice){nothing, zeros < sizeof nothing ? zeros : sizeof nothing}, KT__FLUSH_NONE,
+                            &out));
     CHECK_OK(kt__encode(e, kt_slice_from(text), KT__FLUSH_END, &out));
     kt__encoder_free(e);
     return out;
@@ -97,6 +103,7 @@ static kt_buffer pack(kt__coding coding, size_t zeros, const char *text)
 static void check_packed(packed p, const char *expected)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     site s;
     p.sent = p.sent ? p.sent : p.body.size;
     site_open(&s, NULL, sends_packed, &p);
@@ -128,6 +135,7 @@ TEST(a_body_that_is_not_what_it_says_is_refused)
 TEST(a_bomb_does_not_go_off)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     packed p = {pack(KT__CODING_GZIP, (size_t)100 * 1024 * 1024, "end"), "gzip", 0};
     site s;
     char piece[65536 / 4];

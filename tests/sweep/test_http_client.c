@@ -97,7 +97,7 @@ SWEEP(kt_http_send, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     client_close(&c);
 }
 
-static int gets(void *arg)
+static int asks(void *arg)
 {
     client *c = arg;
     return SWEPT(kt_http_get, (c->s, c->url, &c->r));
@@ -108,7 +108,7 @@ SWEEP(kt_http_get, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     client c = {.s = NULL};
     client_open(&c);
     check_next(&c);
-    sweep_begin(gets, &c);
+    sweep_begin(asks, &c);
     (void)!sweep_end();
     kt_http_response_close(kt_steal(c.r));
     check_next(&c);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* One attempt over HTTP/2, and its answer's body. */
+#include "http/client_h2.h"
+
+#define PIECE_BYTES ((size_t)64 * 1024)
+
+static int gone(const kt__client_stream *st)
+{
+    const kt__client_h2 *h = st->h2;
+    if (h->conn->closed_under)
+        return kt_error_set(KT_ECLOSED, "the session was closed");
+    return kt_error_set(h->rc, "HTTP/2: the connection is over: %s", kt_strerror(h->rc));
+}
+
+/* Waits for something to happen. 0; or why nothing more will. */
+static int wait_on(kt__client_stream *st)
+{
+    if (st->rc < 0)
+        return kt_error_set(st->rc, "HTTP/2: the stream is over: %s", kt_strerror(st->rc));
+    if (st->closed)
+        return kt_error_set(KT_EINCOMPLETE, "HTTP/2: the stream ended early");
+    if (st->h2->rc < 0)
+        return gone(st);
+    kt_event_clear(&st->changed);
+    return kt_event_wait(&st->changed);
+}
+
+/* ---- Sending --------------------------------------------------------------------------------- */
+
+static bool may_stop_sending(const kt__client_stream *st)
+{
+    return st->closed || (st->has_head && st->status >= 300);
+}
+
+static int await_room(kt__client_stream *st, const kt__http_call *c)
+{
+    kt__client_phase phase;
+    int rc = 0;
+    kt__client_phase_begin(&phase, "sending the request", c->timeouts.send, c->deadline);
+    while (rc == 0 && st->out_at < st->out.size && !may_stop_sending(st))
+        rc = wait_on(st);
+    return kt__client_phase_end(&phase, rc);
+}
+
+static int send_body(kt__client_stream *st, kt__http_call *c)
+{
+    for (;;) {
+        int rc = await_room(st, c);
+        if (rc < 0 || may_stop_sending(st))
+            return rc;
+        st->out.size = st->out_at = 0;
+        rc = kt_buffer_reserve(&st->out, PIECE_BYTES);
+        ssize_t n = rc < 0 ? rc : kt__client_body_read(c, st->out.data, PIECE_BYTES);
+        if (n < 0)
+            return (int)n;
+        st->out.size = (size_t)n;
+        st->out_ended = n == 0;
+        kt__client_h2_resume(st);
+        if (n == 0)
+            return 0;
+    }
+}
+
+/* ---- The head -------------------------------------------------------------------------------- */
+
+static void fields_of(const kt__client_stream *st, const char *text, kt__http_header *headers)
+{
+    const kt__client_h2_field *f = (const kt__client_h2_field *)(const void *)st->fields.data;
+    for (size_t i = 0; i < st->fields.size / sizeof *f; i++)
+        headers[i] = (kt__http_header){{text + f[i].name, f[i].name_size}, {text + f[i].value, f[i].value_size}};
+}
+
+static kt__http_header *headers_of(const kt__client_stream *st, size_t *ret_count)
+{
+    size_t count = st->fields.size / sizeof(kt__client_h2_field);
+    kt__http_header *headers = kt_calloc(count + 1, sizeof *headers);
+    if (headers)
+        fields_of(st, st->text.data, headers);
+    *ret_count = count;
+    return headers;
+}
+
+static int64_t length_of(const kt__http_header *headers, size_t count)
+{
+    const kt__http_header *h = kt__http_header_find(headers, count, "content-length");
+    int64_t n = 0;
+    if (!h || h->value.size == 0 || h->value.size > 18)
+        return -1;
+    for (size_t i = 0; i < h->value.size; i++) {
+        if (h->value.data[i] < '0' || h->value.data[i] > '9')
+            return -1;
+        n = n * 10 + (h->value.data[i] - '0');
+    }
+    return n;
+}
+
+static int take_head(kt__client_stream *st, kt_http_response *r)
+{
+    size_t count;
+    kt__http_header *headers = headers_of(st, &count);
+    if (!headers)
+        return -ENOMEM;
+    const kt__http_head head = {.status = st->status, .headers = headers, .header_count = count};
+    r->version = 20;
+    r->framing = st->ended && st->in.size == 0 ? KT__HTTP_NO_BODY : KT__HTTP_UNTIL_CLOSE;
+    r->length = r->framing == KT__HTTP_NO_BODY ? 0 : length_of(headers, count);
+    int rc = kt__client_response_head(r, &head, st->text.data ? st->text.data : "", st->text.size);
+    kt_free(headers);
+    return rc;
+}
+
+static int hear(kt__client_stream *st, const kt__http_call *c)
+{
+    kt__client_phase phase;
+    int rc = 0;
+    kt__client_phase_begin(&phase, "waiting for the answer", c->timeouts.first_byte, c->deadline);
+    while (rc == 0 && !st->has_head)
+        rc = wait_on(st);
+    return kt__client_phase_end(&phase, rc);
+}
+
+int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
+{
+    kt__client_h2 *h = c->conn->h2;
+    kt_http_response *r = c->response;
+    *ret_silent = false;
+    if (h->rc < 0 || h->going) {
+        *ret_silent = true;
+        return h->rc < 0 ? h->rc : -ECONNRESET;
+    }
+    kt__client_stream *st = kt__client_stream_new(h);
+    if (!st)
+        return -ENOMEM;
+    r->stream = st;
+    st->r = r;
+    int rc = kt__client_h2_submit(h, st, c);
+    if (rc < 0)
+        return rc;
+    kt_event_set(&h->wanted);
+    if (c->has_body)
+        rc = send_body(st, c);
+    if (rc == 0)
+        rc = hear(st, c);
+    c->refused = rc < 0 && !kt_is_cancel(rc) && st->refused;
+    *ret_silent = !st->has_head;
+    return rc < 0 ? rc : take_head(st, r);
+}
+
+/* ---- The body -------------------------------------------------------------------------------- */
+
+static int take_trailers(kt__client_stream *st, kt_http_response *r)
+{
+    size_t count;
+    kt__http_header *headers = headers_of(st, &count);
+    if (!headers)
+        return -ENOMEM;
+    int rc = st->trailers ? kt__client_response_trailers(r, headers, count) : 0;
+    kt_free(headers);
+    return rc;
+}
+
+static ssize_t take(kt__client_stream *st, void *buffer, size_t size)
+{
+    size_t left = st->in.size - st->at;
+    size_t n = left < size ? left : size;
+    memcpy(buffer, st->in.data + st->at, n);
+    st->at += n;
+    if (st->at == st->in.size)
+        st->at = st->in.size = 0;
+    kt__client_h2_consumed(st, n);
+    return (ssize_t)n;
+}
+
+ssize_t kt__client_h2_read(kt_http_response *r, void *buffer, size_t size)
+{
+    kt__client_stream *st = r->stream;
+    kt__client_phase phase;
+    int rc = 0;
+    kt__client_phase_begin(&phase, "reading the answer", r->between, r->deadline);
+    while (rc == 0 && st->in.size == st->at && !st->ended)
+        rc = wait_on(st);
+    rc = kt__client_phase_end(&phase, rc);
+    if (rc < 0 && !kt_is_cancel(rc))
+        r->rc = rc;
+    if (rc < 0)
+        return rc;
+    if (st->in.size > st->at)
+        return take(st, buffer, size);
+    r->ended = true;
+    rc = take_trailers(st, r);
+    return rc < 0 ? rc : 0;
+}
+
+void kt__client_h2_end(kt_http_response *r)
+{
+    kt__client_conn *conn = r->conn;
+    if (r->stream)
+        kt__client_h2_cancel(kt_steal(r->stream));
+    r->conn = NULL;
+    kt__client_release(conn, KT__CLIENT_KEEP);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* The client over HTTP/2, by prior knowledge, against our own server and against peers that misbehave. */
+#include "client_site.h"
+
+static int mirrors(kt_http_exchange *x, void *arg)
+{
+    kt_event *go = arg;
+    kt_slice path = kt_http_path(x);
+    if (kt_slice_is(path, "/hello"))
+        return hello(x, NULL);
+    if (kt_slice_is(path, "/later") && kt_event_wait(go) < 0)
+        return KT_ECANCELED;
+    char piece[4096];
+    ssize_t n;
+    int rc = kt_http_header(x, "X-Line", "a");
+    if (rc == 0)
+        rc = kt_http_start(x, 201, "text/x");
+    while (rc == 0 && (n = kt_http_read(x, piece, sizeof piece)) > 0)
+        rc = kt_http_write(x, piece, (size_t)n);
+    return rc < 0 ? rc : kt_http_finish(x);
+}
+
+typedef struct house {
+    net n;
+    site s;
+    kt_event go;
+    kt_http_session *web;
+} house;
+
+static void house_open(house *h, kt_http_session_options o)
+{
+    h->n = net_open((kt_test_network_options){0});
+    h->go = (kt_event)KT_EVENT_INIT;
+    o.version = KT_HTTP_2;
+    site_open(&h->s, NULL, mirrors, &h->go);
+    h->web = session_for(kt_listener_port(h->s.l), o);
+}
+
+static void house_close(house *h)
+{
+    kt_http_session_close(h->web);
+    site_close(&h->s);
+    net_cleanup(&h->n);
+}
+
+TEST(http_2_looks_the_same)
+{
+    house h;
+    house_open(&h, (kt_http_session_options){0});
+    kt_http_response *r = NULL;
+    kt_slice body;
+    CHECK_OK(kt_http_get(h.web, "/hello", &r));
+    CHECK_EQ(kt_http_response_status(r), 200);
+    CHECK_EQ(kt_http_response_version(r), 20);
+    CHECK_EQ(kt_http_response_length(r), 6);
+    CHECK_SLICE(kt_http_response_header(r, "Content-Type"), "text/plain");
+    CHECK_OK(kt_http_response_read_all(r, 100, &body));
+    CHECK_SLICE(body, "hello\n");
+    kt_http_response_close(r);
+    kt_http_request q = {.url = "/", .body = "brown fox", .body_size = 9};
+    CHECK_STR(ask_with(h.web, &q), "201 brown fox");
+    q = (kt_http_request){.url = "/hello", .method = "HEAD"};
+    CHECK_STR(ask_with(h.web, &q), "200 ");
+    CHECK_EQ(facts_of(h.web).opened, 1);
+    CHECK_EQ(facts_of(h.web).idle, 1);
+    house_close(&h);
+}
+
+KT_FN(asks_later, a, struct { kt_http_session *s; const char *path; int *done; })
+{
+    CHECK_STR(ask(a->s, a->path), strcmp(a->path, "/later") == 0 ? "201 " : "200 hello\n");
+    ++*a->done;
+    return 0;
+}
+
+TEST(requests_share_a_connection_and_do_not_wait_for_each_other)
+{
+    house h;
+    int later = 0, now = 0;
+    house_open(&h, (kt_http_session_options){0});
+    {
+        kt_auto(kt_group) g = KT_GROUP_INIT;
+        for (int i = 0; i < 5; i++) {
+            CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_later, .s = h.web, .path = "/later", .done = &later)));
+            CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_later, .s = h.web, .path = "/hello", .done = &now)));
+        }
+        while (now < 5)
+            CHECK_OK(kt_sleep(0));
+        CHECK_EQ(later, 0);
+        kt_event_set(&h.go);
+        CHECK_OK(kt_group_join(&g, 0));
+    }
+    CHECK_EQ(later, 5);
+    CHECK_EQ(facts_of(h.web).opened, 1);
+    house_close(&h);
+}
+
+TEST(large_bodies_flow_both_ways)
+{
+    static char much[60000];
+    house h;
+    house_open(&h, (kt_http_session_options){0});
+    memset(much, 'x', sizeof much);
+    kt_http_request q = {.url = "/", .body = much, .body_size = sizeof much};
+    const char *answer = ask_with(h.web, &q);
+    CHECK_EQ(strlen(answer), 4 + sizeof much);
+    house_close(&h);
+}
+
+TEST(a_response_that_is_closed_early_gives_its_stream_up)
+{
+    static char much[200000];
+    house h;
+    house_open(&h, (kt_http_session_options){0});
+    kt_http_request q = {.url = "/", .body = much, .body_size = sizeof much};
+    for (int i = 0; i < 3; i++) {
+        kt_http_response *r = NULL;
+        char piece[10];
+        CHECK_OK(kt_http_send(h.web, &q, &r));
+        CHECK_GT(kt_http_response_read(r, piece, sizeof piece), 0);
+        kt_http_response_close(r);
+        CHECK_STR(ask(h.web, "/hello"), "200 hello\n");
+    }
+    CHECK_EQ(facts_of(h.web).opened, 1);
+    house_close(&h);
+}
+
+TEST(a_cancelled_stream_harms_no_other)
+{
+    sim_only();
+    house h;
+    int done = 0;
+    house_open(&h, (kt_http_session_options){0});
+    kt_task *t = NULL;
+    CHECK_OK(kt_spawn(KT_WITH(asks_later, .s = h.web, .path = "/later", .done = &done), &t));
+    CHECK_STR(ask(h.web, "/hello"), "200 hello\n");
+    kt_http_response *r = NULL;
+    kt_http_request slow = {.url = "/later", .timeouts.first_byte = KT_NS(1)};
+    CHECK_ERR(kt_http_send(h.web, &slow, &r), -ETIMEDOUT);
+    CHECK_STR(ask(h.web, "/hello"), "200 hello\n");
+    kt_event_set(&h.go);
+    CHECK_OK(kt_task_join(t));
+    CHECK_EQ(done, 1);
+    CHECK_EQ(facts_of(h.web).opened, 1);
+    house_close(&h);
+}
+
+TEST(a_server_that_does_not_speak_http_2_is_told_apart)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.at_once = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .script = {{"", "", ""}}};
+    parrot_open(&p);
+    kt_http_session *s = session_for(p.port, (kt_http_session_options){.version = KT_HTTP_2});
+    CHECK_STR(ask(s, "/"), "KT_EPROTOCOL");
+    CHECK_EQ(facts_of(s).connections, 0);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+TEST(a_session_that_is_closed_ends_its_streams)
+{
+    house h;
+    house_open(&h, (kt_http_session_options){0});
+    static char much[200000];
+    kt_http_request q = {.url = "/", .body = much, .body_size = sizeof much};
+    kt_http_response *r = NULL;
+    char piece[100];
+    CHECK_OK(kt_http_send(h.web, &q, &r));
+    kt_http_session_close(kt_steal(h.web));
+    ssize_t got = 1;
+    while (got > 0)
+        got = kt_http_response_read(r, piece, sizeof piece);
+    CHECK(got == KT_ECLOSED || got == 0);
+    kt_http_response_close(r);
+    house_close(&h);
+}
