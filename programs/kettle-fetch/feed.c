@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "feed.h"
+
+#include <errno.h>
+#include <kettle/error.h>
+#include <libxml/xmlreader.h>
+#include <limits.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { URL_BYTES_MAX = 64 * 1024 };
+
+/* ---- gzip ------------------------------------------------------------------------------------- */
+
+static bool is_gzip(kt_slice bytes)
+{
+    return bytes.size > 2 && bytes.data[0] == '\x1f' && bytes.data[1] == '\x8b';
+}
+
+static int gunzip(kt_slice bytes, kt_buffer *out)
+{
+    z_stream z = {.next_in = (unsigned char *)bytes.data, .avail_in = (unsigned)bytes.size};
+    unsigned char piece[16 * 1024];
+    int rc = 0, state = Z_OK;
+    if (bytes.size > FEED_BYTES_MAX)
+        return kt_error_set(KT_ELIMIT, "more than %zu MiB", FEED_BYTES_MAX >> 20);
+    if (inflateInit2(&z, 15 + 16) != Z_OK)
+        return -ENOMEM;
+    while (rc == 0 && state == Z_OK) {
+        z.next_out = piece;
+        z.avail_out = sizeof piece;
+        state = inflate(&z, Z_NO_FLUSH);
+        rc = kt_buffer_append(out, piece, sizeof piece - z.avail_out);
+    }
+    inflateEnd(&z);
+    if (rc == KT_ELIMIT)
+        return kt_error_set(rc, "more than %zu MiB after gunzip", FEED_BYTES_MAX >> 20);
+    if (rc == 0 && state != Z_STREAM_END)
+        return state == Z_MEM_ERROR ? -ENOMEM : kt_error_set(-EINVAL, "broken gzip");
+    return rc;
+}
+
+/* ---- XML -------------------------------------------------------------------------------------- */
+
+typedef struct reading {
+    xmlTextReaderPtr xml;
+    int (*found)(enum feed_kind kind, kt_slice url, void *arg);
+    void *arg;
+    enum { UNKNOWN, INDEX, URLSET, RSS, ATOM } kind;
+    bool in_item;       /* within <sitemap>, <url>, <item>, <entry> */
+    bool in_url;        /* within its <loc> or <link> */
+    kt_buffer text;
+    int count;
+} reading;
+
+static bool is(const char *name, const char *other)
+{
+    return strcmp(name, other) == 0;
+}
+
+static int give(reading *r, kt_slice url)
+{
+    while (url.size > 0 && (unsigned char)url.data[0] <= ' ')
+        url = (kt_slice){url.data + 1, url.size - 1};
+    while (url.size > 0 && (unsigned char)url.data[url.size - 1] <= ' ')
+        url.size--;
+    if (url.size == 0)
+        return 0;
+    if (r->count++ == FEED_URLS_MAX)
+        return kt_error_set(KT_ELIMIT, "more than %d URLs", FEED_URLS_MAX);
+    return r->found(r->kind == INDEX ? FEED_SITEMAP : FEED_PAGE, url, r->arg);
+}
+
+static int begin_root(reading *r, const char *name)
+{
+    r->kind = is(name, "sitemapindex")               ? INDEX
+              : is(name, "urlset")                   ? URLSET
+              : is(name, "rss") || is(name, "RDF")   ? RSS
+              : is(name, "feed") || is(name, "entry") ? ATOM
+                                                     : UNKNOWN;
+    if (r->kind == UNKNOWN)
+        return kt_error_set(-EINVAL, "XML, but neither a sitemap nor a feed: <%.40s>", name);
+    r->in_item = is(name, "entry");
+    return 0;
+}
+
+/* <link href="..." rel="alternate">: the entry's page. Others are its comments, its own address, ... */
+static int atom_link(reading *r)
+{
+    xmlChar *rel = xmlTextReaderGetAttribute(r->xml, (const xmlChar *)"rel");
+    xmlChar *href = xmlTextReaderGetAttribute(r->xml, (const xmlChar *)"href");
+    int rc = 0;
+    if (href && (!rel || is((const char *)rel, "alternate")))
+        rc = give(r, kt_slice_from((const char *)href));
+    xmlFree(rel);
+    xmlFree(href);
+    return rc;
+}
+
+static int begin(reading *r, const char *name)
+{
+    if (xmlTextReaderDepth(r->xml) == 0)
+        return begin_root(r, name);
+    if (is(name, "sitemap") || is(name, "url") || is(name, "item") || is(name, "entry"))
+        r->in_item = true;
+    if (!r->in_item)
+        return 0;
+    if (r->kind == ATOM)
+        return is(name, "link") ? atom_link(r) : 0;
+    /* <image:loc> is not the page. */
+    const xmlChar *prefix = xmlTextReaderConstPrefix(r->xml);
+    r->in_url = !prefix && is(name, r->kind == RSS ? "link" : "loc") && !xmlTextReaderIsEmptyElement(r->xml);
+    kt_buffer_clear(&r->text);
+    return 0;
+}
+
+static int end(reading *r, const char *name)
+{
+    int rc = r->in_url ? give(r, kt_buffer_slice(&r->text)) : 0;
+    r->in_url = false;
+    if (is(name, "sitemap") || is(name, "url") || is(name, "item") || is(name, "entry"))
+        r->in_item = false;
+    return rc;
+}
+
+static int take_node(reading *r)
+{
+    const char *name = (const char *)xmlTextReaderConstLocalName(r->xml);
+    switch (xmlTextReaderNodeType(r->xml)) {
+    case XML_READER_TYPE_ELEMENT:
+        return begin(r, name);
+    case XML_READER_TYPE_END_ELEMENT:
+        return end(r, name);
+    case XML_READER_TYPE_TEXT:
+    case XML_READER_TYPE_CDATA:
+        if (r->in_url)
+            return kt_buffer_append_string(&r->text, (const char *)xmlTextReaderConstValue(r->xml));
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int read_xml(kt_slice bytes, reading *r)
+{
+    if (bytes.size > FEED_BYTES_MAX)
+        return kt_error_set(KT_ELIMIT, "more than %zu MiB", FEED_BYTES_MAX >> 20);
+    r->xml = xmlReaderForMemory(bytes.data ? bytes.data : "", (int)bytes.size, NULL, NULL,
+                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (!r->xml)
+        return -ENOMEM;
+    int rc = 0, more = 1;
+    while (rc == 0 && (more = xmlTextReaderRead(r->xml)) == 1)
+        rc = take_node(r);
+    if (rc == 0 && more < 0)
+        rc = kt_error_set(-EINVAL, "not well-formed XML, line %d", xmlTextReaderGetParserLineNumber(r->xml));
+    xmlFreeTextReader(r->xml);
+    return rc;
+}
+
+int feed_read(kt_slice bytes, int (*found)(enum feed_kind kind, kt_slice url, void *arg), void *arg)
+{
+    kt_auto(kt_buffer) plain = KT_BUFFER_INIT_MAX(FEED_BYTES_MAX);
+    reading r = {.found = found, .arg = arg, .text = KT_BUFFER_INIT_MAX(URL_BYTES_MAX)};
+    int rc = 0;
+    if (is_gzip(bytes)) {
+        rc = gunzip(bytes, &plain);
+        bytes = kt_buffer_slice(&plain);
+    }
+    if (rc == 0)
+        rc = read_xml(bytes, &r);
+    kt_buffer_release(&r.text);
+    return rc;
+}

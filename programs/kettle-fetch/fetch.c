@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+
+/* One URL: may it be asked for, its attempts, its body. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <kettle/http.h>
+#include <kettle/memory.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "engine.h"
+#include "names.h"
+
+static const char agent[] = "kettle-fetch";
+
+/* ---- What went wrong -------------------------------------------------------------------------- */
+
+/* Of a failure before the answer's head was there. */
+static enum cause cause_of(int rc)
+{
+    switch (rc) {
+    case -ETIMEDOUT:
+    case KT_ETIMEDOUT:
+        return CAUSE_TIMEOUT;
+    case KT_ENAME:
+        return CAUSE_NAME;
+    case -ECONNREFUSED:
+    case -EHOSTUNREACH:
+    case -ENETUNREACH:
+    case -EADDRNOTAVAIL:
+    case -EACCES:
+        return CAUSE_CONNECT;
+    case -ECONNRESET:
+    case -EPIPE:
+    case KT_EINCOMPLETE:
+    case KT_ETRUNCATED:
+        return CAUSE_LOST;
+    case KT_ETLS:
+    case KT_ECERTIFICATE:
+        return CAUSE_TLS;
+    case KT_EPROTOCOL:
+        return CAUSE_PROTOCOL;
+    case -ELOOP:
+        return CAUSE_REDIRECTS;
+    case KT_ELIMIT:
+        return strstr(kt_error_detail(), "redirect") ? CAUSE_REDIRECTS : CAUSE_PROTOCOL;
+    case KT_EGUARD:
+        return CAUSE_GUARD;
+    case -EINVAL:
+    case -EPROTONOSUPPORT:
+        return CAUSE_URL;
+    default:
+        return CAUSE_OTHER;
+    }
+}
+
+/* Of one while the body was read. */
+static enum cause cause_of_body(int rc, bool coded)
+{
+    if (rc == KT_ELIMIT)
+        return CAUSE_SIZE;
+    return rc == KT_EPROTOCOL && coded ? CAUSE_CONTENT : cause_of(rc);
+}
+
+static bool worth_repeating(const item *it)
+{
+    switch (it->cause) {
+    case CAUSE_TIMEOUT:
+    case CAUSE_CONNECT:
+    case CAUSE_LOST:
+        return true;
+    case CAUSE_STATUS:
+        return it->status == 408 || it->status == 429 || it->status == 502 || it->status == 503 || it->status == 504;
+    default:
+        return false;
+    }
+}
+
+/* ---- The body --------------------------------------------------------------------------------- */
+
+/* Where a body goes: into memory, into a file, or nowhere. */
+typedef struct sink {
+    item *item;
+    bool memory;
+    kt_file *file;
+} sink;
+
+static int sink_take(sink *s, const char *bytes, size_t size, uint64_t size_max)
+{
+    s->item->bytes += size;
+    if (s->item->bytes > size_max)
+        return kt_error_set(KT_ELIMIT, "more than %llu bytes", (unsigned long long)size_max);
+    if (s->memory)
+        return kt_buffer_append(&s->item->body, bytes, size);
+    return s->file ? kt_file_write(s->file, bytes, size) : 0;
+}
+
+static int read_body(engine *e, kt_http_response *r, sink *s)
+{
+    enum { PIECE = 16 * 1024 };
+    char *piece = kt_alloc(PIECE);
+    if (!piece)
+        return -ENOMEM;
+    bool coded = kt_http_response_header(r, "Content-Encoding").size > 0;
+    ssize_t n;
+    int rc = 0;
+    while ((n = kt_http_response_read(r, piece, PIECE)) > 0 &&
+           (rc = sink_take(s, piece, (size_t)n, e->o.size_max)) == 0)
+        ;
+    kt_free(piece);
+    if (n < 0)
+        return kt_is_cancel((int)n) ? (int)n : item_fail(s->item, cause_of_body((int)n, coded), (int)n, NULL);
+    if (rc < 0 && !kt_is_cancel(rc))
+        return item_fail(s->item, rc == KT_ELIMIT ? CAUSE_SIZE : rc == -ENOMEM ? CAUSE_OTHER : CAUSE_STORE, rc, NULL);
+    return rc;
+}
+
+static char *copy(kt_slice s)
+{
+    return s.data ? kt_strndup(s.data, s.size) : NULL;
+}
+
+/* <https://example.org/?page=2>; rel="next" (RFC 8288); the first of the header that says so. */
+static char *next_of_link(kt_slice link)
+{
+    const char *at = link.data, *end = link.data + link.size;
+    while (at && (at = memchr(at, '<', (size_t)(end - at))) != NULL) {
+        const char *close = memchr(at, '>', (size_t)(end - at));
+        if (!close)
+            return NULL;
+        const char *more = memchr(close, '<', (size_t)(end - close));
+        kt_slice parameters = {close + 1, (size_t)((more ? more : end) - close - 1)};
+        if (memmem(parameters.data, parameters.size, "rel=\"next\"", 10) ||
+            memmem(parameters.data, parameters.size, "rel=next", 8))
+            return kt_strndup(at + 1, (size_t)(close - at - 1));
+        at = close;
+    }
+    return NULL;
+}
+
+static int take_head(item *it, const kt_http_response *r)
+{
+    it->status = kt_http_response_status(r);
+    it->final_url = kt_strndup(kt_http_response_url(r), strlen(kt_http_response_url(r)));
+    it->content_type = copy(kt_http_response_header(r, "Content-Type"));
+    it->next_link = next_of_link(kt_http_response_header(r, "Link"));
+    return it->final_url ? 0 : item_fail(it, CAUSE_OTHER, -ENOMEM, NULL);
+}
+
+static int fail_by_status(item *it)
+{
+    char why[64];
+    const char *reason = kt_http_reason(it->status);
+    snprintf(why, sizeof why, "HTTP %d%s%s", it->status, *reason ? " " : "", reason);
+    return item_fail(it, CAUSE_STATUS, KT_ENOTFOUND, why);
+}
+
+/* ---- Attempts --------------------------------------------------------------------------------- */
+
+static void forget_attempt(item *it)
+{
+    it->cause = CAUSE_OK;
+    it->rc = it->status = 0;
+    it->bytes = 0;
+    char **texts[] = {&it->why, &it->final_url, &it->content_type, &it->next_link};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        kt_free(*texts[i]);
+        *texts[i] = NULL;
+    }
+    kt_buffer_clear(&it->body);
+}
+
+/* Retry-After in seconds; 0: none, or a date, which means our own patience. */
+static kt_time retry_after(const kt_http_response *r)
+{
+    kt_slice text = kt_http_response_header(r, "Retry-After");
+    kt_time seconds = 0;
+    for (size_t i = 0; i < text.size && i < 6; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return 0;
+        seconds = 10 * seconds + (text.data[i] - '0');
+    }
+    return KT_S(seconds);
+}
+
+static int ask(engine *e, sink *s, kt_time *asked_wait)
+{
+    kt_auto(kt_http_response) *r = NULL;
+    item *it = s->item;
+    const kt_http_request q = {.url = it->url, .timeouts = {.total = e->o.timeout}};
+    int rc = kt_http_send(e->session, &q, &r);
+    if (rc < 0)
+        return kt_is_cancel(rc) ? rc : item_fail(it, cause_of(rc), rc, NULL);
+    rc = take_head(it, r);
+    if (rc == 0 && (it->status < 200 || it->status > 299)) {
+        *asked_wait = retry_after(r);
+        return fail_by_status(it);
+    }
+    if (rc == 0 && it->part) {
+        rc = kt_file_open(it->part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666, &s->file);
+        if (rc < 0 && !kt_is_cancel(rc))
+            item_fail(it, CAUSE_STORE, rc, NULL);
+    }
+    if (rc == 0)
+        rc = read_body(e, r, s);
+    return rc;
+}
+
+static int end_file(sink *s, int rc)
+{
+    int closed = kt_file_close(s->file);
+    s->file = NULL;
+    if (rc == 0 && closed < 0)
+        rc = kt_is_cancel(closed) ? closed : item_fail(s->item, CAUSE_STORE, closed, NULL);
+    return rc;
+}
+
+/* One attempt within its time. What runs out is this scope or the session's own limit, whichever is first. */
+static int attempt(engine *e, sink *s, kt_time *asked_wait)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    forget_attempt(s->item);
+    s->item->attempts++;
+    int rc = kt_semaphore_acquire(&e->permits);
+    if (rc < 0)
+        return rc;
+    e->at_once++;
+    e->figures.at_once = e->at_once > e->figures.at_once ? e->at_once : e->figures.at_once;
+    kt_timeout_start(&limit, e->o.timeout);
+    rc = ask(e, s, asked_wait);
+    rc = kt_timeout_end(&limit, rc);
+    e->at_once--;
+    kt_semaphore_release(&e->permits);
+    rc = end_file(s, rc);
+    if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
+        rc = item_fail(s->item, CAUSE_TIMEOUT, -ETIMEDOUT, "no answer, or not all of it, in time");
+    return rc;
+}
+
+static int attempts(engine *e, sink *s)
+{
+    item *it = s->item;
+    kt_time wait = e->o.retry_wait, asked = 0;
+    for (unsigned number = 1;; number++, wait *= 2) {
+        int rc = attempt(e, s, &asked);
+        if (rc == 0 || it->cause == CAUSE_OK)
+            return rc; /* done, or cancelled */
+        bool again = number < e->o.attempts && worth_repeating(it);
+        kt_time pause = asked > wait ? asked : wait < KT_S(60) ? wait : KT_S(60);
+        if (asked > KT_S(300))
+            again = false; /* a server that wants to be left alone */
+        if (e->o.on_attempt)
+            e->o.on_attempt(it, number, it->why ? it->why : cause_words(it->cause), again ? pause : -1, e->o.arg);
+        if (!again)
+            return rc;
+        asked = 0;
+        rc = kt_sleep(pause);
+        if (rc < 0) {
+            it->cause = CAUSE_OK;
+            return rc;
+        }
+    }
+}
+
+/* ---- robots.txt ------------------------------------------------------------------------------- */
+
+int fetch_document(engine *e, const char *url, size_t size_max, int *ret_status, kt_buffer *body)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_auto(kt_http_response) *r = NULL;
+    kt_slice bytes = {NULL, 0};
+    const kt_http_request q = {.url = url, .timeouts = {.total = e->o.timeout}};
+    kt_timeout_start(&limit, e->o.timeout);
+    int rc = kt_http_send(e->session, &q, &r);
+    if (rc == 0)
+        rc = kt_http_response_read_all(r, size_max, &bytes);
+    rc = kt_timeout_end(&limit, rc);
+    if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
+        rc = kt_error_set(-ETIMEDOUT, "%s: timed out", url);
+    if (rc == 0)
+        rc = kt_buffer_append(body, bytes.data, bytes.size);
+    if (rc == 0)
+        *ret_status = kt_http_response_status(r);
+    return rc;
+}
+
+/* RFC 9309 section 2.3.1: none there (4xx) allows everything; one that cannot be had forbids everything. */
+static int read_robots(engine *e, host *h)
+{
+    kt_auto(kt_buffer) url = KT_BUFFER_INIT, body = KT_BUFFER_INIT;
+    int status = 0;
+    int rc = kt_buffer_printf(&url, "%s/robots.txt", h->origin);
+    if (rc == 0)
+        rc = fetch_document(e, kt_buffer_string(&url), ROBOTS_BYTES_MAX, &status, &body);
+    if (kt_is_cancel(rc) || rc == -ENOMEM)
+        return rc;
+    if (rc == 0 && status >= 200 && status <= 299)
+        rc = robots_parse(kt_buffer_slice(&body), agent, &h->robots);
+    else if (rc == 0 && (status < 400 || status > 499))
+        rc = KT_ENOTFOUND;
+    h->robots_rc = rc == KT_ELIMIT ? 0 : rc; /* what is longer than anybody needs has nothing to say */
+    h->asked = true;
+    return rc == -ENOMEM ? rc : 0;
+}
+
+static int obey_robots(engine *e, item *it)
+{
+    host *h = it->host;
+    int rc = kt_lock_acquire(&h->asking);
+    if (rc < 0)
+        return rc;
+    if (!h->asked)
+        rc = read_robots(e, h);
+    kt_lock_release(&h->asking);
+    if (kt_is_cancel(rc))
+        return rc;
+    if (rc < 0)
+        return item_fail(it, CAUSE_OTHER, rc, NULL);
+    if (h->robots_rc < 0)
+        return item_fail(it, CAUSE_ROBOTS, KT_EGUARD, "robots.txt cannot be had");
+    kt_slice target = kt_slice_from(it->url + strlen(h->origin));
+    if (!robots_allow(h->robots, target))
+        return item_fail(it, CAUSE_ROBOTS, KT_EGUARD, "forbidden by robots.txt");
+    kt_time delay = robots_delay(h->robots), now = kt_now();
+    kt_time begin = h->begin_next > now ? h->begin_next : now;
+    h->begin_next = begin + delay;
+    return begin > now ? kt_sleep(begin - now) : 0;
+}
+
+/* ---- The whole -------------------------------------------------------------------------------- */
+
+int fetch_item(engine *e, item *it)
+{
+    sink s = {.item = it, .memory = transform_wanted(&e->o)};
+    kt_time began = kt_now();
+    char hash[NAME_HASH_BYTES + 1];
+    int rc = 0;
+    if (e->o.save && !s.memory) {
+        kt_auto(kt_buffer) path = KT_BUFFER_INIT;
+        name_hash_of(kt_slice_from(it->url), hash);
+        rc = kt_buffer_printf(&path, "%s/.kettle-%s.part", e->o.save, hash);
+        it->part = rc == 0 ? kt_strndup(path.data, path.size) : NULL;
+        if (!it->part)
+            return item_fail(it, CAUSE_OTHER, -ENOMEM, NULL);
+    }
+    if (e->o.crawl > 0 && !e->o.no_robots)
+        rc = obey_robots(e, it);
+    if (rc == 0)
+        rc = attempts(e, &s);
+    it->took = kt_now() - began;
+    if (it->cause == CAUSE_OK && rc < 0 && !kt_is_cancel(rc))
+        item_fail(it, CAUSE_OTHER, rc, NULL);
+    return rc;
+}

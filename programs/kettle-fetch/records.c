@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Records in files of text. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <kettle/memory.h>
+#include <stdlib.h>
+
+#include "names.h"
+#include "records.h"
+#include "records_sqlite.h"
+
+enum { FILE_BYTES_MAX = 1 << 30 };
+
+struct records {
+    enum records_kind kind;
+    char *path;
+    const extract *names;
+    size_t names_count;
+    kt_file *file;   /* JSONL, CSV */
+    json_t *list;    /* JSON */
+    json_t *done;    /* of the earlier run: URL -> where it led to, or true */
+    database *db;
+};
+
+/* ---- One record ------------------------------------------------------------------------------- */
+
+static json_t *text_or_null(const char *text)
+{
+    kt_auto(kt_buffer) safe = KT_BUFFER_INIT;
+    json_t *value = text ? json_string(text) : json_null();
+    if (!value && kt_terminal_safe(&safe, kt_slice_from(text)) == 0) /* no UTF-8: a header of a stranger */
+        value = json_stringn(safe.data, safe.size);
+    return value ? value : json_null();
+}
+
+json_t *record_of(const item *it)
+{
+    json_t *r = json_pack("{s:o, s:o, s:i, s:b, s:s, s:o, s:o, s:I, s:f, s:i, s:i, s:i, s:o}", "url",
+                          text_or_null(it->url), "final_url", text_or_null(it->final_url), "status", it->status, "ok",
+                          it->cause == CAUSE_OK, "cause", cause_name(it->cause), "error",
+                          text_or_null(it->cause == CAUSE_OK ? NULL : it->why ? it->why : cause_words(it->cause)),
+                          "content_type", text_or_null(it->content_type), "bytes", (json_int_t)it->bytes, "seconds",
+                          (double)it->took / 1e9, "attempts", (int)it->attempts, "depth", (int)it->depth, "page",
+                          (int)it->page, "saved", text_or_null(it->saved));
+    if (r && it->replaced > 0)
+        json_object_set_new(r, "replaced", json_integer((json_int_t)it->replaced));
+    if (r && it->fields)
+        json_object_set(r, "fields", it->fields);
+    if (r && it->found)
+        json_object_set(r, "found", it->found);
+    return r;
+}
+
+static int dump(json_t *value, kt_buffer *out)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    int rc = text ? kt_buffer_append_string(out, text) : -ENOMEM;
+    free(text); /* tidy: free: jansson's */
+    return rc;
+}
+
+/* ---- CSV (RFC 4180) --------------------------------------------------------------------------- */
+
+static const char *const columns[] = {"url",   "final_url", "status",   "ok",    "cause", "error", "content_type",
+                                      "bytes", "seconds",   "attempts", "depth", "page",  "saved"};
+enum { COLUMNS = sizeof columns / sizeof columns[0] };
+
+static int append_cell(kt_slice text, bool first, kt_buffer *out)
+{
+    bool quoted = false;
+    int rc = first ? 0 : kt_buffer_append(out, ",", 1);
+    for (size_t i = 0; i < text.size; i++)
+        quoted = quoted || strchr(",\"\r\n", text.data[i]);
+    if (!quoted)
+        return rc == 0 ? kt_buffer_append(out, text.data, text.size) : rc;
+    if (rc == 0)
+        rc = kt_buffer_append(out, "\"", 1);
+    for (size_t i = 0; rc == 0 && i < text.size; i++)
+        rc = kt_buffer_append(out, text.data[i] == '"' ? "\"\"" : &text.data[i], text.data[i] == '"' ? 2 : 1);
+    return rc == 0 ? kt_buffer_append(out, "\"", 1) : rc;
+}
+
+static int append_value(json_t *value, bool first, kt_buffer *out)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    if (!value || json_is_null(value))
+        return append_cell(kt_slice_from(""), first, out);
+    if (json_is_string(value))
+        return append_cell((kt_slice){json_string_value(value), json_string_length(value)}, first, out);
+    int rc = dump(value, &text);
+    return rc == 0 ? append_cell(kt_buffer_slice(&text), first, out) : rc;
+}
+
+static int csv_heading(const records *r, kt_buffer *out)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < COLUMNS; i++)
+        rc = append_cell(kt_slice_from(columns[i]), i == 0, out);
+    for (size_t i = 0; rc == 0 && i < r->names_count; i++)
+        rc = append_cell(kt_slice_from(r->names[i].name), false, out);
+    return rc == 0 ? kt_buffer_append(out, "\r\n", 2) : rc;
+}
+
+static int csv_row(const records *r, json_t *record, kt_buffer *out)
+{
+    int rc = 0;
+    json_t *fields = json_object_get(record, "fields");
+    for (size_t i = 0; rc == 0 && i < COLUMNS; i++)
+        rc = append_value(json_object_get(record, columns[i]), i == 0, out);
+    for (size_t i = 0; rc == 0 && i < r->names_count; i++)
+        rc = append_value(json_object_get(fields, r->names[i].name), false, out);
+    return rc == 0 ? kt_buffer_append(out, "\r\n", 2) : rc;
+}
+
+/* ---- What an earlier run has left ------------------------------------------------------------- */
+
+static int remember(records *r, json_t *record)
+{
+    const char *url = json_string_value(json_object_get(record, "url"));
+    json_t *found = json_object_get(record, "found");
+    if (!url || !json_is_true(json_object_get(record, "ok")))
+        return 0;
+    int rc = found ? json_object_set(r->done, url, found) : json_object_set_new(r->done, url, json_true());
+    return rc < 0 ? -ENOMEM : 1;
+}
+
+/* Keeps the lines of what went well. The last one may be half a line: it is none. */
+static int keep_lines(records *r, kt_slice text, kt_buffer *kept)
+{
+    int rc = 0;
+    while (rc >= 0 && text.size > 0) {
+        const char *end = memchr(text.data, '\n', text.size);
+        if (!end)
+            return 0;
+        kt_slice line = {text.data, (size_t)(end - text.data) + 1};
+        json_t *record = json_loadb(line.data, line.size, 0, NULL);
+        if (!record)
+            return kt_error_set(KT_EVALIDATION, "%s holds something that is no record", r->path);
+        rc = remember(r, record);
+        json_decref(record);
+        if (rc == 1)
+            rc = kt_buffer_append(kept, line.data, line.size);
+        text = (kt_slice){end + 1, text.size - line.size};
+    }
+    return rc < 0 ? rc : 0;
+}
+
+/* Where a row of CSV ends; NULL: nowhere. *ret_url and *ret_ok are its first and fourth cells. */
+static const char *csv_end(kt_slice text, kt_buffer *url, bool *ret_ok)
+{
+    bool quoted = false;
+    int cell = 0;
+    kt_buffer_clear(url);
+    kt_slice ok = {NULL, 0};
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && c == ',')
+            cell++;
+        else if (!quoted && c == '\n') {
+            *ret_ok = kt_slice_is(ok, "true");
+            return text.data + i + 1;
+        } else if (cell == 0 && kt_buffer_append(url, &c, 1) < 0)
+            return NULL;
+        else if (cell == 3)
+            ok = ok.data ? (kt_slice){ok.data, ok.size + 1} : (kt_slice){text.data + i, 1};
+    }
+    return NULL;
+}
+
+static int keep_rows(records *r, kt_slice text, kt_buffer *kept)
+{
+    kt_auto(kt_buffer) heading = KT_BUFFER_INIT, url = KT_BUFFER_INIT;
+    bool ok = false;
+    int rc = csv_heading(r, &heading);
+    if (rc < 0)
+        return rc;
+    if (text.size > 0 && (text.size < heading.size || memcmp(text.data, heading.data, heading.size) != 0))
+        return kt_error_set(KT_EVALIDATION, "%s has other columns", r->path);
+    rc = kt_buffer_append(kept, heading.data, heading.size);
+    if (text.size > 0)
+        text = (kt_slice){text.data + heading.size, text.size - heading.size};
+    for (const char *end; rc == 0 && (end = csv_end(text, &url, &ok)) != NULL;) {
+        size_t size = (size_t)(end - text.data);
+        if (ok) {
+            const char *key = kt_buffer_string(&url);
+            rc = key && json_object_set_new(r->done, key, json_true()) == 0 ? 0 : -ENOMEM;
+            if (rc == 0)
+                rc = kt_buffer_append(kept, text.data, size);
+        }
+        text = (kt_slice){end, text.size - size};
+    }
+    return rc;
+}
+
+static int keep_list(records *r, kt_slice text)
+{
+    size_t index;
+    json_t *record, *list = json_loadb(text.data, text.size, 0, NULL);
+    int rc = 0;
+    if (!json_is_array(list)) {
+        json_decref(list);
+        return kt_error_set(KT_EVALIDATION, "%s holds no list of records", r->path);
+    }
+    json_array_foreach(list, index, record)
+        if (rc >= 0 && (rc = remember(r, record)) == 1)
+            rc = json_array_append(r->list, record);
+    json_decref(list);
+    return rc < 0 ? -ENOMEM : 0;
+}
+
+static int resume_file(records *r, kt_buffer *kept)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT_MAX(FILE_BYTES_MAX);
+    int rc = kt_file_read_whole(r->path, 0, &text);
+    if (rc == -ENOENT)
+        return r->kind == RECORDS_CSV ? csv_heading(r, kept) : 0;
+    if (rc < 0)
+        return rc;
+    kt_slice bytes = kt_buffer_slice(&text);
+    return r->kind == RECORDS_JSONL ? keep_lines(r, bytes, kept)
+           : r->kind == RECORDS_CSV ? keep_rows(r, bytes, kept)
+                                    : keep_list(r, bytes);
+}
+
+/* ---- Opening ---------------------------------------------------------------------------------- */
+
+int records_kind_of(const char *path, enum records_kind *ret_kind)
+{
+    static const struct {
+        const char *ending;
+        enum records_kind kind;
+    } known[] = {{".jsonl", RECORDS_JSONL}, {".ndjson", RECORDS_JSONL}, {".csv", RECORDS_CSV},
+                 {".json", RECORDS_JSON},   {".sqlite", RECORDS_SQLITE}, {".db", RECORDS_SQLITE},
+                 {"/", RECORDS_FOLDER}};
+    size_t size = strlen(path);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        size_t ending = strlen(known[i].ending);
+        if (size > ending && strcmp(path + size - ending, known[i].ending) == 0) {
+            *ret_kind = known[i].kind;
+            return 0;
+        }
+    }
+    return kt_error_set(-EINVAL, "ends neither in .jsonl, .csv, .json, .sqlite nor in /");
+}
+
+static int open_text(records *r, bool resume)
+{
+    kt_auto(kt_buffer) kept = KT_BUFFER_INIT;
+    int rc = resume ? resume_file(r, &kept) : r->kind == RECORDS_CSV ? csv_heading(r, &kept) : 0;
+    if (rc == 0)
+        rc = kt_file_replace(r->path, kept.data ? kept.data : "", kept.size, NULL);
+    if (rc == 0)
+        rc = kt_file_open(r->path, O_WRONLY | O_APPEND, 0, &r->file);
+    return rc;
+}
+
+int records_open(const char *path, bool resume, const extract *names, size_t count, records **ret_records)
+{
+    records *r = kt_calloc(1, sizeof *r);
+    if (!r)
+        return -ENOMEM;
+    r->names = names;
+    r->names_count = count;
+    r->path = kt_strndup(path, strlen(path));
+    r->done = json_object();
+    r->list = json_array();
+    int rc = r->path && r->done && r->list ? records_kind_of(path, &r->kind) : -ENOMEM;
+    kt_auto(kt_buffer) none = KT_BUFFER_INIT;
+    if (rc == 0 && r->kind == RECORDS_SQLITE)
+        rc = database_open(path, resume, r->done, &r->db);
+    else if (rc == 0 && r->kind == RECORDS_FOLDER)
+        rc = kt_dir_make_all(path, 0777);
+    else if (rc == 0 && r->kind == RECORDS_JSON)
+        rc = resume ? resume_file(r, &none) : 0;
+    else if (rc == 0)
+        rc = open_text(r, resume);
+    if (rc < 0) {
+        r->kind = RECORDS_JSONL; /* nothing is to be written any more */
+        int closed = records_close(r);
+        return closed == 0 || rc < 0 ? rc : closed;
+    }
+    *ret_records = r;
+    return 0;
+}
+
+/* ---- Adding ----------------------------------------------------------------------------------- */
+
+static int add_file(const records *r, const item *it, json_t *record)
+{
+    kt_auto(kt_buffer) path = KT_BUFFER_INIT, text = KT_BUFFER_INIT;
+    char name[NAME_BYTES];
+    (void)name_of_url(kt_slice_from(it->url), (kt_slice){NULL, 0}, "json", name);
+    if (it->cause != CAUSE_OK)
+        return 0;
+    int rc = kt_buffer_printf(&path, "%s%s", r->path, name);
+    if (rc == 0)
+        rc = dump(record, &text);
+    if (rc == 0)
+        rc = kt_buffer_append(&text, "\n", 1);
+    const kt_file_write_options quick = {.no_sync = true};
+    const char *at = rc == 0 ? kt_buffer_string(&path) : NULL;
+    return rc < 0 ? rc : at ? kt_file_replace(at, text.data, text.size, &quick) : -ENOMEM;
+}
+
+int records_add(records *r, const item *it)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    json_t *record = record_of(it);
+    int rc = record ? 0 : -ENOMEM;
+    if (rc == 0 && r->kind == RECORDS_JSON)
+        rc = json_array_append(r->list, record) < 0 ? -ENOMEM : 0;
+    else if (rc == 0 && r->kind == RECORDS_SQLITE)
+        rc = database_add(r->db, record);
+    else if (rc == 0 && r->kind == RECORDS_FOLDER)
+        rc = add_file(r, it, record);
+    else if (rc == 0) {
+        rc = r->kind == RECORDS_CSV ? csv_row(r, record, &text) : dump(record, &text);
+        if (rc == 0 && r->kind == RECORDS_JSONL)
+            rc = kt_buffer_append(&text, "\n", 1);
+        if (rc == 0)
+            rc = kt_file_write(r->file, text.data, text.size);
+        if (rc == 0)
+            rc = kt_file_flush(r->file);
+    }
+    json_decref(record);
+    return rc;
+}
+
+bool records_has(const records *r, kt_slice url)
+{
+    return json_object_getn(r->done, url.data, url.size) != NULL;
+}
+
+json_t *records_found(const records *r, kt_slice url)
+{
+    json_t *found = json_object_getn(r->done, url.data, url.size);
+    return json_is_array(found) ? found : NULL;
+}
+
+static int write_list(records *r)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    char *dumped = json_dumps(r->list, JSON_INDENT(1));
+    int rc = dumped ? kt_buffer_append_string(&text, dumped) : -ENOMEM;
+    free(dumped); /* tidy: free: jansson's */
+    if (rc == 0)
+        rc = kt_buffer_append(&text, "\n", 1);
+    return rc == 0 ? kt_file_replace(r->path, text.data, text.size, NULL) : rc;
+}
+
+int records_close(records *r)
+{
+    int rc = 0;
+    if (!r)
+        return 0;
+    if (r->kind == RECORDS_JSON)
+        rc = write_list(r);
+    int closed = kt_file_close(r->file);
+    rc = rc < 0 ? rc : closed;
+    closed = database_close(r->db);
+    rc = rc < 0 ? rc : closed;
+    json_decref(r->done);
+    json_decref(r->list);
+    kt_free(r->path);
+    kt_free(r);
+    return rc;
+}
