@@ -38,6 +38,8 @@ static int answers(void *arg)
     return s->x->state == KT__HTTP_NEW ? kt_http_respond(s->x, 200, NULL, "tea", 3) : 0;
 }
 
+/* A trip to the pool that has begun is waited for, and may have sent the rest: hence WINS. */
+
 /* ---- One file ---------------------------------------------------------------------------------------- */
 
 static int responds(void *arg)
@@ -47,7 +49,7 @@ static int responds(void *arg)
     return SWEPT(kt_http_respond_file, (s->x, path_of("a"), &o));
 }
 
-SWEEP(kt_http_respond_file, SUSPENDS | ALLOCATES | REAL | LASTING)
+SWEEP(kt_http_respond_file, SUSPENDS | ALLOCATES | WINS | REAL | LASTING)
 {
     site s = {.act = responds};
     open_shelf("a", MUCH);
@@ -57,7 +59,7 @@ SWEEP(kt_http_respond_file, SUSPENDS | ALLOCATES | REAL | LASTING)
     close_shelf();
 }
 
-SWEEP_AS(kt_http_respond_file, small, SUSPENDS | ALLOCATES | REAL | LASTING)
+SWEEP_AS(kt_http_respond_file, small, SUSPENDS | ALLOCATES | WINS | REAL | LASTING)
 {
     site s = {.act = responds, .busy = true};
     open_shelf("a", 100);
@@ -67,7 +69,7 @@ SWEEP_AS(kt_http_respond_file, small, SUSPENDS | ALLOCATES | REAL | LASTING)
     close_shelf();
 }
 
-SWEEP_AS(kt_http_respond_file, parts, SUSPENDS | ALLOCATES | REAL | LASTING)
+SWEEP_AS(kt_http_respond_file, parts, SUSPENDS | ALLOCATES | WINS | REAL | LASTING)
 {
     site s = {.act = responds};
     open_shelf("a", MUCH);
@@ -110,7 +112,7 @@ static int serves(void *arg)
     return SWEPT(kt_http_serve_folder, (s->x, folder, kt_http_path(s->x)));
 }
 
-SWEEP(kt_http_serve_folder, SUSPENDS | ALLOCATES | REAL | LASTING)
+SWEEP(kt_http_serve_folder, SUSPENDS | ALLOCATES | WINS | REAL | LASTING)
 {
     site s = {.act = serves, .after = answers};
     open_shelf("subject", MUCH);
