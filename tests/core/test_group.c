@@ -45,6 +45,18 @@ TEST(an_early_return_cancels_and_joins)
     CHECK_EQ(kt_now(), KT_S(3));
 }
 
+TEST(a_group_without_a_failure_leaves_the_words_of_earlier_ones)
+{
+    int stopped = 0;
+    CHECK_ERR(kt_error_set(-EIO, "cold water"), -EIO);
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    CHECK_OK(kt_group_spawn(&g, slow_to_stop, &stopped, 0));
+    CHECK_OK(kt_sleep(0));
+    kt_group_cancel(&g);
+    CHECK_OK(kt_group_join(&g, 0));
+    CHECK_STR(kt_error_detail(), "cold water");
+}
+
 TEST(break_and_goto_join_too)
 {
     int stopped = 0, rounds = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sure.h"
 
+#include <kettle/simulated.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -57,6 +58,16 @@ TEST(a_job_that_fails_without_words_brings_none_of_another_jobs)
     CHECK_ERR(kt_thread_pool_run(p, fails, "kettle", 0), -EIO);
     CHECK_ERR(kt_thread_pool_run(p, fails_silently, NULL, 0), -EIO);
     CHECK_STR(kt_error_detail(), "");
+}
+
+TEST(a_jobs_success_leaves_the_words_of_earlier_failures)
+{
+    int n = 1;
+    CHECK_ERR(kt_error_set(-EIO, "cold water"), -EIO);
+    CHECK_EQ(kt_thread_run(looks_around, &n, sizeof n), 2);
+    n = -1;
+    CHECK_EQ(kt_thread_run(looks_around, &n, sizeof n), 0);
+    CHECK_STR(kt_error_detail(), "cold water");
 }
 
 static int which_thread(void *arg)
@@ -396,4 +407,50 @@ TEST_WITH(loops_on_pool_threads_share_the_context_of_the_job, KT_TEST_REAL_TIME)
         CHECK_OK(kt_group_spawn(&g, in_thread, NULL, 0));
     CHECK_OK(kt_group_join(&g, 0));
     CHECK_STR(kt_context_get(&word, "none"), "shared");
+}
+
+/* ---- Under sim, for as long as is said ------------------------------------------------------ */
+
+static int lasts(void *arg)
+{
+    kt__job_lasts(KT_S(2));
+    kt__job_lasts(KT_S(1));
+    CHECK_EQ(kt__job_lasted(), arg ? KT_S(3) : 0);
+    return 7;
+}
+
+static int lasts_in_a_task(void *arg)
+{
+    return kt_thread_run(lasts, arg, 0);
+}
+
+TEST(a_job_that_lasts_ends_later_and_others_go_on_meanwhile)
+{
+    bool sim = simulated();
+    kt_time start = kt_now();
+    kt_task *t = NULL;
+    CHECK_OK(kt_spawn(lasts_in_a_task, sim ? &sim : NULL, 0, &t));
+    if (sim) {
+        CHECK_OK(kt_sleep(KT_S(1)));
+        CHECK_EQ(kt_now() - start, KT_S(1));
+        CHECK(!kt_task_done(t));
+    }
+    CHECK_EQ(kt_task_join(t), 7);
+    CHECK(!sim || kt_now() - start == KT_S(3));
+}
+
+/* Outside a job there is nothing that could last, nor outside a loop. */
+TEST_WITH(what_is_no_job_does_not_last, KT_TEST_NO_LOOP)
+{
+    kt__job_lasts(KT_S(1));
+    CHECK_EQ(kt__job_lasted(), 0);
+}
+
+TEST(a_task_does_not_last)
+{
+    kt_time start = kt_now();
+    kt__job_lasts(KT_S(1));
+    CHECK_EQ(kt__job_lasted(), 0);
+    CHECK_OK(kt_sleep(0));
+    CHECK(!simulated() || kt_now() == start);
 }
