@@ -155,6 +155,7 @@ static int convert(const char *from, kt_slice bytes, kt_buffer *out, size_t *rep
         return errno == ENOMEM ? -ENOMEM : replace_bad(bytes, out, replaced);
     char *in = (char *)bytes.data;
     size_t left = bytes.size;
+    size_t unit = strncmp(from, "UTF-16", 6) == 0 ? 2 : 1;
     int rc = 0;
     while (rc == 0 && left > 0) {
         char piece[4096], *to = piece;
@@ -165,8 +166,9 @@ static int convert(const char *from, kt_slice bytes, kt_buffer *out, size_t *rep
         if (rc == 0 && (error == EILSEQ || error == EINVAL)) {
             rc = kt_buffer_append(out, replacement, 3);
             (*replaced)++;
-            in += left > 0;
-            left -= left > 0;
+            size_t skipped = left < unit ? left : unit;
+            in += skipped;
+            left -= skipped;
         }
     }
     iconv_close(cd);

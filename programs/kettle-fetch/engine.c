@@ -73,8 +73,53 @@ int engine_finish(engine *e, item *it)
 /* An item whose work was cancelled has no result. */
 static void give_up(engine *e, item *it)
 {
+    if (e->whole && kt_timeout_expired(e->whole)) {
+        frontier_return(&e->frontier, it); /* but for the deadline's, which is told at the end */
+        return;
+    }
     frontier_done(&e->frontier, it);
     item_free(it);
+}
+
+static int follow_one(engine *e, const char *text, unsigned depth, unsigned page, bool anywhere);
+
+/* Done by an earlier run: where it led to is gone to instead. */
+static int skip(engine *e, const kt_url *url, unsigned depth, unsigned page)
+{
+    int rc = frontier_see(&e->frontier, url->text);
+    e->figures.skipped += rc == 1;
+    const char *next = records_next(e->o.records, url->text);
+    json_t *found = records_found(e->o.records, url->text);
+    if (rc == 1 && next)
+        rc = follow_one(e, next, depth, page + 1, true);
+    if (rc >= 0 && found && depth < e->o.crawl)
+        rc = engine_follow(e, found, NULL, depth + 1, 0);
+    return rc < 0 ? rc : 0;
+}
+
+static int follow_one(engine *e, const char *text, unsigned depth, unsigned page, bool anywhere)
+{
+    kt_auto(kt_url) url = KT_URL_INIT;
+    int rc = kt_url_parse(text, NULL, &url);
+    if (rc == 0 && (anywhere || e->o.any_host || frontier_is_given(&e->frontier, &url))) {
+        if (e->o.records && records_has(e->o.records, url.text))
+            return skip(e, &url, depth, page);
+        rc = frontier_add(&e->frontier, &url, depth, page, false, &e->figures.left_out);
+    }
+    return rc == -ENOMEM ? rc : 0;
+}
+
+int engine_follow(engine *e, json_t *found, const char *next_url, unsigned depth, unsigned page)
+{
+    size_t index;
+    json_t *text;
+    int rc = next_url ? follow_one(e, next_url, depth, page, true) : 0;
+    json_array_foreach(found, index, text) {
+        if (rc < 0)
+            break;
+        rc = follow_one(e, json_string_value(text), depth, page, false);
+    }
+    return rc;
 }
 
 int engine_add(engine *e, const char *text)
@@ -89,11 +134,8 @@ int engine_add(engine *e, const char *text)
         return rc;
     }
     if (rc == 0 && e->o.records && records_has(e->o.records, url.text)) {
-        e->figures.skipped++;
-        rc = frontier_see(&e->frontier, url.text);
-        json_t *found = rc >= 0 ? records_found(e->o.records, url.text) : NULL;
-        item done = {.url = (char *)url.text.data, .found = found};
-        return rc < 0 ? rc : found ? engine_follow(e, &done, 1, 0) : 0;
+        rc = frontier_give(&e->frontier, &url);
+        return rc < 0 ? rc : skip(e, &url, 0, 0);
     }
     if (rc == 0) {
         uint64_t before = e->figures.left_out;
@@ -101,33 +143,6 @@ int engine_add(engine *e, const char *text)
         e->figures.duplicates += rc == 0 && e->figures.left_out == before;
     }
     return rc < 0 ? rc : 0;
-}
-
-static bool is_given(const frontier *f, const kt_url *url)
-{
-    for (const host *h = f->hosts; h; h = h->next) {
-        size_t scheme = strlen(h->origin) - url->authority.size;
-        if (h->given && strlen(h->origin) == url->scheme.size + 3 + url->authority.size &&
-            memcmp(h->origin, url->scheme.data, url->scheme.size) == 0 &&
-            memcmp(h->origin + scheme, url->authority.data, url->authority.size) == 0)
-            return true;
-    }
-    return false;
-}
-
-int engine_follow(engine *e, item *it, unsigned depth, unsigned page)
-{
-    size_t index;
-    json_t *text;
-    json_array_foreach(it->found, index, text) {
-        kt_auto(kt_url) url = KT_URL_INIT;
-        int rc = kt_url_parse(json_string_value(text), NULL, &url);
-        if (rc == 0 && (e->o.any_host || is_given(&e->frontier, &url)))
-            rc = frontier_add(&e->frontier, &url, depth, page, false, &e->figures.left_out);
-        if (rc == -ENOMEM)
-            return rc;
-    }
-    return 0;
 }
 
 /* ---- Workers ---------------------------------------------------------------------------------- */
@@ -272,13 +287,16 @@ int engine_run(engine *e)
 {
     kt_auto(kt_timeout) whole = KT_TIMEOUT_INIT;
     e->figures.began = kt_now();
-    if (e->o.deadline > 0)
+    if (e->o.deadline > 0) {
         kt_timeout_start(&whole, e->o.deadline);
+        e->whole = &whole;
+    }
     int rc = e->o.pipeline ? run_pipeline(e) : run_workers(e);
     if (e->o.deadline > 0) {
         rc = kt_timeout_end(&whole, rc);
         if (rc == KT_ETIMEDOUT && kt_timeout_expired(&whole))
             rc = fail_rest(e);
+        e->whole = NULL;
     }
     e->figures.elapsed = kt_now() - e->figures.began;
     return rc;

@@ -88,6 +88,7 @@ typedef struct item {
     size_t replaced;    /* malformed characters in it */
     json_t *fields;     /* extracted; NULL: nothing was asked for */
     json_t *found;      /* URLs that it has led to: a list; NULL: nobody looked */
+    char *next_url;     /* of the next page of pagination; NULL: none, or nobody looked */
     char *part;         /* the file that its body goes to until it is whole; removed with the item */
     char *saved;        /* the file's name in --save; NULL: none */
     kt_buffer body;     /* between the stages */
@@ -197,6 +198,13 @@ int frontier_see(frontier *f, kt_slice url) KT_CHECKED;
 int frontier_take(frontier *f, item **ret_item) KT_CHECKED;
 void frontier_done(frontier *f, item *it);
 
+/* Gives back an item that was taken, and not done. */
+void frontier_return(frontier *f, item *it);
+
+/* Notes that a host was named by the user. 0, -ENOMEM. */
+int frontier_give(frontier *f, const kt_url *url) KT_CHECKED;
+bool frontier_is_given(const frontier *f, const kt_url *url);
+
 /* What was not taken, without waiting; NULL: nothing. */
 item *frontier_rest(frontier *f);
 
@@ -210,6 +218,7 @@ struct engine {
     kt_semaphore permits;
     unsigned at_once;
     int rc;                            /* the first failure that ends the whole: of the records */
+    const kt_timeout *whole;           /* of --deadline, while it runs; NULL: none */
     worker_figures workers[STAGES][WORKERS_MAX];
     kt_stage stages[STAGES];
     unsigned workers_count;
@@ -234,8 +243,9 @@ static inline void engine_cleanup(engine **e)
 /* Counts and tells a result, writes its record, lets go of the item. */
 int engine_finish(engine *e, item *it) KT_CHECKED;
 
-/* The URLs that a page has led to: those that the options allow go into the frontier. */
-int engine_follow(engine *e, item *it, unsigned depth, unsigned page) KT_CHECKED;
+/* The URLs that a page has led to: those that the options allow go into the frontier. Where an earlier run has done one,
+ * those that it has led to do. 0, -ENOMEM. */
+int engine_follow(engine *e, json_t *found, const char *next_url, unsigned depth, unsigned page) KT_CHECKED;
 
 /* ---- fetch.c, transform.c, store.c: of one item; below 0: it has failed, which is in it; or a cancellation ------ */
 

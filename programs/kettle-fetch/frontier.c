@@ -18,6 +18,7 @@ void item_free(item *it)
     kt_free(it->final_url);
     kt_free(it->content_type);
     kt_free(it->next_link);
+    kt_free(it->next_url);
     kt_free(it->saved);
     if (it->part)
         (void)unlink(it->part); /* one system call; a body that is whole has its own name by now */
@@ -131,15 +132,23 @@ int frontier_see(frontier *f, kt_slice url)
 
 /* ---- Lines ------------------------------------------------------------------------------------ */
 
+/* The beginning of a URL, which is canonical, up to its path. */
+static kt_slice origin_of(const kt_url *url)
+{
+    return (kt_slice){url->text.data, (size_t)(url->authority.data - url->text.data) + url->authority.size};
+}
+
+static bool is_origin(const host *h, const kt_url *url)
+{
+    return url->user.size == 0 && url->password.size == 0 && kt_slice_is(origin_of(url), h->origin);
+}
+
+/* Those with a user are hosts of their own: their robots.txt has to be asked for with it. */
 static int host_of(frontier *f, const kt_url *url, host **ret_host)
 {
-    kt_auto(kt_buffer) origin = KT_BUFFER_INIT;
-    int rc = kt_buffer_printf(&origin, "%.*s://%.*s", (int)url->scheme.size, url->scheme.data,
-                              (int)url->authority.size, url->authority.data);
-    if (rc < 0)
-        return rc;
+    kt_slice origin = origin_of(url);
     for (host *h = f->hosts; h; h = h->next)
-        if (kt_slice_is(kt_buffer_slice(&origin), h->origin)) {
+        if (kt_slice_is(origin, h->origin)) {
             *ret_host = h;
             return 0;
         }
@@ -246,4 +255,31 @@ void frontier_done(frontier *f, item *it)
     f->active--;
     make_ready(f, it->host);
     kt_event_set(&f->changed);
+}
+
+void frontier_return(frontier *f, item *it)
+{
+    host *h = it->host;
+    it->next = h->first;
+    h->last = h->first ? h->last : it;
+    h->first = it;
+    f->waiting++;
+    frontier_done(f, it);
+}
+
+int frontier_give(frontier *f, const kt_url *url)
+{
+    host *h;
+    int rc = host_of(f, url, &h);
+    if (rc == 0)
+        h->given = true;
+    return rc;
+}
+
+bool frontier_is_given(const frontier *f, const kt_url *url)
+{
+    for (const host *h = f->hosts; h; h = h->next)
+        if (h->given && is_origin(h, url))
+            return true;
+    return false;
 }

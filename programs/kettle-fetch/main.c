@@ -239,15 +239,18 @@ static int forget_saved(const plan *p, urls *u)
     json_t *hashes = json_object();
     for (size_t i = 0; rc == 0 && i < names->count; i++) {
         kt_slice hash = name_hash(kt_slice_from(names->paths[i]));
-        if (hash.data && names->paths[i][0] != '.' && json_object_setn_new(hashes, hash.data, hash.size, json_true()) < 0)
+        bool whole = hash.data && names->paths[i][0] != '.';
+        if (whole && json_object_setn_new(hashes, hash.data, hash.size, json_true()) < 0)
             rc = -ENOMEM;
     }
     size_t kept = 0;
     for (size_t i = 0; rc == 0 && i < u->count; i++) {
         kt_auto(kt_url) url = KT_URL_INIT;
         char hash[NAME_HASH_BYTES + 1] = "";
-        if (kt_url_parse(u->items[i], NULL, &url) == 0)
-            name_hash_of((kt_slice){url.text.data, url.text.size - (url.fragment.data ? url.fragment.size + 1 : 0)}, hash);
+        if (kt_url_parse(u->items[i], NULL, &url) == 0) {
+            size_t fragment = url.fragment.data ? url.fragment.size + 1 : 0;
+            name_hash_of((kt_slice){url.text.data, url.text.size - fragment}, hash);
+        }
         if (json_object_get(hashes, hash))
             kt_free(u->items[i]);
         else

@@ -9,7 +9,8 @@
 enum { NAME_BYTES = 160, NAME_HASH_BYTES = 20 };
 
 /* A name for what a URL has given: letters, digits, '-', '_' and '.' of host and path, for people; a hash of the whole
- * URL, so that no two get the same; and an ending, by the path or else the type: "example.org_tea-0123456789abcdef0123.html".
+ * URL, so that no two get the same; and an ending, by the path or else the type:
+ * "example.org_tea-0123456789abcdef0123.html".
  * It never begins with a dot, has no '/', and fits into NAME_BYTES. `kind` stands in the place of the ending if it is
  * not NULL. Returns its size. */
 size_t name_of_url(kt_slice url, kt_slice content_type, const char *kind, char ret_name[NAME_BYTES]);

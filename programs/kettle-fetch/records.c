@@ -50,6 +50,8 @@ json_t *record_of(const item *it)
         json_object_set(r, "fields", it->fields);
     if (r && it->found)
         json_object_set(r, "found", it->found);
+    if (r && it->next_url)
+        json_object_set_new(r, "next", text_or_null(it->next_url));
     return r;
 }
 
@@ -119,10 +121,14 @@ static int csv_row(const records *r, json_t *record, kt_buffer *out)
 static int remember(records *r, json_t *record)
 {
     const char *url = json_string_value(json_object_get(record, "url"));
-    json_t *found = json_object_get(record, "found");
+    json_t *found = json_object_get(record, "found"), *next = json_object_get(record, "next");
     if (!url || !json_is_true(json_object_get(record, "ok")))
         return 0;
-    int rc = found ? json_object_set(r->done, url, found) : json_object_set_new(r->done, url, json_true());
+    json_t *done = json_object();
+    int rc = found ? json_object_set(done, "found", found) : 0;
+    if (rc == 0 && next)
+        rc = json_object_set(done, "next", next);
+    rc = json_object_set_new(r->done, url, rc == 0 ? done : NULL) < 0 ? -1 : rc;
     return rc < 0 ? -ENOMEM : 1;
 }
 
@@ -337,8 +343,12 @@ bool records_has(const records *r, kt_slice url)
 
 json_t *records_found(const records *r, kt_slice url)
 {
-    json_t *found = json_object_getn(r->done, url.data, url.size);
-    return json_is_array(found) ? found : NULL;
+    return json_object_get(json_object_getn(r->done, url.data, url.size), "found");
+}
+
+const char *records_next(const records *r, kt_slice url)
+{
+    return json_string_value(json_object_get(json_object_getn(r->done, url.data, url.size), "next"));
 }
 
 static int write_list(records *r)

@@ -18,14 +18,14 @@ struct database {
 
 static const char *const columns[] = {"url",   "final_url", "status",   "ok",    "cause", "error",  "content_type",
                                       "bytes", "seconds",   "attempts", "depth", "page",  "saved",  "fields",
-                                      "found"};
+                                      "found", "next"};
 enum { COLUMNS = sizeof columns / sizeof columns[0] };
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS results (url TEXT PRIMARY KEY, final_url TEXT, status INTEGER, ok INTEGER,"
     " cause TEXT, error TEXT, content_type TEXT, bytes INTEGER, seconds REAL, attempts INTEGER, depth INTEGER,"
-    " page INTEGER, saved TEXT, fields TEXT, found TEXT)";
-static const char insert[] = "INSERT OR REPLACE INTO results VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    " page INTEGER, saved TEXT, fields TEXT, found TEXT, next TEXT)";
+static const char insert[] = "INSERT OR REPLACE INTO results VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 static int fail(database *d, int code)
 {
@@ -44,12 +44,14 @@ static int execute(database *d, const char *sql)
 static int note_done(database *d, json_t *done)
 {
     sqlite3_stmt *s = NULL;
-    int code = sqlite3_prepare_v2(d->db, "SELECT url, found FROM results WHERE ok", -1, &s, NULL);
+    int code = sqlite3_prepare_v2(d->db, "SELECT url, found, next FROM results WHERE ok", -1, &s, NULL);
     int rc = code == SQLITE_OK ? 0 : fail(d, code);
     while (rc == 0 && (code = sqlite3_step(s)) == SQLITE_ROW) {
         const char *url = (const char *)sqlite3_column_text(s, 0), *found = (const char *)sqlite3_column_text(s, 1);
+        const char *next = (const char *)sqlite3_column_text(s, 2);
         json_t *list = found ? json_loads(found, 0, NULL) : NULL;
-        if (url && json_object_set_new(done, url, list ? list : json_true()) < 0)
+        json_t *led = json_pack("{s:o*, s:s*}", "found", list, "next", next);
+        if (url && json_object_set_new(done, url, led) < 0)
             rc = -ENOMEM;
     }
     if (rc == 0 && code != SQLITE_DONE)

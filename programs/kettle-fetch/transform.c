@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What is asked for, out of a body. Parsing is done on a thread: pages of strangers may take their time, and the parsers
- * more stack than a task has. */
+/* What is asked for, out of a body. Parsing is done on a thread: pages of strangers may take their time, and the
+ * parsers more stack than a task has. */
 
 #include <errno.h>
 #include <kettle/memory.h>
@@ -333,17 +333,12 @@ int transform_item(engine *e, item *it)
     if (!transform_wanted(&e->o))
         return 0;
     int rc = kt_thread_run(KT_WITH(transform_thread, .w = &w, .why = why, .size = sizeof why));
-    if (rc < 0 && !kt_is_cancel(rc)) {
+    it->next_url = w.next;
+    if (rc < 0 && !kt_is_cancel(rc))
         item_fail(it, w.cause, rc, *why ? why : NULL);
-    } else if (rc == 0 && w.next) {
-        kt_url url = KT_URL_INIT;
-        rc = kt_url_parse(w.next, NULL, &url);
-        if (rc == 0)
-            rc = frontier_add(&e->frontier, &url, it->depth, it->page + 1, false, &e->figures.left_out);
-        kt_url_release(&url);
-    }
-    kt_free(w.next);
-    if (rc >= 0 && it->found)
-        rc = engine_follow(e, it, it->depth + 1, 0);
-    return rc < 0 ? rc : 0;
+    if (rc == 0 && it->next_url)
+        rc = engine_follow(e, NULL, it->next_url, it->depth, it->page + 1);
+    if (rc == 0 && it->found)
+        rc = engine_follow(e, it->found, NULL, it->depth + 1, 0);
+    return rc;
 }

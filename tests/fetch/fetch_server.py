@@ -48,6 +48,7 @@ class Server:
 
     def close(self):
         self.closing.set()
+        self.socket.shutdown(socket.SHUT_RDWR)  # a close alone would leave accept() listening
         self.socket.close()
 
     def accept(self):
@@ -105,7 +106,8 @@ class Server:
         return self.send(c, 200, 'text/html; charset=utf-8', page(f'Page {n}'))
 
     def on_json(self, c, n):
-        return self.send(c, 200, 'application/json', b'{"id": %d, "items": [{"price": 1}, {"price": %d}]}' % (int(n), int(n)))
+        text = '{"id": %d, "items": [{"price": 1}, {"price": %d}]}' % (int(n), int(n))
+        return self.send(c, 200, 'application/json', text.encode())
 
     def on_delay(self, c, ms, n='0'):
         time.sleep(int(ms) / 1000)
