@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A server that says every message back: try it from a browser's console, stop it with Ctrl-C.
  *
- *     ws = new WebSocket('ws://127.0.0.1:9001'); ws.onmessage = m => console.log(m.data); ws.onopen = () => ws.send('hi')
+ *     ws = new WebSocket('ws://127.0.0.1:9001'); ws.onmessage = m => console.log(m.data);
+ *     ws.onopen = () => ws.send('hi')
  *
  * usage: websocket_echo [PORT] */
 #include <errno.h>

@@ -239,11 +239,11 @@ KT_API int kt_http_response_version(const kt_http_response *r);
 /* How many bytes the body will have: 0 for none, -1 where it is not known, as with chunks or a compressed body. */
 KT_API int64_t kt_http_response_length(const kt_http_response *r);
 
-/* Reads some of the body: at least one byte and at most size. The number, 0 at the end. Once the end has been read the
- * connection serves others. -EINVAL for size 0; KT_EINCOMPLETE: it was cut; KT_EPROTOCOL: its framing or
- * compression is broken; KT_ELIMIT: body_bytes_max, or a compressed body that grows beyond measure; -ETIMEDOUT; KT_ECLOSED; the
- * stream's errors; these come again at every later read. The cancellation's code, after which nothing is lost. Suspends
- * unless bytes are there. */
+/* Reads some of the body: at least one byte and at most size. The number, 0 at the end. Once the end has been read
+ * the connection serves others. -EINVAL for size 0; KT_EINCOMPLETE: it was cut; KT_EPROTOCOL: its framing or
+ * compression is broken; KT_ELIMIT: body_bytes_max, or a compressed body that grows beyond measure; -ETIMEDOUT;
+ * KT_ECLOSED; the stream's errors; these come again at every later read. The cancellation's code, after which
+ * nothing is lost. Suspends unless bytes are there. */
 KT_API ssize_t kt_http_response_read(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;
 
 /* Reads the rest of the body as a whole. *ret_body is the response's, terminated by a zero byte that is not counted.
@@ -259,8 +259,8 @@ KT_API kt_slice kt_http_response_trailer(const kt_http_response *r, const char *
 KT_API int kt_http_response_stream(kt_http_response *r, kt_stream **ret_stream) KT_CHECKED;
 
 /* Frees it; NULL is allowed. What is left of the body and has come already is skipped if it is short, and the
- * connection kept; otherwise the connection ends (under HTTP/2: the stream does). Suspends at most to part from a TLS server; a
- * cancellation is held back. */
+ * connection kept; otherwise the connection ends (under HTTP/2: the stream does). Suspends at most to part from a
+ * TLS server; a cancellation is held back. */
 KT_API void kt_http_response_close(kt_http_response *r);
 
 static inline void kt_http_session_cleanup(kt_http_session **s)

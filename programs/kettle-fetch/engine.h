@@ -243,8 +243,8 @@ static inline void engine_cleanup(engine **e)
 /* Counts and tells a result, writes its record, lets go of the item. */
 int engine_finish(engine *e, item *it) KT_CHECKED;
 
-/* The URLs that a page has led to: those that the options allow go into the frontier. Where an earlier run has done one,
- * those that it has led to do. 0, -ENOMEM. */
+/* The URLs that a page has led to: those that the options allow go into the frontier. Where an earlier run has done
+ * one, those that it has led to do. 0, -ENOMEM. */
 int engine_follow(engine *e, json_t *found, const char *next_url, unsigned depth, unsigned page) KT_CHECKED;
 
 /* ---- fetch.c, transform.c, store.c: of one item; below 0: it has failed, which is in it; or a cancellation ------ */

@@ -440,7 +440,8 @@ class Keeping(Case):
 
 class Ends(Case):
     def test_wrong_usage(self):
-        for arguments in ([], ['--extract', 'nothing', 'http://x/'], ['-x', 'css:a[', 'http://x/'], ['-x', 'json:a[', 'x'],
+        for arguments in ([], ['--extract', 'nothing', 'http://x/'], ['-x', 'css:a[', 'http://x/'],
+                          ['-x', 'json:a[', 'x'],
                           ['--rate', 'fast', 'x'], ['--out', 'r.doc', 'x'], ['--resume', 'x'], ['--limit', '0', 'x'],
                           ['--follow', '::', 'x'], ['--header', 'x', 'x']):
             status, out, err = self.run_it(*arguments)
@@ -449,7 +450,8 @@ class Ends(Case):
 
     def test_interrupted(self):
         for more in ([], ['--pipeline'], ['-x', 'title']):
-            child = subprocess.Popen([PROGRAM, '-q', '-s', 'b', '-o', 'r.json', '-t', '60s', *more, self.site.url('/ok/1'),
+            child = subprocess.Popen([PROGRAM, '-q', '-s', 'b', '-o', 'r.json', '-t', '60s', *more,
+                                      self.site.url('/ok/1'),
                                       self.site.url('/stall'), self.site.url('/hang')], cwd=self.folder,
                                      stdout=subprocess.PIPE, env=self.environment())
             for _ in range(1000):

@@ -28,7 +28,10 @@ static void replay(kt__ws_reader r, const char *bytes, size_t size, size_t step,
         const char *data = e.data.size ? e.data.data : "";
         if (e.type == KT__WS_TEXT || e.type == KT__WS_BINARY)
             n += snprintf(out + n, room - (size_t)n, "%s%.*s%s",
-                          !e.first ? "" : e.type == KT__WS_TEXT ? "text(" : "binary(", shown, data, e.final ? ") " : "");
+                          !e.first                 ? ""
+                          : e.type == KT__WS_TEXT ? "text("
+                                                  : "binary(",
+                          shown, data, e.final ? ") " : "");
         else if (e.type == KT__WS_CLOSE)
             n += snprintf(out + n, room - (size_t)n, "close %d(%.*s) ", e.code, shown, data);
         else if (e.type != 0)

@@ -166,7 +166,8 @@ def node_has_one():
 class NodesClient(unittest.TestCase):
     def test_a_message_comes_back_and_the_close_is_clean(self):
         with Server() as s:
-            out = subprocess.run(['node', '-e', NODE, s.url], capture_output=True, text=True, check=True, timeout=PATIENCE)
+            out = subprocess.run(['node', '-e', NODE, s.url], capture_output=True, text=True, check=True,
+                                 timeout=PATIENCE)
         self.assertEqual(out.stdout.split('\n')[:2], ['hi from Node', '3000 true'])
 
 
