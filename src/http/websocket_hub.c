@@ -386,8 +386,8 @@ static bool is_full(const member *m, size_t size)
 /* 1: it has room now; 0: it does not get this one; KT_ELIMIT: it is to go. */
 static int make_room(member *m, size_t size)
 {
-    if (!is_full(m, size))
-        return 1;
+    if (m->hub->o.slow == KT_WEBSOCKET_WAIT || !is_full(m, size))
+        return 1; /* after a wait a frame's head may go over the limit */
     if (m->hub->o.slow == KT_WEBSOCKET_CUT)
         return KT_ELIMIT;
     if (m->hub->o.slow == KT_WEBSOCKET_DROP_NEWEST)
