@@ -206,6 +206,20 @@ TEST(a_freed_hub_leaves_no_sender)
     CHECK(p.got < 5);
 }
 
+TEST(a_connection_that_can_send_no_more_drops_out)
+{
+    kt_websocket_hub *hub = NULL;
+    CHECK_OK(kt_websocket_hub_new(NULL, &hub));
+    peer p = peer_open(hub, "a");
+    kt_task *t = reader(&p);
+    CHECK_OK(kt_websocket_shutdown(p.server, 1001, NULL));
+    CHECK_EQ(publish(hub, "a", 1), 0);
+    CHECK_EQ(kt_websocket_hub_count(hub, NULL), 0);
+    peer_close(&p, t);
+    CHECK_EQ(p.got, 0);
+    kt_websocket_hub_free(hub);
+}
+
 TEST(pieces_of_a_message_are_not_torn_apart)
 {
     kt_websocket_hub *hub = NULL;
