@@ -81,6 +81,7 @@ HEADERS = {
     'http.h': 'http',
     'http_client.h': 'http',
     'websocket.h': 'http',
+    'websocket_hub.h': 'http',
     'cookies.h': 'http',
     'http_auth.h': 'http',
     'http_cache.h': 'http',

@@ -52,6 +52,8 @@ struct kt_websocket {
     int write_rc;           /* the first failure; nothing is sent after it */
     bool close_sent;
 
+    struct kt__ws_member *hubs; /* that it has subscriptions in, or something to send from */
+
     int read_rc;            /* why nothing more is read: as kt_websocket_read says; 1 while all is well */
     int close_code;         /* the peer's */
     char reason[KT__WS_REASON_MAX + 1];
@@ -71,6 +73,16 @@ void kt__ws_free(kt_websocket *ws);
 int kt__ws_send(kt_websocket *ws, unsigned first, kt_slice payload) KT_CHECKED;
 /* The same with the code and the reason of a close, if none was sent. code 1005: none. */
 int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason) KT_CHECKED;
+
+/* Why no frame can be sent; 0: one can. */
+int kt__ws_check_open(const kt_websocket *ws) KT_CHECKED;
+
+/* ---- websocket_hub.c */
+
+/* Leaves its hubs, after the frame that has begun. Suspends; a cancellation cuts the frame. */
+void kt__ws_leave_hubs(kt_websocket *ws);
+/* The pieces of a message have all been sent: others may follow. */
+void kt__ws_hubs_go_on(kt_websocket *ws);
 
 /* ---- websocket_deflate.c */
 

@@ -91,7 +91,7 @@ static int write_frame(kt_websocket *ws, unsigned first, kt_slice payload)
 }
 
 /* What forbids another frame. */
-static int check_open(const kt_websocket *ws)
+int kt__ws_check_open(const kt_websocket *ws)
 {
     if (ws->write_rc < 0)
         return kt_error_set(kt_is_cancel(ws->write_rc) ? KT_EINVALIDSTATE : ws->write_rc,
@@ -106,7 +106,7 @@ int kt__ws_send(kt_websocket *ws, unsigned first, kt_slice payload)
     int rc = kt_lock_acquire(&ws->writing);
     if (rc < 0)
         return rc;
-    rc = check_open(ws);
+    rc = kt__ws_check_open(ws);
     if (rc == 0)
         rc = write_frame(ws, first, payload);
     kt_lock_release(&ws->writing);
@@ -127,7 +127,7 @@ int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason)
     int rc = kt_lock_acquire(&ws->writing);
     if (rc < 0)
         return rc;
-    if (!ws->close_sent && (rc = check_open(ws)) == 0) {
+    if (!ws->close_sent && (rc = kt__ws_check_open(ws)) == 0) {
         rc = write_frame(ws, KT__WS_CLOSE | KT__WS_FINAL, (kt_slice){payload, size});
         ws->close_sent = rc == 0;
     }
@@ -173,7 +173,7 @@ int kt_websocket_write(kt_websocket *ws, kt_websocket_kind kind, const void *byt
     rc = kt_lock_acquire(&ws->writing);
     if (rc < 0)
         return rc;
-    rc = check_open(ws);
+    rc = kt__ws_check_open(ws);
     if (rc == 0 && ws->piece_of)
         rc = kt_error_set(KT_EINVALIDSTATE, "another message is being sent in pieces");
     if (rc == 0 && compresses(ws, size))
@@ -191,7 +191,7 @@ int kt_websocket_write_part(kt_websocket *ws, kt_websocket_kind kind, const void
         rc = kt_lock_acquire(&ws->writing);
     if (rc < 0)
         return rc;
-    rc = check_open(ws);
+    rc = kt__ws_check_open(ws);
     if (rc == 0 && ws->piece_of && ws->piece_of != kind)
         rc = kt_error_set(KT_EINVALIDSTATE, "the pieces of a message are of one kind");
     if (rc == 0) {
@@ -200,6 +200,8 @@ int kt_websocket_write_part(kt_websocket *ws, kt_websocket_kind kind, const void
         ws->piece_of = final ? 0 : (uint8_t)kind;
     }
     kt_lock_release(&ws->writing);
+    if (rc == 0 && final)
+        kt__ws_hubs_go_on(ws);
     return rc;
 }
 
