@@ -81,8 +81,10 @@ bool kt__decoder_ended(const kt__decoder *d)
 void kt__decoder_next(kt__decoder *d, bool forget)
 {
     d->taken = d->given = 0;
-    if (forget)
-        d->kind->forget(d->state);
+    if (!forget)
+        return;
+    d->kind->forget(d->state);
+    d->ended = false;
 }
 
 /* ---- Encoding ------------------------------------------------------------------------------- */

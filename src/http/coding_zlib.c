@@ -11,6 +11,7 @@
 
 #define GZIP 16 /* on top of the window's bits: see inflateInit2 in zlib.h */
 #define MEMORY_LEVEL 8
+#define WINDOW_BYTES 32768
 
 typedef struct inflater {
     z_stream z;
@@ -132,12 +133,25 @@ static int inflater_step(void *state, kt_slice *input, void *bytes, size_t *size
     return code == Z_OK || code == Z_BUF_ERROR ? 0 : failure(code, &i->z);
 }
 
-/* A member of gzip's format may follow another (RFC 1952 section 2.2), and in permessage-deflate a block follows one
- * that was the last (RFC 7692 section 7.2.3.4). */
+/* In permessage-deflate a block may follow one that was the last, and refer to what was before it (RFC 7692 section
+ * 7.2.3.4). */
+static bool go_on_with_window(inflater *i)
+{
+    unsigned size = 0;
+    unsigned char *window = kt_alloc(WINDOW_BYTES);
+    bool well = window && inflateGetDictionary(&i->z, window, &size) == Z_OK && inflateReset(&i->z) == Z_OK &&
+                (size == 0 || inflateSetDictionary(&i->z, window, size) == Z_OK);
+    kt_free(window);
+    return well;
+}
+
+/* A member of gzip's format may follow another (RFC 1952 section 2.2). */
 static bool inflater_another(void *state)
 {
     inflater *i = state;
-    return i->coding != KT__CODING_DEFLATE && inflateReset(&i->z) == Z_OK;
+    if (i->coding == KT__CODING_RAW_DEFLATE)
+        return go_on_with_window(i);
+    return i->coding == KT__CODING_GZIP && inflateReset(&i->z) == Z_OK;
 }
 
 static void inflater_forget(void *state)

@@ -247,8 +247,10 @@ static kt_http_exchange *keep_if_needed(kt_http_exchange *x, kt__http_kept **ret
 static bool may_go_on(kt_http_exchange *x)
 {
     kt__http_conn *c = x->c;
-    if (!x->w)
+    if (!x->w) { /* it has gone on with another protocol, whose last words must arrive as well */
+        c->linger = true;
         return false;
+    }
     bool keep = x->keep && c->write_rc == 0 && kt__http_body_skip(x);
     if (!keep && (x->head.keep_alive || is_unread(x) || is_pipelined(x)))
         c->linger = true;

@@ -194,9 +194,9 @@ static int closed(kt_websocket *ws, const kt__ws_event *e)
     ws->read_rc = 0;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, ws->o.close_timeout);
-    int rc = kt__ws_send_close(ws, e->code, (kt_slice){NULL, 0});
-    (void)!kt_timeout_end(&limit, rc); /* a peer that has closed need not be there for the answer */
-    return 0;
+    int rc = kt_timeout_end(&limit, kt__ws_send_close(ws, e->code, (kt_slice){NULL, 0}));
+    /* A peer that has closed need not be there for the answer. */
+    return kt_is_cancel(rc) && !kt_timeout_expired(&limit) ? rc : 0;
 }
 
 /* A ping's answer has its bytes (section 5.5.3). After our close nothing may be sent any more. 1: go on; 0: the peer
@@ -242,6 +242,7 @@ static void message_begin(kt_websocket *ws, const kt__ws_event *e)
 {
     kt_buffer_clear(&ws->message);
     ws->in_message = true;
+    ws->message_kind = (uint8_t)e->type;
     ws->message_compressed = e->compressed;
     ws->utf8 = (kt__ws_utf8){0, 0, 0};
     ws->tail_fed = false;
@@ -281,7 +282,7 @@ static void message_end(kt_websocket *ws)
 {
     ws->in_message = false;
     if (ws->message_compressed && ws->inflater)
-        kt__decoder_next(ws->inflater, ws->deflate.forget_in || kt__decoder_ended(ws->inflater));
+        kt__decoder_next(ws->inflater, ws->deflate.forget_in);
 }
 
 /* Appends the piece to the message. 1, or the failure; with -ENOMEM the rest of the piece waits for another read. */
@@ -339,9 +340,10 @@ int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
 
 int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
 {
-    kt__ws_event e = {.type = ws->reader.message, .compressed = true, .final = ws->inflating_last};
+    kt__ws_event e = {.type = ws->message_kind, .compressed = true, .final = ws->inflating_last};
     int rc;
-    bool going_on = ws->in_message && ws->message_compressed && (ws->inflating.size > 0 || ws->inflating_last);
+    bool going_on = ws->in_message && ws->message_compressed && ws->pending.type == 0 &&
+                    (ws->inflating.size > 0 || ws->inflating_last);
     if (!going_on) {
         rc = next_piece(ws, &e);
         if (rc <= 0)

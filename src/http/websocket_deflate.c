@@ -33,7 +33,11 @@ int kt__ws_compress(kt_websocket *ws, kt_slice message, kt_buffer *out)
 
 static int need_inflater(kt_websocket *ws)
 {
-    const kt__decoder_limits limits = {.ratio_max = RATIO_MAX, .window_bits = ws->deflate.bits_in};
+    /* zlib, which most peers use, makes 9 bits of 8 in silence. */
+    const kt__decoder_limits limits = {
+        .ratio_max = RATIO_MAX,
+        .window_bits = ws->deflate.bits_in == 8 ? 9 : ws->deflate.bits_in,
+    };
     return ws->inflater ? 0 : kt__decoder_new(KT__CODING_RAW_DEFLATE, &limits, &ws->inflater);
 }
 

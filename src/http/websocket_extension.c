@@ -162,11 +162,11 @@ static void agree(const extension *e, const kt_websocket_options *o, kt__ws_defl
 int kt__ws_extension_pick(kt_slice offers, const kt_websocket_options *o, kt__ws_deflate *ret,
                           char answer[KT__WS_EXTENSION_BYTES])
 {
-    cursor c = {offers.data, offers.data + offers.size};
     *ret = (kt__ws_deflate){.on = false};
     answer[0] = '\0';
     if (offers.size == 0)
         return 0;
+    cursor c = {offers.data, offers.data + offers.size};
     do {
         extension e;
         if (next(&c, &e) < 0)
@@ -198,11 +198,11 @@ static int refused(const char *why)
 /* RFC 7692 section 7.1: an answer may hold only what the offer leaves open. */
 int kt__ws_extension_check(kt_slice answer, const kt_websocket_options *o, kt__ws_deflate *ret)
 {
-    cursor c = {answer.data, answer.data + answer.size};
     extension e;
     *ret = (kt__ws_deflate){.on = false};
     if (answer.size == 0)
         return 0;
+    cursor c = {answer.data, answer.data + answer.size};
     if (next(&c, &e) < 0 || c.at < c.end || !e.is_deflate || o->no_deflate)
         return refused("extensions that were not offered");
     if (!e.sound || (e.has_client_bits && e.client_bits == BITS_NONE))

@@ -38,6 +38,7 @@ struct kt_websocket {
     size_t at, end;
     kt_buffer message;      /* being put together, or the last one */
     bool in_message, message_compressed;
+    uint8_t message_kind;   /* the reader has forgotten it once the last bytes are here */
     kt__ws_event pending;   /* a piece that found no memory; type 0: none */
     kt__ws_utf8 utf8;       /* of a compressed message's text */
     kt_slice inflating;     /* compressed bytes that lie in `in` */

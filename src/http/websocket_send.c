@@ -197,7 +197,8 @@ int kt_websocket_write_part(kt_websocket *ws, kt_websocket_kind kind, const void
     if (rc == 0) {
         unsigned first = (ws->piece_of ? KT__WS_CONTINUATION : (unsigned)kind) | (final ? KT__WS_FINAL : 0u);
         rc = write_frame(ws, first, (kt_slice){bytes, size});
-        ws->piece_of = final ? 0 : (uint8_t)kind;
+        if (rc == 0) /* what was not sent is no piece */
+            ws->piece_of = final ? 0 : (uint8_t)kind;
     }
     kt_lock_release(&ws->writing);
     if (rc == 0 && final)

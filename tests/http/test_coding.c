@@ -188,6 +188,29 @@ TEST(a_flushed_piece_can_be_decoded_at_once)
     }
 }
 
+/* RFC 7692 section 7.2.3.4: a block that says it is the last is not, and the next one may refer to it. */
+TEST(raw_deflate_goes_on_behind_its_end_with_its_window)
+{
+    kt_auto(kt_buffer) coded = KT_BUFFER_INIT, back = KT_BUFFER_INIT;
+    kt__encoder *e = NULL;
+    kt__decoder *d = NULL;
+    make_text();
+    CHECK_OK(kt__encoder_new(KT__CODING_RAW_DEFLATE, 0, 0, &e));
+    CHECK_OK(kt__encode(e, (kt_slice){text, 3000}, KT__FLUSH_SYNC, &coded));
+    size_t before = coded.size;
+    CHECK_OK(kt__encode(e, (kt_slice){text, 3000}, KT__FLUSH_SYNC, &coded)); /* says: as before */
+    CHECK_LT(coded.size - before, 100);
+    CHECK_OK(kt__decoder_new(KT__CODING_RAW_DEFLATE, NULL, &d));
+    CHECK_OK(decode_all(d, (kt_slice){coded.data, before}, 64, &back));
+    CHECK_OK(decode_all(d, (kt_slice){"\x03\x00", 2}, 2, &back)); /* an empty block that is the last */
+    CHECK(kt__decoder_ended(d));
+    CHECK_OK(decode_all(d, (kt_slice){coded.data + before, coded.size - before}, 64, &back));
+    CHECK_EQ(back.size, 6000);
+    CHECK_MEM(back.data + 3000, text, 3000);
+    kt__decoder_free(d);
+    kt__encoder_free(e);
+}
+
 static int there_and_back(kt__coding coding)
 {
     char bytes[2000];

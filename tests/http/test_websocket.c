@@ -209,6 +209,55 @@ TEST(a_message_can_be_read_in_pieces)
     read_in_parts(true);
 }
 
+TEST(a_compressed_text_in_pieces_is_text_to_its_end)
+{
+    ends e;
+    kt_websocket_message m;
+    size_t sum = 0;
+    memset(much, 'k', MUCH);
+    ends_open(&e);
+    CHECK_OK(kt_websocket_write(e.ws, KT_WEBSOCKET_TEXT, much, MUCH));
+    do {
+        CHECK_EQ(kt_websocket_read_part(e.ws, &m), 1);
+        CHECK_EQ(m.kind, KT_WEBSOCKET_TEXT);
+        sum += m.data.size;
+    } while (!m.final);
+    CHECK_EQ(sum, MUCH);
+    check_echo(e.ws, KT_WEBSOCKET_BINARY, (kt_slice){much, 1000});
+    ends_close(&e);
+}
+
+TEST(a_piece_that_was_not_sent_is_none)
+{
+    ends e;
+    kt_websocket_message m;
+    ends_open(&e);
+    kt_task_cancel(kt_task_current());
+    CHECK_ERR(kt_websocket_write_part(e.ws, KT_WEBSOCKET_TEXT, "lost", 4, false), KT_ECANCELED);
+    CHECK_ERR(kt_cancel_catch(), KT_ECANCELED);
+    check_echo(e.ws, KT_WEBSOCKET_TEXT, kt_slice_from("whole"));
+    CHECK_OK(kt_websocket_write_part(e.ws, KT_WEBSOCKET_TEXT, "a", 1, false));
+    CHECK_OK(kt_websocket_write_part(e.ws, KT_WEBSOCKET_TEXT, "b", 1, true));
+    CHECK_EQ(kt_websocket_read(e.ws, &m), 1);
+    CHECK(kt_slice_is(m.data, "ab"));
+    ends_close(&e);
+}
+
+/* The close must not be lost with a connection that is ended over unread bytes. */
+TEST(who_sends_too_much_learns_why_it_was_ended)
+{
+    ends e;
+    kt_websocket_message m;
+    make_much();
+    ends_open_with(&e, &(kt_websocket_options){.message_bytes_max = 1000}, &(kt_websocket_options){.no_deflate = true},
+                   (kt_test_network_options){0});
+    int rc = kt_websocket_write(e.ws, KT_WEBSOCKET_BINARY, much, MUCH);
+    CHECK(rc == 0 || rc == -EPIPE || rc == -ECONNRESET);
+    CHECK_EQ(kt_websocket_read(e.ws, &m), 0);
+    CHECK_EQ(kt_websocket_close_code(e.ws), 1009);
+    ends_close(&e);
+}
+
 TEST(the_first_of_the_servers_protocols_is_chosen)
 {
     static const char *const ours[] = {"v3", "v2", NULL}, *const theirs[] = {"v1", "v2", "v3", NULL};
