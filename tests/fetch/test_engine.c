@@ -107,6 +107,7 @@ TEST(ten_addresses_take_the_time_of_one)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     CHECK_EQ(time_of_ten(1), KT_S(2));
     CHECK_EQ(time_of_ten(10), KT_MS(200));
     CHECK_EQ(time_of_ten(5), KT_MS(400));
@@ -116,6 +117,7 @@ TEST(twelve_pages_wait_for_the_limit_once)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     slow w = {.now = 0};
     parrot p = {.script = {{"!"}}};
     told t = {.count = 0};
@@ -169,6 +171,7 @@ TEST(retries_wait_one_second_and_two)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     told t = {.count = 0};
     kt_time elapsed;
     enum cause cause;
@@ -189,6 +192,7 @@ TEST(results_are_told_as_they_end)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     slow w = {.now = 0};
     told t = {.count = 0};
     site_open(&w.s, NULL, answer, &w);
@@ -214,6 +218,7 @@ TEST(workers_share_permits)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     slow w = {.now = 0};
     told t = {.count = 0};
     site_open(&w.s, NULL, answer, &w);
@@ -238,6 +243,7 @@ TEST(one_host_gets_no_more_than_its_share)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     slow a = {.now = 0}, b = {.now = 0};
     told t = {.count = 0};
     site_open(&a.s, NULL, answer, &a);
@@ -260,6 +266,7 @@ TEST(one_host_gets_no_more_than_its_share)
 TEST(a_pipeline_counts_failures_at_their_stage)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     slow w = {.now = 0};
     told t = {.count = 0};
     extract x;
@@ -293,6 +300,7 @@ TEST(a_deadline_tells_of_what_was_not_done)
 {
     sim_only();
     kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
     slow w = {.now = 0};
     told t = {.count = 0};
     site_open(&w.s, NULL, answer, &w);
@@ -323,6 +331,7 @@ KT_FN(runs, a, struct { const engine_options *o; const slow *w; })
 static void cancel_after(kt_time after, bool pipeline)
 {
     kt_auto(net) n = net_open((kt_test_network_options){.latency = KT_MS(1)});
+    (void)n;
     kt_auto(kt_temp_dir) *dir = NULL;
     slow w = {.now = 0};
     told t = {.count = 0};
