@@ -108,8 +108,9 @@ static int broken(kt_websocket *ws, int rc, int code, const char *why)
     if (code != CODE_CUT) {
         kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
         kt_timeout_start(&limit, ws->o.close_timeout);
-        int sent = kt__ws_send_close(ws, code, kt_slice_from(why));
-        (void)!kt_timeout_end(&limit, sent); /* the first failure is the one that is told */
+        int sent = kt_timeout_end(&limit, kt__ws_send_close(ws, code, kt_slice_from(why)));
+        if (kt_is_cancel(sent) && !(sent == KT_ETIMEDOUT && kt_timeout_expired(&limit)))
+            return sent; /* the failure is told by the next read */
     } else {
         OR_DEFAULT(ws->close_code, CODE_CUT);
     }
@@ -117,6 +118,15 @@ static int broken(kt_websocket *ws, int rc, int code, const char *why)
 }
 
 /* ---- Receiving ------------------------------------------------------------------------------ */
+
+/* Asks whether the peer is there, and does not wait longer for it than for the answer. */
+static int ask(kt_websocket *ws)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, ws->o.ping_timeout);
+    int rc = kt_timeout_end(&limit, kt_websocket_ping(ws, NULL, 0));
+    return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit) ? -ETIMEDOUT : rc;
+}
 
 /* Waits for bytes, and asks a silent peer whether it is there. At least one, or what kt_websocket_read returns. */
 static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
@@ -140,8 +150,12 @@ static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
             return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
         if (ws->pinged)
             return broken(ws, -ETIMEDOUT, CODE_OUR_FAULT, "no answer to a ping");
+        /* While a frame waits to be sent the reader must go on reading, for the peer may wait for that. Whether the
+         * peer still takes bytes is the system's to find out. */
+        if (ws->close_sent || kt_lock_locked(&ws->writing))
+            continue;
         ws->pinged = true;
-        if (!ws->close_sent && (rc = kt_websocket_ping(ws, NULL, 0)) < 0)
+        if ((rc = ask(ws)) < 0)
             return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
     }
 }

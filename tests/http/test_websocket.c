@@ -352,6 +352,61 @@ TEST(a_peer_that_answers_no_ping_is_left)
     ends_close(&e);
 }
 
+static int drains(void *arg)
+{
+    kt_websocket_message m;
+    return kt_websocket_read(arg, &m);
+}
+
+static int writes_much(void *arg)
+{
+    return kt_websocket_write(arg, KT_WEBSOCKET_BINARY, much, MUCH);
+}
+
+/* Its ping would wait for that write, and nobody would read what the peer must get rid of first. */
+TEST(a_reader_goes_on_while_a_write_waits)
+{
+    kt_stream *two[2];
+    kt_websocket *near = NULL, *far = NULL;
+    kt_websocket_message m;
+    const kt_websocket_options o = {.ping_interval = KT_S(5), .ping_timeout = KT_S(3), .close_timeout = KT_S(1)};
+    sim_only();
+    CHECK_OK(kt_stream_memory_pair(4096, two));
+    CHECK_OK(kt_websocket_over(two[0], true, &o, &near));
+    CHECK_OK(kt_websocket_over(two[1], false, &o, &far));
+    kt_auto(kt_group) writers = KT_GROUP_INIT;
+    CHECK_OK(kt_group_spawn(&writers, writes_much, near, 0));
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(60));
+    CHECK_ERR(kt_websocket_read(near, &m), KT_ETIMEDOUT); /* a dozen intervals of silence */
+    CHECK_ERR(kt_timeout_end(&limit, KT_ETIMEDOUT), KT_ETIMEDOUT);
+    CHECK_OK(kt_group_spawn(&writers, writes_much, far, 0));
+    CHECK_EQ(kt_websocket_read(near, &m), 1);
+    CHECK_EQ(kt_websocket_read(far, &m), 1);
+    CHECK_OK(kt_group_join(&writers, 0));
+    kt_stream_hang_up(two[1], false);
+    kt_websocket_close(near);
+    kt_websocket_close(far);
+}
+
+TEST(a_cancellation_is_not_lost_while_the_peer_is_told_why)
+{
+    kt_stream *two[2];
+    kt_websocket *ws = NULL;
+    kt_task *t = NULL;
+    CHECK_OK(kt_stream_memory_pair(4096, two));
+    CHECK_OK(kt_websocket_over(two[0], true, NULL, &ws));
+    CHECK_OK(kt_websocket_write(ws, KT_WEBSOCKET_BINARY, much, 4080)); /* no room for a close */
+    CHECK_OK(kt_stream_write(two[1], "\xf3\x00", 2)); /* reserved bits: 1002 */
+    CHECK_OK(kt_spawn(drains, ws, 0, &t));
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(kt_sleep(0));
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    kt_stream_close(two[1]);
+    kt_websocket_close(ws);
+}
+
 TEST(a_peer_that_does_not_close_is_waited_for_no_longer_than_said)
 {
     ends e;
