@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* The opening handshake of a WebSocket at the server, by hand: what it takes and what it refuses. */
+#include "client_site.h"
+
+#include <kettle/websocket.h>
+
+static kt_websocket_options options; /* each test is a process of its own */
+
+static int accepts(kt_http_exchange *x, void *arg)
+{
+    kt_auto(kt_websocket) *ws = NULL;
+    kt_websocket_message m;
+    (void)arg;
+    int rc = kt_websocket_accept(x, &options, &ws);
+    return rc < 0 ? 0 : kt_websocket_read(ws, &m); /* what was refused has been answered */
+}
+
+#define ASK "GET /chat HTTP/1.1\r\nHost: a\r\n"
+#define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+#define VERSION "Sec-WebSocket-Version: 13\r\n"
+#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+static const char *ask_by_hand(const char *request, const kt_websocket_options *o)
+{
+    static heard h;
+    h = (heard){.size = 0};
+    options = o ? *o : (kt_websocket_options){0};
+    net n = net_open((kt_test_network_options){0});
+    site s;
+    site_open(&s, NULL, accepts, NULL);
+    kt_stream *c = dial(&s);
+    say(c, request);
+    hear(c, &h, "\r\n\r\n");
+    kt_stream_close(c);
+    site_close(&s);
+    net_cleanup(&n);
+    return h.text;
+}
+
+/* The example of RFC 6455 section 1.3. */
+TEST(a_proper_request_is_answered_with_101)
+{
+    CHECK_STR(ask_by_hand(ASK UPGRADE VERSION KEY "\r\n", NULL),
+              "HTTP/1.1 101 Switching Protocols\r\n"
+              "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+              "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+}
+
+TEST(what_is_no_handshake_is_refused)
+{
+    static const struct {
+        const char *request;
+        int status;
+    } cases[] = {
+        {ASK "\r\n", 426},
+        {ASK "Connection: Upgrade\r\nUpgrade: h2c\r\n" VERSION KEY "\r\n", 426},
+        {ASK UPGRADE KEY "\r\n", 426},
+        {ASK UPGRADE KEY "Sec-WebSocket-Version: 8\r\n\r\n", 426},
+        {ASK UPGRADE KEY VERSION VERSION "\r\n", 426},
+        {ASK UPGRADE VERSION "\r\n", 400},
+        {ASK UPGRADE VERSION KEY KEY "\r\n", 400},
+        {ASK UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n\r\n", 400},
+        {ASK UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA\r\n\r\n", 400},
+        {ASK UPGRADE VERSION "Sec-WebSocket-Key: dGhl!HNhbXBsZSBub25jZQ==\r\n\r\n", 400},
+        {"POST /chat HTTP/1.1\r\nHost: a\r\n" UPGRADE VERSION KEY "\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: ;\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Origin: https://b\r\n\r\n", 403},
+        {ASK UPGRADE VERSION KEY "Origin: null\r\n\r\n", 403},
+        {ASK UPGRADE VERSION KEY "Origin: https://a.b\r\n\r\n", 403},
+        {ASK UPGRADE VERSION KEY "Origin: https://a\r\n\r\n", 101},
+        {ASK UPGRADE VERSION KEY "Origin: http://A\r\n\r\n", 101},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char wanted[20];
+        snprintf(wanted, sizeof wanted, "HTTP/1.1 %d ", cases[i].status);
+        const char *answer = ask_by_hand(cases[i].request, NULL);
+        if (strncmp(answer, wanted, strlen(wanted)) != 0)
+            kt_test_fail("wanted %d for: %s\ngot: %s", cases[i].status, cases[i].request, answer);
+        if (cases[i].status == 426)
+            CHECK(strstr(answer, "\r\nSec-WebSocket-Version: 13\r\n"));
+    }
+}
+
+TEST(origins_can_be_named)
+{
+    static const char *const one[] = {"https://b", NULL}, *const all[] = {"*", NULL};
+    const char *from_b = ASK UPGRADE VERSION KEY "Origin: https://b\r\n\r\n";
+    CHECK(strstr(ask_by_hand(from_b, &(kt_websocket_options){.origins = one}), " 101 "));
+    CHECK(strstr(ask_by_hand(from_b, &(kt_websocket_options){.origins = all}), " 101 "));
+    CHECK(strstr(ask_by_hand(ASK UPGRADE VERSION KEY "Origin: https://a\r\n\r\n",
+                             &(kt_websocket_options){.origins = one}), " 403 "));
+}
+
+/* RFC 7692 section 7.1: what a server makes of offers. */
+TEST(an_offer_of_compression_is_taken_as_far_as_it_can_be)
+{
+    static const struct {
+        const char *offer, *answer; /* "": nothing is said */
+    } cases[] = {
+        {"permessage-deflate", "permessage-deflate"},
+        {"Permessage-DEFLATE", "permessage-deflate"},
+        {"x-webkit-deflate-frame, permessage-deflate", "permessage-deflate"},
+        {"permessage-deflate; client_max_window_bits", "permessage-deflate"},
+        {"permessage-deflate; client_max_window_bits=10", "permessage-deflate; client_max_window_bits=10"},
+        {"permessage-deflate; server_max_window_bits=10", "permessage-deflate; server_max_window_bits=10"},
+        {"permessage-deflate; server_max_window_bits=\"10\"", "permessage-deflate; server_max_window_bits=10"},
+        {"permessage-deflate; server_no_context_takeover", "permessage-deflate; server_no_context_takeover"},
+        {"permessage-deflate;client_no_context_takeover", "permessage-deflate; client_no_context_takeover"},
+        {"permessage-deflate; server_max_window_bits", ""},
+        {"permessage-deflate; server_max_window_bits=7", ""},
+        {"permessage-deflate; server_max_window_bits=16", ""},
+        {"permessage-deflate; server_max_window_bits=010", ""},
+        {"permessage-deflate; client_max_window_bits=7", ""},
+        {"permessage-deflate; server_no_context_takeover=1", ""},
+        {"permessage-deflate; server_no_context_takeover; server_no_context_takeover", ""},
+        {"permessage-deflate; what", ""},
+        {"permessage-deflate; what, permessage-deflate", "permessage-deflate"},
+        {"permessage-deflate; server_max_window_bits=9, permessage-deflate",
+         "permessage-deflate; server_max_window_bits=9"},
+        {"x; y=z", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char request[500], wanted[200];
+        snprintf(request, sizeof request, ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: %s\r\n\r\n",
+                 cases[i].offer);
+        snprintf(wanted, sizeof wanted, "\r\nSec-WebSocket-Extensions: %s\r\n", cases[i].answer);
+        const char *answer = ask_by_hand(request, NULL);
+        CHECK(strstr(answer, " 101 "));
+        if (cases[i].answer[0] ? !strstr(answer, wanted) : strstr(answer, "Extensions") != NULL)
+            kt_test_fail("wanted '%s' for '%s'\ngot: %s", cases[i].answer, cases[i].offer, answer);
+    }
+}
