@@ -76,6 +76,7 @@ HEADERS = {
     'terminal.h': 'io',
     'udp.h': 'io',
     'stream_backend.h': 'io',
+    'stream_watch.h': 'io',
     'stream_writer.h': 'io',
     'tls.h': 'tls',
     'http.h': 'http',
