@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <kettle/file.h>
+#include <kettle/http_cache.h>
 #include <kettle/http_client.h>
 #include <kettle/memory.h>
 #include <kettle/rate.h>
@@ -200,6 +201,8 @@ struct kt__http_call {
 
     kt__client_conn *conn;
     kt_http_response *response;
+    kt_http_field conditions[2]; /* of the cache's own, which each attempt says */
+    size_t condition_count;
     bool refused;        /* the server has done nothing, and says so: another attempt is safe with any method */
 };
 
@@ -217,6 +220,20 @@ bool kt__client_may_repeat(const kt__http_call *c);
 /* Closes c->response, which is not the caller's to see. Suspends, and not for long. */
 void kt__client_dismiss(kt__http_call *c);
 void kt__client_budget_earn(kt_http_session *s);
+
+/* Could the server not be reached, or has it hung up? */
+bool kt__client_is_unreachable(int rc);
+
+/* ---- client_cache.c */
+
+/* Gets c->response from the session's cache, or by kt__client_try. Suspends. */
+int kt__client_ask(kt__http_call *c) KT_CHECKED;
+/* A piece of the body, as it was sent, and its end: into the cache, if it is to be kept. The latter may suspend; only a
+ * cancellation is an error. */
+void kt__client_cache_piece(kt_http_response *r, const void *bytes, size_t size);
+int kt__client_cache_end(kt_http_response *r) KT_CHECKED;
+/* Before the connection is given back, within a cancellation hold. May suspend. */
+void kt__client_cache_close(kt_http_response *r);
 
 /* ---- client_date.c */
 
@@ -366,6 +383,9 @@ struct kt_http_response {
     kt_slice pending;      /* body bytes that have been parsed and not taken, in the stream's buffer */
     bool keep;             /* the connection may serve others after the end */
     bool ended;            /* of the body, as it was sent */
+    kt_http_source source;
+    struct kt_http_cache_hit *hit;     /* what the head and `pending` belong to, or NULL */
+    struct kt_http_cache_store *store; /* takes the body as it comes, or NULL */
     int rc;                /* why it can be read no further */
     kt__client_decoder *decoder; /* NULL: the body is not compressed */
     uint64_t received, received_max;

@@ -136,7 +136,8 @@ static int finish(kt__http_call *c, kt_http_response **ret_response)
     r->redirects = c->redirects;
     if (!r->url)
         return -ENOMEM;
-    kt__client_settle(r);
+    if (r->conn)
+        kt__client_settle(r);
     int rc = kt__client_decoder_begin(r);
     if (rc < 0)
         return rc;
@@ -162,7 +163,7 @@ static int send_and_follow(kt__http_call *c)
 {
     int rc = note_place(c);
     while (rc == 0) {
-        rc = kt__client_try(c);
+        rc = kt__client_ask(c);
         if (rc < 0 || !leads_on(c))
             return rc;
         rc = follow(c);

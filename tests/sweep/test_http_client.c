@@ -2,6 +2,7 @@
 /* The HTTP client. */
 #include "http_site.h"
 
+#include <kettle/http_cache.h>
 #include <kettle/http_client.h>
 
 typedef struct client {
@@ -97,6 +98,21 @@ SWEEP(kt_http_send, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     client_close(&c);
 }
 
+/* What the cache has is fresh, or has to be confirmed. */
+static void fill(kt_http_cache *cache, const char *at, const char *control)
+{
+    kt_auto(kt_url) url = KT_URL_INIT;
+    kt_http_cache_store *store = NULL;
+    sure(kt_url_parse(at, NULL, &url));
+    const kt_http_cache_request q = {.method = "GET", .url = &url};
+    const kt_http_field fields[] = {{kt_slice_from("Cache-Control"), kt_slice_from(control)},
+                                    {kt_slice_from("ETag"), kt_slice_from("\"e\"")}};
+    const kt_http_cache_answer a = {.status = 200, .fields = fields, .field_count = 2};
+    CHECK_EQ(kt_http_cache_store_begin(cache, &q, &a, &store), 1);
+    sure(kt_http_cache_store_append(store, "hello\n", 6));
+    sure(kt_http_cache_store_commit(store));
+}
+
 static int asks(void *arg)
 {
     client *c = arg;
@@ -113,6 +129,37 @@ SWEEP(kt_http_get, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     kt_http_response_close(kt_steal(c.r));
     check_next(&c);
     client_close(&c);
+}
+
+static void sweep_cached(const char *control)
+{
+    client c = {.s = NULL};
+    client_open(&c);
+    check_next(&c);
+    kt_http_cache *cache = NULL;
+    kt_http_session *plain = c.s;
+    sure(kt_http_cache_open(NULL, &cache));
+    fill(cache, c.url, control);
+    const kt_http_session_options o = {.cache = cache};
+    sure(kt_http_session_open(&o, &c.s));
+    sweep_begin(asks, &c);
+    (void)!sweep_end();
+    kt_http_response_close(kt_steal(c.r));
+    check_next(&c);
+    kt_http_session_close(c.s);
+    c.s = plain;
+    kt_http_cache_close(cache);
+    client_close(&c);
+}
+
+SWEEP_AS(kt_http_get, fresh_in_a_cache, ALLOCATES | REAL)
+{
+    sweep_cached("max-age=100");
+}
+
+SWEEP_AS(kt_http_get, stale_in_a_cache, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
+{
+    sweep_cached("max-age=0");
 }
 
 /* ---- Hooks ------------------------------------------------------------------------------------------ */
@@ -164,6 +211,7 @@ SWEEP_FACT(kt_http_response_header, CHECK_SLICE(SWEPT(kt_http_response_header, (
 SWEEP_FACT(kt_http_response_url, CHECK_STR(SWEPT(kt_http_response_url, (c.r)), c.url))
 SWEEP_FACT(kt_http_response_redirects, CHECK_EQ(SWEPT(kt_http_response_redirects, (c.r)), 0))
 SWEEP_FACT(kt_http_response_version, CHECK_EQ(SWEPT(kt_http_response_version, (c.r)), 11))
+SWEEP_FACT(kt_http_response_source, CHECK_EQ(SWEPT(kt_http_response_source, (c.r)), KT_HTTP_SOURCE_SERVER))
 SWEEP_FACT(kt_http_response_length, CHECK_EQ(SWEPT(kt_http_response_length, (c.r)), 6))
 SWEEP_FACT(kt_http_response_trailer, CHECK(!SWEPT(kt_http_response_trailer, (c.r, "X")).data))
 
