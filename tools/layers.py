@@ -87,6 +87,7 @@ HEADERS = {
     'http_cache.h': 'http',
     'url.h': 'http',
     'http_compress.h': 'http',
+    'http_download.h': 'http',
     'http_events.h': 'http',
     'http_files.h': 'http',
     'http_forms.h': 'http',

@@ -4,6 +4,8 @@
 
 #include <kettle/http_cache.h>
 #include <kettle/http_client.h>
+#include <kettle/http_download.h>
+#include <kettle/test_disk.h>
 
 typedef struct client {
     site server;
@@ -186,6 +188,43 @@ SWEEP(kt_http_attempt_header, ALLOCATES | REAL)
         kt_http_response_close(kt_steal(c.r));
     kt_http_session_close(hooked);
     client_close(&c);
+}
+
+/* ---- Downloads -------------------------------------------------------------------------------------- */
+
+typedef struct download {
+    client c;
+    kt_test_disk *disk;
+} download;
+
+static int downloads(void *arg)
+{
+    download *d = arg;
+    const kt_http_download_options once = {.attempts = 1};
+    return SWEPT(kt_http_download, (d->c.s, d->c.url, "/tea", &once, NULL));
+}
+
+/* Whole or not there, and no part, since it could not be resumed. */
+SWEEP(kt_http_download, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
+{
+    download d = {.disk = kt_test_disk_open(NULL)};
+    kt_auto(kt_buffer) found = KT_BUFFER_INIT;
+    kt_auto(kt_buffer) names = KT_BUFFER_INIT;
+    kt_test_disk_use(d.disk);
+    client_open(&d.c);
+    check_next(&d.c);
+    sweep_begin(downloads, &d);
+    int rc = sweep_end();
+    kt_test_fail_allocation(0);
+    if (rc == 0)
+        sure(kt_test_disk_get(d.disk, "/tea", &found));
+    if (found.size > 0)
+        CHECK_SLICE(kt_buffer_slice(&found), "hello\n");
+    sure(kt_test_disk_list(d.disk, &names));
+    CHECK(!memmem(names.data, names.size, ".part", 5));
+    check_next(&d.c);
+    client_close(&d.c);
+    kt_test_disk_close(d.disk);
 }
 
 /* ---- Responses -------------------------------------------------------------------------------------- */
