@@ -90,6 +90,7 @@ HEADERS = {
     'http_download.h': 'http',
     'http_events.h': 'http',
     'http_files.h': 'http',
+    'http_form.h': 'http',
     'http_forms.h': 'http',
     'http_metrics.h': 'http',
     'http_proxy.h': 'http',
