@@ -88,6 +88,7 @@ HEADERS = {
     'url.h': 'http',
     'http_compress.h': 'http',
     'http_download.h': 'http',
+    'http_event_stream.h': 'http',
     'http_events.h': 'http',
     'http_files.h': 'http',
     'http_form.h': 'http',

@@ -5,6 +5,7 @@
 #include <kettle/http_cache.h>
 #include <kettle/http_client.h>
 #include <kettle/http_download.h>
+#include <kettle/http_event_stream.h>
 #include <kettle/test_disk.h>
 
 typedef struct client {
@@ -225,6 +226,109 @@ SWEEP(kt_http_download, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     check_next(&d.c);
     client_close(&d.c);
     kt_test_disk_close(d.disk);
+}
+
+/* ---- Events ----------------------------------------------------------------------------------------- */
+
+static int opens_stream(void *arg)
+{
+    client *c = arg;
+    static const char *const headers[] = {"X-A", "1", NULL};
+    const kt_http_event_stream_options o = {.headers = headers, .last_event_id = "7"};
+    kt_http_event_stream *es = NULL;
+    int rc = SWEPT(kt_http_event_stream_open, (c->s, "http://a/", &o, &es));
+    kt_http_event_stream_close(es);
+    return rc;
+}
+
+SWEEP(kt_http_event_stream_open, ALLOCATES)
+{
+    client c = {.s = NULL};
+    sure(kt_http_session_open(NULL, &c.s));
+    (void)!sweep_subject(opens_stream, &c);
+    kt_http_session_close(c.s);
+}
+
+typedef struct radio {
+    kt_listener *l;
+    kt_task *task;
+    kt_http_session *web;
+    kt_http_event_stream *es;
+} radio;
+
+static int says_event(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    int rc = kt_http_events_start(x);
+    if (rc == 0)
+        rc = kt_http_event(x, "a", "7", "tea", 3);
+    return rc < 0 ? rc : kt_sleep(KT_S(1));
+}
+
+static int plays(void *arg)
+{
+    radio *r = arg;
+    return kt_http_serve(r->l, NULL, says_event, NULL);
+}
+
+static void radio_open(radio *r)
+{
+    char url[64];
+    const kt_http_event_stream_options o = {.attempts = 1};
+    sure(kt_listen("127.0.0.1", 0, NULL, &r->l));
+    r->task = spawn(plays, r, 0);
+    sure(kt_http_session_open(NULL, &r->web));
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", kt_listener_port(r->l));
+    sure(kt_http_event_stream_open(r->web, url, &o, &r->es));
+}
+
+static void radio_close(radio *r)
+{
+    kt_http_event_stream_close(r->es);
+    kt_http_session_close(r->web);
+    kt_task_cancel(r->task);
+    CHECK_ERR(kt_task_join(r->task), KT_ECANCELED);
+    kt_listener_close(r->l);
+}
+
+static int hears(void *arg)
+{
+    radio *r = arg;
+    kt_http_stream_event e;
+    int rc = SWEPT(kt_http_event_stream_next, (r->es, &e));
+    if (rc > 0)
+        CHECK_SLICE(e.data, "tea");
+    return rc;
+}
+
+SWEEP(kt_http_event_stream_next, SUSPENDS | ALLOCATES | SPARES | REAL)
+{
+    radio r = {.es = NULL};
+    kt_http_stream_event e;
+    radio_open(&r);
+    sweep_begin(hears, &r);
+    if (sweep_end() <= 0) { /* and it can be had still */
+        CHECK_EQ(kt_http_event_stream_next(r.es, &e), 1);
+        CHECK_SLICE(e.data, "tea");
+    }
+    radio_close(&r);
+}
+
+static int closes_stream(void *arg)
+{
+    radio *r = arg;
+    SWEPT(kt_http_event_stream_close, (kt_steal(r->es)));
+    return 0;
+}
+
+SWEEP(kt_http_event_stream_close, PLAIN | REAL)
+{
+    radio r = {.es = NULL};
+    kt_http_stream_event e;
+    radio_open(&r);
+    CHECK_EQ(kt_http_event_stream_next(r.es, &e), 1);
+    (void)!sweep_subject(closes_stream, &r);
+    radio_close(&r);
 }
 
 /* ---- Responses -------------------------------------------------------------------------------------- */
