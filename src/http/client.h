@@ -122,6 +122,7 @@ struct kt_http_session {
     uint64_t asked; /* numbers of waiters */
     kt_task *keeper; /* closes what is idle too long; NULL: not made yet */
     kt_event keeper_wanted;
+    bool keeper_dozes; /* it has no time to wait for */
 
     kt_lock tls_door;
     kt_tls_config *own_tls;
