@@ -103,6 +103,7 @@ typedef struct kt__client_proxy {
 struct kt_http_session {
     size_t references; /* the owner's, and one of each call, response, and connection being opened */
     bool closed;
+    bool once;         /* a connection is for one request */
     kt_http_session_options o; /* with the defaults; its strings in `strings` */
     kt_url base;
     const char **headers, **no_proxy; /* copies, which `o` points to */
@@ -211,6 +212,12 @@ static inline bool kt__client_is_head(const kt__http_call *c)
 {
     return strcmp(c->method, "HEAD") == 0;
 }
+
+/* ---- client_send.c */
+
+/* As kt_http_send, and says this target as it is, in place of the URL's; NULL: that one. No redirects with it. */
+int kt__client_send_to(kt_http_session *s, const kt_http_request *request, const char *target,
+                       kt_http_response **ret_response) KT_CHECKED;
 
 /* ---- client_try.c */
 

@@ -519,13 +519,13 @@ void kt__client_release(kt__client_conn *conn, kt__client_fate fate)
         return;
     }
     bool keep_it = fate == KT__CLIENT_KEEP && !s->closed && kt_stream_buffered(conn->stream).size == 0;
-    if (keep_it) {
+    if (keep_it && !s->once) {
         idle_add(conn);
         serve(s);
         wake_keeper(s);
         return;
     }
-    discard(conn, KT__CLIENT_DROP);
+    discard(conn, keep_it ? KT__CLIENT_KEEP : KT__CLIENT_DROP);
 }
 
 void kt__client_pool_close(kt_http_session *s)
