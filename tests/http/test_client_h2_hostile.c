@@ -204,6 +204,18 @@ TEST(floods_of_frames_that_carry_nothing_are_cut_off)
     check_cut_off(interims, "KT_ELIMIT");
 }
 
+static void answers_and_pings(peer *p, uint32_t id)
+{
+    say_head(p, id, END_HEADERS | END_STREAM, NULL, NULL);
+    flood(p, PING, 0, 0, "12345678", 8);
+}
+
+/* Nobody asks for anything any more, and nobody waits for the time of idle connections to be over. */
+TEST(an_idle_connection_that_is_flooded_is_dropped)
+{
+    check_cut_off(answers_and_pings, "200 ");
+}
+
 static void resets(peer *p, uint32_t id)
 {
     flood(p, RST_STREAM, 0, id, "\0\0\0\2", 4);
