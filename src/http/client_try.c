@@ -51,13 +51,13 @@ static bool budget_spend(kt_http_session *s)
     return true;
 }
 
-static bool is_passing(const kt__http_call *c, int rc)
+bool kt__client_is_unreachable(int rc)
 {
     static const int passing[] = {-ECONNREFUSED, -ECONNRESET, -ECONNABORTED, -EPIPE, -ETIMEDOUT, -EHOSTUNREACH,
                                   -ENETUNREACH, -ENETDOWN, KT_EINCOMPLETE, KT_ETRUNCATED};
     for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
         if (rc == passing[i])
-            return kt_now() < c->deadline;
+            return true;
     return false;
 }
 
@@ -192,7 +192,7 @@ static int attempt(kt__http_call *c)
 static int wait_to_repeat(kt__http_call *c, kt_retry *tries, int rc)
 {
     kt__client_phase phase;
-    bool failed = rc < 0 ? is_passing(c, rc) : is_busy(c->response->status);
+    bool failed = rc < 0 ? kt__client_is_unreachable(rc) && kt_now() < c->deadline : is_busy(c->response->status);
     kt_time asked = failed ? asked_wait(c) : 0;
     if (!failed || tries->failures + 1 >= tries->attempts || !kt__client_may_repeat(c) || asked == KT_FOREVER ||
         !budget_spend(c->session))

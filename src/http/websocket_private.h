@@ -70,6 +70,12 @@ int kt__ws_options_fill(const kt_websocket_options *given, kt_websocket_options 
 kt_websocket *kt__ws_new(kt_stream *s, bool client, const kt_websocket_options *o, const kt__ws_deflate *deflate);
 void kt__ws_free(kt_websocket *ws);
 
+/* ---- websocket_handshake.c */
+
+/* As kt_websocket_connect, and says the status of the answer: 0, there was none. */
+int kt__ws_connect(kt_http_session *s, const char *url, const kt_websocket_options *options, int *ret_status,
+                   kt_websocket **ret_ws) KT_CHECKED;
+
 /* ---- websocket_send.c */
 
 /* Sends one frame, masked where this end is the client. */
