@@ -107,6 +107,16 @@ TEST(malformed_text_is_replaced_and_counted)
     CHECK_STR(decode("", 0, "", true, &bad), "");
 }
 
+TEST(an_answer_without_a_type_and_without_a_body_is_empty_text)
+{
+    size_t bad = 9;
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    CHECK(!charset_parameter((kt_slice){NULL, 0}, "charset").data);
+    CHECK_OK(charset_decode((kt_slice){NULL, 0}, (kt_slice){NULL, 0}, true, &out, &bad));
+    CHECK_EQ(out.size, 0);
+    CHECK_EQ(bad, 0);
+}
+
 /* ---- Feeds ------------------------------------------------------------------------------------ */
 
 typedef struct list {
