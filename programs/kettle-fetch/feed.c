@@ -142,20 +142,29 @@ static int take_node(reading *r)
     }
 }
 
+static void say_nothing(void *arg, xmlErrorPtr error)
+{
+    (void)arg;
+    (void)error;
+}
+
+/* libxml2 says mistakes of an encoding on standard error, whatever the options are, where nobody else wants them. The
+ * handler is the thread's. */
 static int read_xml(kt_slice bytes, reading *r)
 {
     if (bytes.size > FEED_BYTES_MAX)
         return kt_error_set(KT_ELIMIT, "more than %zu MiB", FEED_BYTES_MAX >> 20);
+    xmlSetStructuredErrorFunc(NULL, say_nothing);
     r->xml = xmlReaderForMemory(bytes.data ? bytes.data : "", (int)bytes.size, NULL, NULL,
                                 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-    if (!r->xml)
-        return -ENOMEM;
-    int rc = 0, more = 1;
+    int rc = r->xml ? 0 : -ENOMEM, more = 1;
     while (rc == 0 && (more = xmlTextReaderRead(r->xml)) == 1)
         rc = take_node(r);
     if (rc == 0 && more < 0)
         rc = kt_error_set(-EINVAL, "not well-formed XML, line %d", xmlTextReaderGetParserLineNumber(r->xml));
-    xmlFreeTextReader(r->xml);
+    if (r->xml)
+        xmlFreeTextReader(r->xml);
+    xmlSetStructuredErrorFunc(NULL, NULL);
     return rc;
 }
 
