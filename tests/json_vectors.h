@@ -3,8 +3,8 @@
 #define KT__TEST_JSON_VECTORS_H
 
 /* What a reader of JSON must accept, must refuse, and may do either with: RFC 8259, in the classes of JSONTestSuite, of
- * whose cases none is here. Each reader in this tree wants an array or an object at the top, so a single value stands in
- * an array. */
+ * whose cases none is here. Each reader in this tree wants an array or an object at the top, so a single value stands
+ * in an array. */
 
 #include <kettle/base.h>
 

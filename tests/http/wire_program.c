@@ -153,7 +153,6 @@ static const kt_stream_backend wire_backend = {
 
 static int replay_websocket(bool client, bool deflate, kt_slice input)
 {
-    kt_auto(kt_buffer) bytes = KT_BUFFER_INIT;
     kt__ws_deflate agreed = {.on = deflate, .bits_out = 15, .bits_in = 15};
     kt_websocket_options o;
     kt_websocket_message m;
