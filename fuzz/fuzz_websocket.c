@@ -7,7 +7,9 @@
  * The WebSocket is the real one. The stream beneath it is the input, and nothing waits: so the few functions
  * of tasks, time and streams that it calls stand here, and no event loop is needed.
  *
- * Input: one byte of switches, two that seed the cuts, then what the peer sends. */
+ * Or Sec-WebSocket-Extensions: of whatever is offered, a server picks what a client takes, and both mean the same.
+ *
+ * Input: one byte of switches, two that seed the cuts, then what the peer sends, or the offer. */
 #include "http/websocket_private.h"
 
 #include "words.h"
@@ -21,7 +23,7 @@
 #define INPUT_MAX ((size_t)16 * 1024)
 #define TRANSCRIPT_MAX ((size_t)4 * 1024 * 1024)
 
-enum { CLIENT = 1, DEFLATE = 2, FORGET = 4, SMALL_WINDOW = 8, TIGHT = 16, PARTS = 32 };
+enum { CLIENT = 1, DEFLATE = 2, FORGET = 4, SMALL_WINDOW = 8, TIGHT = 16, PARTS = 32, OFFER = 64 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -275,12 +277,36 @@ static void compare(const char *what, const transcript *whole, const transcript 
     abort();
 }
 
+static void negotiate(const uint8_t *data, size_t size)
+{
+    kt_websocket_options o;
+    kt__ws_deflate server, client;
+    char answer[KT__WS_EXTENSION_BYTES], *copy = malloc(size + (size == 0));
+    if (!copy || kt__ws_options_fill(NULL, &o) < 0)
+        abort();
+    if (size > 0)
+        memcpy(copy, data, size);
+    int rc = kt__ws_extension_pick((kt_slice){copy, size}, &o, &server, answer);
+    if (rc == 0 && server.on &&
+        (kt__ws_extension_check(kt_slice_from(answer), &o, &client) < 0 || !client.on ||
+         server.bits_out != client.bits_in || server.bits_in != client.bits_out ||
+         server.forget_out != client.forget_in || server.forget_in != client.forget_out)) {
+        fprintf(stderr, "whole: an offer is answered by %s\n=\n", answer);
+        abort();
+    }
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static outcome whole, cut;
     if (size < 3 || size > INPUT_MAX)
         return -1;
     uint32_t seed = (uint32_t)data[1] << 24 | (uint32_t)data[2] << 8 | 2;
+    if (data[0] & OFFER) {
+        negotiate(data + 3, size - 3);
+        return 0;
+    }
     run(data + 3, size - 3, data[0], 0, &whole);
     run(data + 3, size - 3, data[0], 1, &cut);
     compare("events", &whole.events, &cut.events, "bytes");
