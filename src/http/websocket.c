@@ -258,7 +258,7 @@ static int next_piece(kt_websocket *ws, kt__ws_event *e)
     for (;;) {
         ssize_t n = ws->in ? kt__ws_feed(&ws->reader, ws->in + ws->at, ws->end - ws->at, e) : 0;
         if (n < 0)
-            return broken(ws, KT_EPROTOCOL, ws->reader.close_code, ws->reader.reason);
+            return broken(ws, (int)n, ws->reader.close_code, ws->reader.reason);
         ws->at += (size_t)n;
         if (ws->in && e->type != 0 && e->type < KT__WS_CLOSE)
             return 1;
@@ -291,8 +291,8 @@ static int inflate_failed(kt_websocket *ws, int rc)
     return broken(ws, KT_EPROTOCOL, CODE_NOT_UTF8, "compressed data that is malformed");
 }
 
-/* Decompresses into the end of ws->message, up to `most` bytes in all; what is text must be UTF-8. 1: the piece is
- * done; 0: there is more of it. */
+/* Decompresses into the end of ws->message, up to `most` bytes in all; what is text must be UTF-8 as far as that.
+ * 1: the piece is done; 0: there is more of it. */
 static int inflate_some(kt_websocket *ws, uint8_t kind, size_t most)
 {
     kt_buffer *b = &ws->message;
@@ -301,12 +301,13 @@ static int inflate_some(kt_websocket *ws, uint8_t kind, size_t most)
     ssize_t n = kt__ws_decompress(ws, b->data + b->size, b->capacity - b->size);
     if (n < 0)
         return inflate_failed(ws, (int)n);
+    size_t fits = most - b->size < (size_t)n ? most - b->size : (size_t)n;
     bool text = kind == KT__WS_TEXT, over = n == 0 && ws->inflating_last;
-    if (text && (!kt__ws_utf8_feed(&ws->utf8, b->data + b->size, (size_t)n) || (over && ws->utf8.need > 0)))
+    if (text && (!kt__ws_utf8_feed(&ws->utf8, b->data + b->size, fits) || (over && ws->utf8.need > 0)))
         return broken(ws, KT_EPROTOCOL, CODE_NOT_UTF8, "text that is not UTF-8");
-    b->size += (size_t)n;
-    if (b->size > most)
+    if (fits < (size_t)n)
         return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
+    b->size += (size_t)n;
     return n == 0;
 }
 
@@ -332,6 +333,7 @@ static int append(kt_websocket *ws, const kt__ws_event *e)
     }
     ws->inflating = e->data;
     ws->inflating_last = e->final;
+    ws->inflating_more = false; /* what is left of it is in ws->pending */
     int rc;
     do
         rc = inflate_some(ws, (uint8_t)e->type, most);
@@ -347,6 +349,7 @@ static int append(kt_websocket *ws, const kt__ws_event *e)
 int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
 {
     kt__ws_event e;
+    ws->reader.plain_max = ws->message_bytes_max;
     for (;;) {
         int rc = next_piece(ws, &e);
         if (rc <= 0)
@@ -370,33 +373,43 @@ int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
     }
 }
 
+/* The next piece of a message; a compressed one waits in ws->inflating. As next_piece. */
+static int part_begin(kt_websocket *ws, kt__ws_event *e)
+{
+    int rc = next_piece(ws, e);
+    if (rc <= 0)
+        return rc;
+    if (e->first)
+        message_begin(ws, e);
+    ws->inflating = e->compressed ? e->data : (kt_slice){NULL, 0};
+    ws->inflating_last = e->compressed && e->final;
+    ws->inflating_more = e->compressed;
+    return 1;
+}
+
 int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
 {
-    kt__ws_event e = {.type = ws->message_kind, .compressed = true, .final = ws->inflating_last};
-    int rc;
-    bool going_on = ws->in_message && ws->message_compressed && ws->pending.type == 0 &&
-                    (ws->inflating.size > 0 || ws->inflating_last);
-    if (!going_on) {
-        rc = next_piece(ws, &e);
-        if (rc <= 0)
+    kt__ws_event e = {.type = ws->message_kind, .compressed = true};
+    ws->reader.plain_max = 0; /* the limit is one on what is put together */
+    for (int rc;;) {
+        if (!ws->inflating_more && (rc = part_begin(ws, &e)) <= 0)
             return rc;
-        if (e.first)
-            message_begin(ws, &e);
-        ws->inflating = e.compressed ? e.data : (kt_slice){NULL, 0};
-        ws->inflating_last = e.compressed && e.final;
+        *ret_part = (kt_websocket_message){.kind = (kt_websocket_kind)e.type, .data = e.data, .final = e.final};
+        if (e.compressed) {
+            kt_buffer_clear(&ws->message);
+            rc = inflate_some(ws, (uint8_t)e.type, SIZE_MAX);
+            ws->inflating_more = rc == 0 || (rc < 0 && ws->read_rc > 0); /* without memory, it stays where it is */
+            if (rc < 0)
+                return rc;
+            ret_part->data = kt_buffer_slice(&ws->message);
+            ret_part->final = rc == 1 && ws->inflating_last;
+            if (rc == 1 && !ws->inflating_last)
+                continue;
+        }
+        if (ret_part->final)
+            message_end(ws);
+        return 1;
     }
-    *ret_part = (kt_websocket_message){.kind = (kt_websocket_kind)e.type, .data = e.data, .final = e.final};
-    if (e.compressed) {
-        kt_buffer_clear(&ws->message);
-        rc = inflate_some(ws, (uint8_t)e.type, SIZE_MAX);
-        if (rc < 0)
-            return rc; /* what is not decompressed stays where it is */
-        ret_part->data = kt_buffer_slice(&ws->message);
-        ret_part->final = rc == 1 && ws->inflating_last;
-    }
-    if (ret_part->final)
-        message_end(ws);
-    return 1;
 }
 
 /* ---- The end -------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ struct kt_websocket {
     kt__ws_event pending;   /* a piece that found no memory; type 0: none */
     kt__ws_utf8 utf8;       /* of a compressed message's text */
     kt_slice inflating;     /* compressed bytes that lie in `in` */
-    bool inflating_last, tail_fed;
+    bool inflating_last, inflating_more, tail_fed; /* more: not all of it has been given in parts */
     kt__decoder *inflater;
     bool pinged;            /* and nothing was heard since */
 
