@@ -127,17 +127,62 @@ static int answer_early(kt_http_exchange *x, void *arg)
     return kt_http_respond(x, 200, NULL, "no\n", 3);
 }
 
+/* Sends the head of a request with a body, and gets its answer. */
+static void get_early_answer(peer *p, uint32_t id)
+{
+    request(p, "POST", "/");
+    send_head(p, id, END_HEADERS);
+    expect_status(p, id, "200");
+    CHECK_EQ(expect(p, DATA, id)->flags, END_STREAM);
+}
+
 WITH_SERVER(a_client_whose_body_nobody_reads_is_asked_to_stop)
 {
     site s;
     peer p;
     site_open(&s, NULL, answer_early, NULL);
     greet(&p, dial(&s));
-    request(&p, "POST", "/");
-    send_head(&p, 1, END_HEADERS);
-    expect_status(&p, 1, "200");
-    CHECK_EQ(expect(&p, DATA, 1)->flags, END_STREAM);
+    get_early_answer(&p, 1);
     expect_reset(&p, 1, NGHTTP2_NO_ERROR);
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(a_client_that_ends_its_body_soon_is_not_asked_to_stop)
+{
+    static const uint8_t piece[16000];
+    site s;
+    peer p;
+    site_open(&s, NULL, answer_early, NULL);
+    greet(&p, dial(&s));
+    get_early_answer(&p, 1);
+    send_frame(&p, DATA, 0, 1, piece, sizeof piece);
+    send_frame(&p, DATA, END_STREAM, 1, piece, sizeof piece);
+    get(&p, 3, "/");
+    do {
+        CHECK(next(&p));
+        CHECK_NE(p.f.type, RST_STREAM);
+    } while (p.f.type != DATA || p.f.id != 3);
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(a_body_that_nobody_reads_does_not_hold_up_others)
+{
+    static const uint8_t piece[16000];
+    site s;
+    peer p;
+    site_open(&s, NULL, answer_early, NULL);
+    greet(&p, dial(&s));
+    expect(&p, SETTINGS, 0); /* which enlarge the window */
+    send_frame(&p, SETTINGS, ACK, 0, NULL, 0);
+    for (uint32_t id = 1; id < 24; id += 2) { /* two windows of the connection in all */
+        request(&p, "POST", "/");
+        send_head(&p, id, END_HEADERS);
+        for (int i = 0; i < 13; i++)
+            send_frame(&p, DATA, 0, id, piece, sizeof piece);
+        expect_reset(&p, id, NGHTTP2_NO_ERROR);
+    }
     leave(&p);
     site_close(&s);
 }
