@@ -319,6 +319,7 @@ int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size)
 {
     uint64_t max = s->h->c->server->o.body_bytes_max;
     s->x.body_bytes += size;
+    s->x.continued |= size > 0; /* who sends does not wait */
     if (!s->extended && s->x.body_bytes > max && s->x.body_rc == 0) {
         kt__http_fault(&s->x, 413, "body too large");
         s->x.body_rc = KT_ELIMIT;

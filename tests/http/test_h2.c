@@ -121,6 +121,44 @@ WITH_SERVER(a_client_that_waits_for_100_is_told_to_go_on)
     site_close(&s);
 }
 
+static int echo_in_pieces(kt_http_exchange *x, void *arg)
+{
+    char c;
+    ssize_t n;
+    int rc = kt_event_wait(arg);
+    for (bool first = true; rc == 0 && (n = kt_http_read(x, &c, 1)) != 0; first = false) {
+        rc = n < 0 ? (int)n : first ? kt_http_start(x, 200, NULL) : 0;
+        if (rc == 0)
+            rc = kt_http_write(x, &c, 1);
+    }
+    return rc;
+}
+
+WITH_SERVER(a_client_that_does_not_wait_for_100_may_be_answered_while_it_sends)
+{
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    site_open(&s, NULL, echo_in_pieces, &go);
+    greet(&p, dial(&s));
+    request(&p, "POST", "/");
+    field(&p, "content-length", "3");
+    field(&p, "expect", "100-continue");
+    send_head(&p, 1, END_HEADERS);
+    send_frame(&p, DATA, 0, 1, "t", 1);
+    send_frame(&p, PING, 0, 0, "12345678", 8);
+    expect(&p, PING, 0); /* the byte has arrived */
+    kt_event_set(&go);
+    expect_status(&p, 1, "200");
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "t", 1);
+    send_frame(&p, DATA, END_STREAM, 1, "ea", 2);
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "e", 1);
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "a", 1);
+    CHECK_EQ(expect(&p, DATA, 1)->flags, END_STREAM);
+    leave(&p);
+    site_close(&s);
+}
+
 static int answer_early(kt_http_exchange *x, void *arg)
 {
     (void)arg;
