@@ -203,6 +203,7 @@ static int read_head(kt__h2_stream *s)
         return 0;
     }
     int rc = take_headers(s, e.head);
+    s->x.head.expect_continue = p->says_expect && !s->ended; /* here a body need not be announced by a header */
     if (s->extended)
         s->x.head.method = kt_slice_from("CONNECT");
     return rc;
