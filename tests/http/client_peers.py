@@ -288,7 +288,7 @@ class Aiohttp(Alike, PeerTest):
         cls.addClassCleanup(cls.loop.close)
         cls.addClassCleanup(thread.join)
         cls.addClassCleanup(cls.loop.call_soon_threadsafe, cls.loop.stop)
-        cls.addClassCleanup(lambda: asyncio.run_coroutine_threadsafe(cls.runner.cleanup(), cls.loop).result(PATIENCE))
+        cls.addClassCleanup(lambda: asyncio.run_coroutine_threadsafe(cls.end(), cls.loop).result(PATIENCE))
         cls.ways = [(f'http://127.0.0.1:{port}', [], 11)]
 
     @classmethod
@@ -300,6 +300,14 @@ class Aiohttp(Alike, PeerTest):
         site = web.TCPSite(cls.runner, '127.0.0.1', 0)
         await site.start()
         return cls.runner.addresses[0][1]
+
+    @classmethod
+    async def end(cls):
+        await cls.runner.cleanup()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
 
     @staticmethod
     async def answer(request):
