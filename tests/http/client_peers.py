@@ -153,7 +153,7 @@ class Nginx(NginxTest):
     def test_many_at_once(self):
         for url, words, version in self.ways():
             with self.subTest(url=url, version=version):
-                self.same([*words, 'times', 300, 'at-once', 30, url + '/file'], [(200, version, self.body)] * 300,
+                self.same([*words, 'times', 120, 'at-once', 30, url + '/file'], [(200, version, self.body)] * 120,
                           connections=20 if version == 11 else 1)
 
     def test_ranges_and_compression(self):
@@ -176,8 +176,8 @@ class Nginx(NginxTest):
     def test_connections_that_end_while_they_are_idle(self):
         for url, words, version in self.ways(idle='25ms'):
             with self.subTest(url=url, version=version):
-                self.same([*words, 'times', 30, 'at-once', 2, 'pause', 25, url + '/short'],
-                          [(200, version, b'short\n')] * 30)
+                self.same([*words, 'times', 20, 'at-once', 2, 'pause', 25, url + '/short'],
+                          [(200, version, b'short\n')] * 20)
 
     def test_an_upload_that_is_too_large_hears_why(self):
         for url, words, version in self.ways():
@@ -450,8 +450,8 @@ class Proxies(NginxTest):
         for url, words, version in self.ways():
             for host in '127.0.0.1', 'localhost':
                 with self.subTest(url=url, host=host, version=version):
-                    self.same([*words, 'proxy', proxy, 'times', 20, 'at-once', 5,
-                               url.replace('127.0.0.1', host) + '/file'], [(200, version, self.body)] * 20)
+                    self.same([*words, 'proxy', proxy, 'times', 8, 'at-once', 4,
+                               url.replace('127.0.0.1', host) + '/file'], [(200, version, self.body)] * 8)
 
     def refused(self, proxy):
         for url, words, _ in self.ways()[::2]:
