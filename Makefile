@@ -48,7 +48,7 @@ check-sweeps:
 # What is promised in any order of the tasks, in SEEDS (20000) orders, each of them twice.
 check-seeds:
 	tools/install-deps build test
-	KETTLE_TEST_SEEDS=$(or $(SEEDS),20000) tools/run-tests gcc --only core-seeds --only core-seeds_sync \
+	KETTLE_TEST_SEEDS=$(or $(SEEDS),20000) tools/run-tests seeds --only core-seeds --only core-seeds_sync \
 	    --only core-seeds_tasks --only core-seeds_pattern
 
 # 10,000 jobs, and ten times kill -9 of their server.

@@ -216,6 +216,12 @@ KT_API const char *kt_task_name(const kt_task *t);
 /* Renames it; the name is copied. 0, -ENOMEM. Like Task.set_name. */
 KT_API int kt_task_name_set(kt_task *t, const char *name) KT_CHECKED;
 
+/* Gives back the memory that earlier calls of the running task have used on its stack: the whole pages below the
+ * caller. For a task that is about to wait for long, of which there are many; it costs a system call, and a page fault
+ * when the stack grows again. In a task or its coroutine, else nothing happens. Does not suspend. Like malloc_trim(3),
+ * by MADV_DONTNEED of madvise(2). */
+KT_API void kt_task_trim(void);
+
 /* Calls fn for every new task of this loop, when it has been made and has not run; NULL: nobody. fn must
  * neither suspend nor spawn. Misuse outside a loop. Like loop.set_task_factory, to watch. */
 KT_API void kt_task_hook_set(void (*fn)(kt_task *t, void *arg), void *arg);

@@ -127,7 +127,7 @@ KT_API int kt_websocket_shutdown(kt_websocket *ws, int code, const char *reason)
 /* The code of the peer's close: 1005 if it had none, 1006 if the connection ended without one, 0 before. */
 KT_API int kt_websocket_close_code(const kt_websocket *ws);
 
-/* The reason of the peer's close, "" for none. Valid until kt_websocket_close. */
+/* The reason of the peer's close, "" for none, or without memory. Valid until kt_websocket_close. */
 KT_API const char *kt_websocket_close_reason(const kt_websocket *ws);
 
 /* Ends and frees it; NULL is allowed. Sends a close (1000) if there was none, waits for the peer's for close_timeout at

@@ -129,9 +129,10 @@ struct kt_task {
     bool owner_keeps; /* the group frees it at its join, not before */
     kt_task *sibling_next, *sibling_prev;
 
-    kt__timer timer; /* of kt_sleep */
-    kt__op op;       /* the input or output in flight */
-    kt__fd poll_fd;  /* of kt_fd_wait */
+    union { /* it waits in one way at a time */
+        kt__timer timer; /* of kt_sleep; its sequence is the turn of who waits for a task or a future */
+        kt__op op;       /* the input or output in flight */
+    };
     _Alignas(max_align_t) char arg_copy[];
 };
 

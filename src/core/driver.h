@@ -17,8 +17,8 @@
 struct kt_loop;
 struct kt_task;
 
-/* A descriptor and what is kept about it. Lives in a stream, listener or task; nobody else waits on
- * that descriptor. */
+/* A descriptor and what is kept about it. Lives in a stream, a listener or the frame of whoever waits; nobody else
+ * waits on that descriptor. */
 typedef struct kt__fd {
     int fd;
     bool is_socket;

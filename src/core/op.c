@@ -286,10 +286,10 @@ int kt_fd_wait(int fd, int events)
     kt_loop *l = self->loop;
     if (l->driver == &kt__driver_sim)
         return kt_error_set(KT_ENOTSIM, "kt_fd_wait on descriptor %d", fd);
-    self->poll_fd = (kt__fd){.fd = fd};
-    kt__op *op = kt__op_init(self, KT__OP_POLL, &self->poll_fd);
+    kt__fd polled = {.fd = fd};
+    kt__op *op = kt__op_init(self, KT__OP_POLL, &polled);
     op->events = (short)((events & KT_READABLE ? POLLIN : 0) | (events & KT_WRITABLE ? POLLOUT : 0));
     int rc = (int)kt__op_run(self);
-    l->driver->forget(l, &self->poll_fd);
+    l->driver->forget(l, &polled);
     return rc;
 }

@@ -64,3 +64,20 @@ void kt__on_scheduler(kt_loop *l, void (*fn)(void *arg), void *arg)
     else
         fn(arg);
 }
+
+/* On the scheduler's stack: the task's is parked in the call that brought us here. */
+static void trim(void *arg)
+{
+    const kt_loop *l = arg;
+    const void *sp = l->probe->back.sp;
+    const kt__stack *stack = kt__stacks_holding(&l->stacks, sp);
+    if (stack)
+        kt__stack_trim(stack, sp);
+}
+
+void kt_task_trim(void)
+{
+    kt_loop *l = kt__loop;
+    if (l && running(l))
+        call_on(l, &l->scheduler, trim, l);
+}

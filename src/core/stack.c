@@ -32,9 +32,10 @@
 #define HOT_MAX 512u
 /* What a function may use below the frame that blanks its own stack. */
 #define BLANK_MARGIN 4096
-/* Tops of equal alignment would all fight for the same sets of the first-level cache. */
-#define COLOURS 16u
-#define COLOUR_STEP 192u
+/* Tops of equal alignment would all fight for the same sets of the first-level cache. All colours together leave most
+ * of a page to the frames of a task that waits: that page is all that such a stack needs. */
+#define COLOURS 12u
+#define COLOUR_STEP 128u
 
 struct kt__slab {
     kt__slab *next;
@@ -290,15 +291,27 @@ static size_t pages_below(const kt__stack *stack, const char *ceiling)
     return ceiling > stack->limit ? (size_t)(ceiling - stack->limit) >> 12 : 0;
 }
 
+static char *page_of(const char *address)
+{
+    return (char *)((uintptr_t)address & ~(uintptr_t)4095);
+}
+
 char *kt__stack_blank(kt__stack *stack)
 {
-    char *here = __builtin_frame_address(0);
+    const char *here = __builtin_frame_address(0);
     bool ours = here >= stack->limit && here < slot_end(stack);
-    char *ceiling = (char *)((uintptr_t)(ours ? here - BLANK_MARGIN : stack->top) & ~(uintptr_t)4095);
+    char *ceiling = page_of(ours ? here - BLANK_MARGIN : stack->top);
     size_t pages = pages_below(stack, ceiling);
     if (pages == 0 || madvise(stack->limit, pages << 12, MADV_DONTNEED) < 0)
         return stack->limit; /* nothing is blank: all counts as touched */
     return ceiling;
+}
+
+void kt__stack_trim(const kt__stack *stack, const void *sp)
+{
+    size_t pages = pages_below(stack, page_of(sp));
+    if (pages > 0)
+        (void)madvise(stack->limit, pages << 12, MADV_DONTNEED); /* otherwise they stay: no harm */
 }
 
 size_t kt__stack_touched(const kt__stack *stack, const char *ceiling)

@@ -70,6 +70,9 @@ char *kt__stack_blank(kt__stack *stack);
 /* Bytes from the stack's end to the last page touched below that. */
 size_t kt__stack_touched(const kt__stack *stack, const char *ceiling);
 
+/* Gives the whole pages below `sp` back, where the stack is parked. */
+void kt__stack_trim(const kt__stack *stack, const void *sp);
+
 size_t kt__stack_usable(const kt__stack *stack);
 
 #endif

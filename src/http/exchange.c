@@ -30,8 +30,9 @@ void kt__http_log(kt_http_exchange *x, kt_http_record *r)
     o->log(r, o->log_arg);
 }
 
-/* The handler failed, or the library refused, before an answer was begun. */
-static void answer_failure(kt_http_exchange *x, int rc)
+/* The handler failed, or the library refused, before an answer was begun. Its text is not to lie in the frame in which
+ * handlers run. */
+static __attribute__((noinline)) void answer_failure(kt_http_exchange *x, int rc)
 {
     char text[KT__HTTP_REFUSAL_BYTES];
     int status = x->fail_status;

@@ -93,6 +93,8 @@ int kt_http_decompress(kt_http_exchange *x, const kt_http_decompress_options *op
 {
     kt__coding coding = KT__CODING_GZIP;
     kt__decoder_limits limits = {.bytes_max = BYTES_MAX, .ratio_max = RATIO_MAX};
+    if (x->state == KT__HTTP_DONE && x->status == 101)
+        return kt_error_set(KT_EINVALIDSTATE, "the connection goes on with another protocol");
     int rc = find_coding(x, &coding);
     if (rc <= 0)
         return rc;

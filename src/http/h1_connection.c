@@ -9,8 +9,10 @@
 #include "http/h2.h"
 #include "http/server.h"
 
-/* A first read takes this much, into the task's stack. */
-#define FIRST_BYTES 2048
+/* A first read takes this much, into the task's stack, of which an idle connection is to need one page. */
+#define FIRST_BYTES 1536
+/* A connection that has been idle for so long will probably stay so. */
+#define REST_AFTER KT_S(1)
 /* How long a client may take to notice that its connection is being closed, and how much it may still
  * send meanwhile. */
 #define LINGER_TIME KT_S(2)
@@ -32,7 +34,8 @@ static void refuse(kt__http_conn *c, int rc, int status, const char *reason)
         .minor = 1,
     };
     kt_http_exchange *x = &c->work->x;
-    *x = (kt_http_exchange){.back = &kt__h1_backend, .c = c, .w = c->work, .m = &c->work->m};
+    *x = (kt_http_exchange){
+        .back = &kt__h1_backend, .c = c, .w = c->work, .m = &c->work->m, .arena = &c->work->m.arena};
     c->linger = true;
     int sent = kt_lock_acquire(&c->writing);
     if (sent == 0) {
@@ -60,19 +63,38 @@ static void answer_without_memory(kt__http_conn *c)
     c->linger = true;
 }
 
+/* Reads until a deadline. How many bytes; *ret_late: none came in time; otherwise 0 or less. */
+static ssize_t read_until(kt__http_conn *c, char *bytes, size_t size, kt_time deadline, bool *ret_late)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start_at(&limit, deadline);
+    ssize_t n = kt_stream_read(c->stream, bytes, size);
+    int rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
+    *ret_late = rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
+    return rc < 0 ? rc : n;
+}
+
+static ssize_t read_idle(kt__http_conn *c, char *bytes, size_t size)
+{
+    const kt_time now = kt_now(), last = now + c->server->o.idle_timeout;
+    bool late;
+    ssize_t n = read_until(c, bytes, size, last - now > REST_AFTER ? now + REST_AFTER : last, &late);
+    if (!late)
+        return n;
+    kt_task_trim();
+    return read_until(c, bytes, size, last, &late);
+}
+
 /* Waits for the first bytes of a request, and borrows a work for them. 1, or 0 to close. */
 static int read_first(kt__http_conn *c)
 {
     char bytes[FIRST_BYTES];
-    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    if (c->requests == 0)
-        kt_timeout_start_at(&limit, c->head_deadline);
-    else
-        kt_timeout_start(&limit, c->server->o.idle_timeout);
+    bool late;
     c->idle = true;
-    ssize_t n = kt_stream_read(c->stream, bytes, sizeof bytes);
+    ssize_t n = c->requests > 0 ? read_idle(c, bytes, sizeof bytes)
+                                : read_until(c, bytes, sizeof bytes, c->head_deadline, &late);
     c->idle = false;
-    if (kt_timeout_end(&limit, n < 0 ? (int)n : 0) < 0 || n == 0)
+    if (n <= 0)
         return 0;
     c->work = kt__http_work_take(c->server);
     if (!c->work) {
@@ -135,6 +157,7 @@ static void begin(kt__http_conn *c, const kt__http_head *head, size_t head_at)
     x->c = c;
     x->w = w;
     x->m = &w->m;
+    x->arena = &w->m.arena;
     x->head = *head;
     x->left = head->framing == KT__HTTP_LENGTH ? head->content_length : 0;
     x->continued = !head->expect_continue;

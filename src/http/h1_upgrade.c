@@ -24,14 +24,13 @@ kt__http_kept *kt__http_keep(const kt_http_exchange *x)
     kt__http_kept *k = kt_alloc(sizeof *k + count * sizeof k->headers[0] + head_bytes);
     if (!k)
         return NULL;
-    memset(&k->m, 0, sizeof k->m);
-    k->m.fields.size_max = k->m.trailers.size_max = KT__HTTP_HOLD_BYTES;
+    memset(&k->arena, 0, sizeof k->arena);
     char *bytes = (char *)(k->headers + count);
     memcpy(bytes, w->in + w->head_at, head_bytes);
     if (count > 0)
         memcpy(k->headers, x->head.headers, count * sizeof k->headers[0]);
     k->x = *x;
-    k->x.m = &k->m;
+    k->x.arena = &k->arena;
     k->x.head.headers = k->headers;
     kt__http_head_move(&k->x.head, k->headers, (uintptr_t)(w->in + w->head_at), head_bytes, bytes);
     return k;
@@ -41,7 +40,7 @@ void kt__http_kept_free(kt__http_kept *k)
 {
     if (!k)
         return;
-    kt__http_memory_release(&k->m);
+    kt__http_arena_clear(&k->arena);
     kt_free(k);
 }
 
@@ -86,6 +85,9 @@ static int prepare(kt_http_exchange *x, const kt__http_answer *a)
     return rc;
 }
 
+/* What an exchange has of buffers once it has no use for any: nothing may be written there. */
+static const kt__http_memory no_memory;
+
 static int answer(kt_http_exchange *x, const kt__http_answer *a)
 {
     kt__http_conn *c = x->c;
@@ -98,7 +100,7 @@ static int answer(kt_http_exchange *x, const kt__http_answer *a)
         x->status = a->status;
         x->body_done = true;
         rc = kt__http_send(c, NULL, 0);
-        kt_buffer_release(&x->m->fields);
+        x->m = (kt__http_memory *)(uintptr_t)&no_memory;
         x->w = NULL;
         kt__http_work_give(c->server, kt_steal(c->work));
     }

@@ -22,8 +22,8 @@ kt__h2_stream *kt__h2_stream_new(kt__h2 *h, int32_t id)
     memset(s, 0, offsetof(kt__h2_stream, arena));
     s->h = h;
     s->id = id;
-    s->m.arena = s->arena;
-    s->m.arena_size = KT__HTTP_ARENA_BYTES / sizeof(max_align_t);
+    s->m.arena.small = s->arena;
+    s->m.arena.size = KT__HTTP_ARENA_BYTES / sizeof(max_align_t);
     s->m.fields.size_max = s->m.trailers.size_max = KT__HTTP_HOLD_BYTES;
     s->readable = s->writable = (kt_event)KT_EVENT_INIT;
     s->next = h->streams;
@@ -215,6 +215,7 @@ static int make_head(kt__h2_stream *s)
     x->back = &kt__h2_backend;
     x->c = s->h->c;
     x->m = &s->m;
+    x->arena = &s->m.arena;
     x->continued = true;
     if (x->c->server->o.log)
         x->started = kt_now();

@@ -218,10 +218,15 @@ static const char *copy(kt_http_exchange *x, kt_slice s)
     return text;
 }
 
-static kt_slice peer_of(kt_http_exchange *x)
+static int peer_of(const kt_http_exchange *x, kt_slice *ret_peer)
 {
-    kt_slice peer = kt_slice_from(kt_http_peer(x));
-    return peer.size >= 5 && memcmp(peer.data, "unix:", 5) == 0 ? peer : bare(peer);
+    const char *text = NULL;
+    int rc = kt__http_peer(x, &text);
+    if (rc < 0)
+        return rc;
+    kt_slice peer = kt_slice_from(text);
+    *ret_peer = peer.size >= 5 && memcmp(peer.data, "unix:", 5) == 0 ? peer : bare(peer);
+    return 0;
 }
 
 /* Goes back from the peer as long as each is believed; what the last of them says of how it was reached holds. */
@@ -245,8 +250,11 @@ static void walk_back(const kt_http_proxies *p, const entry *entries, int count,
 int kt_http_client_of(kt_http_exchange *x, const kt_http_proxies *proxies, kt_http_client *ret_client)
 {
     kt_http_client c = {.scheme = kt_http_scheme(x), .host = kt_http_host(x)};
-    kt_slice whom = peer_of(x);
+    kt_slice whom;
     entry entries[ENTRIES_MAX];
+    int rc = peer_of(x, &whom);
+    if (rc < 0)
+        return rc;
     if (proxies && is_believed(proxies, whom)) {
         bool standard = proxies->forwarding == KT_HTTP_FORWARDED;
         int count = standard ? read_forwarded(x, entries) : read_x_forwarded(x, entries);
@@ -278,9 +286,13 @@ static bool is_id(kt_slice s)
 
 int kt_http_request_id(kt_http_exchange *x, const kt_http_proxies *proxies, const char **ret_id)
 {
-    kt_slice given = kt_http_request_header(x, "X-Request-Id");
+    kt_slice given = kt_http_request_header(x, "X-Request-Id"), peer = {NULL, 0};
     char made[33];
-    if (!given.data || !is_id(given) || !proxies || !is_believed(proxies, peer_of(x))) {
+    bool proper = given.data && is_id(given) && proxies;
+    int rc = proper ? peer_of(x, &peer) : 0;
+    if (rc < 0)
+        return rc;
+    if (!proper || !is_believed(proxies, peer)) {
         uint64_t random[2];
         if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
             return kt_error_set(-EIO, "getrandom(2) gave no request id");
@@ -288,7 +300,7 @@ int kt_http_request_id(kt_http_exchange *x, const kt_http_proxies *proxies, cons
         given = kt_slice_from(made);
     }
     const char *id = copy(x, given);
-    int rc = id ? kt_http_header(x, "X-Request-Id", id) : -ENOMEM;
+    rc = id ? kt_http_header(x, "X-Request-Id", id) : -ENOMEM;
     if (rc == 0)
         *ret_id = id;
     return rc;

@@ -164,19 +164,24 @@ int kt_http_query(kt_http_exchange *x, const char *name, kt_slice *ret_value)
 
 /* ---- Surroundings ---------------------------------------------------------------------------- */
 
-const char *kt_http_peer(kt_http_exchange *x)
+int kt__http_peer(const kt_http_exchange *x, const char **ret_peer)
 {
     kt__http_conn *c = x->c;
-    if (c->peer[0])
-        return c->peer;
+    char text[KT__HTTP_PEER_BYTES] = "";
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
-    if (kt_stream_peer(c->stream, &address, &size) == 0)
-        kt_address_format((const struct sockaddr *)(const void *)&address, size, c->peer,
-                          sizeof c->peer);
-    if (!c->peer[0])
-        memcpy(c->peer, "?", 2);
-    return c->peer;
+    if (!c->peer && kt_stream_peer(c->stream, &address, &size) == 0)
+        kt_address_format((const struct sockaddr *)(const void *)&address, size, text, sizeof text);
+    if (!c->peer && text[0] && !(c->peer = kt_strndup(text, strlen(text))))
+        return -ENOMEM;
+    *ret_peer = c->peer ? c->peer : "?";
+    return 0;
+}
+
+const char *kt_http_peer(kt_http_exchange *x)
+{
+    const char *peer = NULL;
+    return kt__http_peer(x, &peer) < 0 ? "?" : peer;
 }
 
 bool kt_http_client_closed(const kt_http_exchange *x)
@@ -203,11 +208,11 @@ bool kt_http_stopping(const kt_http_exchange *x)
 
 void *kt_http_alloc(kt_http_exchange *x, size_t size)
 {
-    kt__http_memory *m = x->m;
+    kt__http_arena *a = x->arena;
     size_t units = size / sizeof(max_align_t) + 1;
-    if (units <= m->arena_size - m->arena_used) {
-        void *p = m->arena + m->arena_used;
-        m->arena_used += units;
+    if (units <= a->size - a->used) {
+        void *p = a->small + a->used;
+        a->used += units;
         return p;
     }
     if (size > SIZE_MAX - sizeof(kt__http_block))
@@ -215,7 +220,7 @@ void *kt_http_alloc(kt_http_exchange *x, size_t size)
     kt__http_block *b = kt_alloc(sizeof *b + size);
     if (!b)
         return NULL;
-    b->next = m->blocks;
-    m->blocks = b;
+    b->next = a->blocks;
+    a->blocks = b;
     return b->bytes;
 }

@@ -83,6 +83,7 @@ void kt__http_conn_end(kt__http_conn *c)
     if (c->next)
         c->next->link = c->link;
     kt__http_tell_empty(s);
+    kt_free(c->peer);
     kt_free(c);
     kt_semaphore_release(&s->slots);
 }

@@ -105,7 +105,7 @@ struct kt__http_conn {
     bool is_h2;              /* it speaks HTTP/2 */
     struct kt__h2 *h2;       /* while it does */
     bool linger;             /* the client may still be sending: see linger() */
-    char peer[KT__HTTP_PEER_BYTES]; /* "" until somebody asks */
+    char *peer;              /* NULL until somebody asks */
 };
 
 enum {
@@ -120,7 +120,14 @@ typedef struct kt__http_block {
     max_align_t bytes[];
 } kt__http_block;
 
-/* What an exchange has of memory: its buffers, and what its handler asks for. */
+/* What an exchange's handler asks for. */
+typedef struct kt__http_arena {
+    kt__http_block *blocks;
+    max_align_t *small; /* of `size` units, for small blocks; NULL without */
+    size_t size, used;
+} kt__http_arena;
+
+/* What an exchange has of memory. */
 typedef struct kt__http_memory {
     kt_buffer fields; /* header lines that the handler added */
     kt_buffer body;   /* read_all's */
@@ -131,9 +138,7 @@ typedef struct kt__http_memory {
     struct kt__http_filter *filter; /* the exchange's, among the blocks; NULL: none */
     kt_buffer trailers; /* lines that the handler added */
     kt_buffer received; /* trailers of the request, as lines */
-    kt__http_block *blocks;
-    max_align_t *arena; /* of arena_size units, for small blocks; NULL without */
-    size_t arena_size, arena_used;
+    kt__http_arena arena;
 } kt__http_memory;
 
 typedef struct kt__http_answer kt__http_answer;
@@ -159,7 +164,8 @@ struct kt_http_exchange {
     const kt__http_backend *back;
     kt__http_conn *c;
     kt__http_work *w; /* NULL once it is upgraded */
-    kt__http_memory *m;
+    kt__http_memory *m; /* read-only and empty once it is upgraded */
+    kt__http_arena *arena;
     kt__http_head head;  /* the parser's, so that its slices can be moved along with the bytes */
     kt_slice path;       /* decoded */
     kt_slice pending;    /* body bytes that the parser has passed and nobody has taken */
@@ -201,10 +207,11 @@ struct kt__http_work {
     kt__http_header headers[];
 };
 
-/* An exchange that may be upgraded, apart from the work, so that it and its request outlive that. */
+/* An exchange that may be upgraded, apart from the work, so that it and its request outlive that. Its buffers are the
+ * work's until then. */
 typedef struct kt__http_kept {
     kt_http_exchange x;
-    kt__http_memory m;
+    kt__http_arena arena;
     kt__http_header headers[]; /* then the head's bytes */
 } kt__http_kept;
 
@@ -257,6 +264,7 @@ void kt__http_works_free(kt__http_server *s);
 void kt__http_memory_clear(kt__http_memory *m);
 /* Frees all of it. */
 void kt__http_memory_release(kt__http_memory *m);
+void kt__http_arena_clear(kt__http_arena *a);
 /* Makes slices of a head that lay in [from, from + head_bytes) point to the same place of `to`. */
 void kt__http_head_move(kt__http_head *head, kt__http_header *headers, uintptr_t from, size_t head_bytes, char *to);
 /* Makes room behind in[end] for reading more of a head: moves the bytes to the front, or grows.
@@ -296,6 +304,8 @@ int kt__http_path_decode(kt_http_exchange *x);
 
 /* How long the next piece of the body may take, the rate being what it is. */
 kt_time kt__http_body_patience(const kt_http_exchange *x);
+/* As kt_http_peer, which cannot say so when there is no memory. 0, -ENOMEM. */
+int kt__http_peer(const kt_http_exchange *x, const char **ret_peer);
 /* Adds "name: value" to the request's trailers; what is too much is forgotten. 0, -ENOMEM. */
 int kt__http_trailer_take(kt__http_memory *m, kt_slice name, kt_slice value);
 

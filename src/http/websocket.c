@@ -9,8 +9,8 @@
 #include "http/websocket_private.h"
 
 enum {
-    FIRST_BYTES = 1024,     /* a first read takes this much, into the task's stack: so an idle connection has no
-                             * buffer */
+    FIRST_BYTES = 512,      /* a first read takes this much, into the task's stack: so an idle connection has no
+                             * buffer, and its stack needs one page */
     IN_BYTES = 16 * 1024,
     INFLATE_BYTES = 4096,
     WINDOW_MIN = 9,
@@ -22,6 +22,9 @@ enum {
     CODE_TOO_LONG = 1009,
     CODE_OUR_FAULT = 1011,
 };
+
+/* After so much silence a connection counts as idle. */
+#define REST_AFTER KT_S(1)
 
 #define OR_DEFAULT(field, value) ((field) = (field) ? (field) : (value))
 
@@ -49,8 +52,11 @@ kt_websocket *kt__ws_new(kt_stream *s, bool client, const kt_websocket_options *
         return NULL;
     ws->stream = s;
     ws->client = client;
-    ws->o = *o;
-    ws->o.protocols = ws->o.origins = NULL; /* borrowed during the call */
+    ws->message_bytes_max = o->message_bytes_max;
+    ws->ping_interval = o->ping_interval;
+    ws->ping_timeout = o->ping_timeout;
+    ws->close_timeout = o->close_timeout;
+    ws->deflate_from = o->deflate_from;
     if (deflate)
         ws->deflate = *deflate;
     ws->reader = (kt__ws_reader){.masked = !client, .extended = ws->deflate.on};
@@ -81,6 +87,7 @@ void kt__ws_free(kt_websocket *ws)
     kt_buffer_release(&ws->message);
     kt_free(ws->in);
     kt_free(ws->protocol);
+    kt_free(ws->reason);
     kt_free(ws);
 }
 
@@ -96,7 +103,7 @@ int kt_websocket_close_code(const kt_websocket *ws)
 
 const char *kt_websocket_close_reason(const kt_websocket *ws)
 {
-    return ws->reason;
+    return ws->reason ? ws->reason : "";
 }
 
 /* ---- Failing -------------------------------------------------------------------------------- */
@@ -107,7 +114,7 @@ static int broken(kt_websocket *ws, int rc, int code, const char *why)
     ws->read_rc = rc;
     if (code != CODE_CUT) {
         kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-        kt_timeout_start(&limit, ws->o.close_timeout);
+        kt_timeout_start(&limit, ws->close_timeout);
         int sent = kt_timeout_end(&limit, kt__ws_send_close(ws, code, kt_slice_from(why)));
         if (kt_is_cancel(sent) && !(sent == KT_ETIMEDOUT && kt_timeout_expired(&limit)))
             return sent; /* the failure is told by the next read */
@@ -123,31 +130,43 @@ static int broken(kt_websocket *ws, int rc, int code, const char *why)
 static int ask(kt_websocket *ws)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, ws->o.ping_timeout);
+    kt_timeout_start(&limit, ws->ping_timeout);
     int rc = kt_timeout_end(&limit, kt_websocket_ping(ws, NULL, 0));
     return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit) ? -ETIMEDOUT : rc;
+}
+
+/* Reads, for so long at most. The number of bytes, 0 at the end, or the failure; *ret_silent: nothing came in time. */
+static ssize_t read_within(kt_websocket *ws, char *bytes, size_t size, kt_time patience, bool *ret_silent)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, patience);
+    ssize_t n = kt_stream_read(ws->stream, bytes, size);
+    int rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
+    *ret_silent = rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
+    return n > 0 ? n : rc;
 }
 
 /* Waits for bytes, and asks a silent peer whether it is there. At least one, or what kt_websocket_read returns. */
 static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
 {
-    for (;;) {
-        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-        if (ws->o.ping_interval > 0)
-            kt_timeout_start(&limit, ws->pinged ? ws->o.ping_timeout : ws->o.ping_interval);
-        ssize_t n = kt_stream_read(ws->stream, bytes, size);
-        int rc = n < 0 ? (int)n : 0;
-        if (ws->o.ping_interval > 0)
-            rc = kt_timeout_end(&limit, rc);
+    for (kt_time waited = 0;;) {
+        kt_time most = ws->ping_interval <= 0 ? KT_FOREVER : ws->pinged ? ws->ping_timeout : ws->ping_interval;
+        bool rests = waited == 0 && most > REST_AFTER, silent;
+        ssize_t n = read_within(ws, bytes, size, rests ? REST_AFTER : most - waited, &silent);
         if (n > 0) {
             ws->pinged = false;
             return n;
         }
         if (n == 0)
             return broken(ws, KT_EINCOMPLETE, CODE_CUT, "the connection ended without a close");
-        bool silent = rc == KT_ETIMEDOUT && ws->o.ping_interval > 0 && kt_timeout_expired(&limit);
+        int rc = (int)n;
         if (!silent)
             return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
+        waited = rests ? REST_AFTER : 0;
+        if (rests) {
+            kt_task_trim();
+            continue;
+        }
         if (ws->pinged)
             return broken(ws, -ETIMEDOUT, CODE_OUR_FAULT, "no answer to a ping");
         /* While a frame waits to be sent the reader must go on reading, for the peer may wait for that. Whether the
@@ -203,11 +222,10 @@ static int receive_more(kt_websocket *ws)
 static int closed(kt_websocket *ws, const kt__ws_event *e)
 {
     ws->close_code = e->code;
-    memcpy(ws->reason, e->data.data ? e->data.data : "", e->data.size);
-    ws->reason[e->data.size] = '\0';
+    ws->reason = e->data.size > 0 ? kt_strndup(e->data.data, e->data.size) : NULL;
     ws->read_rc = 0;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, ws->o.close_timeout);
+    kt_timeout_start(&limit, ws->close_timeout);
     int rc = kt_timeout_end(&limit, kt__ws_send_close(ws, e->code, (kt_slice){NULL, 0}));
     /* A peer that has closed need not be there for the answer. */
     return kt_is_cancel(rc) && !kt_timeout_expired(&limit) ? rc : 0;
@@ -302,7 +320,7 @@ static void message_end(kt_websocket *ws)
 /* Appends the piece to the message. 1, or the failure; with -ENOMEM the rest of the piece waits for another read. */
 static int append(kt_websocket *ws, const kt__ws_event *e)
 {
-    size_t most = ws->o.message_bytes_max;
+    size_t most = ws->message_bytes_max;
     if (!e->compressed) {
         if (e->data.size > most - ws->message.size)
             return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
@@ -336,7 +354,7 @@ int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
         bool alone = e.first && e.final && !e.compressed;
         if (e.first)
             message_begin(ws, &e);
-        if (alone && e.data.size > ws->o.message_bytes_max)
+        if (alone && e.data.size > ws->message_bytes_max)
             return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
         if (!alone && (rc = append(ws, &e)) < 0)
             return rc;
@@ -401,7 +419,7 @@ void kt_websocket_close(kt_websocket *ws)
 {
     if (!ws)
         return;
-    kt_time patience = kt_task_cancelling(kt_task_current()) > 0 ? 0 : ws->o.close_timeout;
+    kt_time patience = kt_task_cancelling(kt_task_current()) > 0 ? 0 : ws->close_timeout;
     kt_cancel_hold();
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, patience);

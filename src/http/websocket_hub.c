@@ -100,7 +100,7 @@ static frame *frame_compressed(kt_websocket_hub *hub, unsigned first, kt_slice m
 static bool takes_compressed(const kt_websocket *ws, size_t size)
 {
     bool fits = ws->deflate.bits_out == WINDOW_MAX || size <= (size_t)1 << ws->deflate.bits_out;
-    return ws->deflate.on && ws->deflate.bits_out > 8 && fits && size >= ws->o.deflate_from;
+    return ws->deflate.on && ws->deflate.bits_out > 8 && fits && size >= ws->deflate_from;
 }
 
 /* ---- Topics --------------------------------------------------------------------------------- */

@@ -30,7 +30,9 @@ struct kt_websocket {
     kt_stream *stream;
     kt_http_response *response; /* whose stream that is; NULL: it is borrowed, or our own */
     bool owns_stream, client;
-    kt_websocket_options o;     /* with the defaults filled in, and no pointers */
+    size_t message_bytes_max;   /* these are the options that count until the end */
+    kt_time ping_interval, ping_timeout, close_timeout;
+    uint32_t deflate_from;
     char *protocol;             /* NULL: none */
 
     kt__ws_reader reader;
@@ -57,7 +59,7 @@ struct kt_websocket {
 
     int read_rc;            /* why nothing more is read: as kt_websocket_read says; 1 while all is well */
     int close_code;         /* the peer's */
-    char reason[KT__WS_REASON_MAX + 1];
+    char *reason;           /* NULL: none */
 };
 
 /* ---- websocket.c */

@@ -140,7 +140,7 @@ int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason)
 /* A window of 256 bytes is more than zlib can keep to, so such a peer gets nothing compressed. */
 static bool compresses(const kt_websocket *ws, size_t size)
 {
-    return ws->deflate.on && ws->deflate.bits_out > 8 && size >= ws->o.deflate_from;
+    return ws->deflate.on && ws->deflate.bits_out > 8 && size >= ws->deflate_from;
 }
 
 /* What was compressed and not sent is unknown to the peer: what follows must not refer to it. */

@@ -32,8 +32,8 @@ kt__http_work *kt__http_work_take(kt__http_server *s)
             return NULL;
         memset(w, 0, sizeof *w);
         w->m.fields.size_max = w->m.trailers.size_max = KT__HTTP_HOLD_BYTES;
-        w->m.arena = w->arena;
-        w->m.arena_size = KT__HTTP_ARENA_BYTES / sizeof(max_align_t);
+        w->m.arena.small = w->arena;
+        w->m.arena.size = KT__HTTP_ARENA_BYTES / sizeof(max_align_t);
         w->in_capacity = KT__HTTP_IN_BYTES;
         w->in = kt_alloc(w->in_capacity);
         if (!w->in) {
@@ -54,14 +54,19 @@ static void shrink(kt_buffer *b)
         kt_buffer_release(b);
 }
 
-void kt__http_memory_clear(kt__http_memory *m)
+void kt__http_arena_clear(kt__http_arena *a)
 {
-    while (m->blocks) {
-        kt__http_block *b = m->blocks;
-        m->blocks = b->next;
+    while (a->blocks) {
+        kt__http_block *b = a->blocks;
+        a->blocks = b->next;
         kt_free(b);
     }
-    m->arena_used = 0;
+    a->used = 0;
+}
+
+void kt__http_memory_clear(kt__http_memory *m)
+{
+    kt__http_arena_clear(&m->arena);
     kt__encoder_free(m->encoder);
     kt__decoder_free(m->decoder);
     m->encoder = NULL;

@@ -16,14 +16,16 @@
 
 /* ---- Making -------------------------------------------------------------------------------- */
 
-/* There was something a moment ago. 0, -EEXIST when it is no directory, -ENOENT when it is gone. */
+/* There was something a moment ago. 0, -EEXIST when it is no directory, -ENOENT when it is gone. The second look is for
+ * links that lead nowhere; others may have made the directory before it. */
 static int check_is_dir(kt__disk *d, const char *path, struct stat *st)
 {
     int rc = d->stat(d, AT_FDCWD, path, 0, st);
+    if (rc == -ENOENT)
+        rc = d->stat(d, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st);
     if (rc == 0 && S_ISDIR(st->st_mode))
         return 0;
-    bool gone = rc == -ENOENT && d->stat(d, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, st) == -ENOENT;
-    return gone ? -ENOENT : -EEXIST;
+    return rc == -ENOENT ? -ENOENT : -EEXIST;
 }
 
 static int call_make(kt__disk *d, kt__path_request *r)

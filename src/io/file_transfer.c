@@ -78,14 +78,14 @@ static bool ring_can(const transfer *t)
            (t->offset >= 0 || (f->regular && !f->append)) && (t->kind == KT__OP_FILE_READ || !size_is_limited());
 }
 
-/* The descriptor's state is the task's: others may be at the same file. A descriptor that is O_NONBLOCK, which the
+/* The descriptor's state is this call's own: others may be at the same file. A descriptor that is O_NONBLOCK, which the
  * program has asked for or set, gives -EAGAIN. */
 static ssize_t run_op(kt_task *self, const transfer *t, int64_t offset)
 {
     ssize_t n;
     do {
-        self->poll_fd = (kt__fd){.fd = t->file->fd};
-        kt__op *op = kt__op_init(self, t->kind, &self->poll_fd);
+        kt__fd fd = {.fd = t->file->fd};
+        kt__op *op = kt__op_init(self, t->kind, &fd);
         op->pieces = (struct iovec *)(uintptr_t)t->pieces;
         op->count = (unsigned)t->count;
         op->offset = offset;

@@ -152,6 +152,82 @@ TEST_WITH(beyond_the_limit_of_maps_the_error_names_it, KT_TEST_NO_LOOP)
     CHECK_GT(c.parked, maps_max() / 2 - 2000);
 }
 
+/* ---- What it holds ---------------------------------------------------------------------------- */
+
+/* Bytes down to the lowest page that is in memory. */
+static size_t resident(const kt__stack *stack)
+{
+    return kt__stack_touched(stack, stack->limit + kt__stack_usable(stack));
+}
+
+static __attribute__((noinline)) void use_much(void)
+{
+    char bytes[40000];
+    memset(bytes, 1, sizeof bytes);
+    __asm__ volatile("" : : "r"(bytes) : "memory"); /* somebody might look */
+}
+
+static int notes_its_stack(void *arg)
+{
+    *(const kt__stack **)arg = kt__stacks_holding(&kt_loop_current()->stacks, __builtin_frame_address(0));
+    return kt_sleep(KT_S(1));
+}
+
+TEST(a_task_that_waits_needs_one_page_whatever_its_stack_s_colour)
+{
+    enum { TASKS = 24 };
+    const kt__stack *stacks[TASKS];
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    if (RUNNING_SLOWLY)
+        kt_test_skip("frames are larger");
+    for (int i = 0; i < TASKS; i++)
+        CHECK_OK(kt_group_spawn(&g, notes_its_stack, &stacks[i], 0));
+    CHECK_OK(kt_sleep(KT_MS(500)));
+    for (int i = 0; i < TASKS; i++)
+        CHECK_EQ(resident(stacks[i]), 4096u);
+    CHECK_OK(kt_group_join(&g, 0));
+}
+
+TEST(a_trim_gives_back_what_lies_below_the_caller)
+{
+    const kt__stack *mine = kt__stacks_holding(&kt_loop_current()->stacks, __builtin_frame_address(0));
+    char above[64] = "stays";
+    use_much();
+    if (!RUNNING_SLOWLY)
+        CHECK_GT(resident(mine), 40000u);
+    kt_task_trim();
+    CHECK_EQ(strcmp(above, "stays"), 0);
+    if (!RUNNING_SLOWLY)
+        CHECK_LT(resident(mine), 40000u);
+    use_much(); /* and it grows again */
+}
+
+static int trims(void *arg)
+{
+    const kt__stack *mine = kt__stacks_holding(&kt_loop_current()->stacks, __builtin_frame_address(0));
+    const kt__stack *caller = arg;
+    CHECK(mine != NULL && mine != caller);
+    use_much();
+    kt_task_trim();
+    CHECK(RUNNING_SLOWLY || (resident(mine) < 40000 && resident(caller) > 40000));
+    return 0;
+}
+
+TEST(a_trim_in_a_coroutine_is_of_the_coroutine_s_stack)
+{
+    const kt__stack *mine = kt__stacks_holding(&kt_loop_current()->stacks, __builtin_frame_address(0));
+    kt_auto(kt_coroutine) *c = NULL;
+    use_much();
+    CHECK_OK(kt_coroutine_new(trims, mine, 0, &c));
+    CHECK_OK(kt_coroutine_resume(c, NULL, NULL));
+}
+
+TEST_WITH(outside_a_task_a_trim_does_nothing, KT_TEST_NO_LOOP)
+{
+    kt_task_trim();
+    CHECK(kt_task_current() == NULL);
+}
+
 /* ---- Whose an address is --------------------------------------------------------------------- */
 
 TEST(a_stack_is_found_by_each_of_its_addresses_and_a_guard_by_its_own)

@@ -4,6 +4,8 @@
 
 #include <kettle/websocket.h>
 
+#include "core/core.h"
+
 typedef struct ends {
     net n;
     site s;
@@ -334,6 +336,30 @@ TEST(a_peer_that_answers_pings_may_be_silent_for_ever)
     CHECK_ERR(kt_timeout_end(&limit, KT_ETIMEDOUT), KT_ETIMEDOUT);
     CHECK_EQ(kt_now() - start, KT_S(100));
     check_echo(e.ws, KT_WEBSOCKET_TEXT, kt_slice_from("still"));
+    ends_close(&e);
+}
+
+static void check_one_page(kt_task *t, void *arg)
+{
+    if (strcmp(kt_task_name(t), "http") != 0)
+        return;
+    CHECK_EQ(kt__stack_touched(t->stack, t->stack->limit + kt__stack_usable(t->stack)), 4096u);
+    ++*(int *)arg;
+}
+
+TEST(the_task_of_a_silent_connection_needs_one_page_of_stack)
+{
+    ends e;
+    int tasks = 0;
+    sim_only();
+    if (KT__ASAN || KT__TSAN)
+        kt_test_skip("frames are larger");
+    ends_open(&e);
+    check_echo(e.ws, KT_WEBSOCKET_TEXT, kt_slice_from("busy"));
+    CHECK_OK(kt_sleep(KT_S(3)));
+    kt_task_each(check_one_page, &tasks);
+    CHECK_EQ(tasks, 1);
+    check_echo(e.ws, KT_WEBSOCKET_TEXT, kt_slice_from("again"));
     ends_close(&e);
 }
 

@@ -171,6 +171,13 @@ SWEEP(kt_task_result, PLAIN)
     CHECK_ERR(SWEPT(kt_task_result, (kt_task_current())), KT_EINVALIDSTATE);
 }
 
+SWEEP(kt_task_trim, PLAIN)
+{
+    char above[64] = "stays";
+    SWEPT(kt_task_trim, ());
+    CHECK_STR(above, "stays");
+}
+
 SWEEP(kt_task_current, PLAIN)
 {
     CHECK(SWEPT(kt_task_current, ()) != NULL);
