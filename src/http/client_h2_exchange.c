@@ -125,7 +125,7 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
     kt_http_response *r = c->response;
     *ret_silent = false;
     if (h->rc < 0 || h->going) {
-        *ret_silent = true;
+        *ret_silent = c->refused = true; /* nothing of it was sent */
         return h->rc < 0 ? h->rc : -ECONNRESET;
     }
     kt__client_stream *st = kt__client_stream_new(h);

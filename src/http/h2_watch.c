@@ -56,7 +56,7 @@ bool kt__h2_watch_caused(kt__h2_watch *w, kt_time now)
 
 void kt__h2_watch_sent(kt__h2_watch *w)
 {
-    give(&w->frames, 1);
+    give(&w->frames, 2); /* the window of the stream, and that of the connection */
 }
 
 /* ---- Frames ---------------------------------------------------------------------------------- */
