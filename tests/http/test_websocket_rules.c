@@ -110,10 +110,11 @@ static void play(kt_stream *s, const trial *t, bool client, char *out, size_t ro
 
 static const trial *now;
 static char heard_by_peer[1000];
+static size_t message_max = 70000;
 
 static kt_websocket_options options(void)
 {
-    return (kt_websocket_options){.no_deflate = !deflate, .message_bytes_max = 70000};
+    return (kt_websocket_options){.no_deflate = !deflate, .message_bytes_max = message_max};
 }
 
 static void echo(kt_websocket *ws)
@@ -286,6 +287,59 @@ TEST(codes_that_may_be_sent_are_answered_and_others_are_not)
         snprintf(reply, sizeof reply, "close %u", is_good ? code : 1002);
         const trial t = {"7.4", reply, {{FIN | CLOSE, payload, 2, 0}}};
         check(&t);
+    }
+}
+
+/* ---- Large messages -------------------------------------------------------------------------- */
+
+#define LARGE ((size_t)16 * 1024 * 1024)
+
+static void hear_large(kt_websocket *ws, const char *text)
+{
+    kt_websocket_message m;
+    CHECK_EQ(kt_websocket_read(ws, &m), 1);
+    CHECK_EQ(m.kind, KT_WEBSOCKET_TEXT);
+    CHECK_EQ(m.data.size, LARGE);
+    CHECK(memcmp(m.data.data, text, LARGE) == 0);
+}
+
+static void say_large(kt_websocket *ws, const char *text, size_t frame)
+{
+    for (size_t at = 0; at < LARGE; at += frame)
+        CHECK_OK(kt_websocket_write_part(ws, KT_WEBSOCKET_TEXT, text + at, frame, at + frame == LARGE));
+}
+
+/* Of what a limit allows, all comes back, in whatever frames it is said; and not a byte more. */
+TEST(messages_of_sixteen_mebibytes_come_back_and_no_longer_ones)
+{
+    static char text[LARGE + 1];
+    sim_only();
+    message_max = LARGE;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i * i % 23);
+    for (int packed = 0; packed < 2; packed++) {
+        kt_auto(net) n = net_open((kt_test_network_options){0});
+        (void)n;
+        site s;
+        kt_websocket *ws = NULL;
+        kt_websocket_message m;
+        deflate = packed;
+        const kt_websocket_options o = options();
+        site_open(&s, NULL, server_echoes, NULL);
+        kt_http_session *web = session_for(kt_listener_port(s.l), (kt_http_session_options){0});
+        CHECK_OK(kt_websocket_connect(web, "/", &o, &ws));
+        CHECK_OK(kt_websocket_write(ws, KT_WEBSOCKET_TEXT, text, LARGE));
+        hear_large(ws, text);
+        for (size_t frame = 4096; frame < LARGE; frame *= 32) {
+            say_large(ws, text, frame);
+            hear_large(ws, text);
+        }
+        CHECK_OK(kt_websocket_write(ws, KT_WEBSOCKET_TEXT, text, LARGE + 1));
+        CHECK_LE(kt_websocket_read(ws, &m), 0);
+        CHECK_EQ(kt_websocket_close_code(ws), 1009);
+        kt_websocket_close(ws);
+        kt_http_session_close(web);
+        site_close(&s);
     }
 }
 
