@@ -157,6 +157,8 @@ void kt__h2_session_goaway(kt__h2 *h, int error);
 /* Does it want more input? */
 bool kt__h2_session_wants(const kt__h2 *h);
 void kt__h2_session_reset(const kt__h2_stream *s, int error);
+/* Has the client sent so much that nobody has read that it should be asked to stop? */
+bool kt__h2_session_has_much(const kt__h2_stream *s);
 /* The stream's object goes away. */
 void kt__h2_session_forget(const kt__h2_stream *s);
 /* The handler has taken this much of the body. */

@@ -14,6 +14,9 @@
 #define STREAM_WINDOW (256u * 1024)
 #define CONNECTION_WINDOW (1024 * 1024)
 #define FIELDS_ON_STACK 32u
+/* Of a body that nobody reads, until its client is asked to stop (RFC 9113 section 8.1). A short one may as well end by
+ * itself: then its errors are found and told. Less than any first window. */
+#define UNREAD_MAX (32 * 1024)
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
@@ -106,13 +109,22 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* Of a stream that was answered before its body had come. */
+static int drop_data(nghttp2_session *session, int32_t id, size_t size)
+{
+    int rc = nghttp2_session_consume_connection(session, size);
+    if (rc == 0 && nghttp2_session_get_stream_effective_recv_data_length(session, id) >= UNREAD_MAX)
+        rc = nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    return rc;
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t size, void *user)
 {
     (void)flags;
     (void)user;
     kt__h2_stream *s = stream_of(session, id);
     if (!s)
-        return nghttp2_session_consume_connection(session, size) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+        return drop_data(session, id, size) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     if (kt__h2_stream_data(s, bytes, size) == 0)
         return 0;
     return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR) == 0
@@ -309,6 +321,11 @@ void kt__h2_session_reset(const kt__h2_stream *s, int error)
     int rc = nghttp2_submit_rst_stream(s->h->session, NGHTTP2_FLAG_NONE, s->id, (uint32_t)error);
     if (rc != 0)
         (void)!fail(s->h, rc);
+}
+
+bool kt__h2_session_has_much(const kt__h2_stream *s)
+{
+    return nghttp2_session_get_stream_effective_recv_data_length(s->h->session, s->id) >= UNREAD_MAX;
 }
 
 void kt__h2_session_forget(const kt__h2_stream *s)

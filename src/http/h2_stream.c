@@ -252,6 +252,13 @@ static int stream_task(void *arg)
     return 0;
 }
 
+/* May a client go on with a body that nobody reads? A short one ends soon, and what is wrong with it is found. */
+static bool may_finish(const kt__h2_stream *s)
+{
+    const kt_http_exchange *x = &s->x;
+    return !s->extended && x->continued && x->body_rc == 0 && !s->h->c->server->stopping && !kt__h2_session_has_much(s);
+}
+
 /* Behind the task, or in its stead. */
 static void stream_over(void *arg)
 {
@@ -259,7 +266,7 @@ static void stream_over(void *arg)
     kt__h2 *h = s->h;
     if (!s->gone && !s->end_sent)
         kt__h2_session_reset(s, KT__H2_INTERNAL_ERROR); /* a cut answer must not look whole */
-    else if (!s->gone && !s->ended)
+    else if (!s->gone && !s->ended && !may_finish(s))
         kt__h2_session_reset(s, KT__H2_NO_ERROR); /* RFC 9113 section 8.1 */
     kt__h2_stream_free(s);
     h->tasks--;
