@@ -5,8 +5,8 @@
 /* Trials of a server by the letter of RFC 9113 and RFC 7541: frames that a client sends, and all that may come of them.
  *
  * What is not said in a trial must not happen: no GOAWAY, no RST_STREAM, no ACK of a PING or of SETTINGS that was not
- * asked for. Two PINGs end each trial: what they find unsaid is not said any more. Each trial is run twice, its frames
- * whole and in segments of one byte. */
+ * asked for. Two PINGs end each trial: what they find unsaid is not said any more. Each trial is run thrice: its frames
+ * whole; in segments of one byte; and each after a while, to a server that answers before it has read the body. */
 
 #include "client_site.h"
 
@@ -68,12 +68,16 @@ typedef struct outcome {
 
 /* ---- The server --------------------------------------------------------------------------------------------- */
 
-/* Reads the body and answers; with "/stay", only when it is cancelled. */
+enum manner { AT_ONCE, BYTE_BY_BYTE, EAGER };
+
+/* Reads the body and answers; with "/stay", only when it is cancelled. An eager one reads it with "/read" only. */
 static inline int takes_part(kt_http_exchange *x, void *arg)
 {
+    const enum manner *manner = arg;
     kt_slice body;
-    (void)arg;
-    int rc = kt_http_read_all(x, 1024 * 1024, &body);
+    int rc = 0;
+    if (*manner != EAGER || kt_slice_is(kt_http_path(x), "/read"))
+        rc = kt_http_read_all(x, 1024 * 1024, &body);
     if (rc == 0 && kt_slice_is(kt_http_path(x), "/stay"))
         rc = kt_sleep(KT_FOREVER);
     return rc < 0 ? rc : hello(x, NULL);
@@ -169,12 +173,14 @@ static inline bool is_step(const step *s)
 }
 
 /* Sends all; returns the number of SETTINGS that want an acknowledgement. */
-static inline int take_steps(outcome *o, const trial *t, peer *p)
+static inline int take_steps(outcome *o, const trial *t, peer *p, enum manner manner)
 {
     int rc = 0, settings = 0;
     for (const step *s = t->steps; rc == 0 && s < t->steps + 12 && is_step(s); s++) {
         rc = take_step(o, t, p, s);
         settings += s->type == SETTINGS && !(s->flags & ACK);
+        if (manner == EAGER)
+            CHECK_OK(kt_sleep(KT_MS(1)));
     }
     return settings;
 }
@@ -220,7 +226,7 @@ static inline const char *differs(const trial *t, const outcome *o, int settings
 }
 
 /* Whether it came out as it should. */
-static inline bool run_trial(const site *s, const trial *t)
+static inline bool run_trial(const site *s, const trial *t, enum manner manner)
 {
     peer p;
     outcome o = {0};
@@ -234,7 +240,7 @@ static inline bool run_trial(const site *s, const trial *t)
         send_frame(&p, SETTINGS, ACK, 0, NULL, 0);
         settings = 1;
     }
-    settings += take_steps(&o, t, &p);
+    settings += take_steps(&o, t, &p, manner);
     bar(&o, t, &p);
     bar(&o, t, &p);
     while (t->status && !o.answered && hears(&o, t, &p))
@@ -251,31 +257,33 @@ static inline bool run_trial(const site *s, const trial *t)
     return !what;
 }
 
-static inline void run_trials(const trial *trials, size_t count, size_t segment)
+static inline void run_trials(const trial *trials, size_t count, enum manner manner)
 {
     site s;
     size_t wrong = 0;
-    kt_auto(net) n = net_open((kt_test_network_options){.segment_max = segment});
+    kt_auto(net) n = net_open((kt_test_network_options){.segment_max = manner == BYTE_BY_BYTE});
     (void)n;
-    site_open(&s, NULL, takes_part, NULL);
+    site_open(&s, NULL, takes_part, &manner);
     for (size_t i = 0; i < count; i++) {
-        kt_test_say("%s: %s%s", trials[i].section, trials[i].what, segment ? ", byte by byte" : "");
-        wrong += !run_trial(&s, &trials[i]);
+        static const char *const manners[] = {"at once", "byte by byte", "to an eager server"};
+        kt_test_say("%s: %s, %s", trials[i].section, trials[i].what, manners[manner]);
+        wrong += !run_trial(&s, &trials[i], manner);
     }
     site_close(&s);
     if (wrong > 0)
         kt_test_fail("%zu trials of %zu came out wrong", wrong, count);
 }
 
-/* Both ways. */
+/* In all manners. */
 #define TRIALS(name, ...) \
     static const trial trials_of_##name[] = {__VA_ARGS__}; \
     TEST(name) \
     { \
         size_t count = sizeof trials_of_##name / sizeof trials_of_##name[0]; \
         sim_only(); \
-        run_trials(trials_of_##name, count, 0); \
-        run_trials(trials_of_##name, count, 1); \
+        run_trials(trials_of_##name, count, AT_ONCE); \
+        run_trials(trials_of_##name, count, BYTE_BY_BYTE); \
+        run_trials(trials_of_##name, count, EAGER); \
     }
 
 #endif

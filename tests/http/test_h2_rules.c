@@ -5,6 +5,7 @@
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define STAY ":method: GET\n:scheme: http\n:authority: a\n:path: /stay"
+#define READ ":method: POST\n:scheme: http\n:authority: a\n:path: /read"
 #define ON_15 "\0\0\0\0\x0f" /* PRIORITY: depends on 0, weight 16 */
 
 TRIALS(a_connection_begins_with_its_preface,
@@ -210,7 +211,7 @@ TRIALS(windows_open_and_do_not_overflow,
      {HEAD(4, 1, STAY), FRAME(WINDOW_UPDATE, 0, 1, "\x7f\xff\xff\xff"), FRAME(WINDOW_UPDATE, 0, 1, "\x7f\xff\xff\xff")},
      RESETS(1, FLOW_CONTROL_ERROR)},
     {"6.9.2", "SETTINGS shut the window of a stream that is open",
-     {HEAD(4, 1, "POST"), FRAME(SETTINGS, 0, 0, "\0\4\0\0\0\0"), FRAME(DATA, 1, 1, "a")}, HOLDS(1, 0)},
+     {HEAD(4, 1, READ), FRAME(SETTINGS, 0, 0, "\0\4\0\0\0\0"), FRAME(DATA, 1, 1, "a")}, HOLDS(1, 0)},
     {"6.9.2", "SETTINGS open it again",
      {FRAME(SETTINGS, 0, 0, "\0\4\0\0\0\0"), HEAD(5, 1, "GET"), FRAME(SETTINGS, 0, 0, "\0\4\0\0\0\1")}, HOLDS(1, 1)},
     {"6.9.2", "a window that is negative",
