@@ -3,6 +3,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "http/client_h2.h"
+#include "http/h2_continuations.h"
 #include "http/parser_internal.h"
 
 /* PING, SETTINGS and the like, and DATA without bytes, between two frames that carry something. */
@@ -206,6 +207,7 @@ static int options_new(nghttp2_option **ret_option)
     if (nghttp2_option_new(&option) != 0)
         return -ENOMEM;
     nghttp2_option_set_no_auto_window_update(option, 1);
+    kt__h2_continuations_limit(option);
     nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
     *ret_option = option;
     return 0;

@@ -249,10 +249,10 @@ static int refused(kt__h2_stream *s)
 
 static void drop_unread(kt__h2_stream *s)
 {
-    size_t unread = s->in.size - s->in_at;
-    s->x.body_rc = KT_ECLOSED; /* what comes is dropped as well */
+    s->dropped = s->in.size - s->in_at;
+    s->x.body_rc = s->x.body_rc < 0 ? s->x.body_rc : KT_ECLOSED; /* what comes is dropped as well */
     s->in_at = s->in.size;
-    kt__h2_session_consumed(s, unread);
+    kt__h2_session_consumed(s, s->dropped);
     kt__h2_pump(s->h);
 }
 
@@ -283,6 +283,14 @@ static int stream_task(void *arg)
     return 0;
 }
 
+/* May a client that has had its moment go on with a body that nobody reads? A short one ends soon, and what is wrong
+ * with it is found. */
+static bool may_finish(const kt__h2_stream *s)
+{
+    const kt_http_exchange *x = &s->x;
+    return x->continued && x->body_rc == KT_ECLOSED && !s->h->c->server->stopping && s->dropped < KT__H2_UNREAD_MAX;
+}
+
 /* Behind the task, or in its stead. */
 static void stream_over(void *arg)
 {
@@ -290,7 +298,7 @@ static void stream_over(void *arg)
     kt__h2 *h = s->h;
     if (!s->gone && !s->end_sent)
         kt__h2_session_reset(s, KT__H2_INTERNAL_ERROR); /* a cut answer must not look whole */
-    else if (!s->gone && !s->ended)
+    else if (!s->gone && !s->ended && !may_finish(s))
         kt__h2_session_reset(s, KT__H2_NO_ERROR); /* RFC 9113 section 8.1 */
     kt__h2_stream_free(s);
     h->tasks--;
@@ -328,6 +336,7 @@ int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size)
     }
     kt_event_set(&s->readable);
     if (s->x.body_rc < 0 || !s->task) {
+        s->dropped += size;
         kt__h2_session_consumed(s, size);
         return 0;
     }

@@ -8,6 +8,8 @@
 
 #include "http/websocket_private.h"
 
+#define DRAINED_MAX ((size_t)1024 * 1024) /* of what a server sends behind our close */
+
 enum {
     FIRST_BYTES = 512,      /* a first read takes this much, into the task's stack: so an idle connection has no
                              * buffer, and its stack needs one page */
@@ -414,18 +416,26 @@ int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
 
 /* ---- The end -------------------------------------------------------------------------------- */
 
+/* To close with bytes unread is to reset, and a reset may overtake the close that says why (RFC 9112 section 9.6 has
+ * the same of HTTP). Who sends more than this learns nothing. */
+static void drain(kt_stream *s)
+{
+    char bytes[512];
+    ssize_t n;
+    for (size_t left = DRAINED_MAX; left > 0 && (n = kt_stream_read(s, bytes, sizeof bytes)) > 0;)
+        left -= left < (size_t)n ? left : (size_t)n;
+}
+
 /* The peer's part of the handshake, then, of a server, the end of the connection (section 7.1.1: the server ends
  * it). */
 static void await_close(kt_websocket *ws)
 {
     kt_websocket_message m;
-    char byte;
     int rc;
     while ((rc = kt_websocket_read_part(ws, &m)) > 0)
         ;
-    if (rc == 0 && ws->client)
-        while (kt_stream_read(ws->stream, &byte, 1) > 0)
-            ;
+    if (ws->client && (rc == 0 || rc == KT_EPROTOCOL || rc == KT_ELIMIT))
+        drain(ws->stream);
 }
 
 void kt_websocket_close(kt_websocket *ws)
@@ -438,7 +448,7 @@ void kt_websocket_close(kt_websocket *ws)
     kt_timeout_start(&limit, patience);
     kt__ws_leave_hubs(ws);
     int rc = kt__ws_send_close(ws, CODE_DONE, (kt_slice){NULL, 0});
-    if (rc == 0 && ws->read_rc >= 0)
+    if (rc == 0)
         await_close(ws);
     (void)!kt_timeout_end(&limit, 0); /* ended in any case */
     if (ws->response)

@@ -261,3 +261,44 @@ TEST(a_session_that_is_closed_ends_its_streams)
     kt_http_response_close(r);
     house_close(&h);
 }
+
+#define PASSES_ON(type, flags, id, size, bytes) "\0\0" size type flags "\0\0\0" id bytes
+
+/* An answer whose head comes in three frames. */
+KT_FN(answers_in_frames, a, struct { kt_listener *l; })
+{
+    static const char greeting[] = PASSES_ON("\4", "\0", "\0", "\0", "") PASSES_ON("\4", "\1", "\0", "\0", "");
+    static const char answer[] = PASSES_ON("\1", "\0", "\1", "\1", "\x88")
+        PASSES_ON("\11", "\0", "\1", "\5", "\0\1x\1y")
+        PASSES_ON("\11", "\4", "\1", "\5", "\0\1z\1y") PASSES_ON("\0", "\1", "\1", "\5", "foxes");
+    kt_auto(kt_stream) *s = NULL;
+    char request[1000];
+    int rc = kt_listener_accept(a->l, &s);
+    if (rc == 0)
+        rc = kt_stream_write(s, greeting, sizeof greeting - 1);
+    if (rc == 0)
+        rc = kt_stream_read_exactly(s, request, 24 + 9 + 9); /* at least: the preface, SETTINGS, HEADERS */
+    if (rc == 0)
+        rc = kt_sleep(KT_S(1)); /* until it is whole */
+    if (rc == 0)
+        rc = kt_stream_write(s, answer, sizeof answer - 1);
+    while (rc == 0 && kt_stream_read(s, request, sizeof request) > 0)
+        ;
+    return rc;
+}
+
+TEST(a_head_in_many_frames_may_come_byte_by_byte)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){.segment_max = 1});
+    (void)n;
+    kt_listener *l = NULL;
+    kt_task *t = NULL;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(kt_spawn(KT_WITH(answers_in_frames, .l = l), &t));
+    kt_http_session *s = session_for(kt_listener_port(l), (kt_http_session_options){.version = KT_HTTP_2});
+    CHECK_STR(ask(s, "/"), "200 foxes");
+    kt_http_session_close(s);
+    CHECK_OK(kt_task_join(t));
+    kt_listener_close(l);
+}

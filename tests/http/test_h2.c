@@ -177,14 +177,42 @@ static void get_early_answer(peer *p, uint32_t id)
     CHECK_EQ(expect(p, DATA, id)->flags, END_STREAM);
 }
 
+/* Its first bytes may as well come to their end. */
 WITH_SERVER(a_client_whose_body_nobody_reads_is_asked_to_stop)
 {
+    static const char much[16384];
     site s;
     peer p;
     site_open(&s, NULL, answer_early, NULL);
     greet(&p, dial(&s));
     get_early_answer(&p, 1);
+    for (int i = 0; i < 3; i++)
+        send_frame(&p, DATA, 0, 1, much, sizeof much);
     expect_reset(&p, 1, NGHTTP2_NO_ERROR);
+    get(&p, 3, "/");
+    expect_status(&p, 3, "200");
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(an_error_in_a_body_that_nobody_reads_is_told)
+{
+    site s;
+    peer p;
+    site_open(&s, NULL, answer_early, NULL);
+    greet(&p, dial(&s));
+    request(&p, "POST", "/");
+    field(&p, "content-length", "1");
+    send_head(&p, 1, END_HEADERS);
+    CHECK_EQ(expect(&p, DATA, 1)->flags, END_STREAM);
+    send_frame(&p, DATA, END_STREAM, 1, "test", 4);
+    expect_reset(&p, 1, NGHTTP2_PROTOCOL_ERROR);
+    request(&p, "POST", "/");
+    send_head(&p, 3, END_HEADERS);
+    CHECK_EQ(expect(&p, DATA, 3)->flags, END_STREAM);
+    field(&p, ":method", "GET");
+    send_head(&p, 3, END_STREAM | END_HEADERS);
+    expect_reset(&p, 3, NGHTTP2_PROTOCOL_ERROR);
     leave(&p);
     site_close(&s);
 }
