@@ -334,7 +334,12 @@ TEST(messages_of_sixteen_mebibytes_come_back_and_no_longer_ones)
             say_large(ws, text, frame);
             hear_large(ws, text);
         }
-        CHECK_OK(kt_websocket_write(ws, KT_WEBSOCKET_TEXT, text, LARGE + 1));
+        if (packed) {
+            CHECK_OK(kt_websocket_write(ws, KT_WEBSOCKET_TEXT, text, LARGE + 1));
+        } else { /* a frame that is too long is refused at its head, and its bytes make the system reset */
+            CHECK_OK(kt_websocket_write_part(ws, KT_WEBSOCKET_TEXT, text, LARGE, false));
+            CHECK_OK(kt_websocket_write_part(ws, KT_WEBSOCKET_TEXT, text, 1, true));
+        }
         CHECK_LE(kt_websocket_read(ws, &m), 0);
         CHECK_EQ(kt_websocket_close_code(ws), 1009);
         kt_websocket_close(ws);
