@@ -35,9 +35,6 @@ enum { /* RFC 9113 section 7 */
 #define KT__H2_PREFACE_BYTES 24u
 /* Composed and not yet being written: when there is more, whoever composes waits. */
 #define KT__H2_OUT_BYTES ((size_t)64 * 1024)
-/* Of a body that nobody reads, until its client is asked to stop (RFC 9113 section 8.1). A short one may as well end by
- * itself: then its errors are found and told. Less than any first window. */
-#define KT__H2_UNREAD_MAX (32 * 1024)
 
 /* ---- h2_watch.c ------------------------------------------------------------------------------ */
 
@@ -121,7 +118,6 @@ struct kt__h2_stream {
     /* Its body */
     kt_buffer in;       /* received; in[in_at..] not yet read */
     size_t in_at;
-    size_t dropped;     /* bytes that came behind the answer, or that nobody has read before it */
     kt_event readable;  /* also at the end, and when the stream is gone */
     /* The answer */
     const char *piece;  /* bytes that are not composed yet, their owner waits */

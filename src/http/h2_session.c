@@ -106,22 +106,13 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
                : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* Of a stream that was answered before its body had come. */
-static int drop_data(nghttp2_session *session, int32_t id, size_t size)
-{
-    int rc = nghttp2_session_consume_connection(session, size);
-    if (rc == 0 && nghttp2_session_get_stream_effective_recv_data_length(session, id) >= KT__H2_UNREAD_MAX)
-        rc = nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
-    return rc;
-}
-
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t size, void *user)
 {
     (void)flags;
     (void)user;
     kt__h2_stream *s = stream_of(session, id);
     if (!s)
-        return drop_data(session, id, size) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+        return nghttp2_session_consume_connection(session, size) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     if (kt__h2_stream_data(s, bytes, size) == 0)
         return 0;
     return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR) == 0

@@ -249,15 +249,15 @@ static int refused(kt__h2_stream *s)
 
 static void drop_unread(kt__h2_stream *s)
 {
-    s->dropped = s->in.size - s->in_at;
+    size_t unread = s->in.size - s->in_at;
     s->x.body_rc = s->x.body_rc < 0 ? s->x.body_rc : KT_ECLOSED; /* what comes is dropped as well */
     s->in_at = s->in.size;
-    kt__h2_session_consumed(s, s->dropped);
+    kt__h2_session_consumed(s, unread);
     kt__h2_pump(s->h);
 }
 
 /* A client that has its answer may end by itself; and some (curl 7.88) take a reset that comes close behind the answer
- * for a failure, and lose it. So it gets a moment until it is asked to stop. */
+ * for a failure, and lose it. So it gets a moment until it is asked to stop, in which mistakes in its body are told. */
 static void let_end(kt__h2_stream *s)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
@@ -283,14 +283,6 @@ static int stream_task(void *arg)
     return 0;
 }
 
-/* May a client that has had its moment go on with a body that nobody reads? A short one ends soon, and what is wrong
- * with it is found. */
-static bool may_finish(const kt__h2_stream *s)
-{
-    const kt_http_exchange *x = &s->x;
-    return x->continued && x->body_rc == KT_ECLOSED && !s->h->c->server->stopping && s->dropped < KT__H2_UNREAD_MAX;
-}
-
 /* Behind the task, or in its stead. */
 static void stream_over(void *arg)
 {
@@ -298,7 +290,7 @@ static void stream_over(void *arg)
     kt__h2 *h = s->h;
     if (!s->gone && !s->end_sent)
         kt__h2_session_reset(s, KT__H2_INTERNAL_ERROR); /* a cut answer must not look whole */
-    else if (!s->gone && !s->ended && !may_finish(s))
+    else if (!s->gone && !s->ended)
         kt__h2_session_reset(s, KT__H2_NO_ERROR); /* RFC 9113 section 8.1 */
     kt__h2_stream_free(s);
     h->tasks--;
@@ -336,7 +328,6 @@ int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size)
     }
     kt_event_set(&s->readable);
     if (s->x.body_rc < 0 || !s->task) {
-        s->dropped += size;
         kt__h2_session_consumed(s, size);
         return 0;
     }

@@ -177,7 +177,6 @@ static void get_early_answer(peer *p, uint32_t id)
     CHECK_EQ(expect(p, DATA, id)->flags, END_STREAM);
 }
 
-/* Its first bytes may as well come to their end. */
 WITH_SERVER(a_client_whose_body_nobody_reads_is_asked_to_stop)
 {
     static const char much[16384];
