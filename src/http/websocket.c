@@ -200,12 +200,16 @@ static int receive_first(kt_websocket *ws)
     return 1;
 }
 
+static void release_buffers(kt_websocket *ws)
+{
+    kt_free(kt_steal(ws->in));
+    kt_buffer_release(&ws->message);
+}
+
 static int receive_more(kt_websocket *ws)
 {
-    if (ws->at == ws->end && !ws->in_message) {
-        kt_free(kt_steal(ws->in));
-        kt_buffer_release(&ws->message);
-    }
+    if (ws->at == ws->end && !ws->in_message)
+        release_buffers(ws);
     if (!ws->in)
         return receive_first(ws);
     memmove(ws->in, ws->in + ws->at, ws->end - ws->at); /* what is held back is short */
@@ -247,6 +251,14 @@ static int control(kt_websocket *ws, const kt__ws_event *e)
     return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
 }
 
+bool kt__ws_rest(kt_websocket *ws)
+{
+    if (ws->at < ws->end || ws->in_message || ws->reader.in_frame || ws->reader.message || ws->pending.type != 0)
+        return false;
+    release_buffers(ws);
+    return true;
+}
+
 /* The next piece of a message as it came. 1, or what kt_websocket_read returns. */
 static int next_piece(kt_websocket *ws, kt__ws_event *e)
 {
@@ -264,9 +276,14 @@ static int next_piece(kt_websocket *ws, kt__ws_event *e)
         ws->at += (size_t)n;
         if (ws->in && e->type != 0 && e->type < KT__WS_CLOSE)
             return 1;
-        int rc = ws->in && e->type != 0 ? control(ws, e) : receive_more(ws);
+        bool is_control = ws->in && e->type != 0;
+        if (!is_control && ws->rounds == 2 && kt__ws_rest(ws))
+            return KT__WS_RESTS;
+        int rc = is_control ? control(ws, e) : receive_more(ws);
         if (rc <= 0)
             return rc;
+        if (!is_control && ws->rounds == 1)
+            ws->rounds = 2;
     }
 }
 
@@ -348,13 +365,13 @@ static int append(kt_websocket *ws, const kt__ws_event *e)
     return rc;
 }
 
-int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
+int kt__ws_read_once(kt_websocket *ws, kt_websocket_message *ret_message)
 {
     kt__ws_event e;
     ws->reader.plain_max = ws->message_bytes_max;
     for (;;) {
         int rc = next_piece(ws, &e);
-        if (rc <= 0)
+        if (rc != 1)
             return rc;
         bool alone = e.first && e.final && !e.compressed;
         if (e.first)
@@ -373,6 +390,11 @@ int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
         };
         return 1;
     }
+}
+
+int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
+{
+    return kt__ws_read_once(ws, ret_message);
 }
 
 /* The next piece of a message; a compressed one waits in ws->inflating. As next_piece. */

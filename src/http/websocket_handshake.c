@@ -236,6 +236,7 @@ int kt_websocket_accept(kt_http_exchange *x, const kt_websocket_options *options
             kt__ws_free(ws);
         return rc;
     }
+    ws->exchange = x;
     *ret_ws = ws;
     return 0;
 }

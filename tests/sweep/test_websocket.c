@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http_site.h"
 
-#include <kettle/websocket.h>
+#include <kettle/websocket_hub.h>
 
 /* Two ends over a pair in memory; the subject has the near one. */
 typedef struct ends {
@@ -269,6 +269,38 @@ SWEEP(kt_websocket_accept, SUSPENDS | ALLOCATES | REAL | LASTING)
     site s = {.act = accepts, .after = leaves, .busy = true};
     visit(&s, WEBSOCKET_REQUEST, NULL);
     CHECK(s.rc < 0 || heard_once(&s, "\r\nSec-WebSocket-Accept: "));
+}
+
+static kt_websocket_hub *hub;
+
+static int has_accepted(void *arg)
+{
+    const site *s = arg;
+    accepted = NULL;
+    return kt_websocket_accept(s->x, &(kt_websocket_options){.close_timeout = KT_MS(1)}, &accepted);
+}
+
+static int keeps(void *arg)
+{
+    (void)arg;
+    int rc = SWEPT(kt_websocket_hub_keep, (hub, &accepted));
+    CHECK_EQ(!accepted, rc == 0);
+    return rc;
+}
+
+static int leaves_if_it_has_to(void *arg)
+{
+    (void)arg;
+    kt_websocket_close(kt_steal(accepted));
+    return 0;
+}
+
+SWEEP(kt_websocket_hub_keep, ALLOCATES | REAL)
+{
+    site s = {.before = has_accepted, .act = keeps, .after = leaves_if_it_has_to};
+    sure(kt_websocket_hub_new(NULL, &hub));
+    visit(&s, WEBSOCKET_REQUEST, NULL);
+    kt_websocket_hub_free(hub);
 }
 
 typedef struct caller {
