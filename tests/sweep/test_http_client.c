@@ -222,7 +222,7 @@ SWEEP(kt_http_download, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     if (found.size > 0)
         CHECK_SLICE(kt_buffer_slice(&found), "hello\n");
     sure(kt_test_disk_list(d.disk, &names));
-    CHECK(!memmem(names.data, names.size, ".part", 5));
+    CHECK(names.size == 0 || !memmem(names.data, names.size, ".part", 5));
     check_next(&d.c);
     client_close(&d.c);
     kt_test_disk_close(d.disk);
