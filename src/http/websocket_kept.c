@@ -19,7 +19,7 @@ typedef struct kt__ws_kept kept;
 struct kt__ws_kept {
     kt__http_guest guest; /* first */
     kt__http_conn *conn;
-    kt_websocket *ws;
+    kt_websocket *ws; /* NULL once it is being closed */
     kt_websocket_hub *hub;
     kept *next, **link;
     kt_task *task;   /* while it is served */
@@ -60,7 +60,7 @@ static void end(kept *k, int rc)
     kt__ws_keeping *all = kt__ws_keeping_of(k->hub);
     k->ws->rounds = 0; /* the close waits for the peer's */
     tell_end(k->hub, k->ws, rc);
-    kt_websocket_close(k->ws);
+    kt_websocket_close(kt_steal(k->ws));
     kt__http_linger(k->conn);
     kt__http_conn_end(k->conn);
     kt_task_detach(kt_steal(k->task));
@@ -122,7 +122,7 @@ static void cut(kt__http_guest *g)
 {
     kept *k = of(g);
     k->cut = true;
-    kt_stream_hang_up(k->ws->stream, false);
+    kt_stream_hang_up(k->conn->stream, false);
     if (k->task)
         kt_task_cancel(k->task);
 }
@@ -131,7 +131,7 @@ static void stop(kt__http_guest *g)
 {
     static const char going_away[] = {(char)(1001 >> 8), (char)(1001 & 0xff)};
     kept *k = of(g);
-    if (!k->begun || k->ws->close_sent)
+    if (!k->begun || !k->ws || k->ws->close_sent)
         return;
     int rc = kt__ws_hub_control(k->hub, k->ws, KT__WS_CLOSE, (kt_slice){going_away, sizeof going_away});
     if (rc < 0)
@@ -179,18 +179,20 @@ static kt_time look(const kt__ws_keeping *all)
 {
     kt_time now = kt_now(), next = KT_FOREVER;
     for (kept *k = all->first; k; k = k->next) {
-        if (!k->begun || k->task || k->cut)
+        if (!k->begun || k->task)
             continue;
         if (k->wants_task)
             wake(k);
+        if (k->wants_task)
+            next = now;
+        if (k->task || k->cut)
+            continue;
         kt_time most = patience(k->ws);
         if (most != KT_FOREVER && k->heard + most <= now)
             silent(k, now);
         most = patience(k->ws);
         if (most != KT_FOREVER && k->heard + most < next)
             next = k->heard + most;
-        if (k->wants_task)
-            next = now;
     }
     return next;
 }

@@ -245,6 +245,25 @@ TEST_WITH(a_hub_that_goes_ends_what_it_keeps, KT_TEST_REAL_TIME)
     leave_place(&s);
 }
 
+/* Its client has been told of the end and does not leave: the server waits a while for that, and then the hub goes. */
+TEST_WITH(a_hub_that_goes_waits_for_those_that_are_ending, KT_TEST_REAL_TIME)
+{
+    site s;
+    place_open(&s, NULL);
+    kt_stream *c = dial(&s);
+    say(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    settle();
+    say(c, "\x88\x80mask");
+    settle();
+    CHECK_EQ(p.ends, 1);
+    CHECK_EQ(kt_websocket_hub_count(p.hub, NULL), 0);
+    kt_websocket_hub_free(p.hub);
+    kt_stream_close(c);
+    leave_place(&s);
+    CHECK_EQ(p.rc, 0);
+}
+
 TEST_WITH(a_connection_that_breaks_is_told_of, KT_TEST_REAL_TIME)
 {
     site s;
