@@ -3,6 +3,7 @@
 /* What is told: a line a result as it ends, the bar, the summary. */
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <unistd.h>
 
 #include "program.h"
@@ -18,6 +19,17 @@ void complain(const char *what, int rc)
         safe = kt_terminal_safe(&text, kt_slice_from(why));
     if (safe < 0 || kt_terminal_printf(STDERR_FILENO, "kettle-fetch: %.*s\n", (int)text.size, text.data) < 0)
         fputs("kettle-fetch: failed\n", stderr);
+}
+
+int usage_error(const char *format, ...)
+{
+    va_list args;
+    fputs("kettle-fetch: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs("\nTry 'kettle-fetch --help'.\n", stderr);
+    return EXIT_USAGE;
 }
 
 /* A line of output, above the bar. What a stranger wrote is made safe first by the caller. */
