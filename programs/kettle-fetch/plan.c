@@ -73,7 +73,7 @@ static int plan_headers(plan *p)
 int plan_make(plan *p)
 {
     const options *o = p->o;
-    enum records_kind kind;
+    enum records_kind kind = RECORDS_JSONL;
     p->e = (engine_options){
         .limit = o->sequential ? 1 : o->limit,
         .per_host = o->per_host,
@@ -107,37 +107,54 @@ int plan_make(plan *p)
         rc = -EINVAL, (void)usage_error("--resume needs the --out or --save of the earlier run");
     if (rc == 0 && o->resume && o->crawl && (!o->out || kind == RECORDS_CSV || kind == RECORDS_FOLDER))
         rc = -EINVAL, (void)usage_error("--resume of a crawl needs --out with .jsonl, .json or .sqlite");
+    p->resume_by = !o->out ? o->save : kind == RECORDS_FOLDER ? o->out : NULL;
     return rc;
 }
 
 /* ---- Runs ------------------------------------------------------------------------------------- */
 
-/* Of an earlier run without records: what is in the folder is done. */
-static int forget_saved(const plan *p, urls *u)
+/* The hashes of URLs that the names of the files in a folder have in them. */
+static int list_hashes(const char *folder, json_t *hashes)
 {
     kt_auto(kt_path_list) *names = NULL;
-    int rc = kt_dir_list(p->o->save, 0, &names);
-    json_t *hashes = json_object();
+    int rc = kt_dir_list(folder, 0, &names);
     for (size_t i = 0; rc == 0 && i < names->count; i++) {
         kt_slice hash = name_hash(kt_slice_from(names->paths[i]));
         bool whole = hash.data && names->paths[i][0] != '.';
         if (whole && json_object_setn_new(hashes, hash.data, hash.size, json_true()) < 0)
             rc = -ENOMEM;
     }
-    size_t kept = 0;
-    for (size_t i = 0; rc == 0 && i < u->count; i++) {
-        kt_auto(kt_url) url = KT_URL_INIT;
-        char hash[NAME_HASH_BYTES + 1] = "";
-        if (kt_url_parse(u->items[i], NULL, &url) == 0) {
-            size_t fragment = url.fragment.data ? url.fragment.size + 1 : 0;
-            name_hash_of((kt_slice){url.text.data, url.text.size - fragment}, hash);
-        }
-        if (json_object_get(hashes, hash))
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static int is_kept(const char *text, const json_t *hashes)
+{
+    kt_auto(kt_url) url = KT_URL_INIT;
+    char hash[NAME_HASH_BYTES + 1];
+    int rc = kt_url_parse(text, NULL, &url);
+    if (rc < 0)
+        return rc == -ENOMEM ? rc : 0;
+    size_t fragment = url.fragment.data ? url.fragment.size + 1 : 0;
+    name_hash_of((kt_slice){url.text.data, url.text.size - fragment}, hash);
+    return json_object_get(hashes, hash) != NULL;
+}
+
+/* Of an earlier run without a list of what it has done: what is in the folder is done. */
+static int forget_kept(const char *folder, urls *u)
+{
+    size_t left = 0;
+    json_t *hashes = json_object();
+    int rc = hashes ? list_hashes(folder, hashes) : -ENOMEM;
+    for (size_t i = 0; i < u->count; i++) {
+        int kept = rc == 0 ? is_kept(u->items[i], hashes) : 0;
+        rc = kept < 0 ? kept : rc;
+        if (kept == 1)
             kt_free(u->items[i]);
         else
-            u->items[kept++] = u->items[i];
+            u->items[left++] = u->items[i];
     }
-    u->count = rc == 0 ? kept : u->count;
+    u->skipped = u->count - left;
+    u->count = left;
     json_decref(hashes);
     return rc;
 }
@@ -149,6 +166,7 @@ static int run_once(const plan *p, const engine_options *o, const urls *u, repor
     int rc = engine_open(o, &e);
     if (rc < 0)
         return rc;
+    e->figures.skipped = u->skipped;
     report_begin(r, p->o, u->count);
     for (size_t i = 0; rc == 0 && i < u->count; i++)
         rc = engine_add(e, u->items[i]);
@@ -157,8 +175,8 @@ static int run_once(const plan *p, const engine_options *o, const urls *u, repor
     e->figures.elapsed = kt_now() - e->figures.began;
     *ret_elapsed = e->figures.elapsed;
     kt_progress_end(&r->bar);
-    if (!r->silent)
-        report_end(r, e, sequential);
+    int told = r->silent ? 0 : report_end(r, e, sequential);
+    rc = rc < 0 ? rc : told;
     if (rc == 0 && e->figures.by_cause[CAUSE_OK] < e->figures.total)
         rc = 1;
     return rc;
@@ -207,7 +225,7 @@ static int fetch_all(const plan *p, const urls *u)
 int plan_run(void *arg)
 {
     plan *p = arg;
-    kt_auto(urls) u = {NULL, 0, 0};
+    kt_auto(urls) u = {NULL, 0, 0, 0};
     int rc = read_inputs(p, &u);
     if (rc < 0) {
         p->status = EXIT_FAILED;
@@ -215,8 +233,8 @@ int plan_run(void *arg)
     }
     if (p->o->save)
         rc = kt_dir_make_all(p->o->save, 0777);
-    if (rc == 0 && p->o->resume && !p->o->out)
-        rc = forget_saved(p, &u);
+    if (rc == 0 && p->o->resume && p->resume_by)
+        rc = forget_kept(p->resume_by, &u);
     if (rc == 0)
         rc = fetch_all(p, &u);
     if (rc < 0 && !kt_is_cancel(rc))

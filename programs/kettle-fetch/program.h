@@ -41,14 +41,15 @@ typedef struct report {
     const options *o;
     kt_progress bar;
     bool silent; /* the sequential run of --compare */
+    int rc;      /* the first result that could not be told: -ENOMEM */
 } report;
 
 void report_begin(report *r, const options *o, size_t total);
 void report_result(const item *it, void *arg);
 void report_attempt(const item *it, unsigned number, const char *why, kt_time wait, void *arg);
 
-/* The summary; `sequential` is what --compare has measured, 0 for nothing. */
-void report_end(report *r, const engine *e, kt_time sequential);
+/* The summary; `sequential` is what --compare has measured, 0 for nothing. 0; -ENOMEM: not all could be told. */
+int report_end(report *r, const engine *e, kt_time sequential) KT_CHECKED;
 
 void complain(const char *what, int rc);
 
@@ -60,6 +61,7 @@ int usage_error(const char *format, ...) KT_PRINTF(1, 2);
 typedef struct urls {
     char **items;
     size_t count, capacity;
+    size_t skipped; /* done by an earlier run, and no more among them */
 } urls;
 
 int urls_add(urls *u, const char *text, size_t size) KT_CHECKED;
@@ -83,6 +85,7 @@ typedef struct plan {
     char **headers; /* name, value, ..., NULL */
     const options *o;
     char **arguments;
+    const char *resume_by; /* a folder whose names say what is done; NULL: the records do */
     int status; /* of the exit */
 } plan;
 
