@@ -19,9 +19,15 @@
 
 static const char *const way_names[] = {"undisturbed", "cancelled", "at its deadline", "without memory"};
 
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 enum {
     POINTS_MAX = 3000,
-    REAL_STEP = 3, /* on a real driver every third point is tried, which are other ones each time */
+    STEP = 3, /* on a real driver, and with a sanitizer, every third point is tried */
 };
 
 /* ---- The site --------------------------------------------------------------------------------- */
@@ -555,7 +561,7 @@ static void sweep(const form *f)
     run_once(f, CALM, 0);
     for (way w = CANCELLED; w <= NO_MEMORY; w++) {
         unsigned nth = 1;
-        for (; run_once(f, w, nth); nth += is_real() ? REAL_STEP : 1)
+        for (; run_once(f, w, nth); nth += is_real() || SANITIZED ? STEP : 1)
             CHECK_LT(nth, POINTS_MAX);
         CHECK_GT(nth, 1);
         printf("%s up to point %u\n", way_names[w], nth - 1); /* shown with --no-fork */
