@@ -112,6 +112,15 @@ static int follow_one(engine *e, const char *text, unsigned depth, unsigned page
     return rc == -ENOMEM ? rc : 0;
 }
 
+int engine_give(engine *e, const char *final_url)
+{
+    kt_auto(kt_url) url = KT_URL_INIT;
+    int rc = kt_url_parse(final_url, NULL, &url);
+    if (rc == 0)
+        rc = frontier_give(&e->frontier, &url);
+    return rc == -ENOMEM ? rc : 0;
+}
+
 int engine_follow(engine *e, json_t *found, const char *next_url, unsigned depth, unsigned page)
 {
     size_t index;
@@ -137,7 +146,10 @@ int engine_add(engine *e, const char *text)
         return rc;
     }
     if (rc == 0 && e->o.records && records_has(e->o.records, url.text)) {
+        const char *final_url = records_final(e->o.records, url.text);
         rc = frontier_give(&e->frontier, &url);
+        if (rc == 0 && final_url)
+            rc = engine_give(e, final_url);
         return rc < 0 ? rc : skip(e, &url, 0, 0);
     }
     if (rc == 0) {

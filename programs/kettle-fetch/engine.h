@@ -244,6 +244,9 @@ static inline void engine_cleanup(engine **e)
 /* Counts and tells a result, writes its record, lets go of the item. */
 int engine_finish(engine *e, item *it) KT_CHECKED;
 
+/* Where a URL of the user's has led to by redirects is named by the user, too. 0, -ENOMEM. */
+int engine_give(engine *e, const char *final_url) KT_CHECKED;
+
 /* The URLs that a page has led to: those that the options allow go into the frontier. Where an earlier run has done
  * one, those that it has led to do. 0, -ENOMEM. */
 int engine_follow(engine *e, json_t *found, const char *next_url, unsigned depth, unsigned page) KT_CHECKED;

@@ -117,14 +117,17 @@ static int csv_row(const records *r, json_t *record, kt_buffer *out)
 static int remember(records *r, json_t *record)
 {
     const char *url = json_string_value(json_object_get(record, "url"));
-    json_t *found = json_object_get(record, "found"), *next = json_object_get(record, "next");
+    static const char *const led[] = {"final_url", "found", "next"};
     if (!url || !json_is_true(json_object_get(record, "ok")))
         return 0;
     json_t *done = json_object();
-    int rc = found ? json_object_set(done, "found", found) : 0;
-    if (rc == 0 && next)
-        rc = json_object_set(done, "next", next);
-    rc = json_object_set_new(r->done, url, rc == 0 ? done : NULL) < 0 ? -1 : rc;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof led / sizeof led[0]; i++)
+        if (json_object_get(record, led[i]))
+            rc = json_object_set(done, led[i], json_object_get(record, led[i]));
+    if (rc == 0)
+        rc = json_object_set(r->done, url, done);
+    json_decref(done);
     return rc < 0 ? -ENOMEM : 1;
 }
 
@@ -350,6 +353,11 @@ bool records_has(const records *r, kt_slice url)
 json_t *records_found(const records *r, kt_slice url)
 {
     return json_object_get(json_object_getn(r->done, url.data, url.size), "found");
+}
+
+const char *records_final(const records *r, kt_slice url)
+{
+    return json_string_value(json_object_get(json_object_getn(r->done, url.data, url.size), "final_url"));
 }
 
 const char *records_next(const records *r, kt_slice url)

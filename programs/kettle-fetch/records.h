@@ -20,8 +20,10 @@ int records_open(const char *path, bool resume, const extract *names, size_t cou
 /* Adds one, which is in the file when this returns, but for the JSON list, which is written at the end. Suspends. */
 int records_add(records *r, const item *it) KT_CHECKED;
 
-/* Of an earlier run: was this URL done; where did it lead to, and what was the next page (the records'; NULL)? */
+/* Of an earlier run: was this URL done; where did redirects lead to, and its links, and what was the next page (the
+ * records'; NULL)? */
 bool records_has(const records *r, kt_slice url);
+const char *records_final(const records *r, kt_slice url);
 json_t *records_found(const records *r, kt_slice url);
 const char *records_next(const records *r, kt_slice url);
 

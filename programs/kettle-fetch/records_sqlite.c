@@ -45,17 +45,19 @@ static int execute(database *d, const char *sql)
 static int note_done(database *d, json_t *done)
 {
     sqlite3_stmt *s = NULL;
-    int code = sqlite3_prepare_v2(d->db, "SELECT url, found, next FROM results WHERE ok", -1, &s, NULL);
+    int code = sqlite3_prepare_v2(d->db, "SELECT url, found, next, final_url FROM results WHERE ok", -1, &s, NULL);
     int rc = code == SQLITE_OK ? 0 : fail(d, code);
     while (rc == 0 && (code = sqlite3_step(s)) == SQLITE_ROW) {
         const char *url = (const char *)sqlite3_column_text(s, 0), *found = (const char *)sqlite3_column_text(s, 1);
         const char *next = (const char *)sqlite3_column_text(s, 2);
+        const char *final_url = (const char *)sqlite3_column_text(s, 3);
         json_t *list = NULL;
         if (found && json_text_parse(kt_slice_from(found), 0, &list) == -ENOMEM) {
             rc = -ENOMEM;
             break;
         }
-        json_t *led = json_pack("{s:o*, s:s*}", "found", list, "next", next);
+        json_t *led = json_pack("{s:o*, s:s*, s:s*}", "found", list, "next", next, "final_url",
+                                final_url);
         if (url && json_object_set_new(done, url, led) < 0)
             rc = -ENOMEM;
     }

@@ -350,6 +350,8 @@ int transform_item(engine *e, item *it)
         item_fail(it, w.cause, rc, *why ? why : NULL);
     if (rc == 0 && it->next_url)
         rc = engine_follow(e, NULL, it->next_url, it->depth, it->page + 1);
+    if (rc == 0 && it->found && it->depth == 0)
+        rc = engine_give(e, it->final_url);
     if (rc == 0 && it->found)
         rc = engine_follow(e, it->found, NULL, it->depth + 1, 0);
     return rc;

@@ -12,6 +12,7 @@
     /short           fewer bytes than Content-Length says
     /circle/N        redirects from 0 to 1 to 0
     /endless         a chunked body without end
+    /huge            ten gigabytes, as its Content-Length says
     /badgzip         Content-Encoding: gzip, which it is not
     /bomb            gzip of 64 MiB of zeros
     /badutf8         a title that is not UTF-8
@@ -148,6 +149,15 @@ class Server:
         piece = b'10000\r\n' + b'x' * 65536 + b'\r\n'
         while not self.closing.is_set():
             c.sendall(piece)
+        return False
+
+    def on_huge(self, c):
+        size = 10 << 30
+        c.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n' % size)
+        piece = b'x' * 65536
+        while size > 0 and not self.closing.is_set():
+            c.sendall(piece)
+            size -= len(piece)
         return False
 
     def on_badgzip(self, c):

@@ -142,6 +142,13 @@ class Labs(Case):
         results, _ = self.json('--retries', '2', '--retry-wait', '1ms', '-x', 'title', url)
         self.assertEqual((results[url]['attempts'], results[url]['fields']['title']), (3, 'Page 7'))
 
+    def test_a_server_says_when_to_come_again(self):
+        url = self.site.url('/status/503/1')
+        _, _, err = self.run_it('-v', '--retries', '1', '--retry-wait', '1ms', url)
+        self.assertIn('again in 1 s', err.splitlines()[0])
+        _, _, err = self.run_it('-v', '--retries', '1', '--retry-wait', '1ms', self.site.url('/status/503/301'))
+        self.assertNotIn('again', err)
+
     def test_what_cannot_get_better_is_not_repeated(self):
         self.json('--retries', '5', '--retry-wait', '1ms', self.site.url('/status/404'), status=1)
         self.assertEqual(len(self.site.seen), 1)
@@ -173,6 +180,45 @@ class Labs(Case):
         self.assertRegex(out, r'stage fetch +10 taken, 0 failed, [\d.]+/s')
 
 
+class Telling(Case):
+    """What is said on the way and at the end."""
+
+    def test_a_result_is_told_when_its_url_ends(self):
+        for more in ([], ['--json'], ['--pipeline'], ['-x', 'title']):
+            child = subprocess.Popen([PROGRAM, '-t', '60s', *more, self.site.url('/hang'), self.site.url('/ok/1')],
+                                     stdout=subprocess.PIPE, env=self.environment(), cwd=self.folder)
+            self.assertIn(b'/ok/1', child.stdout.readline())  # of a pipe, while the other one hangs
+            self.assertIsNone(child.poll())
+            child.send_signal(signal.SIGINT)
+            child.communicate(timeout=30)
+            self.assertEqual(child.returncode, 130)
+
+    def test_the_summary_adds_up(self):
+        paths = ['/ok/1', '/ok/2', '/json/3', '/status/404', '/status/500', '/hang', '/reset', '/short', '/circle/0',
+                 '/endless', '/badgzip', '/badutf8']
+        results, summary = self.json('-t', '500ms', '--size-max', '1M', 'nonsense', *map(self.site.url, paths),
+                                     self.site.url('/ok/1'), status=1)
+        causes = {}
+        for r in results.values():
+            if not r['ok']:
+                causes[r['cause']] = causes.get(r['cause'], 0) + 1
+        self.assertEqual(summary['causes'], causes)
+        self.assertEqual(causes, {'status': 2, 'timeout': 1, 'lost': 2, 'redirects': 1, 'size': 1, 'content': 1,
+                                  'url': 1})
+        self.assertEqual((summary['total'], summary['ok'], summary['failed']), (13, 4, 9))
+        self.assertEqual(summary['duplicates'], 1)
+        self.assertEqual(summary['bytes'], sum(r['bytes'] for r in results.values()))
+        self.assertEqual(summary['attempts'], sum(r['attempts'] for r in results.values()))
+        self.assertAlmostEqual(summary['seconds_alone'], sum(r['seconds'] for r in results.values()), 3)
+        self.assertAlmostEqual(summary['speedup'], summary['seconds_alone'] / summary['seconds'], 3)
+
+    def test_no_more_to_one_host_than_its_share(self):
+        other = self.server()
+        urls = [s.url('/delay/20/%d' % n) for s in (self.site, other) for n in range(10)]
+        _, summary = self.json('--per-host', '3', *urls)
+        self.assertEqual((self.site.most, other.most, summary['at_once']), (3, 3, 6))
+
+
 class Hostile(Case):
     """A URL costs its own entry and nothing else."""
 
@@ -201,6 +247,17 @@ class Hostile(Case):
 
     def test_a_body_without_end(self):
         self.assertLess(self.one('/endless', 'size')['bytes'], 2 << 20)
+
+    def test_ten_gigabytes(self):
+        for more in ([], ['-s', 'bodies'], ['--pipeline']):
+            self.assertLess(self.one('/huge', 'size', *more)['bytes'], 2 << 20)
+
+    def test_headers_that_are_no_utf8(self):
+        self.site.pages['/type'] = ('text/html; x=\xff\xfe', fetch_server.page('odd'))
+        url = self.site.url('/type')
+        for out in ('r.jsonl', 'r.csv', 'r.json', 'r.sqlite', 'r/'):
+            results, _ = self.json('-x', 'title', '-o', out, url)
+            self.assertEqual(results[url]['fields']['title'], 'odd')
 
     def test_gzip_that_is_none(self):
         self.one('/badgzip', 'content')
@@ -331,6 +388,17 @@ class Crawling(Case):
         self.assertEqual(summary['causes'], {'robots': 1})
         self.json('--crawl', '1', '--ignore-robots', site.url('/'))
 
+    def test_a_redirect_to_another_host_is_followed_from_there(self):
+        page = fetch_server.page
+        there = self.server({'/robots.txt': ('text/plain', b''), '/': page('x', '<a href=/a>x</a>'), '/a': page('a')})
+        site = self.server({'/robots.txt': ('text/plain', b'')})
+        site.on_moved = lambda c: site.send(c, 301, 'text/plain', b'', 'Location: ' + there.url('/'))
+        for name in ('r.jsonl', 'r.sqlite'):
+            results, _ = self.json('--crawl', '1', '-o', name, site.url('/moved'))
+            self.assertEqual(list(results), [site.url('/moved'), there.url('/a')])
+            _, summary = self.json('--crawl', '1', '-o', name, '--resume', site.url('/moved'))
+            self.assertEqual((summary['total'], summary['skipped']), (0, 2))
+
     def test_urls_max(self):
         pages = {'/': self.links(*['/p%d' % n for n in range(100)])}
         got, summary = self.crawl({**pages, **{'/p%d' % n: self.links() for n in range(100)}}, '--urls-max', '10')
@@ -413,11 +481,21 @@ class Keeping(Case):
         self.assertEqual((summary['skipped'], summary['ok']), (2, 1))
         self.assertEqual(len(lines(self.path('r.jsonl'))), 3)
 
+    def test_resume_by_a_folder_of_records(self):
+        urls = self.urls('/json/%d', 3)
+        self.json('-o', 'r/', urls[0])
+        self.site.seen.clear()
+        _, summary = self.json('-o', 'r/', '--resume', *urls)
+        self.assertEqual((summary['skipped'], summary['ok']), (1, 2))
+        self.assertEqual(sorted(self.site.seen), ['/json/1', '/json/2'])
+        self.assertEqual(len(os.listdir(self.path('r'))), 3)
+
     def test_resume_by_saved_bodies(self):
         urls = self.urls('/ok/%d', 3)
         self.json('-s', 'b', urls[0])
         self.site.seen.clear()
-        self.json('-s', 'b', '--resume', *urls)
+        _, summary = self.json('-s', 'b', '--resume', *urls)
+        self.assertEqual((summary['skipped'], summary['ok']), (1, 2))
         self.assertEqual(sorted(self.site.seen), ['/ok/1', '/ok/2'])
 
     def test_resume_of_a_crawl(self):
