@@ -130,7 +130,7 @@ int main(int argc, char **argv)
     }
     char **rest = kt_settings_rest(s, &rest_count);
     if (rest_count == 0 && !o.input && !o.sitemap && !o.feed)
-        return usage_error("which URLs?");
+        return usage_error("which URLs? (--input - reads them from standard input)");
     json_object_seed(0); /* before threads make objects */
     kt_auto(plan) p = {.o = &o, .arguments = rest};
     int status = run_plan(&p);

@@ -167,6 +167,7 @@ static int run_once(const plan *p, const engine_options *o, const urls *u, repor
     if (rc < 0)
         return rc;
     e->figures.skipped = u->skipped;
+    r->known = &e->frontier.numbers;
     report_begin(r, p->o, u->count);
     for (size_t i = 0; rc == 0 && i < u->count; i++)
         rc = engine_add(e, u->items[i]);

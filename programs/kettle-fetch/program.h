@@ -40,6 +40,7 @@ typedef struct options {
 typedef struct report {
     const options *o;
     kt_progress bar;
+    const size_t *known; /* URLs, so far */
     bool silent; /* the sequential run of --compare */
     int rc;      /* the first result that could not be told: -ENOMEM */
 } report;

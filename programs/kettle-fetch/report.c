@@ -128,8 +128,11 @@ void report_result(const item *it, void *arg)
         return;
     int rc = r->o->json ? say_json(record_of(it)) : r->o->quiet ? 0 : say_result(it);
     r->rc = r->rc < 0 ? r->rc : rc;
-    if (r->bar.running)
-        kt_progress_add(&r->bar, 1);
+    if (!r->bar.running)
+        return;
+    if (r->known && *r->known > r->bar.total)
+        kt_progress_total_set(&r->bar, *r->known); /* a page has led to more */
+    kt_progress_add(&r->bar, 1);
 }
 
 void report_attempt(const item *it, unsigned number, const char *why, kt_time wait, void *arg)

@@ -6,16 +6,20 @@ usage: test_cli.py KETTLE_FETCH [TEST]...
 """
 
 import csv
+import fcntl
 import gzip
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -211,6 +215,41 @@ class Telling(Case):
         self.assertEqual(summary['attempts'], sum(r['attempts'] for r in results.values()))
         self.assertAlmostEqual(summary['seconds_alone'], sum(r['seconds'] for r in results.values()), 3)
         self.assertAlmostEqual(summary['speedup'], summary['seconds_alone'] / summary['seconds'], 3)
+
+    def in_a_terminal(self, columns, *arguments):
+        """(what the terminal was told, exit status)"""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, columns, 0, 0))
+        child = subprocess.Popen([PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, cwd=self.folder,
+                                 env={**self.environment(), 'TERM': 'xterm'})
+        os.close(theirs)
+        text = b''
+        try:
+            while more := os.read(ours, 65536):
+                text += more
+        except OSError:  # its other end is closed
+            pass
+        os.close(ours)
+        return text.decode(), child.wait(timeout=30)
+
+    def test_the_bar_fits_and_counts(self):
+        for columns in (80, 40):
+            text, status = self.in_a_terminal(columns, *self.urls('/delay/30/%d', 6), self.site.url('/status/404'))
+            self.assertEqual(status, 1)
+            self.assertRegex(text, r'fetch 100%.*7/7')
+            self.assertIn('total 7, successful 6, failed 1', text)
+            for line in text.replace('\r', '\n').splitlines():
+                if line.strip('\x1b[K').startswith('fetch'):
+                    self.assertLess(len(line.replace('\x1b[K', '')), columns)
+
+    def test_the_bar_counts_what_a_crawl_finds(self):
+        page = fetch_server.page
+        self.site.pages.update({'/robots.txt': ('text/plain', b''),
+                                '/': page('x', ''.join('<a href=/delay/%d/%d>x</a>' % (20 * n, n) for n in range(9)))})
+        text, status = self.in_a_terminal(80, '-q', '--crawl', '1', self.site.url('/'))
+        self.assertEqual(status, 0)
+        self.assertIn('10/10', text)
+        self.assertNotIn('/1 ', text)
 
     def test_no_more_to_one_host_than_its_share(self):
         other = self.server()
