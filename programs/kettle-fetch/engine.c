@@ -26,6 +26,8 @@ int engine_open(const engine_options *o, engine **ret_engine)
         .environment = !o->guard,
         .rate_starts = o->rate_starts,
         .rate_period = o->rate_period,
+        .before = o->crawl > 0 && !o->no_robots ? fetch_before : NULL,
+        .hook_arg = e,
     };
     int rc = kt_http_session_open(&s, &e->session);
     if (rc < 0) {

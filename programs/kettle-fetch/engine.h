@@ -202,6 +202,9 @@ void frontier_done(frontier *f, item *it);
 /* Gives back an item that was taken, and not done. It is of the rest. */
 void frontier_return(frontier *f, item *it);
 
+/* The host of a URL, which is known from now on. 0, -ENOMEM. */
+int frontier_host(frontier *f, const kt_url *url, host **ret_host) KT_CHECKED;
+
 /* Notes that a host was named by the user. 0, -ENOMEM. */
 int frontier_give(frontier *f, const kt_url *url) KT_CHECKED;
 bool frontier_is_given(const frontier *f, const kt_url *url);
@@ -211,11 +214,18 @@ item *frontier_rest(frontier *f);
 
 /* ---- The engine ------------------------------------------------------------------------------- */
 
+/* A task that reads a document for the program itself. */
+typedef struct reader {
+    struct reader *next;
+    const kt_task *task;
+} reader;
+
 struct engine {
     engine_options o;
     figures figures;
     frontier frontier;
     kt_http_session *session;
+    reader *readers;
     kt_semaphore permits;
     unsigned at_once;
     int rc;                            /* the first failure that ends the whole: of the records */
@@ -259,6 +269,10 @@ int store_item(engine *e, item *it) KT_CHECKED;
 
 /* Does the body have to be looked at? Then it is held in memory. */
 bool transform_wanted(const engine_options *o);
+
+/* Of a crawl's session, before each attempt: a redirect may lead to where robots.txt forbids to go. `arg` is the
+ * engine. */
+int fetch_before(kt_http_attempt *a, void *arg) KT_CHECKED;
 
 /* Fetches a document into memory for the program itself: a sitemap, robots.txt. */
 int fetch_document(engine *e, const char *url, size_t size_max, int *ret_status, kt_buffer *body) KT_CHECKED;

@@ -46,7 +46,7 @@ static enum cause cause_of(int rc)
     case KT_ELIMIT:
         return strstr(kt_error_detail(), "redirect") ? CAUSE_REDIRECTS : CAUSE_PROTOCOL;
     case KT_EGUARD:
-        return CAUSE_GUARD;
+        return strstr(kt_error_detail(), "robots.txt") ? CAUSE_ROBOTS : CAUSE_GUARD;
     case -EINVAL:
     case -EPROTONOSUPPORT:
         return CAUSE_URL;
@@ -275,9 +275,14 @@ int fetch_document(engine *e, const char *url, size_t size_max, int *ret_status,
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_auto(kt_http_response) *r = NULL;
     kt_slice bytes = {NULL, 0};
+    reader me = {e->readers, kt_task_current()}, **at = &e->readers;
     const kt_http_request q = {.url = url, .timeouts = {.total = e->o.timeout}};
     kt_timeout_start(&limit, e->o.timeout);
+    e->readers = &me;
     int rc = kt_http_send(e->session, &q, &r);
+    while (*at != &me)
+        at = &(*at)->next;
+    *at = me.next;
     if (rc == 0)
         rc = kt_http_response_read_all(r, size_max, &bytes);
     rc = kt_timeout_end(&limit, rc);
@@ -311,24 +316,52 @@ static int read_robots(engine *e, host *h)
     return 0;
 }
 
-static int obey_robots(engine *e, item *it)
+/* KT_EGUARD, with words: this URL of the host may not be had. Or another failure. */
+static int ask_robots(engine *e, host *h, const char *url)
 {
-    host *h = it->host;
     int rc = kt_lock_acquire(&h->asking);
     if (rc < 0)
         return rc;
     if (!h->asked)
         rc = read_robots(e, h);
     kt_lock_release(&h->asking);
-    if (kt_is_cancel(rc))
-        return rc;
     if (rc < 0)
-        return item_fail(it, CAUSE_OTHER, rc, NULL);
+        return rc;
     if (h->robots_rc < 0)
-        return item_fail(it, CAUSE_ROBOTS, KT_EGUARD, "robots.txt cannot be had");
-    kt_slice target = kt_slice_from(it->url + strlen(h->origin));
-    if (!robots_allow(h->robots, target))
-        return item_fail(it, CAUSE_ROBOTS, KT_EGUARD, "forbidden by robots.txt");
+        return kt_error_set(KT_EGUARD, "robots.txt cannot be had");
+    if (!robots_allow(h->robots, kt_slice_from(url + strlen(h->origin))))
+        return kt_error_set(KT_EGUARD, "forbidden by robots.txt");
+    return 0;
+}
+
+/* The program's own documents are not crawled: robots.txt may be elsewhere (RFC 9309 section 2.3.1.2). */
+static bool reads_document(const engine *e)
+{
+    const reader *r = e->readers;
+    while (r && r->task != kt_task_current())
+        r = r->next;
+    return r != NULL;
+}
+
+int fetch_before(kt_http_attempt *a, void *arg)
+{
+    kt_auto(kt_url) url = KT_URL_INIT;
+    engine *e = arg;
+    host *h;
+    if (a->number == 1 || reads_document(e))
+        return 0;
+    int rc = kt_url_parse(a->url, NULL, &url);
+    if (rc == 0)
+        rc = frontier_host(&e->frontier, &url, &h);
+    return rc == 0 ? ask_robots(e, h, url.text.data) : rc;
+}
+
+static int obey_robots(engine *e, item *it)
+{
+    host *h = it->host;
+    int rc = ask_robots(e, h, it->url);
+    if (rc < 0)
+        return kt_is_cancel(rc) ? rc : item_fail(it, rc == KT_EGUARD ? CAUSE_ROBOTS : CAUSE_OTHER, rc, NULL);
     kt_time delay = robots_delay(h->robots), now = kt_now();
     kt_time begin = h->begin_next > now ? h->begin_next : now;
     h->begin_next = begin + delay;

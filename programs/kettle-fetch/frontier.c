@@ -149,7 +149,7 @@ static bool is_origin(const host *h, const kt_url *url)
 }
 
 /* Those with a user are hosts of their own: their robots.txt has to be asked for with it. */
-static int host_of(frontier *f, const kt_url *url, host **ret_host)
+int frontier_host(frontier *f, const kt_url *url, host **ret_host)
 {
     kt_slice origin = origin_of(url);
     for (host *h = f->hosts; h; h = h->next)
@@ -191,7 +191,7 @@ int frontier_add(frontier *f, const kt_url *url, unsigned depth, unsigned page, 
         ++*left_out;
         return 0;
     }
-    int rc = host_of(f, url, &h);
+    int rc = frontier_host(f, url, &h);
     if (rc == 0)
         rc = frontier_see(f, url->text);
     if (rc <= 0)
@@ -272,7 +272,7 @@ void frontier_return(frontier *f, item *it)
 int frontier_give(frontier *f, const kt_url *url)
 {
     host *h;
-    int rc = host_of(f, url, &h);
+    int rc = frontier_host(f, url, &h);
     if (rc == 0)
         h->given = true;
     return rc;

@@ -419,6 +419,22 @@ class Crawling(Case):
         self.assertIn('/private/open', self.site.seen)
         self.assertEqual(self.site.seen.count('/robots.txt'), 1)
 
+    def test_robots_forbid_what_redirects_lead_to(self):
+        there = self.server({'/robots.txt': ('text/plain', b'User-agent: *\nDisallow: /')})
+        site = self.server({'/r.txt': ('text/plain', b'User-agent: *\nDisallow: /private'),
+                            '/': self.links('/to/1', '/to/2', '/to/3', '/c'), '/c': self.links(),
+                            '/private/x': self.links()})
+        targets = {'1': '/private/x', '2': there.url('/x'), '3': '/c'}
+        site.on_to = lambda c, n: site.send(c, 302, 'text/plain', b'', 'Location: ' + targets[n])
+        setattr(site, 'on_robots.txt', lambda c: site.send(c, 301, 'text/plain', b'', 'Location: /r.txt'))
+        for more in ([], ['--limit', '1'], ['--pipeline'], ['--any-host']):
+            results, summary = self.json('--crawl', '1', *more, site.url('/'), status=1)
+            self.assertEqual({u[len(site.url('')):]: r['cause'] for u, r in results.items()},
+                             {'/': 'ok', '/to/1': 'robots', '/to/2': 'robots', '/to/3': 'ok', '/c': 'ok'})
+            self.assertIn('robots.txt', results[site.url('/to/1')]['error'])
+        self.assertNotIn('/private/x', site.seen)
+        self.assertEqual(set(there.seen), {'/robots.txt'})
+
     def test_robots_that_cannot_be_had(self):
         site = self.server({'/': self.links()})
         site.on_robots = lambda c: site.send(c, 500, 'text/plain', b'')
