@@ -50,8 +50,8 @@ int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *size, int flags)
 
 /* ---- Bytes and messages ---------------------------------------------------------------------- */
 
-CALL_OF_BYTES(ssize_t, recv, "recv(2)", (int fd, void *b, size_t size, int flags), (fd, b, size, flags), size = size > 0,
-              OF_RECEIVING)
+CALL_OF_BYTES(ssize_t, recv, "recv(2)", (int fd, void *b, size_t size, int flags), (fd, b, size, flags),
+              size = size > 0, OF_RECEIVING)
 CALL_OF_BYTES(ssize_t, send, "send(2)", (int fd, const void *b, size_t size, int flags), (fd, b, size, flags), ,
               OF_SENDING)
 

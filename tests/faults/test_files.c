@@ -202,7 +202,6 @@ static void temporary(void)
 {
     int fd = -1;
     kt_auto(kt_temp_dir) *d = NULL;
-    kt_auto(kt_path) path = NULL;
     if (ok(kt_temp_file(".", &fd))) {
         kt_file *f = NULL;
         if (ok(kt_file_adopt(fd, &f)))
