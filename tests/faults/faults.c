@@ -360,6 +360,22 @@ static bool may_last(const call_fault *f)
     return f->error != EINTR && f->error != EAGAIN;
 }
 
+/* The kit shows what a test has printed only when it fails. */
+static void count_for(const scenario *s, const unsigned *counts)
+{
+    const char *path = getenv("KETTLE_FAULTS_COUNTS");
+    FILE *f = path ? fopen(path, "a") : NULL;
+    unsigned i = 0;
+    if (!f)
+        return;
+    for (call *c = calls_all; c; c = c->next, i++)
+        if (counts[i] > 0)
+            fprintf(f, "%s made %s %u\n", s->name, c->name, counts[i]);
+    fprintf(f, "%s ran %u failed %u short %u missed %u\n", s->name, here.runs, here.by_errors, here.by_shorts,
+            here.missed);
+    fclose(f);
+}
+
 static bool everything(void)
 {
     const char *how = getenv("KETTLE_FAULTS");
@@ -409,12 +425,11 @@ static void sweep(const scenario *s)
         CHECK_LE(counts[i], NTH_MAX);
         if (only && strcmp(only, c->name) != 0)
             continue;
-        if (counts[i] > 0)
-            printf("made: %s %u\n", c->name, counts[i]);
         for (unsigned nth = 1; nth <= counts[i]; nth++)
             if (looked_at(nth, counts[i]))
                 disturb_nth(s, c, nth, counts[i]);
     }
+    count_for(s, counts);
 }
 
 void faults_run(const scenario *s)
@@ -427,8 +442,6 @@ void faults_run(const scenario *s)
     CHECK(mkdtemp(here.root) != NULL);
     CHECK_EQ(chdir(here.root), 0);
     sweep(s);
-    printf("%s: %u runs: %u failures, %u cut short, %u not reached again\n", s->name, here.runs, here.by_errors,
-           here.by_shorts, here.missed);
     if (here.problems > 0)
         fail_with("failures that were not told, or left something behind");
     empty_directory();

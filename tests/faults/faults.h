@@ -21,8 +21,11 @@
  *   - it has ended, within limits;
  *   - the same body run again in the same process, where nothing fails any more, succeeds.
  *
- * KETTLE_FAULTS=all does all of it; without, the first and the last call of each kind with each error once, and
- * the rest with one. */
+ * KETTLE_FAULTS=all does all of it; without, the first call of each kind fails with each error, the last and the one in
+ * the middle with one. KETTLE_FAULTS_CALL=read lets that call alone fail, and KETTLE_FAULTS_COUNTS=FILE adds to the
+ * file what was made and done.
+ *
+ * For good: not EINTR and EAGAIN, which are begun again, nor a loop's own wait, which has nobody to tell. */
 
 #include <kettle/kettle.h>
 #include <kettle/test.h>
@@ -48,7 +51,6 @@ typedef struct scenario {
     void (*prepare)(void); /* before calls count; may be NULL */
     void (*body)(void);
     const spared *spared; /* to one without a call; may be NULL */
-    bool no_loop;
 } scenario;
 
 void faults_run(const scenario *s);
@@ -56,7 +58,7 @@ void faults_run(const scenario *s);
 #define SCENARIO(test, prepares, runs, spares) \
     TEST_WITH(test, KT_TEST_NO_LOOP | KT_TEST_REAL_IO) \
     { \
-        faults_run(&(scenario){#test, prepares, runs, spares, false}); \
+        faults_run(&(scenario){#test, prepares, runs, spares}); \
     }
 
 /* Notes a result; true if it is none of a failure. */

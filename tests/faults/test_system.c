@@ -12,6 +12,7 @@
         {"getpgid", 0, 0, "what a group has left is killed as far as it is known"}, \
         {"kill", 0, 0, "what a group has left is killed as far as it may be"}, \
         {"getsockopt", 0, 0, "a pipe, then"}, \
+        {"epoll_ctl", EEXIST, 0, "another waits for the same process: a copy of the descriptor"}, \
         {"openat64", 0, 0, LOOKS}, \
         {"opendir", 0, 0, LOOKS}, \
         {"readdir64", 0, 0, LOOKS}, \
