@@ -341,7 +341,8 @@ typedef struct kt_http_reply {
  * which is untouched on failure. 0 whatever the status; -EINVAL for a method, target, host or
  * header that would break the request; kt_stream_connect's errors; KT_EPROTOCOL for an answer
  * that breaks the protocol, KT_EINCOMPLETE for one that was cut, KT_ELIMIT for one that is too
- * long; -ENOMEM; the cancellation's code (then nothing is left open). Suspends. */
+ * long; -ENOMEM; the cancellation's code (then nothing is left open), unless the whole answer had
+ * come. It is a session (http_client.h) for one request. Suspends. */
 KT_API int kt_http_fetch(const kt_http_call *call, kt_http_reply *ret_reply) KT_CHECKED;
 
 /* The value of a header of the reply, the first of several; names in any case. `data` is NULL if

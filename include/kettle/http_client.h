@@ -42,6 +42,7 @@ typedef struct kt_http_response kt_http_response;
 /* Of others, which need not be included. */
 typedef struct kt_tls_config kt_tls_config;   /* tls.h */
 typedef struct kt_cookie_jar kt_cookie_jar;   /* cookies.h */
+typedef struct kt_http_cache kt_http_cache;   /* http_cache.h */
 typedef struct kt_file kt_file;               /* file.h */
 
 /* ---- Options ----------------------------------------------------------------------------------- */
@@ -118,6 +119,11 @@ typedef struct kt_http_session_options {
     const kt_tls_config *tls;        /* borrowed; NULL: one that trusts what the system trusts */
     const kt_connect_options *connect; /* NULL: the defaults */
     kt_cookie_jar *cookies;          /* borrowed; NULL: none are kept */
+    kt_http_cache *cache;            /* borrowed; NULL: none. Each hop of a GET or HEAD without body is looked up in it;
+                                      * what the cache keeps, confirms and forgets, see http_cache.h. Fresh answers take
+                                      * no connection, and run no hooks. A request's own Cache-Control holds: no-store,
+                                      * no-cache, only-if-cached (504 where there is nothing). A session with several
+                                      * users needs a cache with `shared` */
     const char *user, *password;     /* for the base URL's origin only, or without one for any: see kt_http_request */
     const char *bearer;
 
@@ -236,6 +242,18 @@ KT_API unsigned kt_http_response_redirects(const kt_http_response *r);
 /* 10, 11, or 20: the version of HTTP in which it came. */
 KT_API int kt_http_response_version(const kt_http_response *r);
 
+/* Who has given the answer. */
+typedef enum kt_http_source {
+    KT_HTTP_SOURCE_SERVER,    /* the server, all of it */
+    KT_HTTP_SOURCE_CACHE,     /* the session's cache, and nobody was asked; its header Age says how old it is */
+    KT_HTTP_SOURCE_CONFIRMED, /* the cache, and the server said 304 */
+    KT_HTTP_SOURCE_STALE,     /* the cache, although it is stale: the server could not be reached or said 500, 502, 503
+                               * or 504, and stale-if-error or stale-while-revalidate allows it (RFC 5861) */
+} kt_http_source;
+
+/* Does not suspend. */
+KT_API kt_http_source kt_http_response_source(const kt_http_response *r);
+
 /* How many bytes the body will have: 0 for none, -1 where it is not known, as with chunks or a compressed body. */
 KT_API int64_t kt_http_response_length(const kt_http_response *r);
 
@@ -243,7 +261,7 @@ KT_API int64_t kt_http_response_length(const kt_http_response *r);
  * the connection serves others. -EINVAL for size 0; KT_EINCOMPLETE: it was cut; KT_EPROTOCOL: its framing or
  * compression is broken; KT_ELIMIT: body_bytes_max, or a compressed body that grows beyond measure; -ETIMEDOUT;
  * KT_ECLOSED; the stream's errors; these come again at every later read. The cancellation's code, after which
- * nothing is lost. Suspends unless bytes are there. */
+ * nothing is lost, but that a cache may not have kept it. Suspends unless bytes are there. */
 KT_API ssize_t kt_http_response_read(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;
 
 /* Reads the rest of the body as a whole. *ret_body is the response's, terminated by a zero byte that is not counted.
@@ -259,8 +277,9 @@ KT_API kt_slice kt_http_response_trailer(const kt_http_response *r, const char *
 KT_API int kt_http_response_stream(kt_http_response *r, kt_stream **ret_stream) KT_CHECKED;
 
 /* Frees it; NULL is allowed. What is left of the body and has come already is skipped if it is short, and the
- * connection kept; otherwise the connection ends (under HTTP/2: the stream does). Suspends at most to part from a
- * TLS server; a cancellation is held back. */
+ * connection kept; otherwise the connection ends (under HTTP/2: the stream does). A body that was not read to its end
+ * is not kept in the session's cache. Suspends at most to part from a TLS server, or to keep the answer in a cache's
+ * directory; a cancellation is held back. */
 KT_API void kt_http_response_close(kt_http_response *r);
 
 static inline void kt_http_session_cleanup(kt_http_session **s)

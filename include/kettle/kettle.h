@@ -46,6 +46,7 @@
 #include <kettle/signal.h>
 #include <kettle/stream.h>
 #include <kettle/stream_backend.h>
+#include <kettle/stream_watch.h>
 #include <kettle/stream_writer.h>
 #include <kettle/sync.h>
 #include <kettle/task.h>

@@ -140,6 +140,40 @@ static inline void kt_websocket_cleanup(kt_websocket **ws)
     kt_websocket_close(*ws);
 }
 
+/* ---- One connection after the other ------------------------------------------------------------ */
+
+/* All zero means the defaults. What it points to is borrowed during the call. */
+typedef struct kt_websocket_run_options {
+    kt_websocket_options websocket; /* of each connection */
+    kt_time first_wait;    /* after a connection that was lost or could not be made; then twice as long each time, with
+                            * jitter, which halves a wait at most; 0 = 1 s */
+    kt_time wait_max;      /* the longest of them; 0 = 1 minute */
+    kt_time stable;        /* after a connection that has lasted so long the waits begin anew; 0 = 10 s */
+    unsigned attempts;     /* lost or failed connections in a row, before the last one's failure is the result; 0: no
+                            * end */
+    const int *stop_codes; /* the peer's close codes that end it, and then 0; NULL: 1000 alone */
+    uintptr_t reserved[4];
+} kt_websocket_run_options;
+
+/* Client, for subscribers that stay: connects as kt_websocket_connect, calls `talk` with the connection, and closes it
+ * when that returns; and does it again, after a wait, when the connection was lost. `talk` reads and writes as it
+ * likes, also by tasks of its own, which it joins, and returns
+ *
+ *     1 or more    to end all of it;
+ *     0            when the peer has closed (what kt_websocket_read says): goes on unless the code is a stop code;
+ *     negative     a failure. Goes on after those of a connection: KT_EINCOMPLETE, KT_ETRUNCATED, KT_ECLOSED, -EPIPE,
+ *                  -ECONNRESET and the like, -ETIMEDOUT. Any other ends all of it.
+ *
+ * While connecting, the same failures, KT_ENAME, and the statuses 408, 429, 500, 502, 503 and 504 are worth another
+ * attempt. NULL options mean the defaults.
+ *
+ * The positive number that `talk` returned; the close code that ended it, positive too; or the failure that did: those
+ * of `talk`, of kt_websocket_connect; KT_EINCOMPLETE where `attempts` are used up by peers that close; KT_ECLOSED: the
+ * session was closed; the cancellation's code, and then no connection is left. Suspends. Like websockets' "async for
+ * websocket in connect(...)". */
+KT_API int kt_websocket_run(kt_http_session *s, const char *url, const kt_websocket_run_options *options,
+                            int (*talk)(kt_websocket *ws, void *arg), void *arg) KT_CHECKED;
+
 KT_END
 
 #endif

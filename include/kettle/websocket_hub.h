@@ -41,6 +41,15 @@ typedef enum kt_websocket_slow {
 typedef struct kt_websocket_hub_options {
     size_t queue_bytes_max; /* of one subscriber; 0 = 256 KiB. A message that is longer is taken by an empty queue */
     kt_websocket_slow slow;
+
+    /* What kept connections say, and how they end: 0 in order, or a failure as kt_websocket_read has it. These may
+     * suspend, and write, subscribe, publish, shut down, but neither read nor close; a message is valid until its
+     * function returns, and one connection's calls come one after the other. A failure of on_message ends the
+     * connection. NULL: nobody is told, and what they say is dropped. */
+    int (*on_message)(kt_websocket_hub *hub, kt_websocket *ws, const kt_websocket_message *m, void *arg);
+    void (*on_end)(kt_websocket_hub *hub, kt_websocket *ws, int rc, void *arg);
+    void *arg;
+
     uintptr_t reserved[4];
 } kt_websocket_hub_options;
 
@@ -48,9 +57,19 @@ typedef struct kt_websocket_hub_options {
  * not suspend. */
 KT_API int kt_websocket_hub_new(const kt_websocket_hub_options *options, kt_websocket_hub **ret_hub) KT_CHECKED;
 
-/* Ends all subscriptions and frees the hub; NULL is allowed. What is queued is not sent; a connection in the middle of
- * a message can only be closed then. No task may be in a publish, and none of its connections may be being closed.
- * Suspends; a cancellation is held back. */
+/* Leaves the connection to the hub, so that no task need wait for what it says, for the sake of memory: the handler
+ * that has accepted it returns next, and from then on the hub answers pings and closes, asks a silent peer whether
+ * it is there, and calls on_message and on_end. It stays a connection of its server: counted in its limits, and told
+ * with a close (1001) when that stops, at the end of whose grace period it is cut. *ws is NULL then; the pointer
+ * that it was serves for subscribing until on_end. Where there is no descriptor to watch (TLS, a simulated network)
+ * a task of the hub's waits all the same; and over HTTP/2, whose streams end with their handlers, this call serves
+ * the connection itself and returns after its end. 0; -EINVAL for what kt_websocket_accept has not made; -ENOMEM,
+ * and *ws stays the caller's. Suspends over HTTP/2 alone. */
+KT_API int kt_websocket_hub_keep(kt_websocket_hub *hub, kt_websocket **ws) KT_CHECKED;
+
+/* Ends all subscriptions and kept connections and frees the hub; NULL is allowed. What is queued is not sent; a
+ * connection in the middle of a message can only be closed then. No task may be in a publish, and none of its
+ * connections may be being closed. Suspends; a cancellation is held back. */
 KT_API void kt_websocket_hub_free(kt_websocket_hub *hub);
 
 /* Messages of the topic go to `ws` from now on. 0, also if they do already; -EINVAL for a client's end, which masks

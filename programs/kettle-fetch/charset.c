@@ -84,9 +84,11 @@ static const char *find(kt_slice text, const char *name)
 
 kt_slice charset_parameter(kt_slice text, const char *name)
 {
+    if (!text.data)
+        return text; /* nothing may be added to NULL, not even 0 */
     const char *end = text.data + text.size, *at;
     size_t size = strlen(name);
-    while (text.data && (at = find(text, name)) != NULL) {
+    while ((at = find(text, name)) != NULL) {
         bool begins = at > text.data && (is_blank(at[-1]) || at[-1] == ';' || at[-1] == '"' || at[-1] == '\'');
         text = (kt_slice){at + size, (size_t)(end - at) - size};
         for (at += size; at < end && is_blank(*at); at++)
@@ -108,6 +110,8 @@ kt_slice charset_parameter(kt_slice text, const char *name)
  * Comments are stepped over. HTML standard, section 13.2.3.2. */
 static kt_slice charset_of_meta(kt_slice html)
 {
+    if (!html.data)
+        return html;
     const char *at = html.data, *end = at + (html.size < 1024 ? html.size : 1024);
     while (at && at < end && (at = memchr(at, '<', (size_t)(end - at))) != NULL) {
         kt_slice rest = {at, (size_t)(end - at)};

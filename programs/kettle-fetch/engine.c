@@ -233,9 +233,13 @@ static int run_stage(kt_stage *s, void *item_at, void *arg)
     *(rc == 0 ? &w->ok : &w->failed) += 1;
     if (rc == 0 && stage + 1 < STAGES) {
         rc = kt_stage_emit(s, &it);
-        if (rc < 0)
+        if (rc == 0)
+            return 0;
+        if (kt_is_cancel(rc) || rc == KT_ESHUTDOWN) {
             give_up(e, it);
-        return rc;
+            return rc;
+        }
+        (void)item_fail(it, CAUSE_OTHER, rc, NULL); /* no memory for its place in line */
     }
     int recorded = engine_finish(e, it);
     if (recorded < 0 && e->rc == 0) {

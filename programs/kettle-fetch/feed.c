@@ -142,20 +142,41 @@ static int take_node(reading *r)
     }
 }
 
+static void drop_error(void *arg, xmlErrorPtr error)
+{
+    (void)arg;
+    (void)error;
+}
+
+static void drop_text(void *arg, const char *format, ...)
+{
+    (void)arg;
+    (void)format;
+}
+
+/* libxml2 says mistakes of an encoding on standard error, in two ways and whatever the options are, where nobody else
+ * wants them. The handlers are the thread's; NULL puts back what is usual. */
+static void be_quiet(bool quiet)
+{
+    xmlSetStructuredErrorFunc(NULL, quiet ? drop_error : NULL);
+    xmlSetGenericErrorFunc(NULL, quiet ? drop_text : NULL);
+}
+
 static int read_xml(kt_slice bytes, reading *r)
 {
     if (bytes.size > FEED_BYTES_MAX)
         return kt_error_set(KT_ELIMIT, "more than %zu MiB", FEED_BYTES_MAX >> 20);
+    be_quiet(true);
     r->xml = xmlReaderForMemory(bytes.data ? bytes.data : "", (int)bytes.size, NULL, NULL,
                                 XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-    if (!r->xml)
-        return -ENOMEM;
-    int rc = 0, more = 1;
+    int rc = r->xml ? 0 : -ENOMEM, more = 1;
     while (rc == 0 && (more = xmlTextReaderRead(r->xml)) == 1)
         rc = take_node(r);
     if (rc == 0 && more < 0)
         rc = kt_error_set(-EINVAL, "not well-formed XML, line %d", xmlTextReaderGetParserLineNumber(r->xml));
-    xmlFreeTextReader(r->xml);
+    if (r->xml)
+        xmlFreeTextReader(r->xml);
+    be_quiet(false);
     return rc;
 }
 

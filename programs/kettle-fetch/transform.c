@@ -275,6 +275,11 @@ static int set_base(work *w)
 static int parse_json(work *w, kt_slice text)
 {
     json_error_t error;
+    const char *zero = text.size > 0 ? memchr(text.data, '\0', text.size) : NULL;
+    if (zero) { /* which jansson reads over where white space may stand */
+        w->cause = CAUSE_CONTENT;
+        return kt_error_set(KT_EVALIDATION, "JSON: a zero byte at byte %zu", (size_t)(zero - text.data));
+    }
     w->document = json_loadb(text.data ? text.data : "", text.size, JSON_DECODE_ANY, &error);
     if (w->document)
         return 0;

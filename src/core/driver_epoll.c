@@ -72,6 +72,8 @@ static ssize_t attempt(kt__op *op)
     ssize_t n = kt__op_attempt(op);
     if (op->kind == KT__OP_READ && n > 0 && op->fd->registered && op->fd->is_socket)
         op->fd->drained = !op->fd->ending && (size_t)n < room(op);
+    else if (op->kind == KT__OP_POLL && n > 0)
+        op->fd->drained = false; /* reads that others do find something */
     return n;
 }
 

@@ -89,6 +89,8 @@ ssize_t kt__op_run(kt_task *self)
     kt__op **place = is_writer(op) ? &op->fd->writer : &op->fd->reader;
     if (op->fd->closing)
         return KT_ECLOSED;
+    if (*place && !(*place)->task)
+        kt__misuse("descriptor %d: a read while it is watched", op->fd->fd);
     if (*place)
         kt__misuse("descriptor %d: task '%s' %s it already", op->fd->fd, kt_task_name((*place)->task),
                    is_writer(op) ? "writes to" : "reads from");
@@ -250,7 +252,7 @@ static void end_op(kt__op *op)
 {
     if (op && !op->done && !op->cancelling) {
         op->cancelling = true;
-        op->task->loop->driver->cancel(op->task->loop, op);
+        kt__loop->driver->cancel(kt__loop, op);
     }
 }
 

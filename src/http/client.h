@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <kettle/file.h>
+#include <kettle/http_cache.h>
 #include <kettle/http_client.h>
 #include <kettle/memory.h>
 #include <kettle/rate.h>
@@ -102,6 +103,7 @@ typedef struct kt__client_proxy {
 struct kt_http_session {
     size_t references; /* the owner's, and one of each call, response, and connection being opened */
     bool closed;
+    bool once;         /* a connection is for one request */
     kt_http_session_options o; /* with the defaults; its strings in `strings` */
     kt_url base;
     const char **headers, **no_proxy; /* copies, which `o` points to */
@@ -121,6 +123,7 @@ struct kt_http_session {
     uint64_t asked; /* numbers of waiters */
     kt_task *keeper; /* closes what is idle too long; NULL: not made yet */
     kt_event keeper_wanted;
+    bool keeper_dozes; /* it has no time to wait for */
 
     kt_lock tls_door;
     kt_tls_config *own_tls;
@@ -200,6 +203,8 @@ struct kt__http_call {
 
     kt__client_conn *conn;
     kt_http_response *response;
+    kt_http_field conditions[2]; /* of the cache's own, which each attempt says */
+    size_t condition_count;
     bool refused;        /* the server has done nothing, and says so: another attempt is safe with any method */
 };
 
@@ -207,6 +212,12 @@ static inline bool kt__client_is_head(const kt__http_call *c)
 {
     return strcmp(c->method, "HEAD") == 0;
 }
+
+/* ---- client_send.c */
+
+/* As kt_http_send, and says this target as it is, in place of the URL's; NULL: that one. No redirects with it. */
+int kt__client_send_to(kt_http_session *s, const kt_http_request *request, const char *target,
+                       kt_http_response **ret_response) KT_CHECKED;
 
 /* ---- client_try.c */
 
@@ -217,6 +228,20 @@ bool kt__client_may_repeat(const kt__http_call *c);
 /* Closes c->response, which is not the caller's to see. Suspends, and not for long. */
 void kt__client_dismiss(kt__http_call *c);
 void kt__client_budget_earn(kt_http_session *s);
+
+/* Could the server not be reached, or has it hung up? */
+bool kt__client_is_unreachable(int rc);
+
+/* ---- client_cache.c */
+
+/* Gets c->response from the session's cache, or by kt__client_try. Suspends. */
+int kt__client_ask(kt__http_call *c) KT_CHECKED;
+/* A piece of the body, as it was sent, and its end: into the cache, if it is to be kept. The latter may suspend; only a
+ * cancellation is an error. */
+void kt__client_cache_piece(kt_http_response *r, const void *bytes, size_t size);
+int kt__client_cache_end(kt_http_response *r) KT_CHECKED;
+/* Before the connection is given back, within a cancellation hold. May suspend. */
+void kt__client_cache_close(kt_http_response *r);
 
 /* ---- client_date.c */
 
@@ -366,6 +391,9 @@ struct kt_http_response {
     kt_slice pending;      /* body bytes that have been parsed and not taken, in the stream's buffer */
     bool keep;             /* the connection may serve others after the end */
     bool ended;            /* of the body, as it was sent */
+    kt_http_source source;
+    struct kt_http_cache_hit *hit;     /* what the head and `pending` belong to, or NULL */
+    struct kt_http_cache_store *store; /* takes the body as it comes, or NULL */
     int rc;                /* why it can be read no further */
     kt__client_decoder *decoder; /* NULL: the body is not compressed */
     uint64_t received, received_max;

@@ -194,6 +194,8 @@ int kt__client_fields_make(kt__http_call *c)
         rc = kt__client_cookies_put(c);
     if (rc == 0)
         rc = kt__client_auth_put(c);
+    for (size_t i = 0; rc == 0 && i < c->condition_count; i++)
+        rc = add(c, c->conditions[i].name, c->conditions[i].value);
     if (rc == 0 && !kt__client_field_find(c, "Host"))
         rc = kt_error_set(-EINVAL, "a request without Host");
     return rc;

@@ -64,6 +64,7 @@ static int reads(void *arg)
             break;
         }
         bool was_going = h->going;
+        h->heard_at = kt_now();
         rc = kt__client_h2_feed(h, bytes.data, bytes.size);
         kt_stream_consume(s, bytes.size);
         kt_event_set(&h->wanted);

@@ -33,8 +33,11 @@ struct kt__client_h2 {
     kt_buffer out;
     unsigned users;  /* calls and responses */
     unsigned idle_frames; /* that carried nothing since something came */
+    size_t idle_bytes;    /* and bytes, those of frames that the session does not know included */
+    bool flooded;         /* too many of either */
+    kt_time heard_at; /* the last bytes, whatever they were */
     int rc;          /* why it is over; 0: it is not */
-    bool going;      /* the server takes no new streams */
+    bool going;      /* the server takes no new streams, or is not there */
 };
 
 /* One exchange. */

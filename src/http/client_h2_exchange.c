@@ -2,7 +2,10 @@
 /* One attempt over HTTP/2, and its answer's body. */
 #include "http/client_h2.h"
 
+#include <errno.h>
+
 #define PIECE_BYTES ((size_t)64 * 1024)
+#define SILENCE KT_S(1)
 
 static int gone(const kt__client_stream *st)
 {
@@ -25,6 +28,19 @@ static int wait_on(kt__client_stream *st)
     return kt_event_wait(&st->changed);
 }
 
+/* Ends a phase that began then. When it was in vain and nothing came for anybody, the connection may be dead, and gets
+ * no new stream; those that it has wait for themselves. Who has hardly waited cannot tell that from a slow answer. */
+static int end_phase(const kt__client_stream *st, kt__client_phase *phase, kt_time begun, int rc)
+{
+    kt__client_h2 *h = st->h2;
+    rc = kt__client_phase_end(phase, rc);
+    if (rc == -ETIMEDOUT && h->heard_at <= begun && kt_now() - begun >= SILENCE && !h->going) {
+        h->going = true;
+        kt__client_h2_changed(h->conn);
+    }
+    return rc;
+}
+
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 static bool may_stop_sending(const kt__client_stream *st)
@@ -35,11 +51,12 @@ static bool may_stop_sending(const kt__client_stream *st)
 static int await_room(kt__client_stream *st, const kt__http_call *c)
 {
     kt__client_phase phase;
+    kt_time begun = kt_now();
     int rc = 0;
     kt__client_phase_begin(&phase, "sending the request", c->timeouts.send, c->deadline);
     while (rc == 0 && st->out_at < st->out.size && !may_stop_sending(st))
         rc = wait_on(st);
-    return kt__client_phase_end(&phase, rc);
+    return end_phase(st, &phase, begun, rc);
 }
 
 static int send_body(kt__client_stream *st, kt__http_call *c)
@@ -112,11 +129,12 @@ static int take_head(kt__client_stream *st, kt_http_response *r)
 static int hear(kt__client_stream *st, const kt__http_call *c)
 {
     kt__client_phase phase;
+    kt_time begun = kt_now();
     int rc = 0;
     kt__client_phase_begin(&phase, "waiting for the answer", c->timeouts.first_byte, c->deadline);
     while (rc == 0 && !st->has_head)
         rc = wait_on(st);
-    return kt__client_phase_end(&phase, rc);
+    return end_phase(st, &phase, begun, rc);
 }
 
 int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
@@ -125,7 +143,7 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
     kt_http_response *r = c->response;
     *ret_silent = false;
     if (h->rc < 0 || h->going) {
-        *ret_silent = true;
+        *ret_silent = c->refused = true; /* nothing of it was sent */
         return h->rc < 0 ? h->rc : -ECONNRESET;
     }
     kt__client_stream *st = kt__client_stream_new(h);
@@ -175,11 +193,12 @@ ssize_t kt__client_h2_read(kt_http_response *r, void *buffer, size_t size)
 {
     kt__client_stream *st = r->stream;
     kt__client_phase phase;
+    kt_time begun = kt_now();
     int rc = 0;
     kt__client_phase_begin(&phase, "reading the answer", r->between, r->deadline);
     while (rc == 0 && st->in.size == st->at && !st->ended)
         rc = wait_on(st);
-    rc = kt__client_phase_end(&phase, rc);
+    rc = end_phase(st, &phase, begun, rc);
     if (rc < 0 && !kt_is_cancel(rc))
         r->rc = rc;
     if (rc < 0)

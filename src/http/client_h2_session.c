@@ -3,10 +3,12 @@
 #include <nghttp2/nghttp2.h>
 
 #include "http/client_h2.h"
+#include "http/h2_continuations.h"
 #include "http/parser_internal.h"
 
 /* PING, SETTINGS and the like, and DATA without bytes, between two frames that carry something. */
 #define IDLE_FRAMES_MAX 1000u
+#define IDLE_BYTES_MAX ((size_t)256 * 1024)
 #define ACKS_MAX 1000
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -39,6 +41,8 @@ static int code_of(ssize_t rc)
 {
     if (rc == NGHTTP2_ERR_NOMEM || rc == NGHTTP2_ERR_CALLBACK_FAILURE)
         return -ENOMEM;
+    if (rc == NGHTTP2_ERR_FLOODED)
+        return kt_error_set(KT_ELIMIT, "HTTP/2: too many frames that carry nothing");
     return kt_error_set(KT_EPROTOCOL, "HTTP/2: %s", nghttp2_strerror((int)rc));
 }
 
@@ -95,20 +99,31 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return keep_field(st, n, v) < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-static bool is_idle(const nghttp2_frame *frame)
+/* An interim head is none that anybody waits for; a window that grows is worth something as long as we send. */
+static bool is_idle(const nghttp2_frame *frame, const kt__client_stream *st)
 {
-    if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_WINDOW_UPDATE)
-        return false;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        return !st || (!st->has_head && st->status < 200);
     return frame->hd.type != NGHTTP2_DATA || (frame->hd.length == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM));
+}
+
+static void worth_something(kt__client_h2 *h)
+{
+    h->idle_frames = 0;
+    h->idle_bytes = 0;
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     kt__client_h2 *h = user;
     kt__client_stream *st = frame->hd.stream_id ? stream_of(session, frame->hd.stream_id) : NULL;
-    h->idle_frames = is_idle(frame) ? h->idle_frames + 1 : 0;
-    if (h->idle_frames > IDLE_FRAMES_MAX)
-        return NGHTTP2_ERR_FLOODED;
+    if (is_idle(frame, st))
+        h->idle_frames++;
+    else
+        worth_something(h);
+    h->flooded = h->flooded || h->idle_frames > IDLE_FRAMES_MAX;
+    if (h->flooded)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (frame->hd.type == NGHTTP2_GOAWAY)
         h->going = true;
     if (!st || st->abandoned)
@@ -127,7 +142,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     kt__client_stream *st = stream_of(session, id);
     kt__client_h2 *h = user;
     (void)flags;
-    h->idle_frames = 0;
+    worth_something(h);
     if (!st || st->abandoned) /* nobody reads it any more */
         return nghttp2_session_consume(session, id, size) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     if (kt_buffer_append(&st->in, bytes, size) < 0)
@@ -142,7 +157,8 @@ static int reset_code(const kt__client_stream *st, uint32_t code)
         return kt_error_set(KT_ELIMIT, "the answer's head is too long");
     if (code == NGHTTP2_NO_ERROR)
         return st->ended ? 0 : -ECONNRESET;
-    if (code == NGHTTP2_PROTOCOL_ERROR)
+    if (code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR || code == NGHTTP2_FRAME_SIZE_ERROR ||
+        code == NGHTTP2_COMPRESSION_ERROR)
         return KT_EPROTOCOL;
     return -ECONNRESET;
 }
@@ -191,6 +207,7 @@ static int options_new(nghttp2_option **ret_option)
     if (nghttp2_option_new(&option) != 0)
         return -ENOMEM;
     nghttp2_option_set_no_auto_window_update(option, 1);
+    kt__h2_continuations_limit(option);
     nghttp2_option_set_max_outbound_ack(option, ACKS_MAX);
     *ret_option = option;
     return 0;
@@ -233,6 +250,9 @@ void kt__client_h2_session_free(kt__client_h2 *h)
 int kt__client_h2_feed(kt__client_h2 *h, const char *bytes, size_t size)
 {
     ssize_t n = nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes, size);
+    h->idle_bytes += size;
+    if (h->flooded || (n >= 0 && h->idle_bytes > IDLE_BYTES_MAX))
+        return code_of(NGHTTP2_ERR_FLOODED);
     return n < 0 ? code_of(n) : 0;
 }
 
@@ -278,7 +298,8 @@ static ssize_t give_body(nghttp2_session *session, int32_t id, uint8_t *bytes, s
     size_t n = left < size ? left : size;
     (void)session;
     (void)id;
-    (void)user;
+    if (n > 0)
+        worth_something(user);
     if (st->abandoned)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (n == 0 && !st->out_ended)

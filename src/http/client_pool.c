@@ -359,8 +359,21 @@ static kt_time sweep_idle(kt_http_session *s)
         kt_time due = conn->idle_since + s->o.idle_timeout;
         if (!conn->broken && due > kt_now())
             return due;
-        discard(conn, KT__CLIENT_KEEP);
+        discard(conn, conn->broken ? KT__CLIENT_DROP : KT__CLIENT_KEEP);
     }
+}
+
+/* Until it is time; or a connection has broken, which may hold memory and a peer that goes on sending. What merely
+ * becomes idle while there is a time to wait for is looked at then. */
+static int keeper_rests(kt_http_session *s, kt_time due)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    s->keeper_dozes = due == KT_FOREVER;
+    if (s->keeper_dozes)
+        return kt_event_wait(&s->keeper_wanted);
+    kt_timeout_start(&limit, due - kt_now());
+    int rc = kt_timeout_end(&limit, kt_event_wait(&s->keeper_wanted));
+    return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit) ? 0 : rc;
 }
 
 static int keep(void *arg)
@@ -370,7 +383,7 @@ static int keep(void *arg)
     while (rc == 0) {
         kt_time due = sweep_idle(s);
         kt_event_clear(&s->keeper_wanted);
-        rc = due == KT_FOREVER ? kt_event_wait(&s->keeper_wanted) : kt_sleep(due - kt_now());
+        rc = keeper_rests(s, due);
     }
     return rc;
 }
@@ -389,7 +402,8 @@ void kt__client_h2_changed(kt__client_conn *conn)
 static void wake_keeper(kt_http_session *s)
 {
     const kt_spawn_options o = {.name = "HTTP connections", .stack_bytes = KEEPER_STACK};
-    kt_event_set(&s->keeper_wanted);
+    if (s->keeper_dozes)
+        kt_event_set(&s->keeper_wanted);
     if (!s->keeper && kt_spawn_with(&o, keep, &s, sizeof s, &s->keeper) < 0)
         s->keeper = NULL;
 }
@@ -505,13 +519,13 @@ void kt__client_release(kt__client_conn *conn, kt__client_fate fate)
         return;
     }
     bool keep_it = fate == KT__CLIENT_KEEP && !s->closed && kt_stream_buffered(conn->stream).size == 0;
-    if (keep_it) {
+    if (keep_it && !s->once) {
         idle_add(conn);
         serve(s);
         wake_keeper(s);
         return;
     }
-    discard(conn, KT__CLIENT_DROP);
+    discard(conn, keep_it ? KT__CLIENT_KEEP : KT__CLIENT_DROP);
 }
 
 void kt__client_pool_close(kt_http_session *s)

@@ -309,9 +309,11 @@ static int socks(const kt__client_proxy *p, kt_stream *s, const char *host, uint
 
 /* ---- By way of one --------------------------------------------------------------------------- */
 
+/* In the clear a proxy takes the request itself; but not by HTTP/2, which it need not know. */
 bool kt__client_proxy_forwards(const kt__http_call *c, const kt__client_proxy *p)
 {
-    return p && !p->socks && !kt_url_is_secure(&c->url) && !c->request->upgrade;
+    return p && !p->socks && !kt_url_is_secure(&c->url) && !c->request->upgrade &&
+           c->session->o.version != KT_HTTP_2;
 }
 
 int kt__client_proxy_pass(const kt__http_call *c, const kt__client_proxy *p, kt_stream *s, const char *host)

@@ -45,6 +45,7 @@ void kt_http_response_close(kt_http_response *r)
     if (!r)
         return;
     kt_cancel_hold();
+    kt__client_cache_close(r);
     end(r);
     kt_cancel_unhold();
     head_release(r);
@@ -185,6 +186,11 @@ int kt_http_response_version(const kt_http_response *r)
     return r->version;
 }
 
+kt_http_source kt_http_response_source(const kt_http_response *r)
+{
+    return r->source;
+}
+
 int64_t kt_http_response_length(const kt_http_response *r)
 {
     return r->length;
@@ -198,11 +204,23 @@ static int too_long(kt_http_response *r)
     return r->rc;
 }
 
+/* What a cache has kept. */
+static ssize_t read_kept(kt_http_response *r, void *buffer, size_t size)
+{
+    size_t n = r->pending.size < size ? r->pending.size : size;
+    if (n > 0)
+        memcpy(buffer, r->pending.data, n);
+    r->pending = (kt_slice){r->pending.data + n, r->pending.size - n};
+    return (ssize_t)n;
+}
+
 ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size)
 {
     if (!r->conn)
-        return 0;
+        return r->hit ? read_kept(r, buffer, size) : 0;
     ssize_t n = r->conn->h2 ? kt__client_h2_read(r, buffer, size) : kt__client_h1_read(r, buffer, size);
+    if (n > 0)
+        kt__client_cache_piece(r, buffer, (size_t)n);
     if (n >= 0 && r->ended && r->pending.size == 0)
         end(r);
     return n;
@@ -221,7 +239,7 @@ ssize_t kt_http_response_read(kt_http_response *r, void *buffer, size_t size)
         r->received += (uint64_t)n;
     if (r->received > r->received_max)
         return too_long(r);
-    return n;
+    return n == 0 ? kt__client_cache_end(r) : n;
 }
 
 /* Room for what is announced, or for a piece, growing by halves. */

@@ -136,7 +136,8 @@ static int finish(kt__http_call *c, kt_http_response **ret_response)
     r->redirects = c->redirects;
     if (!r->url)
         return -ENOMEM;
-    kt__client_settle(r);
+    if (r->conn)
+        kt__client_settle(r);
     int rc = kt__client_decoder_begin(r);
     if (rc < 0)
         return rc;
@@ -162,7 +163,7 @@ static int send_and_follow(kt__http_call *c)
 {
     int rc = note_place(c);
     while (rc == 0) {
-        rc = kt__client_try(c);
+        rc = kt__client_ask(c);
         if (rc < 0 || !leads_on(c))
             return rc;
         rc = follow(c);
@@ -170,16 +171,24 @@ static int send_and_follow(kt__http_call *c)
     return rc;
 }
 
-int kt_http_send(kt_http_session *s, const kt_http_request *request, kt_http_response **ret_response)
+int kt__client_send_to(kt_http_session *s, const kt_http_request *request, const char *target,
+                       kt_http_response **ret_response)
 {
     if (s->closed)
         return kt_error_set(KT_ECLOSED, "the session was closed");
     __attribute__((cleanup(call_cleanup))) kt__http_call c = {.session = s, .request = request};
     s->references++;
     int rc = begin(&c);
+    if (rc == 0 && target)
+        c.url.target = kt_slice_from(target);
     if (rc == 0)
         rc = send_and_follow(&c);
     return rc < 0 ? rc : finish(&c, ret_response);
+}
+
+int kt_http_send(kt_http_session *s, const kt_http_request *request, kt_http_response **ret_response)
+{
+    return kt__client_send_to(s, request, NULL, ret_response);
 }
 
 int kt_http_get(kt_http_session *s, const char *url, kt_http_response **ret_response)

@@ -12,6 +12,8 @@
 /* An answer that is not returned is read on, up to this size and for so long, for the sake of its connection. */
 #define DRAIN_BYTES 65536
 #define DRAIN_TIME KT_S(1)
+/* So often one request may be refused before it was begun. */
+#define REFUSALS_MAX 20u
 
 /* ---- Repeats --------------------------------------------------------------------------------- */
 
@@ -51,13 +53,13 @@ static bool budget_spend(kt_http_session *s)
     return true;
 }
 
-static bool is_passing(const kt__http_call *c, int rc)
+bool kt__client_is_unreachable(int rc)
 {
     static const int passing[] = {-ECONNREFUSED, -ECONNRESET, -ECONNABORTED, -EPIPE, -ETIMEDOUT, -EHOSTUNREACH,
                                   -ENETUNREACH, -ENETDOWN, KT_EINCOMPLETE, KT_ETRUNCATED};
     for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
         if (rc == passing[i])
-            return kt_now() < c->deadline;
+            return true;
     return false;
 }
 
@@ -125,7 +127,8 @@ static int exchange(kt__http_call *c, bool *ret_silent)
 }
 
 /* Has the server closed a connection that was idle, before it could hear of this request? Then it is repeated, once, if
- * it may be (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). */
+ * it may be (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). One that was refused has done nothing (RFC 9113 section
+ * 8.7), and is repeated more often: a server that ends each connection after a few requests refuses those behind. */
 static bool was_stale(const kt__http_call *c, int rc, bool silent)
 {
     if (c->refused)
@@ -138,11 +141,12 @@ static int exchange_fresh(kt__http_call *c)
 {
     bool silent;
     int rc = exchange(c, &silent);
-    if (rc == 0 || !was_stale(c, rc, silent))
-        return rc;
-    kt__client_origin_drop_idle(c->origin);
-    rc = kt__client_body_rewind(c);
-    return rc < 0 ? rc : exchange(c, &silent);
+    for (unsigned n = 1; rc < 0 && was_stale(c, rc, silent) && n <= (c->refused ? REFUSALS_MAX : 1); n++) {
+        kt__client_origin_drop_idle(c->origin);
+        rc = kt__client_body_rewind(c);
+        rc = rc < 0 ? rc : exchange(c, &silent);
+    }
+    return rc;
 }
 
 static int wait_for_rate(kt__http_call *c)
@@ -192,7 +196,7 @@ static int attempt(kt__http_call *c)
 static int wait_to_repeat(kt__http_call *c, kt_retry *tries, int rc)
 {
     kt__client_phase phase;
-    bool failed = rc < 0 ? is_passing(c, rc) : is_busy(c->response->status);
+    bool failed = rc < 0 ? kt__client_is_unreachable(rc) && kt_now() < c->deadline : is_busy(c->response->status);
     kt_time asked = failed ? asked_wait(c) : 0;
     if (!failed || tries->failures + 1 >= tries->attempts || !kt__client_may_repeat(c) || asked == KT_FOREVER ||
         !budget_spend(c->session))

@@ -56,21 +56,32 @@ static int check_limits(const kt__decoder *d)
     return 0;
 }
 
-ssize_t kt__decode(kt__decoder *d, kt_slice *input, void *bytes, size_t size)
+static int step(kt__decoder *d, kt_slice *input, void *bytes, size_t *size)
 {
     size_t before = input->size;
-    if (d->ended && before == 0)
-        return 0;
     if (d->ended && !(d->kind->another && d->kind->another(d->state)))
         return kt_error_set(KT_EPROTOCOL, "bytes behind the compressed content");
-    int rc = d->kind->step(d->state, input, bytes, &size);
+    int rc = d->kind->step(d->state, input, bytes, size);
     if (rc < 0)
         return rc;
     d->ended = rc > 0;
     d->taken += before - input->size;
-    d->given += size;
-    rc = check_limits(d);
-    return rc < 0 ? rc : (ssize_t)size;
+    d->given += *size;
+    return check_limits(d);
+}
+
+ssize_t kt__decode(kt__decoder *d, kt_slice *input, void *bytes, size_t size)
+{
+    size_t given;
+    if (d->ended && input->size == 0)
+        return 0;
+    do {
+        given = size;
+        int rc = step(d, input, bytes, &given);
+        if (rc < 0)
+            return rc;
+    } while (given == 0 && d->ended && input->size > 0); /* an end without output, and something behind it */
+    return (ssize_t)given;
 }
 
 bool kt__decoder_ended(const kt__decoder *d)

@@ -95,6 +95,9 @@ static int run(inflater *i, const void *bytes, size_t size, size_t *ret_left)
 static int decide(inflater *i, kt_slice *input)
 {
     size_t left;
+#ifdef KT_FUZZ_PLANTED_BUG /* the first of the two bytes lives only as long as one call */
+    i->heads = 0;
+#endif
     while (i->heads < 2 && input->size > 0) {
         i->head[i->heads++] = (unsigned char)*input->data++;
         input->size--;
@@ -130,7 +133,11 @@ static int inflater_step(void *state, kt_slice *input, void *bytes, size_t *size
     *size = room - i->z.avail_out;
     if (code == Z_STREAM_END)
         return 1;
-    return code == Z_OK || code == Z_BUF_ERROR ? 0 : failure(code, &i->z);
+    /* What came before a mistake counts; zlib says it again in the next call. So it does not depend on how the input
+     * was cut whether text or a limit is found wrong before the mistake is. */
+    if (code == Z_OK || code == Z_BUF_ERROR || (code == Z_DATA_ERROR && *size > 0))
+        return 0;
+    return failure(code, &i->z);
 }
 
 /* In permessage-deflate a block may follow one that was the last, and refer to what was before it (RFC 7692 section

@@ -112,6 +112,7 @@ static ssize_t advance(kt_http_exchange *x, char *buffer, size_t size)
     w->at += (size_t)n;
     if (e.type == KT__HTTP_BODY) {
         x->pending = e.body;
+        x->continued = true; /* who sends does not wait */
         x->left -= x->head.framing == KT__HTTP_LENGTH ? e.body.size : 0;
         return 0;
     }

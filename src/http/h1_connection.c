@@ -363,10 +363,10 @@ void kt__http_watch_hang_ups(kt__http_server *s)
 /* A close while bytes are unread makes the system send a reset, upon which the client's system
  * throws the answer away. So: no more bytes from us, then wait for the client's end (RFC 9112
  * section 9.6). */
-static void linger(kt__http_conn *c)
+void kt__http_linger(kt__http_conn *c)
 {
     char bytes[FIRST_BYTES];
-    if (c->write_rc < 0 || kt_stream_shutdown_write(c->stream) < 0)
+    if (!c->linger || c->write_rc < 0 || kt_stream_shutdown_write(c->stream) < 0)
         return;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, LINGER_TIME);
@@ -420,8 +420,8 @@ static void run(kt__http_conn *c)
         kt__h2_serve(c);
     else if (c->work)
         (void)!kt__http_send_out(c); /* a failure is in write_rc */
-    if (c->linger)
-        linger(c);
+    if (!c->guest)
+        kt__http_linger(c);
     kt_group_cancel(&group);
     (void)!kt_group_join(&group, 0); /* the flusher returns 0 */
 }
@@ -430,6 +430,10 @@ int kt__http_connection(void *arg)
 {
     kt__http_conn *c = *(kt__http_conn **)arg;
     run(c);
-    kt__http_conn_end(c);
+    c->task = NULL;
+    if (c->guest)
+        c->guest->begin(c->guest);
+    else
+        kt__http_conn_end(c);
     return 0; /* a failure would end the group, and with it the server */
 }

@@ -11,6 +11,12 @@
 #define STRETCH ((size_t)64 * 1024)
 #define FIELDS_OWN 6u /* :status, date, server, content-type, content-length, and one to spare */
 
+/* Nothing comes any more, nor does anything go. Whoever outlives the client is not cancelled, and finds out here. */
+static bool is_over(const kt__h2 *h)
+{
+    return h->closing || h->failed < 0 || h->c->write_rc < 0;
+}
+
 static int gone(void)
 {
     return kt_error_set(-ECONNRESET, "the client has reset the stream");
@@ -121,7 +127,7 @@ static int wait_watched(kt__h2_stream *s, kt_timeout *limit)
     size_t mark = s->piece_size;
     kt_timeout_start(limit, timeout);
     int rc = 0;
-    while (rc == 0 && !is_composed(s) && !s->gone && s->h->c->write_rc == 0 && s->h->failed == 0) {
+    while (rc == 0 && !is_composed(s) && !s->gone && !is_over(s->h)) {
         kt_event_clear(&s->writable);
         rc = kt_event_wait(&s->writable);
         if (mark - s->piece_size < STRETCH || kt_timeout_expired(limit))
@@ -269,7 +275,7 @@ ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size)
             return s->x.body_rc;
         if (s->ended)
             return 0;
-        if (s->gone || s->h->failed < 0)
+        if (s->gone || is_over(s->h))
             return broken(s, KT_EINCOMPLETE, 400, "the client closed in the middle");
         int rc = send_continue(s);
         if (rc == 0)

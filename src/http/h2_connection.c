@@ -221,6 +221,8 @@ void kt__h2_serve(kt__http_conn *c)
 {
     kt__h2 h;
     int rc = open_session(&h, c);
+    if (rc < 0 && h.failed == 0)
+        h.failed = rc; /* there may be no session to end */
     c->h2 = &h;
     if (rc == 0) {
         size_t size = c->work->end - c->work->at;

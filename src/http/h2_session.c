@@ -7,12 +7,12 @@
 #include <nghttp2/nghttp2.h>
 
 #include "http/h2.h"
+#include "http/h2_continuations.h"
 
 #define STREAMS_MAX 100u
 /* What of a body is received and not yet read: of a stream, and of all streams of a connection. */
 #define STREAM_WINDOW (256u * 1024)
 #define CONNECTION_WINDOW (1024 * 1024)
-#define FRAME_HEAD_BYTES 9u
 #define FIELDS_ON_STACK 32u
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -189,7 +189,7 @@ static int put_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (h->out.size >= KT__H2_OUT_BYTES)
         return NGHTTP2_ERR_WOULDBLOCK;
-    if (kt_buffer_append(&h->out, head, FRAME_HEAD_BYTES) < 0 || kt_buffer_append(&h->out, s->piece, size) < 0)
+    if (kt_buffer_append(&h->out, head, KT__H2_FRAME_HEAD_BYTES) < 0 || kt_buffer_append(&h->out, s->piece, size) < 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (size > 0) {
         s->piece += size;
@@ -240,6 +240,7 @@ static int session_new(kt__h2 *h, const nghttp2_session_callbacks *cb)
     if (nghttp2_option_new(&o) != 0)
         return -ENOMEM;
     nghttp2_option_set_no_auto_window_update(o, 1);
+    kt__h2_continuations_limit(o); /* the watch is stricter, here too */
     nghttp2_option_set_max_outbound_ack(o, 2000); /* the watch is stricter, and says good-bye */
     int rc = nghttp2_session_server_new3(&h->session, cb, h, o, &memory);
     nghttp2_option_del(o);

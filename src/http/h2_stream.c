@@ -4,9 +4,13 @@
  * both versions have the same rules, limits and slices; RFC 9113 section 8.3 says how one maps to the other. */
 #include <errno.h>
 #include <kettle/memory.h>
+#include <kettle/timeout.h>
 
 #include "http/h2.h"
 #include "http/parser_internal.h"
+
+/* Behind an answer that has come before the end of its request. */
+#define LINGER KT_MS(100)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
@@ -199,6 +203,7 @@ static int read_head(kt__h2_stream *s)
         return 0;
     }
     int rc = take_headers(s, e.head);
+    s->x.head.expect_continue = p->says_expect && !s->ended; /* here a body need not be announced by a header */
     if (s->extended)
         s->x.head.method = kt_slice_from("CONNECT");
     return rc;
@@ -242,6 +247,30 @@ static int refused(kt__h2_stream *s)
     return 0;
 }
 
+static void drop_unread(kt__h2_stream *s)
+{
+    size_t unread = s->in.size - s->in_at;
+    s->x.body_rc = s->x.body_rc < 0 ? s->x.body_rc : KT_ECLOSED; /* what comes is dropped as well */
+    s->in_at = s->in.size;
+    kt__h2_session_consumed(s, unread);
+    kt__h2_pump(s->h);
+}
+
+/* A client that has its answer may end by itself; and some (curl 7.88) take a reset that comes close behind the answer
+ * for a failure, and lose it. So it gets a moment until it is asked to stop, in which mistakes in its body are told. */
+static void let_end(kt__h2_stream *s)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    int rc = 0;
+    drop_unread(s);
+    kt_timeout_start(&limit, LINGER);
+    while (rc == 0 && !s->ended && !s->gone && s->h->failed == 0 && s->h->c->write_rc == 0) {
+        kt_event_clear(&s->readable);
+        rc = kt_event_wait(&s->readable);
+    }
+    (void)!kt_timeout_end(&limit, rc); /* however it ended, so does the stream */
+}
+
 static int stream_task(void *arg)
 {
     kt__h2_stream *s = *(kt__h2_stream **)arg;
@@ -249,6 +278,8 @@ static int stream_task(void *arg)
     kt_stream_close(kt_steal(s->stream));
     if (!s->gone && s->x.state == KT__HTTP_DONE)
         (void)!kt__h2_wait_composed(s); /* a failure shows in end_sent */
+    if (s->end_sent && !s->ended && !s->extended)
+        let_end(s);
     return 0;
 }
 
@@ -290,6 +321,7 @@ int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size)
 {
     uint64_t max = s->h->c->server->o.body_bytes_max;
     s->x.body_bytes += size;
+    s->x.continued |= size > 0; /* who sends does not wait */
     if (!s->extended && s->x.body_bytes > max && s->x.body_rc == 0) {
         kt__http_fault(&s->x, 413, "body too large");
         s->x.body_rc = KT_ELIMIT;

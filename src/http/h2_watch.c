@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Looks at frames before the session does (RFC 9113 section 10.5): streams that are opened out of order, which nghttp2
- * drops in silence; heads that do not end; frames that make us work and are no requests; resets. */
+/* Looks at frames before the session does (RFC 9113 section 10.5): streams that are opened out of order or
+ * passed over, which nghttp2 drops in silence; heads that do not end; frames that make us work and are no requests;
+ * resets. */
 #include "http/h2.h"
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
@@ -10,6 +11,7 @@ enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY
 #define END_HEADERS 0x4
 
 #define CONTINUATIONS_MAX 7u /* nghttp2 takes 8, and then says no good-bye */
+#define FRAME_BYTES_MAX 16384u /* of SETTINGS_MAX_FRAME_SIZE, which nghttp2 does not check of CONTINUATION */
 /* Frames that carry nothing: so many at once, and so many a second. */
 #define FRAMES_MAX 1000u
 #define FRAMES_PER_SECOND 200u
@@ -56,7 +58,7 @@ bool kt__h2_watch_caused(kt__h2_watch *w, kt_time now)
 
 void kt__h2_watch_sent(kt__h2_watch *w)
 {
-    give(&w->frames, 1);
+    give(&w->frames, 2); /* the window of the stream, and that of the connection */
 }
 
 /* ---- Frames ---------------------------------------------------------------------------------- */
@@ -117,8 +119,11 @@ static int see_reset(kt__h2_watch *w, uint32_t id)
     return verdict(w, KT__H2_ENHANCE_YOUR_CALM, "too many streams were reset");
 }
 
+/* A stream that a later one has passed over was never opened, and is closed (RFC 9113 section 5.1.1). */
 static int see_data(kt__h2_watch *w, uint32_t length, unsigned flags, uint32_t id)
 {
+    if (id < w->last_id && *slot(w, id) / 2 < id)
+        return verdict(w, KT__H2_STREAM_CLOSED, "data for a stream that was passed over");
     if (flags & END_STREAM) {
         if (*slot(w, id) == 2 * id)
             *slot(w, id) |= 1;
@@ -141,6 +146,8 @@ static int see_frame(kt__h2_watch *w)
     case HEADERS:
         return is_client_id ? see_headers(w, length, flags, id) : KT__H2_NO_ERROR;
     case CONTINUATION:
+        if (length > FRAME_BYTES_MAX)
+            return verdict(w, KT__H2_FRAME_SIZE_ERROR, "a frame is too large");
         if (++w->continuations > CONTINUATIONS_MAX)
             return verdict(w, KT__H2_ENHANCE_YOUR_CALM, "a request's head comes in too many frames");
         return see_block(w, length, flags);

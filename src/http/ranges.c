@@ -27,7 +27,11 @@ static int parse_one(kt_slice s, int64_t size, kt__range *r)
     if (s.size > 0 || (first < 0 && last < 0) || (first >= 0 && last >= 0 && last < first))
         return -EINVAL;
     if (first < 0) { /* the last bytes */
+#ifdef KT_FUZZ_PLANTED_BUG /* more of the last bytes than there are */
+        first = size - last;
+#else
         first = last < size ? size - last : 0;
+#endif
         if (last == 0)
             return 0;
         last = size - 1;

@@ -119,8 +119,22 @@ static int conn_start(kt__http_server *s, kt_stream *stream)
 /* Ends the connections whose tasks are over: those that never ran. */
 static void conns_reap(kt__http_server *s)
 {
+    for (kt__http_conn *c = s->conns, *next; c; c = next) {
+        next = c->next;
+        if (!c->guest)
+            kt__http_conn_end(c);
+    }
+}
+
+/* No handler runs any more, so all that is left are guests'. */
+static void guests_end(kt__http_server *s)
+{
+    kt_cancel_hold();
+    for (kt__http_conn *c = s->conns; c; c = c->next)
+        c->guest->cut(c->guest);
     while (s->conns)
-        kt__http_conn_end(s->conns);
+        (void)!kt_event_wait(&s->empty); /* 0: a cancellation is held back */
+    kt_cancel_unhold();
 }
 
 /* ---- Accepting ----------------------------------------------------------------------------- */
@@ -191,7 +205,9 @@ static void stop(kt__http_server *s)
     s->stopping = true;
     (void)kt_cancel_catch();
     for (kt__http_conn *c = s->conns; c; c = c->next)
-        if (c->h2)
+        if (c->guest)
+            c->guest->stop(c->guest);
+        else if (c->h2)
             kt__h2_stop(c->h2);
         else if (c->idle || c->events)
             kt_task_cancel(c->task);
@@ -203,6 +219,7 @@ static void stop(kt__http_server *s)
     (void)!kt_group_join(s->group, 0); /* children end with 0, or never ran */
     conns_reap(s);
     kt__http_jobs_end(s);
+    guests_end(s);
     kt__http_works_free(s);
 }
 

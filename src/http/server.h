@@ -80,13 +80,22 @@ typedef struct kt__http_server {
     bool stopping;
 } kt__http_server;
 
-/* One connection; lives until its task ends. */
+/* Who goes on with a connection of HTTP/1.1 when its handler has returned, without its task. These do not suspend;
+ * kt__http_conn_end, in a task, ends it. */
+typedef struct kt__http_guest {
+    void (*begin)(struct kt__http_guest *g); /* the task is over: the stream is the guest's */
+    void (*stop)(struct kt__http_guest *g);  /* the server stops, which may come before `begin` */
+    void (*cut)(struct kt__http_guest *g);   /* the grace period is over: it must end now */
+} kt__http_guest;
+
+/* One connection; lives until its task ends, or its guest ends it. */
 struct kt__http_conn {
     kt__http_server *server;
     kt__http_conn *next, **link; /* in the server's list */
     kt__http_conn *address_next, **address_link; /* of those whose addresses meet; NULL: not counted */
     uint64_t address;
-    kt_task *task;
+    kt_task *task;           /* NULL once the guest has it */
+    kt__http_guest *guest;   /* that has announced itself, or NULL */
     kt_stream *stream;
     kt__http_work *work;     /* NULL while idle, and while another protocol has the stream */
     kt_group *group;         /* of the flusher, in the task's frame */
@@ -236,6 +245,8 @@ void kt__http_handle(kt_http_exchange *x, int rc);
 /* ---- h1_connection.c: the task of one connection; its argument is a kt__http_conn **. */
 
 int kt__http_connection(void *arg);
+/* Lets the client notice that the connection is about to be closed. Suspends. */
+void kt__http_linger(kt__http_conn *c);
 /* Sees to it that clients that go away are noticed while handlers run. */
 void kt__http_watch_hang_ups(kt__http_server *s);
 /* Has the client ended its side? */

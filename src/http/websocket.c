@@ -8,6 +8,8 @@
 
 #include "http/websocket_private.h"
 
+#define DRAINED_MAX ((size_t)1024 * 1024) /* of what a server sends behind our close */
+
 enum {
     FIRST_BYTES = 512,      /* a first read takes this much, into the task's stack: so an idle connection has no
                              * buffer, and its stack needs one page */
@@ -198,12 +200,16 @@ static int receive_first(kt_websocket *ws)
     return 1;
 }
 
+static void release_buffers(kt_websocket *ws)
+{
+    kt_free(kt_steal(ws->in));
+    kt_buffer_release(&ws->message);
+}
+
 static int receive_more(kt_websocket *ws)
 {
-    if (ws->at == ws->end && !ws->in_message) {
-        kt_free(kt_steal(ws->in));
-        kt_buffer_release(&ws->message);
-    }
+    if (ws->at == ws->end && !ws->in_message)
+        release_buffers(ws);
     if (!ws->in)
         return receive_first(ws);
     memmove(ws->in, ws->in + ws->at, ws->end - ws->at); /* what is held back is short */
@@ -245,6 +251,14 @@ static int control(kt_websocket *ws, const kt__ws_event *e)
     return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
 }
 
+bool kt__ws_rest(kt_websocket *ws)
+{
+    if (ws->at < ws->end || ws->in_message || ws->reader.in_frame || ws->reader.message || ws->pending.type != 0)
+        return false;
+    release_buffers(ws);
+    return true;
+}
+
 /* The next piece of a message as it came. 1, or what kt_websocket_read returns. */
 static int next_piece(kt_websocket *ws, kt__ws_event *e)
 {
@@ -258,13 +272,18 @@ static int next_piece(kt_websocket *ws, kt__ws_event *e)
     for (;;) {
         ssize_t n = ws->in ? kt__ws_feed(&ws->reader, ws->in + ws->at, ws->end - ws->at, e) : 0;
         if (n < 0)
-            return broken(ws, KT_EPROTOCOL, ws->reader.close_code, ws->reader.reason);
+            return broken(ws, (int)n, ws->reader.close_code, ws->reader.reason);
         ws->at += (size_t)n;
         if (ws->in && e->type != 0 && e->type < KT__WS_CLOSE)
             return 1;
-        int rc = ws->in && e->type != 0 ? control(ws, e) : receive_more(ws);
+        bool is_control = ws->in && e->type != 0;
+        if (!is_control && ws->rounds == 2 && kt__ws_rest(ws))
+            return KT__WS_RESTS;
+        int rc = is_control ? control(ws, e) : receive_more(ws);
         if (rc <= 0)
             return rc;
+        if (!is_control && ws->rounds == 1)
+            ws->rounds = 2;
     }
 }
 
@@ -291,8 +310,8 @@ static int inflate_failed(kt_websocket *ws, int rc)
     return broken(ws, KT_EPROTOCOL, CODE_NOT_UTF8, "compressed data that is malformed");
 }
 
-/* Decompresses into the end of ws->message, up to `most` bytes in all; what is text must be UTF-8. 1: the piece is
- * done; 0: there is more of it. */
+/* Decompresses into the end of ws->message, up to `most` bytes in all; what is text must be UTF-8 as far as that.
+ * 1: the piece is done; 0: there is more of it. */
 static int inflate_some(kt_websocket *ws, uint8_t kind, size_t most)
 {
     kt_buffer *b = &ws->message;
@@ -301,12 +320,13 @@ static int inflate_some(kt_websocket *ws, uint8_t kind, size_t most)
     ssize_t n = kt__ws_decompress(ws, b->data + b->size, b->capacity - b->size);
     if (n < 0)
         return inflate_failed(ws, (int)n);
+    size_t fits = most - b->size < (size_t)n ? most - b->size : (size_t)n;
     bool text = kind == KT__WS_TEXT, over = n == 0 && ws->inflating_last;
-    if (text && (!kt__ws_utf8_feed(&ws->utf8, b->data + b->size, (size_t)n) || (over && ws->utf8.need > 0)))
+    if (text && (!kt__ws_utf8_feed(&ws->utf8, b->data + b->size, fits) || (over && ws->utf8.need > 0)))
         return broken(ws, KT_EPROTOCOL, CODE_NOT_UTF8, "text that is not UTF-8");
-    b->size += (size_t)n;
-    if (b->size > most)
+    if (fits < (size_t)n)
         return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
+    b->size += (size_t)n;
     return n == 0;
 }
 
@@ -332,6 +352,7 @@ static int append(kt_websocket *ws, const kt__ws_event *e)
     }
     ws->inflating = e->data;
     ws->inflating_last = e->final;
+    ws->inflating_more = false; /* what is left of it is in ws->pending */
     int rc;
     do
         rc = inflate_some(ws, (uint8_t)e->type, most);
@@ -344,12 +365,13 @@ static int append(kt_websocket *ws, const kt__ws_event *e)
     return rc;
 }
 
-int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
+int kt__ws_read_once(kt_websocket *ws, kt_websocket_message *ret_message)
 {
     kt__ws_event e;
+    ws->reader.plain_max = ws->message_bytes_max;
     for (;;) {
         int rc = next_piece(ws, &e);
-        if (rc <= 0)
+        if (rc != 1)
             return rc;
         bool alone = e.first && e.final && !e.compressed;
         if (e.first)
@@ -370,49 +392,72 @@ int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
     }
 }
 
-int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
+int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message)
 {
-    kt__ws_event e = {.type = ws->message_kind, .compressed = true, .final = ws->inflating_last};
-    int rc;
-    bool going_on = ws->in_message && ws->message_compressed && ws->pending.type == 0 &&
-                    (ws->inflating.size > 0 || ws->inflating_last);
-    if (!going_on) {
-        rc = next_piece(ws, &e);
-        if (rc <= 0)
-            return rc;
-        if (e.first)
-            message_begin(ws, &e);
-        ws->inflating = e.compressed ? e.data : (kt_slice){NULL, 0};
-        ws->inflating_last = e.compressed && e.final;
-    }
-    *ret_part = (kt_websocket_message){.kind = (kt_websocket_kind)e.type, .data = e.data, .final = e.final};
-    if (e.compressed) {
-        kt_buffer_clear(&ws->message);
-        rc = inflate_some(ws, (uint8_t)e.type, SIZE_MAX);
-        if (rc < 0)
-            return rc; /* what is not decompressed stays where it is */
-        ret_part->data = kt_buffer_slice(&ws->message);
-        ret_part->final = rc == 1 && ws->inflating_last;
-    }
-    if (ret_part->final)
-        message_end(ws);
+    return kt__ws_read_once(ws, ret_message);
+}
+
+/* The next piece of a message; a compressed one waits in ws->inflating. As next_piece. */
+static int part_begin(kt_websocket *ws, kt__ws_event *e)
+{
+    int rc = next_piece(ws, e);
+    if (rc <= 0)
+        return rc;
+    if (e->first)
+        message_begin(ws, e);
+    ws->inflating = e->compressed ? e->data : (kt_slice){NULL, 0};
+    ws->inflating_last = e->compressed && e->final;
+    ws->inflating_more = e->compressed;
     return 1;
 }
 
+int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
+{
+    kt__ws_event e = {.type = ws->message_kind, .compressed = true};
+    ws->reader.plain_max = 0; /* the limit is one on what is put together */
+    for (int rc;;) {
+        if (!ws->inflating_more && (rc = part_begin(ws, &e)) <= 0)
+            return rc;
+        *ret_part = (kt_websocket_message){.kind = (kt_websocket_kind)e.type, .data = e.data, .final = e.final};
+        if (e.compressed) {
+            kt_buffer_clear(&ws->message);
+            rc = inflate_some(ws, (uint8_t)e.type, SIZE_MAX);
+            ws->inflating_more = rc == 0 || (rc < 0 && ws->read_rc > 0); /* without memory, it stays where it is */
+            if (rc < 0)
+                return rc;
+            ret_part->data = kt_buffer_slice(&ws->message);
+            ret_part->final = rc == 1 && ws->inflating_last;
+            if (rc == 1 && !ws->inflating_last)
+                continue;
+        }
+        if (ret_part->final)
+            message_end(ws);
+        return 1;
+    }
+}
+
 /* ---- The end -------------------------------------------------------------------------------- */
+
+/* To close with bytes unread is to reset, and a reset may overtake the close that says why (RFC 9112 section 9.6 has
+ * the same of HTTP). Who sends more than this learns nothing. */
+static void drain(kt_stream *s)
+{
+    char bytes[512];
+    ssize_t n;
+    for (size_t left = DRAINED_MAX; left > 0 && (n = kt_stream_read(s, bytes, sizeof bytes)) > 0;)
+        left -= left < (size_t)n ? left : (size_t)n;
+}
 
 /* The peer's part of the handshake, then, of a server, the end of the connection (section 7.1.1: the server ends
  * it). */
 static void await_close(kt_websocket *ws)
 {
     kt_websocket_message m;
-    char byte;
     int rc;
     while ((rc = kt_websocket_read_part(ws, &m)) > 0)
         ;
-    if (rc == 0 && ws->client)
-        while (kt_stream_read(ws->stream, &byte, 1) > 0)
-            ;
+    if (ws->client && (rc == 0 || rc == KT_EPROTOCOL || rc == KT_ELIMIT))
+        drain(ws->stream);
 }
 
 void kt_websocket_close(kt_websocket *ws)
@@ -425,7 +470,7 @@ void kt_websocket_close(kt_websocket *ws)
     kt_timeout_start(&limit, patience);
     kt__ws_leave_hubs(ws);
     int rc = kt__ws_send_close(ws, CODE_DONE, (kt_slice){NULL, 0});
-    if (rc == 0 && ws->read_rc >= 0)
+    if (rc == 0)
         await_close(ws);
     (void)!kt_timeout_end(&limit, 0); /* ended in any case */
     if (ws->response)

@@ -12,6 +12,7 @@ enum {
     CODE_NONE = 1005,
     CODE_PROTOCOL = 1002,
     CODE_NOT_UTF8 = 1007,
+    CODE_TOO_LONG = 1009,
 };
 
 /* ---- Text ----------------------------------------------------------------------------------- */
@@ -69,7 +70,7 @@ static ssize_t fail(kt__ws_reader *r, int code, const char *reason)
 {
     r->close_code = code;
     r->reason = reason;
-    return kt_error_set(KT_EPROTOCOL, "WebSocket: %s", reason);
+    return kt_error_set(code == CODE_TOO_LONG ? KT_ELIMIT : KT_EPROTOCOL, "WebSocket: %s", reason);
 }
 
 typedef struct head {
@@ -183,19 +184,26 @@ static ssize_t control_read(kt__ws_reader *r, const head *h, char *bytes, size_t
     return rc < 0 ? rc : (ssize_t)whole;
 }
 
-static void frame_begin(kt__ws_reader *r, const head *h)
+/* The head alone decides whether a message becomes too long: so it makes no difference how much of the payload is here.
+ * 0, or the failure. */
+static ssize_t frame_begin(kt__ws_reader *r, const head *h)
 {
     if (h->opcode != KT__WS_CONTINUATION) {
         r->message = (uint8_t)h->opcode;
         r->compressed = h->compressed;
         r->utf8 = (kt__ws_utf8){0, 0, 0};
         r->begun = false;
+        r->announced = 0;
     }
+    r->announced = h->size > UINT64_MAX - r->announced ? UINT64_MAX : r->announced + h->size;
+    if (r->plain_max && !r->compressed && r->announced > r->plain_max)
+        return fail(r, CODE_TOO_LONG, "a message is too long");
     memcpy(r->mask, h->mask, sizeof r->mask);
     r->final = h->final;
     r->left = h->size;
     r->at = 0;
     r->in_frame = true;
+    return 0;
 }
 
 /* A piece of the running frame's payload, which may be empty at its end. */
@@ -205,7 +213,11 @@ static ssize_t payload_read(kt__ws_reader *r, char *bytes, size_t size, kt__ws_e
     bool text = r->message == KT__WS_TEXT && !r->compressed;
     if (r->masked)
         kt__ws_mask(bytes, piece, r->mask, r->at);
+#ifdef KT_FUZZ_PLANTED_BUG /* the mask begins anew with each piece of a frame */
+    r->at = 0;
+#else
     r->at += piece;
+#endif
     r->left -= piece;
     bool final = r->left == 0 && r->final;
     if (text && (!kt__ws_utf8_feed(&r->utf8, bytes, piece) || (final && r->utf8.need > 0)))
@@ -241,7 +253,9 @@ ssize_t kt__ws_feed(kt__ws_reader *r, char *bytes, size_t size, kt__ws_event *re
             ssize_t n = control_read(r, &h, bytes + taken, size - taken, ret_event);
             return n < 0 ? n : (ssize_t)taken + n;
         }
-        frame_begin(r, &h);
+        ssize_t begun = frame_begin(r, &h);
+        if (begun < 0)
+            return begun;
         taken += h.bytes;
         if (r->left == 0 && !r->final)
             r->in_frame = false; /* an empty piece: nothing to tell */

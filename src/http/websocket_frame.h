@@ -52,13 +52,15 @@ typedef struct kt__ws_reader {
     bool compressed, final, begun, in_frame;
     uint8_t mask[4];
     uint64_t left, at; /* bytes of the running frame: that have not come, and that have */
+    uint64_t plain_max; /* bytes of a message that is not compressed; 0: any number. May change between two calls */
+    uint64_t announced; /* by the heads of the running message's frames */
     kt__ws_utf8 utf8;
-    int close_code;     /* why feed has failed, for the peer: 1002, 1007 */
+    int close_code;     /* why feed has failed, for the peer: 1002, 1007, 1009 */
     const char *reason; /* the same for people; static */
 } kt__ws_reader;
 
-/* Consumes input up to the next event. How many bytes, or KT_EPROTOCOL with close_code and reason set, then always.
- * After a close nothing should be fed. */
+/* Consumes input up to the next event. How many bytes, or KT_EPROTOCOL, of 1009 KT_ELIMIT, with close_code and reason
+ * set, then always. After a close nothing should be fed. */
 ssize_t kt__ws_feed(kt__ws_reader *r, char *bytes, size_t size, kt__ws_event *ret_event) KT_CHECKED;
 
 /* Writes a frame's head, at most KT__WS_HEAD_MAX bytes. `first` is its first byte; mask NULL: none. Returns its

@@ -236,6 +236,7 @@ int kt_websocket_accept(kt_http_exchange *x, const kt_websocket_options *options
             kt__ws_free(ws);
         return rc;
     }
+    ws->exchange = x;
     *ret_ws = ws;
     return 0;
 }
@@ -325,8 +326,8 @@ static int ask(kt_http_session *s, const char *url, const kt_websocket_options *
     return kt_http_send(s, &request, ret_response);
 }
 
-int kt_websocket_connect(kt_http_session *s, const char *url, const kt_websocket_options *options,
-                         kt_websocket **ret_ws)
+int kt__ws_connect(kt_http_session *s, const char *url, const kt_websocket_options *options, int *ret_status,
+                   kt_websocket **ret_ws)
 {
     char key[KT__WS_KEY_BYTES + 1];
     agreed a = {.protocol = NULL};
@@ -338,6 +339,7 @@ int kt_websocket_connect(kt_http_session *s, const char *url, const kt_websocket
         rc = new_key(key);
     if (rc == 0)
         rc = ask(s, url, &o, key, &r);
+    *ret_status = rc == 0 ? kt_http_response_status(r) : 0;
     if (rc == 0)
         rc = check_answer(r, key, &o, &a);
     if (rc == 0)
@@ -347,4 +349,11 @@ int kt_websocket_connect(kt_http_session *s, const char *url, const kt_websocket
     if (rc == 0)
         (*ret_ws)->response = kt_steal(r);
     return rc;
+}
+
+int kt_websocket_connect(kt_http_session *s, const char *url, const kt_websocket_options *options,
+                         kt_websocket **ret_ws)
+{
+    int status;
+    return kt__ws_connect(s, url, options, &status, ret_ws);
 }

@@ -13,7 +13,7 @@ enum { BUCKETS = 256, WINDOW_MAX = 15, FLUSH_TAIL = 4 };
 
 typedef struct frame { /* as it goes over the wire, for all that it goes to */
     size_t refs, size;
-    bool compressed;
+    bool compressed, closes;
     char bytes[];
 } frame;
 
@@ -56,6 +56,7 @@ struct kt_websocket_hub {
     kt__encoder *deflater; /* forgets after each message */
     kt_lock turn;          /* of publishers that wait */
     kt_event moved;        /* a queue became shorter, or a member left */
+    kt__ws_keeping keeping;
 };
 
 /* ---- Frames --------------------------------------------------------------------------------- */
@@ -73,6 +74,7 @@ static frame *frame_new(unsigned first, kt_slice payload)
         return NULL;
     f->refs = 1;
     f->compressed = (first & KT__WS_COMPRESSED) != 0;
+    f->closes = (first & 0xf) == KT__WS_CLOSE;
     size_t head = kt__ws_head_put(f->bytes, first, payload.size, NULL);
     if (payload.size > 0)
         memcpy(f->bytes + head, payload.data, payload.size);
@@ -277,6 +279,7 @@ static void frame_sent(member *m, const frame *f)
 {
     if (f->compressed && m->ws->deflater)
         kt__encoder_forget(m->ws->deflater);
+    m->ws->close_sent = m->ws->close_sent || f->closes;
     let_go(m);
 }
 
@@ -418,7 +421,37 @@ static int deliver(member *m, frame *f)
     return 0;
 }
 
+int kt__ws_hub_control(kt_websocket_hub *hub, kt_websocket *ws, unsigned opcode, kt_slice payload)
+{
+    int rc = kt__ws_check_open(ws);
+    member *m = rc == 0 ? need_member(hub, ws) : NULL;
+    frame *f = m ? frame_new(opcode | KT__WS_FINAL, payload) : NULL;
+    if (rc == 0 && !f)
+        rc = -ENOMEM;
+    if (rc == 0 && (rc = send_now(m, f)) == 0)
+        rc = enqueue(m, f);
+    frame_unref(f);
+    if (m && m->holds && !m->sender) { /* it has begun, and nobody can end it */
+        kt_stream_hang_up(ws->stream, true);
+        ws->write_rc = rc;
+        member_free(m);
+    } else if (m) {
+        release_member(m);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 /* ---- The hub -------------------------------------------------------------------------------- */
+
+kt__ws_keeping *kt__ws_keeping_of(kt_websocket_hub *hub)
+{
+    return &hub->keeping;
+}
+
+const kt_websocket_hub_options *kt__ws_hub_options(const kt_websocket_hub *hub)
+{
+    return &hub->o;
+}
 
 int kt_websocket_hub_new(const kt_websocket_hub_options *options, kt_websocket_hub **ret_hub)
 {
@@ -440,6 +473,7 @@ void kt_websocket_hub_free(kt_websocket_hub *hub)
     if (!hub)
         return;
     kt_cancel_hold();
+    kt__ws_keeping_end(hub);
     while (hub->members)
         leave(hub->members, true);
     kt_cancel_unhold();

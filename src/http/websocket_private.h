@@ -4,11 +4,11 @@
 
 /* The rooms: websocket_frame.c (bytes and frames), websocket_extension.c (what is agreed on about compression),
  * websocket_deflate.c (compression), websocket_send.c (writing), websocket.c (reading, and the end),
- * websocket_handshake.c (both sides' beginning). */
+ * websocket_handshake.c (both sides' beginning), websocket_hub.c (broadcast), websocket_kept.c (without a task). */
 
 #include <kettle/buffer.h>
 #include <kettle/sync.h>
-#include <kettle/websocket.h>
+#include <kettle/websocket_hub.h>
 
 #include "http/coding.h"
 #include "http/websocket_frame.h"
@@ -29,6 +29,7 @@ typedef struct kt__ws_deflate {
 struct kt_websocket {
     kt_stream *stream;
     kt_http_response *response; /* whose stream that is; NULL: it is borrowed, or our own */
+    kt_http_exchange *exchange; /* of the handler that has accepted it, or NULL */
     bool owns_stream, client;
     size_t message_bytes_max;   /* these are the options that count until the end */
     kt_time ping_interval, ping_timeout, close_timeout;
@@ -44,9 +45,10 @@ struct kt_websocket {
     kt__ws_event pending;   /* a piece that found no memory; type 0: none */
     kt__ws_utf8 utf8;       /* of a compressed message's text */
     kt_slice inflating;     /* compressed bytes that lie in `in` */
-    bool inflating_last, tail_fed;
+    bool inflating_last, inflating_more, tail_fed; /* more: not all of it has been given in parts */
     kt__decoder *inflater;
     bool pinged;            /* and nothing was heard since */
+    uint8_t rounds;         /* 0: a read waits as often as it must; see kt__ws_read_once */
 
     kt_lock writing;        /* held while a frame is made and sent */
     kt__encoder *deflater;
@@ -70,6 +72,19 @@ int kt__ws_options_fill(const kt_websocket_options *given, kt_websocket_options 
 kt_websocket *kt__ws_new(kt_stream *s, bool client, const kt_websocket_options *o, const kt__ws_deflate *deflate);
 void kt__ws_free(kt_websocket *ws);
 
+enum { KT__WS_RESTS = 2 };
+/* As kt_websocket_read, but that between two messages bytes are received once only, after ws->rounds was set to 1: then
+ * KT__WS_RESTS, and there are no buffers. */
+int kt__ws_read_once(kt_websocket *ws, kt_websocket_message *ret_message) KT_CHECKED;
+/* Between two messages, with nothing received that has not been looked at? Then it has no buffers any more. */
+bool kt__ws_rest(kt_websocket *ws);
+
+/* ---- websocket_handshake.c */
+
+/* As kt_websocket_connect, and says the status of the answer: 0, there was none. */
+int kt__ws_connect(kt_http_session *s, const char *url, const kt_websocket_options *options, int *ret_status,
+                   kt_websocket **ret_ws) KT_CHECKED;
+
 /* ---- websocket_send.c */
 
 /* Sends one frame, masked where this end is the client. */
@@ -86,6 +101,25 @@ int kt__ws_check_open(const kt_websocket *ws) KT_CHECKED;
 void kt__ws_leave_hubs(kt_websocket *ws);
 /* The pieces of a message have all been sent: others may follow. */
 void kt__ws_hubs_go_on(kt_websocket *ws);
+
+/* Sends a control frame, or queues it: 0, or why it could not be done. In a task. Does not suspend. */
+int kt__ws_hub_control(kt_websocket_hub *hub, kt_websocket *ws, unsigned opcode, kt_slice payload) KT_CHECKED;
+
+/* ---- websocket_kept.c */
+
+typedef struct kt__ws_kept kt__ws_kept;
+
+/* What a hub has for connections that are served without a task. */
+typedef struct kt__ws_keeping {
+    kt__ws_kept *first;
+    kt_task *keeper;  /* asks silent peers whether they are there; while there are any */
+    kt_event changed; /* there is one more, or one less, or one that needs a task */
+} kt__ws_keeping;
+
+kt__ws_keeping *kt__ws_keeping_of(kt_websocket_hub *hub);
+const kt_websocket_hub_options *kt__ws_hub_options(const kt_websocket_hub *hub);
+/* Ends all of them. Suspends; not to be cancelled. */
+void kt__ws_keeping_end(kt_websocket_hub *hub);
 
 /* ---- websocket_deflate.c */
 

@@ -38,12 +38,15 @@ int kt_stream_wrap(kt_stream *s, const kt_stream_backend *backend, void *object,
     const kt_task *inside = s->reader ? s->reader : s->writer;
     if (inside)
         kt__misuse("kt_stream_wrap: task '%s' is inside the stream", kt_task_name(inside));
+    if (s->watched)
+        kt__misuse("kt_stream_wrap: the stream is watched");
     kt_stream *below = kt_calloc(1, sizeof *below);
     if (!below)
         return -ENOMEM;
     *below = *s;
     below->fd = (kt__fd){.fd = -1};
     below->share = NULL;
+    below->watch = NULL;
     s->backend = backend;
     s->object = object;
     s->buffer = NULL;
@@ -66,6 +69,8 @@ int kt__stream_enter(kt_stream *s, kt_task **place)
     if (*place)
         kt__misuse("a stream (%s): task '%s' %s it already", s->backend->name, kt_task_name(*place),
                    place == &s->reader ? "reads from" : "writes to");
+    if (s->watched && place == &s->reader)
+        kt__misuse("a stream (%s): a read while it is watched", s->backend->name);
     *place = self;
     return 0;
 }
@@ -102,6 +107,7 @@ void kt_stream_close(kt_stream *s)
         s->backend->free(s->object);
     if (s->share)
         kt__share_left(s->share);
+    kt__stream_watch_end(s);
     kt_free(s->buffer);
     kt_free(s);
 }

@@ -99,6 +99,11 @@ static const kt_stream_backend fd_backend = {
     .hang_up = fd_hang_up,
 };
 
+bool kt__stream_has_fd(const kt_stream *s)
+{
+    return s->backend == &fd_backend;
+}
+
 /* ---- Life ---------------------------------------------------------------------------------- */
 
 static kt_stream *stream_of(kt__fd fd)

@@ -17,9 +17,11 @@ struct kt_stream {
     bool at_end;  /* of file */
     bool torn;    /* a write ended in the middle */
     bool closing; /* by another task; operations fail with KT_ECLOSED */
-    kt__fd fd;    /* of streams over descriptors */
+    bool watched; /* the watch's function has not been called */
     bool restores; /* at its close: `flags` of the open file that `flags_of` is, too */
     int flags_of, flags;
+    kt__fd fd;    /* of streams over descriptors */
+    struct kt__stream_watch *watch; /* NULL: never was one */
     struct kt__share *share; /* of a balancer's connections, or NULL */
 };
 
@@ -32,6 +34,12 @@ ssize_t kt__stream_leave(const kt_stream *s, struct kt_task **place, ssize_t n);
 
 /* Makes a stream of a socket that is in the driver's mode already. Owns it in every case. */
 int kt__stream_new(int fd, kt_stream **ret_stream);
+
+/* Is it a descriptor's, whose kt__fd is its object? */
+bool kt__stream_has_fd(const kt_stream *s);
+
+/* The stream is closed, and no operation of the watch is in flight any more: frees it. */
+void kt__stream_watch_end(kt_stream *s);
 
 /* The flags with which a socket of the running loop is made. */
 int kt__socket_flags(void);

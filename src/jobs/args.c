@@ -50,6 +50,9 @@ int kt__json_load(kt_slice text, size_t flags, json_t **ret_json, json_error_t *
 int kt__json_parse(kt_slice text, json_t **ret_json)
 {
     json_error_t error;
+    const char *zero = text.size > 0 ? memchr(text.data, '\0', text.size) : NULL;
+    if (zero) /* which jansson reads over where white space may stand */
+        return kt_error_set(KT_EVALIDATION, "not valid JSON: a zero byte at byte %zu", (size_t)(zero - text.data));
     if (depth_of(text) > DEPTH_MAX)
         return kt_error_set(KT_EVALIDATION, "JSON is nested deeper than %d levels", DEPTH_MAX);
     int rc = kt__json_load(text, JSON_REJECT_DUPLICATES, ret_json, &error);

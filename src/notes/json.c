@@ -83,6 +83,9 @@ static bool too_deep(kt_slice text)
 int kt__note_json_parse(kt_slice text, json_t **ret_json)
 {
     json_error_t error;
+    const char *zero = text.size > 0 ? memchr(text.data, '\0', text.size) : NULL;
+    if (zero) /* which jansson reads over where white space may stand */
+        return kt_error_set(KT_EVALIDATION, "not valid JSON: a zero byte at byte %zu", (size_t)(zero - text.data));
     if (too_deep(text))
         return kt_error_set(KT_EVALIDATION, "JSON is nested deeper than %d levels", DEPTH_MAX);
     json_t *json =

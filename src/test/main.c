@@ -199,7 +199,8 @@ static bool parse(int argc, char **argv, settings *ret_settings)
     return true;
 }
 
-KT_API int main(int argc, char **argv)
+/* Weak: a program with a main of its own may use the kit's simulated network and disk. */
+KT_API __attribute__((weak)) int main(int argc, char **argv)
 {
     kt_process_pool_main(argc, argv); /* so that tests can open pools of processes */
     settings s;

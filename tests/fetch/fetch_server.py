@@ -18,6 +18,8 @@
     /latin1          a title in ISO-8859-1
     /deep            300,000 nested <div>
     /badjson         application/json, which it is not
+    /zerojson        the same with a zero byte between two values
+    /deepjson        the same, 5000 levels deep
 """
 
 import gzip
@@ -165,3 +167,9 @@ class Server:
 
     def on_badjson(self, c):
         return self.send(c, 200, 'application/json', b'{"id": ')
+
+    def on_zerojson(self, c):
+        return self.send(c, 200, 'application/json', b'{"id": 1\0}')
+
+    def on_deepjson(self, c):
+        return self.send(c, 200, 'application/json', b'[' * 5000 + b']' * 5000)

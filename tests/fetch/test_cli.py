@@ -213,6 +213,8 @@ class Hostile(Case):
 
     def test_json_that_is_none(self):
         self.one('/badjson', 'content', '-x', 'json:id')
+        self.one('/zerojson', 'content', '-x', 'json:id')
+        self.one('/deepjson', 'content', '-x', 'json:id')
 
     def test_text_that_is_no_utf8(self):
         bad, latin = self.site.url('/badutf8'), self.site.url('/latin1')

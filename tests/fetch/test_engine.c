@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine in the simulated network, where time is exact: overlap, limits, waits, causes; and cancellation. */
+/* The engine in the simulated network, where time is exact: overlap, limits, waits, causes; cancellation; no memory. */
 #include "../http/client_site.h"
 
 #include <engine.h>
@@ -364,4 +364,52 @@ TEST(a_cancellation_leaves_whole_files_only)
         cancel_after(KT_MS(ms), false);
         cancel_after(KT_MS(ms), true);
     }
+}
+
+/* ---- No memory -------------------------------------------------------------------------------- */
+
+/* One page with a title, with the nth allocation failing: at the engine or at the site, which share
+ * the loop. Whether it did. */
+static bool run_without(uint64_t nth, bool pipeline)
+{
+    slow w = {.now = 0};
+    told t = {.count = 0};
+    engine *e = NULL;
+    extract title;
+    CHECK_OK(extract_parse("title", &title));
+    site_open(&w.s, NULL, answer, &w);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/0/200/<title>x</title>", kt_listener_port(w.s.l));
+    engine_options o = usual(&t);
+    o.extracts = &title;
+    o.extracts_count = 1;
+    o.pipeline = pipeline;
+    o.workers = 2;
+    kt_test_fail_allocation(nth);
+    int rc = engine_open(&o, &e);
+    if (rc == 0)
+        rc = engine_add(e, url);
+    if (rc == 0)
+        rc = engine_run(e);
+    bool failed = kt_test_allocation_failed();
+    kt_test_fail_allocation(0);
+    CHECK(rc == 0 || (failed && rc == -ENOMEM));
+    if (rc == 0)
+        CHECK_EQ(t.count, 1); /* it has an entry, whatever became of it */
+    if (!failed)
+        CHECK_EQ(e->figures.by_cause[CAUSE_OK], 1);
+    engine_close(e);
+    site_close(&w.s);
+    extract_release(&title);
+    return failed;
+}
+
+TEST(every_allocation_of_a_run_may_fail)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    for (int pipeline = 0; pipeline < 2; pipeline++)
+        for (uint64_t nth = 1; run_without(nth, pipeline); nth++)
+            CHECK_LT(nth, 2000);
 }

@@ -2,6 +2,7 @@
 /* JSON paths, character sets, feeds, robots.txt, file names. */
 #include <charset.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <feed.h>
 #include <json_path.h>
 #include <kettle/error.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- JSON paths ------------------------------------------------------------------------------- */
 
@@ -107,6 +109,16 @@ TEST(malformed_text_is_replaced_and_counted)
     CHECK_STR(decode("", 0, "", true, &bad), "");
 }
 
+TEST(an_answer_without_a_type_and_without_a_body_is_empty_text)
+{
+    size_t bad = 9;
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    CHECK(!charset_parameter((kt_slice){NULL, 0}, "charset").data);
+    CHECK_OK(charset_decode((kt_slice){NULL, 0}, (kt_slice){NULL, 0}, true, &out, &bad));
+    CHECK_EQ(out.size, 0);
+    CHECK_EQ(bad, 0);
+}
+
 /* ---- Feeds ------------------------------------------------------------------------------------ */
 
 typedef struct list {
@@ -146,6 +158,24 @@ TEST(feeds)
               "/1");
     CHECK_STR(urls_of("<feed><link href='no'/><entry><link rel='self' href='no'/><link rel='alternate' href='/1'/>"
                       "</entry><entry><link href='/2'/></entry></feed>"), "/1 /2");
+}
+
+/* What is wrong is told by the result alone. */
+TEST(a_feed_in_a_broken_encoding_writes_nothing_on_standard_error)
+{
+    char said[16];
+    int out[2], before = dup(STDERR_FILENO);
+    CHECK_OK(pipe2(out, O_NONBLOCK | O_CLOEXEC));
+    CHECK(dup2(out[1], STDERR_FILENO) >= 0);
+    const char *text = urls_of("<?xml version='1.0' encoding='shift_jis'?><urlset><url><loc>"
+                               "\x81\xff\xff</loc></url></urlset>");
+    CHECK(dup2(before, STDERR_FILENO) >= 0);
+    ssize_t n = read(out[0], said, sizeof said);
+    CHECK(strstr(text, "not well-formed XML"));
+    CHECK_EQ(n, -1);
+    close(before);
+    close(out[0]);
+    close(out[1]);
 }
 
 TEST(what_is_no_feed)

@@ -17,16 +17,9 @@ import tempfile
 import time
 import unittest
 
+from peer import PATIENCE, curl
+
 PROGRAM = None
-PATIENCE = 20
-
-
-def curl(*arguments):
-    result = subprocess.run(['curl', '-sS', '--max-time', str(PATIENCE), '--noproxy', '*', *arguments],
-                            capture_output=True, check=False)
-    if result.returncode:
-        raise AssertionError(f'curl: {result.returncode} {result.stderr.decode()}')
-    return result.stdout
 
 
 class Answers(unittest.TestCase):

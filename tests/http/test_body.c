@@ -257,6 +257,36 @@ WITH_SERVER(a_client_that_waits_for_100_gets_it_when_the_body_is_read)
     site_close(&s);
 }
 
+static int echo_in_pieces(kt_http_exchange *x, void *arg)
+{
+    char c;
+    ssize_t n;
+    (void)arg;
+    int rc = 0;
+    for (bool first = true; rc == 0 && (n = kt_http_read(x, &c, 1)) != 0; first = false) {
+        rc = n < 0 ? (int)n : first ? kt_http_start(x, 200, NULL) : 0;
+        if (rc == 0)
+            rc = kt_http_write(x, &c, 1);
+    }
+    return rc;
+}
+
+WITH_SERVER(a_client_that_does_not_wait_for_100_may_be_answered_while_it_sends)
+{
+    site s;
+    site_open(&s, NULL, echo_in_pieces, NULL);
+    kt_stream *c = dial(&s);
+    heard h = {.size = 0};
+    say(c, EXPECT "f");
+    CHECK_STR(hear(c, &h, "\r\n\r\n1\r\nf\r\n"),
+              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nf\r\n");
+    say(c, "ox");
+    h = (heard){.size = 0};
+    CHECK_STR(hear(c, &h, "0\r\n\r\n"), "1\r\no\r\n1\r\nx\r\n0\r\n\r\n");
+    kt_stream_close(c);
+    site_close(&s);
+}
+
 WITH_SERVER(a_client_that_waits_for_100_and_is_refused_gets_the_answer_and_a_close)
 {
     site s;

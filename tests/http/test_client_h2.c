@@ -158,6 +158,92 @@ TEST(a_server_that_does_not_speak_http_2_is_told_apart)
     parrot_close(&p);
 }
 
+/* ---- A server that serves one request of each connection --------------------------------------- */
+
+typedef struct miser {
+    kt_listener *l;
+    kt_task *task;
+    int served;
+} miser;
+
+/* Skips frames up to a HEADERS. */
+static int read_head(kt_stream *s)
+{
+    uint8_t head[9], payload[16384];
+    for (;;) {
+        int rc = kt_stream_read_exactly(s, head, sizeof head);
+        size_t size = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+        if (rc == 0)
+            rc = kt_stream_read_exactly(s, payload, size);
+        if (rc < 0 || head[3] == 1)
+            return rc;
+    }
+}
+
+KT_FN(serves_one, a, struct { miser *m; kt_stream *s; })
+{
+    static const char settings[] = "\0\0\0\4\0\0\0\0", answer[] = "\0\0\1\1\5\0\0\0\1\x88", /* :status 200, the end */
+                      go_away[] = "\0\0\10\7\0\0\0\0\0\0\0\0\1\0\0\0";
+    char preface[24];
+    kt_auto(kt_stream) *s = a->s;
+    int rc = kt_stream_read_exactly(s, preface, sizeof preface);
+    if (rc == 0)
+        rc = kt_stream_write(s, settings, sizeof settings);
+    if (rc == 0)
+        rc = read_head(s);
+    if (rc == 0)
+        rc = kt_stream_write(s, answer, sizeof answer - 1);
+    a->m->served += rc == 0;
+    if (rc == 0)
+        rc = kt_stream_write(s, go_away, sizeof go_away);
+    while (rc == 0)
+        rc = read_head(s); /* until the client goes */
+    return 0;
+}
+
+static int misers(void *arg)
+{
+    miser *m = *(miser **)arg;
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    int rc = 0;
+    while (rc == 0) {
+        kt_stream *s = NULL;
+        rc = kt_listener_accept(m->l, &s);
+        if (rc == 0)
+            rc = kt_group_spawn(&g, KT_WITH(serves_one, .m = m, .s = s));
+    }
+    return kt_group_join(&g, rc);
+}
+
+KT_FN(asks_miser, a, struct { kt_http_session *s; })
+{
+    kt_http_request q = {.url = "/", .method = "POST"}; /* what was refused has done nothing, whatever it was */
+    CHECK_STR(ask_with(a->s, &q), "200 ");
+    return 0;
+}
+
+TEST(what_a_server_refuses_that_goes_away_is_asked_again)
+{
+    miser m = {.served = 0}, *p = &m;
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &m.l));
+    CHECK_OK(kt_spawn(misers, &p, sizeof p, &m.task));
+    kt_http_session *s = session_for(kt_listener_port(m.l), (kt_http_session_options){.version = KT_HTTP_2});
+    {
+        kt_auto(kt_group) g = KT_GROUP_INIT;
+        for (int i = 0; i < 6; i++)
+            CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_miser, .s = s)));
+        CHECK_OK(kt_group_join(&g, 0));
+    }
+    CHECK_EQ(m.served, 6);
+    CHECK_EQ(facts_of(s).opened, 6);
+    kt_http_session_close(s);
+    kt_task_cancel(m.task);
+    CHECK_ERR(kt_task_join(m.task), KT_ECANCELED);
+    kt_listener_close(m.l);
+}
+
 TEST(a_session_that_is_closed_ends_its_streams)
 {
     house h;
@@ -174,4 +260,45 @@ TEST(a_session_that_is_closed_ends_its_streams)
     CHECK(got == KT_ECLOSED || got == 0);
     kt_http_response_close(r);
     house_close(&h);
+}
+
+#define PASSES_ON(type, flags, id, size, bytes) "\0\0" size type flags "\0\0\0" id bytes
+
+/* An answer whose head comes in three frames. */
+KT_FN(answers_in_frames, a, struct { kt_listener *l; })
+{
+    static const char greeting[] = PASSES_ON("\4", "\0", "\0", "\0", "") PASSES_ON("\4", "\1", "\0", "\0", "");
+    static const char answer[] = PASSES_ON("\1", "\0", "\1", "\1", "\x88")
+        PASSES_ON("\11", "\0", "\1", "\5", "\0\1x\1y")
+        PASSES_ON("\11", "\4", "\1", "\5", "\0\1z\1y") PASSES_ON("\0", "\1", "\1", "\5", "foxes");
+    kt_auto(kt_stream) *s = NULL;
+    char request[1000];
+    int rc = kt_listener_accept(a->l, &s);
+    if (rc == 0)
+        rc = kt_stream_write(s, greeting, sizeof greeting - 1);
+    if (rc == 0)
+        rc = kt_stream_read_exactly(s, request, 24 + 9 + 9); /* at least: the preface, SETTINGS, HEADERS */
+    if (rc == 0)
+        rc = kt_sleep(KT_S(1)); /* until it is whole */
+    if (rc == 0)
+        rc = kt_stream_write(s, answer, sizeof answer - 1);
+    while (rc == 0 && kt_stream_read(s, request, sizeof request) > 0)
+        ;
+    return rc;
+}
+
+TEST(a_head_in_many_frames_may_come_byte_by_byte)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){.segment_max = 1});
+    (void)n;
+    kt_listener *l = NULL;
+    kt_task *t = NULL;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(kt_spawn(KT_WITH(answers_in_frames, .l = l), &t));
+    kt_http_session *s = session_for(kt_listener_port(l), (kt_http_session_options){.version = KT_HTTP_2});
+    CHECK_STR(ask(s, "/"), "200 foxes");
+    kt_http_session_close(s);
+    CHECK_OK(kt_task_join(t));
+    kt_listener_close(l);
 }

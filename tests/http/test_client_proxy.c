@@ -50,6 +50,22 @@ TEST(an_upgrade_goes_through_a_tunnel)
     parrot_close(&p);
 }
 
+TEST(http_2_in_the_clear_goes_through_a_tunnel)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{"HTTP/1.1 200 Connected\r\n\r\n"}}};
+    parrot_open(&p);
+    char proxy[64];
+    kt_http_session *s = NULL;
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", p.port);
+    CHECK_OK(kt_http_session_open(&(kt_http_session_options){.proxy = proxy, .version = KT_HTTP_2}, &s));
+    CHECK_STR(ask(s, "http://far.example/"), "KT_EINCOMPLETE");
+    CHECK_STR(p.heard, "CONNECT far.example:80 HTTP/1.1\r\nHost: far.example:80\r\n\r\nPRI * HTTP/2.0\r\n\r\n");
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
 TEST(a_tunnel_may_be_refused)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});

@@ -111,3 +111,119 @@ TEST_WITH(who_is_not_trusted_is_not_asked, KT_TEST_REAL_TIME)
     CHECK_EQ(facts_of(h.web).connections, 0);
     house_close(&h);
 }
+
+/* ---- By way of proxies ------------------------------------------------------------------------------ */
+
+/* A proxy that makes one tunnel, to the server of the test whatever it is asked for, and says how often. */
+typedef struct tunnel {
+    kt_listener *l;
+    uint16_t to;
+    bool socks;
+    int made;
+    char asked[200];
+} tunnel;
+
+KT_FN(pumps, a, struct { kt_stream *from, *to; })
+{
+    char piece[4096];
+    ssize_t n;
+    int rc = 0;
+    while (rc == 0 && (n = kt_stream_read(a->from, piece, sizeof piece)) > 0)
+        rc = kt_stream_write(a->to, piece, (size_t)n);
+    return rc < 0 ? rc : kt_stream_shutdown_write(a->to);
+}
+
+static void hear_connect(tunnel *t, kt_stream *s)
+{
+    kt_slice head, end = {"\r\n\r\n", 4};
+    CHECK_EQ(kt_stream_read_until(s, end, 4096, &head), 1);
+    snprintf(t->asked, sizeof t->asked, "%.*s", (int)head.size, head.data);
+    CHECK_OK(kt_stream_write(s, "HTTP/1.1 200 Connected\r\n\r\n", 26));
+}
+
+static void hear_socks(tunnel *t, kt_stream *s)
+{
+    unsigned char in[64];
+    CHECK_OK(kt_stream_read_exactly(s, in, 3));
+    CHECK_MEM(in, "\5\1\0", 3);
+    CHECK_OK(kt_stream_write(s, "\5\0", 2));
+    CHECK_OK(kt_stream_read_exactly(s, in, 4));
+    size_t rest = 6; /* an IPv4 address, or a name */
+    if (in[3] == 3) {
+        CHECK_OK(kt_stream_read_exactly(s, in, 1));
+        rest = in[0] + (size_t)2;
+    }
+    CHECK_OK(kt_stream_read_exactly(s, in, rest));
+    snprintf(t->asked, sizeof t->asked, "%d", in[rest - 2] << 8 | in[rest - 1]);
+    CHECK_OK(kt_stream_write(s, "\5\0\0\1\0\0\0\0\0\0", 10));
+}
+
+static int digs(void *arg)
+{
+    tunnel *t = arg;
+    for (;;) {
+        kt_auto(kt_stream) *near = NULL, *far = NULL;
+        int rc = kt_listener_accept(t->l, &near);
+        if (rc < 0)
+            return rc;
+        if (t->socks)
+            hear_socks(t, near);
+        else
+            hear_connect(t, near);
+        t->made++;
+        CHECK_OK(kt_stream_connect("127.0.0.1", t->to, &far));
+        kt_auto(kt_group) g = KT_GROUP_INIT;
+        CHECK_OK(kt_group_spawn(&g, KT_WITH(pumps, .from = near, .to = far)));
+        CHECK_OK(kt_group_spawn(&g, KT_WITH(pumps, .from = far, .to = near)));
+        rc = kt_group_join(&g, 0);
+        if (kt_is_cancel(rc))
+            return rc;
+    }
+}
+
+/* TLS is with the server behind the proxy, and its certificate counts. */
+static void check_tunnel(bool socks, const char *const *alpn, const made *trusted, int version)
+{
+    house h;
+    tunnel t = {.socks = socks};
+    kt_task *task = NULL;
+    char proxy[64];
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &t.l));
+    CHECK_OK(kt_spawn(digs, &t, 0, &task));
+    snprintf(proxy, sizeof proxy, "%s://127.0.0.1:%u", socks ? "socks5" : "http", kt_listener_port(t.l));
+    house_open(&h, alpn, trusted, (kt_http_session_options){.proxy = proxy});
+    t.to = kt_listener_port(h.l);
+    if (version > 0) {
+        CHECK_EQ(version_of(h.web), version);
+        CHECK_EQ(version_of(h.web), version); /* by the same tunnel */
+    } else {
+        kt_http_response *r = NULL;
+        CHECK_ERR(kt_http_get(h.web, "/", &r), KT_ECERTIFICATE);
+    }
+    CHECK_EQ(t.made, 1);
+    char expected[100];
+    snprintf(expected, sizeof expected, socks ? "%u" : "CONNECT 127.0.0.1:%u HTTP/1.1\r\n", t.to);
+    CHECK_EQ(strncmp(t.asked, expected, strlen(expected)), 0);
+    house_close(&h);
+    kt_task_cancel(task);
+    CHECK_ERR(kt_task_join(task), KT_ECANCELED);
+    kt_listener_close(t.l);
+}
+
+TEST_WITH(https_goes_through_a_tunnel_of_a_proxy, KT_TEST_REAL_TIME)
+{
+    static const char *const both[] = {"h2", "http/1.1", NULL}, *const old[] = {"http/1.1", NULL};
+    for (int socks = 0; socks < 2; socks++) {
+        check_tunnel(socks, both, authority(), 20);
+        check_tunnel(socks, old, authority(), 11);
+    }
+}
+
+TEST_WITH(a_proxy_cannot_take_the_servers_place, KT_TEST_REAL_TIME)
+{
+    static const char *const old[] = {"http/1.1", NULL};
+    made stranger;
+    make(&(wanted){.name = "stranger", .authority = true}, &stranger);
+    check_tunnel(false, old, &stranger, 0);
+    check_tunnel(true, old, &stranger, 0);
+}

@@ -244,3 +244,43 @@ TEST(without_memory_a_coding_says_so_and_leaves_nothing)
         kt_test_fail_allocation(0);
     }
 }
+
+/* The buffer is full just when the content ends, so that the end comes alone. */
+TEST(what_stands_behind_an_end_without_output_is_not_lost)
+{
+    make_text();
+    for (size_t c = 0; c < sizeof codings / sizeof codings[0]; c++) {
+        kt_auto(kt_buffer) coded = KT_BUFFER_INIT;
+        kt__decoder *d = NULL;
+        char bytes[500];
+        encode_all(codings[c], sizeof bytes, &coded);
+        size_t one = coded.size;
+        encode_all(codings[c], sizeof bytes, &coded);
+        kt_slice all = kt_buffer_slice(&coded);
+        CHECK_OK(kt__decoder_new(codings[c], NULL, &d));
+        CHECK_EQ(kt__decode(d, &all, bytes, sizeof bytes), (ssize_t)sizeof bytes);
+        ssize_t n = kt__decode(d, &all, bytes, sizeof bytes);
+        if (codings[c] == KT__CODING_GZIP) {
+            CHECK_EQ(n, (ssize_t)sizeof bytes);
+            CHECK_EQ(memcmp(bytes, text, sizeof bytes), 0);
+        } else {
+            CHECK_ERR((int)n, KT_EPROTOCOL);
+            CHECK_GE(all.size, one);
+        }
+        kt__decoder_free(d);
+    }
+}
+
+/* A stored block of deflate, and then one of a kind that there is not. */
+TEST(what_came_before_a_mistake_is_given_first)
+{
+    static const char coded[] = "\x00\x05\x00\xfa\xff""hello\x07";
+    kt_slice all = {coded, sizeof coded - 1};
+    kt__decoder *d = NULL;
+    char bytes[500];
+    CHECK_OK(kt__decoder_new(KT__CODING_RAW_DEFLATE, NULL, &d));
+    CHECK_EQ(kt__decode(d, &all, bytes, sizeof bytes), 5);
+    CHECK_EQ(all.size, 0);
+    CHECK_ERR((int)kt__decode(d, &all, bytes, sizeof bytes), KT_EPROTOCOL);
+    kt__decoder_free(d);
+}

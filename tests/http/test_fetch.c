@@ -67,6 +67,25 @@ WITH_NETWORK(fetch_gets_by_default_and_head_has_no_body)
     site_close(&s);
 }
 
+WITH_NETWORK(fetch_says_its_target_as_it_is_and_a_type_also_without_a_body)
+{
+    static const char *const targets[] = {"/a/../b", "/%7Ea/./?x=%41&y", "//b", "*"};
+    site s;
+    char expected[100];
+    site_open(&s, NULL, mirror, NULL);
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        kt_http_call call = call_to(&s);
+        kt_auto(kt_http_reply) reply = KT_HTTP_REPLY_INIT;
+        call.target = targets[i];
+        call.method = *targets[i] == '*' ? "OPTIONS" : "POST";
+        call.content_type = "application/json";
+        CHECK_OK(kt_http_fetch(&call, &reply));
+        snprintf(expected, sizeof expected, "%s %s <application/json> <>", call.method, targets[i]);
+        CHECK_SLICE(kt_http_reply_header(&reply, "X-Line"), expected);
+    }
+    site_close(&s);
+}
+
 WITH_NETWORK(fetch_refuses_what_would_break_the_request)
 {
     site s;

@@ -109,14 +109,55 @@ WITH_SERVER(a_client_that_waits_for_100_is_told_to_go_on)
     peer p;
     site_open(&s, NULL, mirror, NULL);
     greet(&p, dial(&s));
+    for (uint32_t id = 1; id < 5; id += 2) {
+        request(&p, "POST", "/");
+        if (id == 1)
+            field(&p, "content-length", "3");
+        field(&p, "expect", "100-continue");
+        send_head(&p, id, END_HEADERS);
+        expect_status(&p, id, "100");
+        send_frame(&p, DATA, END_STREAM, id, "tea", 3);
+        expect_status(&p, id, "200");
+        CHECK_MEM(expect(&p, DATA, id)->bytes, "tea", 3);
+    }
+    leave(&p);
+    site_close(&s);
+}
+
+static int echo_in_pieces(kt_http_exchange *x, void *arg)
+{
+    char c;
+    ssize_t n;
+    int rc = kt_event_wait(arg);
+    for (bool first = true; rc == 0 && (n = kt_http_read(x, &c, 1)) != 0; first = false) {
+        rc = n < 0 ? (int)n : first ? kt_http_start(x, 200, NULL) : 0;
+        if (rc == 0)
+            rc = kt_http_write(x, &c, 1);
+    }
+    return rc;
+}
+
+WITH_SERVER(a_client_that_does_not_wait_for_100_may_be_answered_while_it_sends)
+{
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    site_open(&s, NULL, echo_in_pieces, &go);
+    greet(&p, dial(&s));
     request(&p, "POST", "/");
     field(&p, "content-length", "3");
     field(&p, "expect", "100-continue");
     send_head(&p, 1, END_HEADERS);
-    expect_status(&p, 1, "100");
-    send_frame(&p, DATA, END_STREAM, 1, "tea", 3);
+    send_frame(&p, DATA, 0, 1, "t", 1);
+    send_frame(&p, PING, 0, 0, "12345678", 8);
+    expect(&p, PING, 0); /* the byte has arrived */
+    kt_event_set(&go);
     expect_status(&p, 1, "200");
-    CHECK_MEM(expect(&p, DATA, 1)->bytes, "tea", 3);
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "t", 1);
+    send_frame(&p, DATA, END_STREAM, 1, "ea", 2);
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "e", 1);
+    CHECK_MEM(expect(&p, DATA, 1)->bytes, "a", 1);
+    CHECK_EQ(expect(&p, DATA, 1)->flags, END_STREAM);
     leave(&p);
     site_close(&s);
 }
@@ -127,17 +168,89 @@ static int answer_early(kt_http_exchange *x, void *arg)
     return kt_http_respond(x, 200, NULL, "no\n", 3);
 }
 
+/* Sends the head of a request with a body, and gets its answer. */
+static void get_early_answer(peer *p, uint32_t id)
+{
+    request(p, "POST", "/");
+    send_head(p, id, END_HEADERS);
+    expect_status(p, id, "200");
+    CHECK_EQ(expect(p, DATA, id)->flags, END_STREAM);
+}
+
 WITH_SERVER(a_client_whose_body_nobody_reads_is_asked_to_stop)
+{
+    static const char much[16384];
+    site s;
+    peer p;
+    site_open(&s, NULL, answer_early, NULL);
+    greet(&p, dial(&s));
+    get_early_answer(&p, 1);
+    for (int i = 0; i < 3; i++)
+        send_frame(&p, DATA, 0, 1, much, sizeof much);
+    expect_reset(&p, 1, NGHTTP2_NO_ERROR);
+    get(&p, 3, "/");
+    expect_status(&p, 3, "200");
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(an_error_in_a_body_that_nobody_reads_is_told)
 {
     site s;
     peer p;
     site_open(&s, NULL, answer_early, NULL);
     greet(&p, dial(&s));
     request(&p, "POST", "/");
+    field(&p, "content-length", "1");
     send_head(&p, 1, END_HEADERS);
-    expect_status(&p, 1, "200");
     CHECK_EQ(expect(&p, DATA, 1)->flags, END_STREAM);
-    expect_reset(&p, 1, NGHTTP2_NO_ERROR);
+    send_frame(&p, DATA, END_STREAM, 1, "test", 4);
+    expect_reset(&p, 1, NGHTTP2_PROTOCOL_ERROR);
+    request(&p, "POST", "/");
+    send_head(&p, 3, END_HEADERS);
+    CHECK_EQ(expect(&p, DATA, 3)->flags, END_STREAM);
+    field(&p, ":method", "GET");
+    send_head(&p, 3, END_STREAM | END_HEADERS);
+    expect_reset(&p, 3, NGHTTP2_PROTOCOL_ERROR);
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(a_client_that_ends_its_body_soon_is_not_asked_to_stop)
+{
+    static const uint8_t piece[16000];
+    site s;
+    peer p;
+    site_open(&s, NULL, answer_early, NULL);
+    greet(&p, dial(&s));
+    get_early_answer(&p, 1);
+    send_frame(&p, DATA, 0, 1, piece, sizeof piece);
+    send_frame(&p, DATA, END_STREAM, 1, piece, sizeof piece);
+    get(&p, 3, "/");
+    do {
+        CHECK(next(&p));
+        CHECK_NE(p.f.type, RST_STREAM);
+    } while (p.f.type != DATA || p.f.id != 3);
+    leave(&p);
+    site_close(&s);
+}
+
+WITH_SERVER(a_body_that_nobody_reads_does_not_hold_up_others)
+{
+    static const uint8_t piece[16000];
+    site s;
+    peer p;
+    site_open(&s, NULL, answer_early, NULL);
+    greet(&p, dial(&s));
+    expect(&p, SETTINGS, 0); /* which enlarge the window */
+    send_frame(&p, SETTINGS, ACK, 0, NULL, 0);
+    for (uint32_t id = 1; id < 24; id += 2) { /* two windows of the connection in all */
+        request(&p, "POST", "/");
+        send_head(&p, id, END_HEADERS);
+        for (int i = 0; i < 13; i++)
+            send_frame(&p, DATA, 0, id, piece, sizeof piece);
+        expect_reset(&p, id, NGHTTP2_NO_ERROR);
+    }
     leave(&p);
     site_close(&s);
 }

@@ -98,6 +98,35 @@ WITH_SERVER(floods_of_frames_that_carry_nothing_are_cut_off)
     flood(77, 0, 0, "unknown", 7);
 }
 
+static int much(kt_http_exchange *x, void *arg)
+{
+    static const char bytes[2500000];
+    (void)arg;
+    return kt_http_respond(x, 200, NULL, bytes, sizeof bytes);
+}
+
+/* As `nghttp -w 10 -W 10` does. */
+WITH_SERVER(a_client_with_small_windows_may_open_both_for_each_frame)
+{
+    static const uint8_t small[] = {0, 4, 0, 0, 4, 0}; /* SETTINGS_INITIAL_WINDOW_SIZE: 1,024 */
+    site s;
+    peer p;
+    size_t got = 0;
+    site_open(&s, NULL, much, NULL);
+    greet(&p, dial(&s));
+    send_frame(&p, SETTINGS, 0, 0, small, sizeof small);
+    get(&p, 1, "/");
+    while (got < 2500000) {
+        size_t n = expect(&p, DATA, 1)->size;
+        got += n;
+        send_number(&p, WINDOW_UPDATE, 0, (uint32_t)n);
+        if (got < 2500000)
+            send_number(&p, WINDOW_UPDATE, 1, (uint32_t)n);
+    }
+    leave(&p);
+    site_close(&s);
+}
+
 WITH_SERVER(a_head_that_comes_in_too_many_frames_is_cut_off)
 {
     site s;

@@ -171,6 +171,66 @@ class NodesClient(unittest.TestCase):
         self.assertEqual(out.stdout.split('\n')[:2], ['hi from Node', '3000 true'])
 
 
+# Cases as those of PythonsServer, for a client that says everything back.
+NODES_SERVER = '''
+const crypto = require('crypto');
+const { WebSocketServer } = require('ws');
+const text = 'line '.repeat(40000), bytes = crypto.randomBytes(70000);
+const cases = [['x', '', 'h\\u00e9llo'], [bytes, Buffer.alloc(0)], [text, bytes, text, 'k'.repeat(200000)]];
+const deflate = process.argv[1] && JSON.parse(process.argv[1]);
+const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: deflate }, () =>
+    console.log(server.address().port));
+let good = 0, compressed = 0;
+server.on('connection', (ws, request) => {
+    const url = new URL(request.url, 'ws://a');
+    if (url.pathname === '/getCaseCount')
+        return ws.send(String(cases.length), () => ws.close(1000));
+    if (url.pathname !== '/runCase') {
+        console.log(good, compressed);
+        return ws.close(1000);
+    }
+    compressed += ws.extensions !== '';
+    const messages = cases[Number(url.searchParams.get('case')) - 1];
+    let at = 0;
+    messages.forEach((m) => ws.send(m));
+    ws.ping('there?');
+    ws.on('message', (data, binary) => {
+        const m = messages[at];
+        const same = Buffer.compare(data, Buffer.from(m)) === 0 && binary === (typeof m !== 'string');
+        if (!same || ++at === messages.length)
+            ws.close(same ? 1000 : 4000);
+    });
+    ws.on('pong', (data) => { ws.ponged = String(data) === 'there?'; });
+    ws.on('close', (code) => { good += at === messages.length && code === 1000 && ws.ponged; });
+});
+'''
+NODE_ENVIRONMENT = dict(os.environ, NODE_PATH=':'.join(
+    [p for p in (os.environ.get('NODE_PATH'), '/usr/share/nodejs', '/usr/lib/node_modules') if p]))
+
+
+def node_has_ws():
+    return shutil.which('node') and subprocess.run(['node', '-e', 'require("ws")'], env=NODE_ENVIRONMENT,
+                                                   capture_output=True, check=False).returncode == 0
+
+
+@unittest.skipUnless(node_has_ws(), 'ws for Node is not installed (Debian package node-ws)')
+class NodesServer(unittest.TestCase):
+    def test_messages_come_back(self):
+        for form, compressed in (('false', 0), ('true', 3), ('{"serverNoContextTakeover": true}', 3),
+                                 ('{"clientNoContextTakeover": true, "serverMaxWindowBits": 9}', 3)):
+            words = ['node', '-e', NODES_SERVER, form]
+            with self.subTest(form), subprocess.Popen(words, env=NODE_ENVIRONMENT, text=True, stdin=subprocess.DEVNULL,
+                                                      stdout=subprocess.PIPE) as server:
+                port = server.stdout.readline().strip()
+                try:
+                    agent = subprocess.run([AGENT, f'ws://127.0.0.1:{port}'], capture_output=True, text=True,
+                                           timeout=PATIENCE, check=False)
+                    self.assertEqual((agent.returncode, agent.stdout), (0, '3 cases\n'))
+                    self.assertEqual(server.stdout.readline(), f'3 {compressed}\n')
+                finally:
+                    server.terminate()
+
+
 if __name__ == '__main__':
     ECHO, AGENT = sys.argv[1:3]
     del sys.argv[1:3]

@@ -387,7 +387,7 @@ static void check_fetched(const site *s, kt_http_reply *reply)
 
 /* After a write that failed it looks for an answer that came before; a server that is there still has none, and
  * virtual time stands still. */
-SWEEP(kt_http_fetch, SUSPENDS | ALLOCATES | SPARES | REAL | UNREFUSED)
+SWEEP(kt_http_fetch, SUSPENDS | ALLOCATES | SPARES | WINS | REAL | UNREFUSED)
 {
     site s = {0};
     kt_auto(kt_http_reply) reply = KT_HTTP_REPLY_INIT;

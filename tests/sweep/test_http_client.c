@@ -2,7 +2,11 @@
 /* The HTTP client. */
 #include "http_site.h"
 
+#include <kettle/http_cache.h>
 #include <kettle/http_client.h>
+#include <kettle/http_download.h>
+#include <kettle/http_event_stream.h>
+#include <kettle/test_disk.h>
 
 typedef struct client {
     site server;
@@ -97,6 +101,21 @@ SWEEP(kt_http_send, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     client_close(&c);
 }
 
+/* What the cache has is fresh, or has to be confirmed. */
+static void fill(kt_http_cache *cache, const char *at, const char *control)
+{
+    kt_auto(kt_url) url = KT_URL_INIT;
+    kt_http_cache_store *store = NULL;
+    sure(kt_url_parse(at, NULL, &url));
+    const kt_http_cache_request q = {.method = "GET", .url = &url};
+    const kt_http_field fields[] = {{kt_slice_from("Cache-Control"), kt_slice_from(control)},
+                                    {kt_slice_from("ETag"), kt_slice_from("\"e\"")}};
+    const kt_http_cache_answer a = {.status = 200, .fields = fields, .field_count = 2};
+    CHECK_EQ(kt_http_cache_store_begin(cache, &q, &a, &store), 1);
+    sure(kt_http_cache_store_append(store, "hello\n", 6));
+    sure(kt_http_cache_store_commit(store));
+}
+
 static int asks(void *arg)
 {
     client *c = arg;
@@ -113,6 +132,37 @@ SWEEP(kt_http_get, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
     kt_http_response_close(kt_steal(c.r));
     check_next(&c);
     client_close(&c);
+}
+
+static void sweep_cached(const char *control)
+{
+    client c = {.s = NULL};
+    client_open(&c);
+    check_next(&c);
+    kt_http_cache *cache = NULL;
+    kt_http_session *plain = c.s;
+    sure(kt_http_cache_open(NULL, &cache));
+    fill(cache, c.url, control);
+    const kt_http_session_options o = {.cache = cache};
+    sure(kt_http_session_open(&o, &c.s));
+    sweep_begin(asks, &c);
+    (void)!sweep_end();
+    kt_http_response_close(kt_steal(c.r));
+    check_next(&c);
+    kt_http_session_close(c.s);
+    c.s = plain;
+    kt_http_cache_close(cache);
+    client_close(&c);
+}
+
+SWEEP_AS(kt_http_get, fresh_in_a_cache, ALLOCATES | REAL)
+{
+    sweep_cached("max-age=100");
+}
+
+SWEEP_AS(kt_http_get, stale_in_a_cache, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
+{
+    sweep_cached("max-age=0");
 }
 
 /* ---- Hooks ------------------------------------------------------------------------------------------ */
@@ -141,6 +191,146 @@ SWEEP(kt_http_attempt_header, ALLOCATES | REAL)
     client_close(&c);
 }
 
+/* ---- Downloads -------------------------------------------------------------------------------------- */
+
+typedef struct download {
+    client c;
+    kt_test_disk *disk;
+} download;
+
+static int downloads(void *arg)
+{
+    download *d = arg;
+    const kt_http_download_options once = {.attempts = 1};
+    return SWEPT(kt_http_download, (d->c.s, d->c.url, "/tea", &once, NULL));
+}
+
+/* Whole or not there, and no part, since it could not be resumed. */
+SWEEP(kt_http_download, SUSPENDS | ALLOCATES | SPARES | WINS | REAL)
+{
+    download d = {.disk = kt_test_disk_open(NULL)};
+    kt_auto(kt_buffer) found = KT_BUFFER_INIT;
+    kt_auto(kt_buffer) names = KT_BUFFER_INIT;
+    kt_test_disk_use(d.disk);
+    client_open(&d.c);
+    check_next(&d.c);
+    sweep_begin(downloads, &d);
+    int rc = sweep_end();
+    kt_test_fail_allocation(0);
+    if (rc == 0)
+        sure(kt_test_disk_get(d.disk, "/tea", &found));
+    if (found.size > 0)
+        CHECK_SLICE(kt_buffer_slice(&found), "hello\n");
+    sure(kt_test_disk_list(d.disk, &names));
+    CHECK(names.size == 0 || !memmem(names.data, names.size, ".part", 5));
+    check_next(&d.c);
+    client_close(&d.c);
+    kt_test_disk_close(d.disk);
+}
+
+/* ---- Events ----------------------------------------------------------------------------------------- */
+
+static int opens_stream(void *arg)
+{
+    client *c = arg;
+    static const char *const headers[] = {"X-A", "1", NULL};
+    const kt_http_event_stream_options o = {.headers = headers, .last_event_id = "7"};
+    kt_http_event_stream *es = NULL;
+    int rc = SWEPT(kt_http_event_stream_open, (c->s, "http://a/", &o, &es));
+    kt_http_event_stream_close(es);
+    return rc;
+}
+
+SWEEP(kt_http_event_stream_open, ALLOCATES)
+{
+    client c = {.s = NULL};
+    sure(kt_http_session_open(NULL, &c.s));
+    (void)!sweep_subject(opens_stream, &c);
+    kt_http_session_close(c.s);
+}
+
+typedef struct radio {
+    kt_listener *l;
+    kt_task *task;
+    kt_http_session *web;
+    kt_http_event_stream *es;
+} radio;
+
+static int says_event(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    int rc = kt_http_events_start(x);
+    if (rc == 0)
+        rc = kt_http_event(x, "a", "7", "tea", 3);
+    return rc < 0 ? rc : kt_sleep(KT_S(1));
+}
+
+static int plays(void *arg)
+{
+    radio *r = arg;
+    return kt_http_serve(r->l, NULL, says_event, NULL);
+}
+
+static void radio_open(radio *r)
+{
+    char url[64];
+    const kt_http_event_stream_options o = {.attempts = 1};
+    sure(kt_listen("127.0.0.1", 0, NULL, &r->l));
+    r->task = spawn(plays, r, 0);
+    sure(kt_http_session_open(NULL, &r->web));
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", kt_listener_port(r->l));
+    sure(kt_http_event_stream_open(r->web, url, &o, &r->es));
+}
+
+static void radio_close(radio *r)
+{
+    kt_http_event_stream_close(r->es);
+    kt_http_session_close(r->web);
+    kt_task_cancel(r->task);
+    CHECK_ERR(kt_task_join(r->task), KT_ECANCELED);
+    kt_listener_close(r->l);
+}
+
+static int hears(void *arg)
+{
+    radio *r = arg;
+    kt_http_stream_event e;
+    int rc = SWEPT(kt_http_event_stream_next, (r->es, &e));
+    if (rc > 0)
+        CHECK_SLICE(e.data, "tea");
+    return rc;
+}
+
+SWEEP(kt_http_event_stream_next, SUSPENDS | ALLOCATES | SPARES | REAL)
+{
+    radio r = {.es = NULL};
+    kt_http_stream_event e;
+    radio_open(&r);
+    sweep_begin(hears, &r);
+    if (sweep_end() <= 0) { /* and it can be had still */
+        CHECK_EQ(kt_http_event_stream_next(r.es, &e), 1);
+        CHECK_SLICE(e.data, "tea");
+    }
+    radio_close(&r);
+}
+
+static int closes_stream(void *arg)
+{
+    radio *r = arg;
+    SWEPT(kt_http_event_stream_close, (kt_steal(r->es)));
+    return 0;
+}
+
+SWEEP(kt_http_event_stream_close, PLAIN | REAL)
+{
+    radio r = {.es = NULL};
+    kt_http_stream_event e;
+    radio_open(&r);
+    CHECK_EQ(kt_http_event_stream_next(r.es, &e), 1);
+    (void)!sweep_subject(closes_stream, &r);
+    radio_close(&r);
+}
+
 /* ---- Responses -------------------------------------------------------------------------------------- */
 
 static void client_ask(client *c)
@@ -164,6 +354,7 @@ SWEEP_FACT(kt_http_response_header, CHECK_SLICE(SWEPT(kt_http_response_header, (
 SWEEP_FACT(kt_http_response_url, CHECK_STR(SWEPT(kt_http_response_url, (c.r)), c.url))
 SWEEP_FACT(kt_http_response_redirects, CHECK_EQ(SWEPT(kt_http_response_redirects, (c.r)), 0))
 SWEEP_FACT(kt_http_response_version, CHECK_EQ(SWEPT(kt_http_response_version, (c.r)), 11))
+SWEEP_FACT(kt_http_response_source, CHECK_EQ(SWEPT(kt_http_response_source, (c.r)), KT_HTTP_SOURCE_SERVER))
 SWEEP_FACT(kt_http_response_length, CHECK_EQ(SWEPT(kt_http_response_length, (c.r)), 6))
 SWEEP_FACT(kt_http_response_trailer, CHECK(!SWEPT(kt_http_response_trailer, (c.r, "X")).data))
 

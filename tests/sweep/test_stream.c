@@ -404,6 +404,32 @@ SWEEP(kt_stream_buffered, PLAIN | REAL)
     pair_close(&p);
 }
 
+static void sees(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static int calls_seen;
+
+static int watches(void *arg)
+{
+    return SWEPT(kt_stream_watch, (arg, sees, &calls_seen));
+}
+
+SWEEP(kt_stream_watch, ALLOCATES | REAL)
+{
+    pair p = pair_open();
+    char byte;
+    calls_seen = 0;
+    (void)sweep_subject(watches, p.near);
+    say(&p, "t");
+    for (int i = 0; i < 100 && calls_seen == 0; i++)
+        sure(kt_sleep(0));
+    CHECK_EQ(calls_seen, 1);
+    CHECK_EQ(kt_stream_read(p.near, &byte, 1), 1);
+    pair_close(&p);
+}
+
 SWEEP(kt_stream_at_eof, PLAIN | REAL)
 {
     pair p = pair_open();

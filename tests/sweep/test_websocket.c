@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http_site.h"
 
-#include <kettle/websocket.h>
+#include <kettle/websocket_hub.h>
 
 /* Two ends over a pair in memory; the subject has the near one. */
 typedef struct ends {
@@ -271,6 +271,38 @@ SWEEP(kt_websocket_accept, SUSPENDS | ALLOCATES | REAL | LASTING)
     CHECK(s.rc < 0 || heard_once(&s, "\r\nSec-WebSocket-Accept: "));
 }
 
+static kt_websocket_hub *hub;
+
+static int has_accepted(void *arg)
+{
+    const site *s = arg;
+    accepted = NULL;
+    return kt_websocket_accept(s->x, &(kt_websocket_options){.close_timeout = KT_MS(1)}, &accepted);
+}
+
+static int keeps(void *arg)
+{
+    (void)arg;
+    int rc = SWEPT(kt_websocket_hub_keep, (hub, &accepted));
+    CHECK_EQ(!accepted, rc == 0);
+    return rc;
+}
+
+static int leaves_if_it_has_to(void *arg)
+{
+    (void)arg;
+    kt_websocket_close(kt_steal(accepted));
+    return 0;
+}
+
+SWEEP(kt_websocket_hub_keep, ALLOCATES | REAL)
+{
+    site s = {.before = has_accepted, .act = keeps, .after = leaves_if_it_has_to};
+    sure(kt_websocket_hub_new(NULL, &hub));
+    visit(&s, WEBSOCKET_REQUEST, NULL);
+    kt_websocket_hub_free(hub);
+}
+
 typedef struct caller {
     kt_http_session *web;
     char url[40];
@@ -300,8 +332,21 @@ static int greets_all(void *arg)
     return kt_http_serve(arg, NULL, greets, NULL);
 }
 
-/* Unrefused: where the parting could not be said, the peer is waited for, and time does not jump meanwhile. */
-SWEEP(kt_websocket_connect, SUSPENDS | ALLOCATES | SPARES | WINS | REAL | UNREFUSED)
+static int says_good_bye(kt_websocket *ws, void *arg)
+{
+    (void)arg;
+    int rc = kt_websocket_shutdown(ws, 1000, NULL);
+    return rc < 0 ? rc : 7;
+}
+
+static int runs(void *arg)
+{
+    caller *c = arg;
+    const kt_websocket_run_options once = {.attempts = 1};
+    return SWEPT(kt_websocket_run, (c->web, c->url, &once, says_good_bye, NULL));
+}
+
+static void sweep_caller(kt_fn subject)
 {
     caller c = {.web = NULL};
     kt_listener *l = NULL;
@@ -309,10 +354,21 @@ SWEEP(kt_websocket_connect, SUSPENDS | ALLOCATES | SPARES | WINS | REAL | UNREFU
     kt_task *server = spawn(greets_all, l, 0);
     sure(kt_http_session_open(NULL, &c.web));
     snprintf(c.url, sizeof c.url, "ws://127.0.0.1:%u/", (unsigned)kt_listener_port(l));
-    sweep_begin(connects, &c);
+    sweep_begin(subject, &c);
     (void)!sweep_end();
     kt_http_session_close(c.web);
     kt_task_cancel(server);
     CHECK_ERR(kt_task_join(server), KT_ECANCELED);
     kt_listener_close(l);
+}
+
+/* Unrefused: where the parting could not be said, the peer is waited for, and time does not jump meanwhile. */
+SWEEP(kt_websocket_connect, SUSPENDS | ALLOCATES | SPARES | WINS | REAL | UNREFUSED)
+{
+    sweep_caller(connects);
+}
+
+SWEEP(kt_websocket_run, SUSPENDS | ALLOCATES | SPARES | WINS | REAL | UNREFUSED)
+{
+    sweep_caller(runs);
 }
