@@ -36,26 +36,6 @@ CALL(int, epoll_pwait2, "epoll_pwait2(2)",
 CALL(int, eventfd, "eventfd(2)", (unsigned value, int flags), (value, flags), EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM)
 CALL(int, poll, "poll(2)", (struct pollfd *fds, nfds_t count, int ms), (fds, count, ms), EFAULT, EINTR, EINVAL, ENOMEM)
 
-#define CALL_URING(name, page, params, args, ...) \
-    CALL_ENTRY(name, #name, page, false, __VA_ARGS__) \
-    CALL_FACE(int, name, params) \
-    int __wrap_##name params \
-    { \
-        int error = call_made(&call_##name); \
-        return error ? -error : __real_##name args; \
-    }
-
-#define OF_ENTER EAGAIN, EBADF, EBADFD, EBADR, EBUSY, EINVAL, EFAULT, ENXIO, EOPNOTSUPP, EINTR
-
-CALL_URING(io_uring_queue_init_params, "io_uring_setup(2)",
-           (unsigned entries, struct io_uring *ring, struct io_uring_params *p), (entries, ring, p), EFAULT, EINVAL,
-           EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS)
-CALL_URING(io_uring_submit, "io_uring_enter(2)", (struct io_uring *ring), (ring), OF_ENTER)
-CALL_URING(io_uring_submit_and_get_events, "io_uring_enter(2)", (struct io_uring *ring), (ring), OF_ENTER)
-CALL_URING(io_uring_submit_and_wait_timeout, "io_uring_enter(2)",
-           (struct io_uring *ring, struct io_uring_cqe **cqe, unsigned n, struct __kernel_timespec *t, sigset_t *mask),
-           (ring, cqe, n, t, mask), OF_ENTER, ETIME)
-
 /* ---- What io_uring has done ------------------------------------------------------------------------ */
 
 #define READS EBADF, EFAULT, EINVAL, EIO, EISDIR, ECONNRESET, ENOMEM, ENOTCONN, ETIMEDOUT, EINTR
@@ -63,12 +43,12 @@ CALL_URING(io_uring_submit_and_wait_timeout, "io_uring_enter(2)",
 CALL_ENTRY(cqe_read, "completion of a read", "io_uring_enter(2), read(2)", false, READS)
 CALL_ENTRY(cqe_write, "completion of a write", "io_uring_enter(2), write(2)", false, WRITES)
 CALL_ENTRY(cqe_accept, "completion of an accept", "io_uring_enter(2), accept(2)", false, ECONNABORTED, EMFILE, ENFILE,
-           ENOBUFS, ENOMEM, EPERM, EPROTO, EBADF, EINVAL)
+           ENOBUFS, ENOMEM, EPERM, EPROTO, EBADF, EINVAL, EINTR)
 CALL_ENTRY(cqe_connect, "completion of a connect", "io_uring_enter(2), connect(2)", false, EACCES, EPERM, EADDRINUSE,
            EADDRNOTAVAIL, EAFNOSUPPORT, ECONNREFUSED, ENETUNREACH, EHOSTUNREACH, ETIMEDOUT)
-CALL_ENTRY(cqe_poll, "completion of a poll", "io_uring_enter(2), poll(2)", false, EBADF, ENOMEM, EINVAL)
+CALL_ENTRY(cqe_poll, "completion of a poll", "io_uring_enter(2), poll(2)", false, EBADF, ENOMEM, EINVAL, EINTR)
 CALL_ENTRY(cqe_message, "completion of a message", "io_uring_enter(2), sendmsg(2)", false, ECONNREFUSED, EMSGSIZE,
-           ENOBUFS, ENOMEM, EBADF, EINVAL, EPERM)
+           ENOBUFS, ENOMEM, EBADF, EINVAL, EPERM, EINTR)
 
 static call *call_of(const kt__op *op)
 {
@@ -91,24 +71,63 @@ static call *call_of(const kt__op *op)
     }
 }
 
-int __real_close(int fd);
-
-/* Those of the bell have the address of something that is no operation, but then it lies in the driver's own data;
- * those of requests to cancel have their lowest bit set. Each operation is in a task, on the heap. */
-static void spoil(const kt_loop *l, struct io_uring_cqe *cqe)
+/* Those of the bell have the address of something that is no operation, but it lies in the program's own data; those of
+ * requests to cancel have their lowest bit set. Each operation is in a task, on the heap. */
+static const kt__op *op_of(uint64_t data)
 {
-    uintptr_t data = (uintptr_t)io_uring_cqe_get_data64(cqe);
     extern char __data_start, _end;
     bool is_static = data >= (uintptr_t)&__data_start && data < (uintptr_t)&_end;
-    if (!data || (data & 1) || is_static || cqe->res < 0 || !l)
+    return !data || (data & 1) || is_static ? NULL : (const kt__op *)(uintptr_t)data;
+}
+
+/* Requests that fail are made ones that do nothing, so that no byte is lost with them, and get their error when they
+ * are over. One ring at a time, on its loop's thread. */
+enum { SPOILT_MAX = 1024 };
+static struct {
+    const struct io_uring *ring;
+    unsigned seen; /* up to this tail of its queue */
+    unsigned count;
+    struct {
+        uint64_t data;
+        int error;
+    } list[SPOILT_MAX];
+} spoilt;
+
+static void spoil(struct io_uring_sqe *sqe)
+{
+    const kt__op *op = op_of(sqe->user_data);
+    int error = op ? call_made(call_of(op)) : 0;
+    if (error <= 0 || spoilt.count == SPOILT_MAX)
         return;
-    const kt__op *op = (const kt__op *)data; /* tidy: cast: what the driver has put there */
-    int error = call_made(call_of(op));
-    if (error <= 0)
+    uint64_t data = sqe->user_data;
+    io_uring_prep_nop(sqe);
+    sqe->user_data = data;
+    spoilt.list[spoilt.count].data = data;
+    spoilt.list[spoilt.count++].error = error;
+}
+
+static void look_through(struct io_uring *ring)
+{
+    if (spoilt.ring != ring || ring->sq.sqe_tail < spoilt.seen) {
+        spoilt.ring = ring;
+        spoilt.seen = 0;
+        spoilt.count = 0;
+    }
+    unsigned at = spoilt.seen > ring->sq.sqe_head ? spoilt.seen : ring->sq.sqe_head;
+    for (; at != ring->sq.sqe_tail; at++)
+        spoil(&ring->sq.sqes[at & ring->sq.ring_mask]);
+    spoilt.seen = at;
+}
+
+static void tell(struct io_uring_cqe *cqe)
+{
+    for (unsigned i = 0; i < spoilt.count; i++) {
+        if (spoilt.list[i].data != cqe->user_data)
+            continue;
+        cqe->res = -spoilt.list[i].error;
+        spoilt.list[i] = spoilt.list[--spoilt.count];
         return;
-    if (op->kind == KT__OP_ACCEPT && !op->begun)
-        __real_close(cqe->res); /* accepted, but we say it was not */
-    cqe->res = -error;
+    }
 }
 
 CALL_FACE(unsigned, io_uring_peek_batch_cqe, (struct io_uring *ring, struct io_uring_cqe **cqes, unsigned count))
@@ -116,9 +135,33 @@ unsigned __wrap_io_uring_peek_batch_cqe(struct io_uring *ring, struct io_uring_c
 {
     unsigned n = __real_io_uring_peek_batch_cqe(ring, cqes, count);
     for (unsigned i = 0; i < n; i++)
-        spoil(kt__loop, cqes[i]);
+        tell(cqes[i]);
     return n;
 }
+
+/* ---- Entering it ----------------------------------------------------------------------------------- */
+
+#define CALL_URING(name, look, page, params, args, ...) \
+    CALL_ENTRY(name, #name, page, false, __VA_ARGS__) \
+    CALL_FACE(int, name, params) \
+    int __wrap_##name params \
+    { \
+        int error = call_made(&call_##name); \
+        look; \
+        return error ? -error : __real_##name args; \
+    }
+
+#define OF_ENTER EAGAIN, EBADF, EBADFD, EBADR, EBUSY, EINVAL, EFAULT, ENXIO, EOPNOTSUPP, EINTR
+
+CALL_URING(io_uring_queue_init_params, (void)0, "io_uring_setup(2)",
+           (unsigned entries, struct io_uring *ring, struct io_uring_params *p), (entries, ring, p), EFAULT, EINVAL,
+           EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS)
+CALL_URING(io_uring_submit, look_through(ring), "io_uring_enter(2)", (struct io_uring *ring), (ring), OF_ENTER)
+CALL_URING(io_uring_submit_and_get_events, look_through(ring), "io_uring_enter(2)", (struct io_uring *ring),
+           (ring), OF_ENTER)
+CALL_URING(io_uring_submit_and_wait_timeout, look_through(ring), "io_uring_enter(2)",
+           (struct io_uring *ring, struct io_uring_cqe **cqe, unsigned n, struct __kernel_timespec *t, sigset_t *mask),
+           (ring, cqe, n, t, mask), OF_ENTER, ETIME)
 
 /* ---- Memory and threads ---------------------------------------------------------------------------- */
 

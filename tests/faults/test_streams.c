@@ -14,7 +14,12 @@
         {"accept4", ENETDOWN, 0, LATER}, {"accept4", EHOSTDOWN, 0, LATER}, {"accept4", ENONET, 0, LATER}, \
         {"accept4", EHOSTUNREACH, 0, LATER}, {"accept4", ENETUNREACH, 0, LATER}, {"accept4", EMFILE, 0, FULL}, \
         {"accept4", ENFILE, 0, FULL}, {"accept4", ENOBUFS, 0, FULL}, {"accept4", ENOMEM, 0, FULL}, \
-        {"completion of an accept", 0, ANYHOW, "the connection has gone with it; waited for the next one"}
+        {"completion of an accept", ECONNABORTED, 0, LATER}, {"completion of an accept", EPROTO, 0, LATER}, \
+        {"completion of an accept", EPERM, 0, LATER}, {"completion of an accept", EMFILE, 0, FULL}, \
+        {"completion of an accept", ENFILE, 0, FULL}, {"completion of an accept", ENOBUFS, 0, FULL}, \
+        {"completion of an accept", ENOMEM, 0, FULL}, \
+        {"completion of an accept", 0, KT_ETIMEDOUT, "for good: waited for as long as the caller likes"}, \
+        {"accept4", 0, KT_ETIMEDOUT, "for good: waited for as long as the caller likes"}
 #define FULL "tried again after a while"
 
 static void file_of_a_page(void)
@@ -148,6 +153,41 @@ static void pours(void)
 }
 
 SCENARIO(more_than_a_socket_holds, NULL, pours, NULL)
+
+static void writes_at_once(kt_stream *from, kt_stream *to)
+{
+    char bytes[4];
+    ssize_t n = kt_stream_write_nowait(from, "ping", 4);
+    if (!ok(n))
+        return;
+    if (n < 4) /* no room, or no way to ask for it */
+        ok(kt_stream_write(from, "ping" + n, (size_t)(4 - n)));
+    if (ok(kt_stream_read_exactly(to, bytes, 4)))
+        MUST(memcmp(bytes, "ping", 4) == 0);
+}
+
+static void pipes(void)
+{
+    int fds[2];
+    kt_auto(kt_stream) *from = NULL, *to = NULL;
+    if (!ok(pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0))
+        return;
+    bool first = ok(kt_stream_from_fd(fds[0], &to)), second = ok(kt_stream_from_fd(fds[1], &from));
+    if (!first)
+        close(fds[0]);
+    if (!second)
+        close(fds[1]);
+    if (first && second)
+        writes_at_once(from, to);
+}
+
+static const spared of_pipes[] = {
+    {"getsockopt", 0, 0, "no socket, then"},
+    {"pwritev64v2", EOPNOTSUPP, 0, "a pipe that cannot be asked not to wait"},
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_pipe_that_is_written_to_at_once, NULL, pipes, of_pipes)
 
 static void sends_file(void)
 {
