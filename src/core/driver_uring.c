@@ -220,6 +220,17 @@ static bool poll_first(kt_loop *l, kt__op *op, int result)
     return true;
 }
 
+/* A signal has cut it short before anything was done. A connect goes on in the kernel, and is not begun twice
+ * (connect(2)). */
+static bool begin_again(kt_loop *l, kt__op *op, int result)
+{
+    if (result != -EINTR || op->kind == KT__OP_CONNECT)
+        return false;
+    op->begun = false;
+    prepare(next_sqe(l->driver_state), op);
+    return true;
+}
+
 static ssize_t poll_result(const kt__op *op, int revents)
 {
     if (revents < 0)
@@ -239,10 +250,12 @@ static void rung(kt_loop *l)
 
 static void op_completed(kt_loop *l, kt__op *op, int result)
 {
-    if (op->kind == KT__OP_POLL)
-        op_over(l, op, poll_result(op, result));
-    else if (result == -EINTR && op->cancelling) /* a worker was interrupted by our request */
+    if (result == -EINTR && op->cancelling) /* a worker was interrupted by our request */
         op_over(l, op, -ECANCELED);
+    else if (begin_again(l, op, result))
+        return;
+    else if (op->kind == KT__OP_POLL)
+        op_over(l, op, poll_result(op, result));
     else if (op->cancelling || !poll_first(l, op, result))
         op_over(l, op, op->cancelling && (result == -EAGAIN || op->begun) ? -ECANCELED : result);
 }
