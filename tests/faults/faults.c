@@ -65,6 +65,7 @@ static const spared everywhere[] = {
     {"copy_file_range", 0, 0, "copied in another way"},
     {"ioctl FICLONE", 0, 0, "copied in another way"},
     {"renameat2", EINVAL, 0, "no such flag: link and unlink"},
+    {"pthread_create", 0, 0, "a thread that is there takes the job when it has done its own"},
     {"sched_getaffinity", 0, 0, "one processor is taken for granted"},
     {"mmap64", ENOMEM, KT_ENOSTACK, "in words that tell what to do"},
     {"mprotect", ENOMEM, KT_ENOSTACK, "in words that tell what to do"},
