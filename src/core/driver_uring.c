@@ -288,12 +288,17 @@ static bool kernel_has_work(const uring_state *u)
     return !u->deferred || (*u->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
+/* TSan keeps a signal back until the thread enters a blocking call that it knows, and io_uring's is none. */
+#define TSAN_WAIT_MAX KT_MS(50)
+
 static void ur_wait(kt_loop *l, kt_time deadline)
 {
     uring_state *u = l->driver_state;
     kt_time left = deadline;
     if (deadline != KT_FOREVER)
         left = deadline > 0 ? deadline - kt__clock_now(l) : 0;
+    if (KT__TSAN && left > TSAN_WAIT_MAX)
+        left = TSAN_WAIT_MAX;
     if (left > 0 && io_uring_cq_ready(&u->ring) == 0) {
         struct __kernel_timespec ts = {.tv_sec = left / KT_S(1), .tv_nsec = left % KT_S(1)};
         struct io_uring_cqe *cqe;

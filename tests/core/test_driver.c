@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/switch.h"
 #include "under_valgrind.h"
 
 static char driver[16];
@@ -172,6 +173,8 @@ TEST_WITH(otherwise_it_waits_in_nanoseconds, KT_TEST_NO_LOOP)
     unsetenv("KETTLE_DRIVER");
     if (syscall(SYS_epoll_pwait2, -1, NULL, 0, NULL, NULL, 0) < 0 && (errno == ENOSYS || errno == EPERM))
         kt_test_skip("there is no epoll_pwait2 here");
+    if (KT__TSAN)
+        kt_test_skip("TSan does not know epoll_pwait2");
     answer(SYS_epoll_wait, SECCOMP_RET_KILL_PROCESS);
     CHECK_OK(kt_run_with(&epoll, sleeps_and_runs_a_job, NULL, 0));
 }
