@@ -21,6 +21,12 @@ extern struct fault {
     kt_timeout *whole;    /* of --deadline, while it runs */
 } fault;
 
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED true /* and slow */
+#else
+#define SANITIZED false
+#endif
+
 #define DEADLINE_OF_ALL KT_S(86399) /* by which its time limit is known */
 
 #endif

@@ -19,12 +19,6 @@
 
 static const char *const way_names[] = {"undisturbed", "cancelled", "at its deadline", "without memory"};
 
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
-
 enum {
     POINTS_MAX = 3000,
     STEP = 3, /* on a real driver, and with a sanitizer, every third point is tried */
@@ -37,7 +31,7 @@ enum {
 static const struct {
     const char *path, *type, *body;
 } pages[] = {
-    {"/", "text/html", PAGE("Home", "<a href=/a>a</a><a href=b#x>b</a><a href=/private/x>p</a><a href=/2>2</a>")},
+    {"/", "text/html", PAGE("Home", "<a href=/a>a</a><a href=b#x>b</a><a href=/private/x>p</a><a href=/to>2</a>")},
     {"/a", "text/html", PAGE("A", "<p class=x>one<p class=x>two<a href=/>up</a>")},
     {"/b", "text/html", PAGE("B", "<base href=/deep/><a href=../a>a</a>")},
     {"/1", "text/html", PAGE("One", "<a rel=next href=/2>on</a>")},
@@ -57,6 +51,10 @@ static int answer(kt_http_exchange *x, void *arg)
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
         if (kt_slice_is(path, pages[i].path))
             return kt_http_respond(x, 200, pages[i].type, pages[i].body, strlen(pages[i].body));
+    if (kt_slice_is(path, "/to")) {
+        int rc = kt_http_header(x, "Location", "/3");
+        return rc < 0 ? rc : kt_http_respond(x, 302, "text/plain", "there", 5);
+    }
     return kt_http_respond(x, 404, "text/plain", "none", 4);
 }
 
