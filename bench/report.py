@@ -20,6 +20,9 @@ REQUESTS = [('requests/s', 'requests/s', '{:,.0f}', 'rate'),
             ('CPU us/request', 'server CPU a request', '{:.2f} us', 'CPU'),
             ('p50 us', 'p50', '{:,.0f} us', None), ('p99 us', 'p99', '{:,.0f} us', None)]
 
+MESSAGES = [('messages/s', 'messages/s', '{:,.0f}', 'rate'),
+            ('CPU us/message', 'server CPU a message', '{:.2f} us', 'CPU'), *REQUESTS[2:]]
+
 LARGE = [('MB/s', 'MB/s', '{:,.0f}', 'rate'), ('peak KiB', 'memory at most', '{:,.0f} KiB', None)]
 
 TABLES = [
@@ -46,6 +49,28 @@ TABLES = [
            ('100 CPU us', '100 streams, server CPU', '{:.2f} us', '100, CPU')], 'nginx',
           '`h2load -t1 -c10`, without TLS; h2o serves a file of the same bytes, which it keeps open. CPU is per '
           'request.'),
+    Table('pipelined', 'HTTP: hello, world, sixteen at once', REQUESTS[:2], 'nginx',
+          '`wrk -t1 -c50`, each connection with sixteen requests behind one another.'),
+    Table('tls', 'TLS',
+          [('handshakes/s', 'handshakes/s', '{:,.0f}', 'handshakes'),
+           ('handshake CPU us', 'server CPU a handshake', '{:,.0f} us', 'its CPU'),
+           ('MiB/s', 'MiB/s', '{:,.0f}', 'rate'),
+           ('MiB CPU us', 'server CPU a MiB', '{:,.0f} us', 'its CPU')], 'nginx',
+          '`wrk -t1`: 50 connections at a time, each for one request, with a certificate of P-256; 10 that stay, for a '
+          'file of 1 MiB.'),
+    Table('websocket', 'WebSocket: 64 bytes there and back, 50 connections', MESSAGES, 'Go gorilla',
+          'Server on one core, load on the other; without compression.'),
+    Table('broadcast', 'WebSocket: 64 bytes to 1,000 clients', MESSAGES, 'Go gorilla',
+          'A message is one that one client has received; p50 and p99 are those of the time until all have it. The '
+          'next is sent then. Kettle: a hub that keeps the connections.'),
+    Table('client', '10,000 GETs, 200 at a time',
+          [('requests/s', 'requests/s', '{:,.0f}', 'rate'),
+           ('CPU us/request', 'client CPU a request', '{:.2f} us', 'CPU')], 'libcurl, multi',
+          'Of fourteen bytes from one nginx, on connections that are kept. Client on one core, server on the other.'),
+    Table('fetch', '1,000 URLs that take 50 ms each',
+          [('seconds', 'seconds', '{:.2f}', 'time'), ('CPU ms', 'CPU', '{:,.0f} ms', 'CPU'),
+           ('peak KiB', 'memory at most', '{:,.0f} KiB', None)], 'kettle-fetch --sequential',
+          'Of one local server. kettle-fetch asks a host 20 at a time unless told otherwise.'),
     Table('idle', 'Memory of an idle connection',
           [('resident', 'resident, a connection', '{:,.0f} bytes', None),
            ('tables', 'page tables, a connection', '{:,.0f} bytes', None),
@@ -231,6 +256,7 @@ def machine(scratch):
         'libuv': (['pkg-config', '--modversion', 'libuv'], r'([\d.]+)'),
         'nginx': ([kit.find('nginx') or 'nginx', '-v'], r'nginx/([\d.]+)'),
         'beanstalkd': ([kit.find('beanstalkd') or 'beanstalkd', '-v'], r'beanstalkd ([\d.]+)'),
+        'libcurl': (['pkg-config', '--modversion', 'libcurl'], r'([\d.]+)'),
         'Python': ([sys.executable, '--version'], r'Python (.*)'),
         'h2o': ([kit.find('h2o') or 'h2o', '--version'], r'version ([\d.]+)'),
         'node': (['node', '--version'], r'v([\d.]+)'),

@@ -1,20 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Connections that stay: what they cost while they are idle, and what WebSocket messages cost."""
 
+import json
 import os
 import socket
 import struct
 import time
 
 import kit
+import parts
 import web
 
+CLIENTS = 1000       # of a broadcast
 CONNECTIONS_MAX = 15000
 PER_ADDRESS = 5000   # the loopback network is a /8, and each source address has its own ports
 SPARE = 500          # descriptors for all else
 SETTLE_SECONDS = 2
 TIMEOUT_SECONDS = 20
 REPETITIONS_MAX = 2  # memory is the same each time
+
+WEBSOCKET = {
+    'Go gorilla': web.built('websocket_go'),
+    'node ws': web.node('websocket.js', 'ws'),
+    'Python websockets': web.Peer(*web.python(
+        'websockets', os.path.join(web.HERE, 'peers/websocket_python.py'), '{port}')),
+}
+
+# What the tables would have as well, were it to be had from the system's packages.
+NOT_PACKAGED = {'bun': 'Debian has no package of it'}
 
 GET = (b'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n', b'world!\n')
 
@@ -79,9 +92,26 @@ def idle(settings):
     return web.served(few, {name: way[0] for name, way in ways.items()}, measure)
 
 
-WEBSOCKET = {
-    'Go gorilla': web.built('websocket_go'),
-    'node ws': web.node('websocket.js', 'ws'),
-    'Python websockets': web.Peer(*web.python(
-        'websockets', os.path.join(web.HERE, 'peers/websocket_python.py'), '{port}')),
-}
+# ---- Messages -------------------------------------------------------------------------------
+
+def messages(settings, peers, connections, path, *to_all):
+    def measure(process, port, _name, add):
+        before = kit.cpu_seconds(process.pid)
+        result = json.loads(kit.run([os.path.join(settings.build, 'echo_load'), str(port), str(connections),
+                                     str(parts.BYTES), str(settings.seconds), path, *to_all], kit.cores()[1]))
+        add('messages/s', result['rate'])
+        add('CPU us/message', (kit.cpu_seconds(process.pid) - before) / result['messages'] * 1e6)
+        add('p50 us', result['p50_us'])
+        add('p99 us', result['p99_us'])
+
+    samples = web.served(settings, peers, measure)
+    samples.absent.update(NOT_PACKAGED)
+    return samples
+
+
+def websocket(settings):
+    return messages(settings, {**web.OURS, **WEBSOCKET}, parts.CONNECTIONS, '/echo')
+
+
+def broadcast(settings):
+    return messages(settings, {**web.OURS, **WEBSOCKET}, CLIENTS, '/broadcast', 'all')

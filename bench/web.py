@@ -284,6 +284,34 @@ def static(settings):
     return served(settings, {**OURS, **NGINX_PEER, **H2O_PEER}, measure)
 
 
+def pipelined(settings):
+    need('wrk')
+
+    def measure(process, port, _name, add):
+        before = kit.cpu_seconds(process.pid)
+        requests, rate, _, _ = wrk(settings, port, more=('-s', os.path.join(HERE, 'pipelined.lua')))
+        add('requests/s', rate)
+        add('CPU us/request', (kit.cpu_seconds(process.pid) - before) / requests * 1e6)
+
+    return served(settings, HTTP, measure)
+
+
+def tls(settings):
+    need('wrk')
+
+    def measure(process, port, _name, add):
+        before = kit.cpu_seconds(process.pid)
+        requests, rate, _, _ = wrk(settings, port, scheme='https', more=('-H', 'Connection: close'))
+        middle = kit.cpu_seconds(process.pid)
+        add('handshakes/s', rate)
+        add('handshake CPU us', (middle - before) / requests * 1e6)
+        requests, rate, _, _ = wrk(settings, port, '/files/1m.bin', 10, 'https')
+        add('MiB/s', rate)
+        add('MiB CPU us', (kit.cpu_seconds(process.pid) - middle) / requests * 1e6)
+
+    return served(settings, {**OURS, **NGINX_PEER, **H2O_PEER}, measure, tls=True)
+
+
 # ---- HTTP/2 ---------------------------------------------------------------------------------
 
 H2_CONNECTIONS = 10
