@@ -109,7 +109,8 @@ static int tls_config(char **files, kt_tls_config **ret_config)
 {
     const kt_tls_certificate certificate = {.chain_file = files[0], .key_file = files[1]};
     static const char *const alpn[] = {"h2", "http/1.1", NULL};
-    const kt_tls_server_options options = {.certificates = &certificate, .certificate_count = 1, .alpn = alpn};
+    const kt_tls_server_options options = {
+        .certificates = &certificate, .certificate_count = 1, .alpn = alpn, .no_resumption = true};
     return kt_tls_server_new(&options, ret_config);
 }
 

@@ -69,7 +69,8 @@ def nginx(site):
     how, tls = 'http2' if site.http2 else '', ''
     if site.certificate:
         how = 'ssl http2'
-        tls = 'ssl_certificate {}; ssl_certificate_key {};'.format(*site.certificate)
+        tls = ('ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets off; '
+               'ssl_certificate {}; ssl_certificate_key {};'.format(*site.certificate))
     path = os.path.join(site.folder, 'nginx.conf')
     with open(path, 'w', encoding='utf-8') as f:
         f.write(NGINX.format(folder=site.folder, port=site.port, how=how, tls=tls, connections=kit.descriptors(),
@@ -80,6 +81,7 @@ def nginx(site):
 H2O = '''
 num-threads: 1
 {user}
+ssl-session-resumption: {{ mode: off }}
 pid-file: {folder}/h2o.pid
 error-log: /dev/null
 listen: {{ host: 127.0.0.1, port: {port} {tls} }}
