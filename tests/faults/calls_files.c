@@ -185,21 +185,29 @@ CALL(pid_t, tcgetpgrp, "tcgetpgrp(3)", (int fd), (fd), EBADF, EINVAL, ENOTTY)
     v = &first; \
     count = 1
 
-/* An eventfd, which has no type of a file: eight bytes at once, and EAGAIN alone when it rings already. The number is
- * the library's own, so that nothing else is left to fail with. */
+/* What has no type of a file: an eventfd, eight bytes at once, and EAGAIN alone when it rings already, since the number
+ * is the library's own; and what tells of events, inotify's or signals, of which there are no parts. */
 CALL_ENTRY(ring, "write to an eventfd", "eventfd(2)", false, EINTR)
 CALL_ENTRY(rung, "read of an eventfd", "eventfd(2)", false, EINTR, EAGAIN)
-static bool is_bell(int fd, size_t size)
+CALL_ENTRY(events, "read of events", "inotify(7), signalfd(2)", false, OF_READS)
+static bool is_nameless(int fd)
 {
     struct stat64 s;
-    return size == sizeof(uint64_t) && __real_fstat64(fd, &s) == 0 && (s.st_mode & S_IFMT) == 0;
+    return __real_fstat64(fd, &s) == 0 && (s.st_mode & S_IFMT) == 0;
 }
 
 CALL_ENTRY(read, "read", "read(2)", true, OF_READS)
+static call *read_of(int fd, size_t size)
+{
+    if (!is_nameless(fd))
+        return &call_read;
+    return size == sizeof(uint64_t) ? &call_rung : &call_events;
+}
+
 CALL_FACE(ssize_t, read, (int fd, void *b, size_t size))
 ssize_t __wrap_read(int fd, void *b, size_t size)
 {
-    int error = call_made(is_bell(fd, size) ? &call_rung : &call_read);
+    int error = call_made(read_of(fd, size));
     if (error <= 0)
         return __real_read(fd, b, error == CALLS_SHORT ? size > 0 : size);
     call_refused(fd, error);
@@ -211,7 +219,7 @@ CALL_ENTRY(write, "write", "write(2)", true, OF_WRITES)
 CALL_FACE(ssize_t, write, (int fd, const void *b, size_t size))
 ssize_t __wrap_write(int fd, const void *b, size_t size)
 {
-    int error = call_made(is_bell(fd, size) ? &call_ring : &call_write);
+    int error = call_made(is_nameless(fd) ? &call_ring : &call_write);
     if (error <= 0)
         return __real_write(fd, b, error == CALLS_SHORT ? size > 0 : size);
     call_refused(fd, error);

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* TLS and HTTP. What the other side of a connection meets, it tells by breaking off. */
+/* TLS and HTTP. */
 #include "faults.h"
 
 #include <kettle/http.h>
 #include <kettle/tls.h>
 
 #include "../tls/certificates.h"
-
-#define BROKEN_OFF {"*", 0, FAILED, "the other side has met it, and breaks off"}
 
 /* ---- TLS --------------------------------------------------------------------------------------- */
 
@@ -73,8 +71,12 @@ static void shakes_hands(void)
 }
 
 #define LAST "behind all that was said, where nobody reads or writes any more"
+#define GONE "the peer has gone, it may have said why: listened for"
 static const spared of_tls[] = {
-    BROKEN_OFF,
+    {"sendmsg", EPIPE, FAILED, GONE},
+    {"sendmsg", ECONNRESET, FAILED, GONE},
+    {"completion of a write", EPIPE, FAILED, GONE},
+    {"completion of a write", ECONNRESET, FAILED, GONE},
     {"sendmsg", 0, 0, LAST},
     {"readv", 0, 0, LAST},
     {"completion of a read", 0, 0, LAST},
@@ -143,8 +145,13 @@ static void asks_and_serves(void)
 
 #define ANSWERED "an answer that is there is read all the same"
 #define LATER "waited for the next one, or tried again after a while"
+#define SILENT "a connection that brings no request is dropped, and nothing logged: the client meets its end"
 static const spared of_http[] = {
-    BROKEN_OFF,
+    {"madvise", 0, FAILED, SILENT},
+    {"epoll_ctl", 0, FAILED, SILENT},
+    {"readv", 0, FAILED, SILENT},
+    {"completion of a read", 0, FAILED, SILENT},
+    {"completion of an accept", 0, KT_ETIMEDOUT, "for good: waited for as long as the caller likes"},
     {"accept4", 0, 0, LATER},
     {"completion of an accept", 0, 0, LATER},
     {"setsockopt", 0, 0, "TCP_NODELAY of a peer that may be gone: shows at the first read"},
