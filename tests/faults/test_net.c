@@ -153,6 +153,7 @@ static const spared of_http[] = {
     {"completion of a read", 0, FAILED, SILENT},
     {"completion of an accept", 0, KT_ETIMEDOUT, "for good: waited for as long as the caller likes"},
     {"accept4", 0, 0, LATER},
+    {"epoll_ctl", 0, 0, LATER},
     {"completion of an accept", 0, 0, LATER},
     {"setsockopt", 0, 0, "TCP_NODELAY of a peer that may be gone: shows at the first read"},
     {"getpeername", 0, 0, "a client without a name"},
