@@ -151,6 +151,7 @@ static const spared of_http[] = {
     {"epoll_ctl", 0, FAILED, SILENT},
     {"readv", 0, FAILED, SILENT},
     {"completion of a read", 0, FAILED, SILENT},
+    {"accept4", 0, KT_ETIMEDOUT, "for good: waited for as long as the caller likes"},
     {"completion of an accept", 0, KT_ETIMEDOUT, "for good: waited for as long as the caller likes"},
     {"accept4", 0, 0, LATER},
     {"epoll_ctl", 0, 0, LATER},

@@ -22,6 +22,8 @@
 #define LOOKS "a look into /proc for what is left of a group"
 static const spared of_processes[] = {
     OF_PROCESSES,
+    {"getpwnam_r", ERANGE, 0, "more room is given"},
+    {"getgrnam_r", ERANGE, 0, "more room is given"},
     {"writev", EPIPE, 0, "it reads no more: asyncio's communicate"},
     {"completion of a write", EPIPE, 0, "it reads no more: asyncio's communicate"},
     {"completion of a write", ECONNRESET, 0, "it reads no more: asyncio's communicate"},
@@ -64,6 +66,22 @@ static void stops(void)
 
 SCENARIO(a_process_that_is_stopped, NULL, stops, of_processes)
 
+static const char *const nothing[] = {"/bin/true", NULL};
+
+/* Who is not root may not. */
+static void becomes(void)
+{
+    kt_auto(kt_process) *p = NULL;
+    kt_process_status status;
+    static const char *const groups[] = {"root", NULL};
+    const kt_process_options options = {
+        .argv = nothing, .user = "root", .group = "root", .extra_groups = groups};
+    if (geteuid() == 0 && ok(kt_process_spawn(&options, &p)) && ok(kt_process_wait(p, &status)))
+        MUST(status.exit_code == 0);
+}
+
+SCENARIO(a_process_of_another_user, NULL, becomes, of_processes)
+
 /* ---- The pool ---------------------------------------------------------------------------------- */
 
 static int returns_seven(void *arg)
@@ -76,7 +94,7 @@ static void works(void)
 {
     kt_auto(kt_thread_pool) *p = NULL;
     kt_task *t = NULL;
-    const kt_thread_pool_options options = {.threads_max = 1};
+    const kt_thread_pool_options options = {.threads_max = 1}, as_ever = {0};
     int rc = kt_thread_run(returns_seven, NULL, 0);
     if (ok(rc))
         MUST(rc == 7);
@@ -84,6 +102,9 @@ static void works(void)
         return;
     if (ok(kt_thread_pool_submit(p, returns_seven, NULL, 0, &t)))
         ok(kt_task_join(t));
+    kt_auto(kt_thread_pool) *q = NULL;
+    if (ok(kt_thread_pool_open(&as_ever, &q)))
+        ok(kt_thread_pool_run(q, returns_seven, NULL, 0));
 }
 
 SCENARIO(jobs_on_threads, NULL, works, NULL)
