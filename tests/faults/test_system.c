@@ -183,3 +183,55 @@ static const spared of_logs[] = {
 };
 
 SCENARIO(a_log_in_a_file, NULL, logs, of_logs)
+
+/* Is the text in one of the files? */
+static bool is_kept(const char *text)
+{
+    static const char *const names[] = {"log", "log.1", "log.2", "log.3"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char bytes[4096] = "";
+        FILE *f = fopen(names[i], "r");
+        size_t n = f ? fread(bytes, 1, sizeof bytes - 1, f) : 0;
+        bytes[n] = '\0';
+        if (f)
+            fclose(f);
+        if (strstr(bytes, text))
+            return true;
+    }
+    return false;
+}
+
+static void rotates(void)
+{
+    static kt_logger logger = KT_LOGGER("faults");
+    static const char *const lines[] = {"line one", "line two", "line three", "line four"};
+    const kt_log_sink sink = {.kind = KT_LOG_FILE, .path = "log", .rotate_bytes = 40, .keep = 3};
+    const kt_log_options options = {.sinks = &sink, .sinks_count = 1};
+    if (!ok(kt_log_open(&options)))
+        return;
+    for (int i = 0; i < 4; i++) {
+        kt_log_warning(&logger, "%s", lines[i]);
+        ok(kt_log_flush(KT_S(1)));
+    }
+    kt_log_counts counts;
+    kt_log_counts_get(&counts);
+    kt_log_close();
+    for (int i = 0; i < 4; i++)
+        if (counts.lost == 0 && !is_kept(lines[i]))
+            ok(KT_EPROTOCOL); /* gone, and nobody told */
+    if (counts.lost > 0)
+        ok(KT_EINCOMPLETE);
+}
+
+static const spared of_rotations[] = {
+    {"poll", 0, 0, "the log's thread asks again"},
+    {"write", 0, KT_EINCOMPLETE, "counted as lost"},
+    {"close of a file", 0, 0, "a log that closes has nobody to tell"},
+    {"rename", ENOENT, ANYHOW, "it said that it was not there: the next takes its name"},
+    {"rename", 0, 0, "what is open goes on"},
+    {"open64", 0, 0, "what is open goes on"},
+    {"fstat64", 0, 0, "what is open goes on"},
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_log_whose_files_rotate, NULL, rotates, of_rotations)
