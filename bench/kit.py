@@ -88,6 +88,26 @@ def on_core(core, command):
     return command if core is None else ['taskset', '-c', str(core), *command]
 
 
+def descriptors():
+    """How many files a process may have open here, at most 65,536; ours and those it starts from now on may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most
+
+
+def memory(pid):
+    """(resident bytes, bytes of page tables) of a process and its children, from proc(5)."""
+    found = {'VmRSS': 0, 'VmPTE': 0}
+    for one in tree(pid):
+        with contextlib.suppress(OSError), open(f'/proc/{one}/status', encoding='ascii') as f:
+            for line in f:
+                name, _, value = line.partition(':')
+                if name in found:
+                    found[name] += int(value.split()[0]) * 1024
+    return found['VmRSS'], found['VmPTE']
+
+
 def accepts(port):
     with socket.socket() as s:
         s.settimeout(1)
@@ -184,6 +204,7 @@ class Samples:
 
     def __init__(self):
         self.values = {}
+        self.absent = {}  # {subject: why it could not be had}
 
     def add(self, subject, quantity, value):
         self.values.setdefault(subject, {}).setdefault(quantity, []).append(value)

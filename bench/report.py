@@ -20,6 +20,9 @@ REQUESTS = [('requests/s', 'requests/s', '{:,.0f}', 'rate'),
             ('CPU us/request', 'server CPU a request', '{:.2f} us', 'CPU'),
             ('p50 us', 'p50', '{:,.0f} us', None), ('p99 us', 'p99', '{:,.0f} us', None)]
 
+MESSAGES = [('messages/s', 'messages/s', '{:,.0f}', 'rate'),
+            ('CPU us/message', 'server CPU a message', '{:.2f} us', 'CPU'), *REQUESTS[2:]]
+
 LARGE = [('MB/s', 'MB/s', '{:,.0f}', 'rate'), ('peak KiB', 'memory at most', '{:,.0f} KiB', None)]
 
 TABLES = [
@@ -32,6 +35,48 @@ TABLES = [
     Table('http', 'HTTP: hello, world, 50 connections', REQUESTS, 'nginx',
           '`wrk -t1 -c50`; nginx with one worker, `return 200`, no access log. Server on one '
           'core, wrk on the other.'),
+    Table('static', 'Files over HTTP',
+          [('4k requests/s', '4 KiB, requests/s', '{:,.0f}', '4 KiB, rate'),
+           ('4k CPU us', '4 KiB, server CPU', '{:.2f} us', '4 KiB, CPU'),
+           ('1m requests/s', '1 MiB, requests/s', '{:,.0f}', '1 MiB, rate'),
+           ('1m CPU us', '1 MiB, server CPU', '{:,.0f} us', '1 MiB, CPU')], 'nginx',
+          '`wrk -t1`, 50 connections for 4 KiB, 10 for 1 MiB. Kettle and nginx open the file at each request, h2o '
+          'keeps it open; all but h2o by sendfile(2) where the file is large. CPU is per request.'),
+    Table('http2', 'HTTP/2: hello, world, 10 connections',
+          [('1 requests/s', '1 stream, requests/s', '{:,.0f}', '1, rate'),
+           ('1 CPU us', '1 stream, server CPU', '{:.2f} us', '1, CPU'),
+           ('100 requests/s', '100 streams, requests/s', '{:,.0f}', '100, rate'),
+           ('100 CPU us', '100 streams, server CPU', '{:.2f} us', '100, CPU')], 'nginx',
+          '`h2load -t1 -c10`, without TLS; h2o serves a file of the same bytes, which it keeps open. CPU is per '
+          'request.'),
+    Table('pipelined', 'HTTP: hello, world, sixteen at once', REQUESTS[:2], 'nginx',
+          '`wrk -t1 -c50`, each connection with sixteen requests behind one another.'),
+    Table('tls', 'TLS',
+          [('handshakes/s', 'handshakes/s', '{:,.0f}', 'handshakes'),
+           ('handshake CPU us', 'server CPU a handshake', '{:,.0f} us', 'its CPU'),
+           ('MiB/s', 'MiB/s', '{:,.0f}', 'rate'),
+           ('MiB CPU us', 'server CPU a MiB', '{:,.0f} us', 'its CPU')], 'nginx',
+          '`wrk -t1`: 50 connections at a time, each for one request, with a certificate of P-256; 10 that stay, for a '
+          'file of 1 MiB.'),
+    Table('websocket', 'WebSocket: 64 bytes there and back, 50 connections', MESSAGES, 'Go gorilla',
+          'Server on one core, load on the other; without compression.'),
+    Table('broadcast', 'WebSocket: 64 bytes to 1,000 clients', MESSAGES, 'Go gorilla',
+          'A message is one that one client has received; p50 and p99 are those of the time until all have it. The '
+          'next is sent then. Kettle: a hub that keeps the connections.'),
+    Table('client', '10,000 GETs, 200 at a time',
+          [('requests/s', 'requests/s', '{:,.0f}', 'rate'),
+           ('CPU us/request', 'client CPU a request', '{:.2f} us', 'CPU')], 'libcurl, multi',
+          'Of fourteen bytes from one nginx, on connections that are kept. Client on one core, server on the other.'),
+    Table('fetch', '1,000 URLs that take 50 ms each',
+          [('seconds', 'seconds', '{:.2f}', 'time'), ('CPU ms', 'CPU', '{:,.0f} ms', 'CPU'),
+           ('peak KiB', 'memory at most', '{:,.0f} KiB', None)], 'kettle-fetch --sequential',
+          'Of one local server. kettle-fetch asks a host 20 at a time unless told otherwise.'),
+    Table('idle', 'Memory of an idle connection',
+          [('resident', 'resident, a connection', '{:,.0f} bytes', None),
+           ('tables', 'page tables, a connection', '{:,.0f} bytes', None),
+           ('connections', 'connections', '{:,.0f}', None)], None,
+          'After one request, or the WebSocket handshake: what the server has resident then, less what it had before, '
+          'divided by the connections. The kernel\'s memory for sockets is not in it.'),
     Table('jobs', 'Durable jobs that do nothing, 50 connections',
           [('enqueued/s', 'enqueued/s', '{:,.0f}', 'enqueue'),
            ('drained/s', 'drained/s', '{:,.0f}', 'drain'),
@@ -117,7 +162,7 @@ def figure(samples, subject, quantity, form):
 def ratio(samples, subject, base, quantity, quiet):
     """Rates of candidates that others slow down unequally (who waits alone for the disk loses most)
     say nothing together, however alike the repetitions are; CPU time suffers less."""
-    if not samples.has(subject, quantity):
+    if not samples.has(subject, quantity) or not samples.has(base, quantity):
         return ''
     if quantity.endswith('/s') and not quiet:
         return 'noisy'
@@ -156,7 +201,8 @@ def tables(results, facts, quiet):
         if table.key in results:
             grown = grid(rows_of(table, results[table.key], quiet))
             against = f' Ratios are to {table.base}.' if 'ratio' in grown else ''
-            parts.append(f'### {table.title}\n\n{grown}\n\n{table.note.format_map(facts)}{against}')
+            absent = ' '.join(f'{name} is left out: {reason}.' for name, reason in results[table.key].absent.items())
+            parts.append(f'### {table.title}\n\n{grown}\n\n{table.note.format_map(facts)}{against} {absent}'.rstrip())
     return '\n\n'.join(parts)
 
 
@@ -210,7 +256,11 @@ def machine(scratch):
         'libuv': (['pkg-config', '--modversion', 'libuv'], r'([\d.]+)'),
         'nginx': ([kit.find('nginx') or 'nginx', '-v'], r'nginx/([\d.]+)'),
         'beanstalkd': ([kit.find('beanstalkd') or 'beanstalkd', '-v'], r'beanstalkd ([\d.]+)'),
+        'libcurl': (['pkg-config', '--modversion', 'libcurl'], r'([\d.]+)'),
         'Python': ([sys.executable, '--version'], r'Python (.*)'),
+        'h2o': ([kit.find('h2o') or 'h2o', '--version'], r'version ([\d.]+)'),
+        'node': (['node', '--version'], r'v([\d.]+)'),
+        'nghttp2': (['h2load', '--version'], r'nghttp2/([\d.]+)'),
         'wrk': (['wrk', '-v'], r'wrk (?:debian/)?([\d.]+)'),
         'Go': (['go', 'version'], r'go([\d.]+)'),
         'OpenSSL': (['openssl', 'version'], r'OpenSSL (\S+)'),
@@ -227,6 +277,7 @@ def as_json(results, facts, settings, elsewhere):
         'cpu_used_elsewhere': elsewhere,
         'repetitions': settings.repetitions,
         'seconds': settings.seconds,
+        'absent': {part: samples.absent for part, samples in results.items() if samples.absent},
         'parts': {part: {subject: {quantity: {'median': samples.median(subject, quantity),
                                               'values': values}
                                    for quantity, values in quantities.items()}

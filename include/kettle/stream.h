@@ -230,6 +230,8 @@ KT_API ssize_t kt_stream_write_nowait(kt_stream *s, const void *bytes, size_t si
 
 enum {
     KT_SENDFILE_NO_FALLBACK = 1, /* fail where the system cannot do it, instead of copying */
+    KT_SENDFILE_SOME = 2, /* what fits is enough, at least one byte, as with kt_stream_write_some: for who wants to see
+                           * how fast the peer takes it. Then 0 is the end of the file */
 };
 
 /* Sends `count` bytes of a file from `offset` on, or what there is up to its end if that is less (count

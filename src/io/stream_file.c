@@ -27,6 +27,7 @@ typedef struct transfer {
     ssize_t sent;
     bool over;    /* nothing is left, or the file is at its end */
     bool full;    /* the socket has no room */
+    bool some;    /* anything that was sent is enough */
     char *buffer; /* COPY_BYTES, where the system cannot do it */
     size_t size;  /* of what is in it */
 } transfer;
@@ -42,6 +43,11 @@ static void account(transfer *t, size_t size)
     if (t->left >= 0)
         t->left -= (int64_t)size;
     t->over = t->left == 0;
+}
+
+static bool is_done(const transfer *t)
+{
+    return t->over || (t->some && t->sent > 0);
 }
 
 /* ---- On the pool --------------------------------------------------------------------------- */
@@ -109,9 +115,9 @@ static int wait_for_room(kt_task *self, kt_stream *s)
 static int send_by_system(kt_task *self, kt_stream *s, transfer *t)
 {
     int rc = 0;
-    while (rc == 0 && !t->over) {
+    while (rc == 0 && !is_done(t)) {
         rc = run_as_writer(self, s, send_file, t);
-        if (rc == 0 && t->full)
+        if (rc == 0 && t->full && !is_done(t))
             rc = wait_for_room(self, s);
     }
     return rc;
@@ -140,20 +146,28 @@ static int read_as_writer(kt_stream *s, transfer *t)
     return (int)kt__stream_leave(s, &s->writer, kt_thread_run(read_file, t, 0));
 }
 
+static int write_copy(kt_stream *s, transfer *t)
+{
+    ssize_t n = t->some ? kt_stream_write_some(s, t->buffer, t->size) : 0;
+    if (!t->some)
+        n = kt_stream_write(s, t->buffer, t->size);
+    if (n < 0)
+        return (int)n;
+    account(t, t->some ? (size_t)n : t->size);
+    return 0;
+}
+
 static int send_by_copies(kt_stream *s, transfer *t)
 {
     int rc = 0;
     t->buffer = kt_alloc(COPY_BYTES);
     if (!t->buffer)
         return -ENOMEM;
-    while (rc == 0 && !t->over) {
+    while (rc == 0 && !is_done(t)) {
         rc = read_as_writer(s, t);
         if (rc == 0 && t->size > 0)
-            rc = kt_stream_write(s, t->buffer, t->size);
-        if (rc < 0)
-            break;
-        account(t, t->size);
-        t->over = t->over || t->size == 0;
+            rc = write_copy(s, t);
+        t->over = t->over || (rc == 0 && t->size == 0);
     }
     kt_free(t->buffer);
     return rc;
@@ -179,7 +193,8 @@ static int send_direct(kt_task *self, kt_stream *s, transfer *t)
 ssize_t kt_stream_sendfile(kt_stream *s, int fd, int64_t offset, int64_t count, unsigned flags)
 {
     kt_task *self = kt__self("kt_stream_sendfile");
-    transfer t = {.file = fd, .socket = s->fd.fd, .offset = offset, .left = count, .over = count == 0};
+    transfer t = {.file = fd, .socket = s->fd.fd, .offset = offset, .left = count, .over = count == 0,
+                  .some = flags & KT_SENDFILE_SOME};
     if (offset < 0)
         return kt_error_set(-EINVAL, "a file has no offset %lld", (long long)offset);
     if (s->torn)

@@ -96,6 +96,49 @@ TEST_WITH(without_the_copy_that_is_an_error_and_nothing_is_sent, KT_TEST_REAL_TI
     close(file);
 }
 
+/* The file by as many calls as it takes, of which the first finds nobody who reads. */
+static void send_some_at_a_time(bool by_copies)
+{
+    kt_auto(pair) p = pair_open();
+    int file = file_of(LARGE);
+    if (by_copies)
+        CHECK_EQ(fcntl(kt_stream_fd(p.near), F_SETFL, fcntl(kt_stream_fd(p.near), F_GETFL) | O_APPEND), 0);
+    ssize_t n = kt_stream_sendfile(p.near, file, 0, -1, KT_SENDFILE_SOME);
+    CHECK_GT(n, 0);
+    CHECK_LT(n, (ssize_t)LARGE);
+    kt_task *reader = spawn(KT_WITH(reads, p.far, 0, LARGE));
+    for (int64_t at = n; n > 0; at += n) {
+        n = kt_stream_sendfile(p.near, file, at, -1, KT_SENDFILE_SOME);
+        CHECK_GE(n, 0);
+        CHECK_EQ(n == 0, at == (int64_t)LARGE);
+    }
+    CHECK_OK(kt_stream_shutdown_write(p.near));
+    CHECK_OK(kt_task_join(reader));
+    close(file);
+}
+
+TEST_WITH(some_of_a_file_is_what_fits, KT_TEST_REAL_TIME)
+{
+    send_some_at_a_time(false);
+    send_some_at_a_time(true);
+}
+
+TEST_WITH(some_that_does_not_fit_at_all_may_be_cancelled_and_tears_nothing, KT_TEST_REAL_TIME)
+{
+    kt_auto(pair) p = pair_open();
+    int file = file_of(LARGE);
+    int rc;
+    do {
+        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+        kt_timeout_start(&limit, KT_MS(50));
+        ssize_t n = kt_stream_sendfile(p.near, file, 0, -1, KT_SENDFILE_SOME);
+        rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
+    } while (rc == 0);
+    CHECK_EQ(rc, KT_ETIMEDOUT);
+    CHECK_EQ(kt_stream_write_nowait(p.near, "x", 1), 0);
+    close(file);
+}
+
 TEST_WITH(a_descriptors_mode_is_as_before, KT_TEST_REAL_TIME)
 {
     kt_auto(pair) p = pair_open();
