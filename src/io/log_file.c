@@ -88,21 +88,26 @@ static void name_old(const kt__log_sink *s, unsigned n, char *ret_name, size_t s
     snprintf(ret_name, size, "%s.%u", s->path, n);
 }
 
-void kt__log_file_rotate(kt__log_sink *s, const kt__log_record *r)
+/* What could not be moved away must not be replaced by the next. */
+static bool shift(const kt__log_sink *s)
 {
     char from[4096 + 8], to[4096 + 8]; /* PATH_MAX; the log's thread has a stack of megabytes */
-    struct stat st;
-    s->size = 0; /* should it fail, it is tried again after as many bytes, or in the next period */
-    s->rotate_at = next_period(s, r->time / KT_S(1));
-    if (s->path_size > 4096)
-        return;
     for (unsigned n = s->options.keep; n > 1; n--) {
         name_old(s, n - 1, from, sizeof from);
         name_old(s, n, to, sizeof to);
-        (void)rename(from, to); /* mostly there is none yet */
+        if (rename(from, to) < 0 && errno != ENOENT) /* mostly there is none yet */
+            return false;
     }
     name_old(s, 1, to, sizeof to);
-    if (rename(s->path, to) < 0 && errno != ENOENT)
+    return rename(s->path, to) == 0 || errno == ENOENT;
+}
+
+void kt__log_file_rotate(kt__log_sink *s, const kt__log_record *r)
+{
+    struct stat st;
+    s->size = 0; /* should it fail, it is tried again after as many bytes, or in the next period */
+    s->rotate_at = next_period(s, r->time / KT_S(1));
+    if (s->path_size > 4096 || !shift(s))
         return;
     int fd = file_open(s, &st);
     if (fd < 0)

@@ -32,10 +32,12 @@ static void look_up(void *arg)
     search *s = arg;
     struct passwd user, *found_user = NULL;
     struct group group, *found_group = NULL;
-    if (s->is_group)
-        s->rc = getgrnam_r(s->name, &group, s->bytes, s->size, &found_group);
-    else
-        s->rc = getpwnam_r(s->name, &user, s->bytes, s->size, &found_user);
+    do {
+        if (s->is_group)
+            s->rc = getgrnam_r(s->name, &group, s->bytes, s->size, &found_group);
+        else
+            s->rc = getpwnam_r(s->name, &user, s->bytes, s->size, &found_user);
+    } while (s->rc == EINTR);
     s->found = found_user || found_group;
     if (s->found)
         s->id = found_group ? found_group->gr_gid : found_user->pw_uid;

@@ -40,8 +40,8 @@ CALL(int, poll, "poll(2)", (struct pollfd *fds, nfds_t count, int ms), (fds, cou
 
 #define READS EBADF, EFAULT, EINVAL, EIO, EISDIR, ECONNRESET, ENOMEM, ENOTCONN, ETIMEDOUT, EINTR
 #define WRITES EBADF, EFAULT, EINVAL, EIO, ENOSPC, EDQUOT, EFBIG, EPERM, EPIPE, ECONNRESET, ENOBUFS, ENOMEM, EINTR
-CALL_ENTRY(cqe_read, "completion of a read", "io_uring_enter(2), read(2)", false, READS)
-CALL_ENTRY(cqe_write, "completion of a write", "io_uring_enter(2), write(2)", false, WRITES)
+CALL_ENTRY(cqe_read, "completion of a read", "io_uring_enter(2), read(2)", true, READS)
+CALL_ENTRY(cqe_write, "completion of a write", "io_uring_enter(2), write(2)", true, WRITES)
 CALL_ENTRY(cqe_accept, "completion of an accept", "io_uring_enter(2), accept(2)", false, ECONNABORTED, EMFILE, ENFILE,
            ENOBUFS, ENOMEM, EPERM, EPROTO, EBADF, EINVAL, EINTR)
 CALL_ENTRY(cqe_connect, "completion of a connect", "io_uring_enter(2), connect(2)", false, EACCES, EPERM, EADDRINUSE,
@@ -93,10 +93,46 @@ static struct {
     } list[SPOILT_MAX];
 } spoilt;
 
+/* Until it is submitted; the kernel has taken the pieces then. */
+static struct iovec *first_byte(const struct iovec *pieces)
+{
+    static struct iovec first[SPOILT_MAX];
+    static unsigned next;
+    struct iovec *one = &first[next++ % SPOILT_MAX];
+    *one = (struct iovec){pieces->iov_base, pieces->iov_len > 0};
+    return one;
+}
+
+/* One byte of what there is to move. Those that wait for their turn alone move none. */
+static void cut(struct io_uring_sqe *sqe)
+{
+    void *address = (void *)(uintptr_t)sqe->addr;
+    struct msghdr *m = address;
+    switch (sqe->opcode) {
+    case IORING_OP_RECV:
+    case IORING_OP_SEND:
+        sqe->len = sqe->len > 0;
+        break;
+    case IORING_OP_READV:
+    case IORING_OP_WRITEV:
+        sqe->addr = (uintptr_t)first_byte(address);
+        sqe->len = 1;
+        break;
+    case IORING_OP_SENDMSG:
+        m->msg_iov = first_byte(m->msg_iov);
+        m->msg_iovlen = 1;
+        break;
+    default:
+        break;
+    }
+}
+
 static void spoil(struct io_uring_sqe *sqe)
 {
     const kt__op *op = op_of(sqe->user_data);
     int error = op ? call_made(call_of(op)) : 0;
+    if (error == CALLS_SHORT)
+        cut(sqe);
     if (error <= 0 || spoilt.count == SPOILT_MAX)
         return;
     uint64_t data = sqe->user_data;

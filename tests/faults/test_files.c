@@ -4,6 +4,8 @@
 #include "calls.h"
 #include "faults.h"
 
+#include <sys/statvfs.h>
+
 #define TEXT "first line\nsecond line\nthird line\n"
 #define SIZE ((int64_t)(sizeof TEXT - 1))
 
@@ -111,9 +113,11 @@ SCENARIO(opening_a_file_beneath_a_directory, two_files, opens_beneath, NULL)
 static void names(void)
 {
     struct stat st;
+    struct statvfs vfs;
     kt_auto(kt_path) target = NULL, real = NULL;
     const struct timespec times[2] = {{1, 0}, {2, 0}};
     ok(kt_path_stat("file", &st));
+    ok(kt_path_statvfs(".", &vfs));
     ok(kt_path_access("file", R_OK));
     ok(kt_path_chmod("file", 0640));
     ok(kt_path_utimes("file", times));

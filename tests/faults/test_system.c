@@ -22,6 +22,8 @@
 #define LOOKS "a look into /proc for what is left of a group"
 static const spared of_processes[] = {
     OF_PROCESSES,
+    {"getpwnam_r", ERANGE, 0, "more room is given"},
+    {"getgrnam_r", ERANGE, 0, "more room is given"},
     {"writev", EPIPE, 0, "it reads no more: asyncio's communicate"},
     {"completion of a write", EPIPE, 0, "it reads no more: asyncio's communicate"},
     {"completion of a write", ECONNRESET, 0, "it reads no more: asyncio's communicate"},
@@ -64,6 +66,22 @@ static void stops(void)
 
 SCENARIO(a_process_that_is_stopped, NULL, stops, of_processes)
 
+static const char *const nothing[] = {"/bin/true", NULL};
+
+/* Who is not root may not. */
+static void becomes(void)
+{
+    kt_auto(kt_process) *p = NULL;
+    kt_process_status status;
+    static const char *const groups[] = {"root", NULL};
+    const kt_process_options options = {
+        .argv = nothing, .user = "root", .group = "root", .extra_groups = groups};
+    if (geteuid() == 0 && ok(kt_process_spawn(&options, &p)) && ok(kt_process_wait(p, &status)))
+        MUST(status.exit_code == 0);
+}
+
+SCENARIO(a_process_of_another_user, NULL, becomes, of_processes)
+
 /* ---- The pool ---------------------------------------------------------------------------------- */
 
 static int returns_seven(void *arg)
@@ -76,7 +94,7 @@ static void works(void)
 {
     kt_auto(kt_thread_pool) *p = NULL;
     kt_task *t = NULL;
-    const kt_thread_pool_options options = {.threads_max = 1};
+    const kt_thread_pool_options options = {.threads_max = 1}, as_ever = {0};
     int rc = kt_thread_run(returns_seven, NULL, 0);
     if (ok(rc))
         MUST(rc == 7);
@@ -84,6 +102,9 @@ static void works(void)
         return;
     if (ok(kt_thread_pool_submit(p, returns_seven, NULL, 0, &t)))
         ok(kt_task_join(t));
+    kt_auto(kt_thread_pool) *q = NULL;
+    if (ok(kt_thread_pool_open(&as_ever, &q)))
+        ok(kt_thread_pool_run(q, returns_seven, NULL, 0));
 }
 
 SCENARIO(jobs_on_threads, NULL, works, NULL)
@@ -162,3 +183,55 @@ static const spared of_logs[] = {
 };
 
 SCENARIO(a_log_in_a_file, NULL, logs, of_logs)
+
+/* Is the text in one of the files? */
+static bool is_kept(const char *text)
+{
+    static const char *const names[] = {"log", "log.1", "log.2", "log.3"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char bytes[4096] = "";
+        FILE *f = fopen(names[i], "r");
+        size_t n = f ? fread(bytes, 1, sizeof bytes - 1, f) : 0;
+        bytes[n] = '\0';
+        if (f)
+            fclose(f);
+        if (strstr(bytes, text))
+            return true;
+    }
+    return false;
+}
+
+static void rotates(void)
+{
+    static kt_logger logger = KT_LOGGER("faults");
+    static const char *const lines[] = {"line one", "line two", "line three", "line four"};
+    const kt_log_sink sink = {.kind = KT_LOG_FILE, .path = "log", .rotate_bytes = 40, .keep = 3};
+    const kt_log_options options = {.sinks = &sink, .sinks_count = 1};
+    if (!ok(kt_log_open(&options)))
+        return;
+    for (int i = 0; i < 4; i++) {
+        kt_log_warning(&logger, "%s", lines[i]);
+        ok(kt_log_flush(KT_S(1)));
+    }
+    kt_log_counts counts;
+    kt_log_counts_get(&counts);
+    kt_log_close();
+    for (int i = 0; i < 4; i++)
+        if (counts.lost == 0 && !is_kept(lines[i]))
+            ok(KT_EPROTOCOL); /* gone, and nobody told */
+    if (counts.lost > 0)
+        ok(KT_EINCOMPLETE);
+}
+
+static const spared of_rotations[] = {
+    {"poll", 0, 0, "the log's thread asks again"},
+    {"write", 0, KT_EINCOMPLETE, "counted as lost"},
+    {"close of a file", 0, 0, "a log that closes has nobody to tell"},
+    {"rename", ENOENT, ANYHOW, "it said that it was not there: the next takes its name"},
+    {"rename", 0, 0, "what is open goes on"},
+    {"open64", 0, 0, "what is open goes on"},
+    {"fstat64", 0, 0, "what is open goes on"},
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_log_whose_files_rotate, NULL, rotates, of_rotations)
