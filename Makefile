@@ -4,7 +4,7 @@
 prefix ?= /usr/local
 jobs := $(shell nproc)
 
-.PHONY: run test bench check-asan check-tsan check-valgrind check-sweeps check-seeds check-kill9 check-fuzz \
+.PHONY: run test bench check-asan check-tsan check-valgrind check-sweeps check-faults check-seeds check-kill9 check-fuzz \
 	mutants coverage install clean help
 
 # Build, and serve the job system on http://127.0.0.1:8000 until Ctrl-C.
@@ -44,6 +44,11 @@ check-valgrind:
 check-sweeps:
 	tools/install-deps build test
 	KETTLE_SWEEP_SEEDS=$(or $(SEEDS),100) tools/run-tests sweeps
+
+# Every call to the system failing with each error of its manual page, once and for good, in whole programs.
+check-faults:
+	tools/install-deps build test
+	tools/run-tests faults
 
 # What is promised in any order of the tasks, in SEEDS (20000) orders, each of them twice.
 check-seeds:

@@ -38,9 +38,9 @@ static int lab_respond(kt_http_exchange *x)
         return kt_http_respond(x, 500, NULL, NULL, 0);
     if (kt_slice_is(path, "/bad"))
         return kt_http_respond(x, 200, "application/json", "{\"value\":", 9);
-    bool page = path.size > 6 && memcmp(path.data, "/page/", 6) == 0;
-    int n = snprintf(text, sizeof text, page ? "<title>Page %.*s</title>" : "{\"value\": %.*s}", digits, number);
-    return kt_http_respond(x, 200, page ? "text/html" : "application/json", text, (size_t)n);
+    bool html = path.size > 6 && memcmp(path.data, "/page/", 6) == 0;
+    int n = snprintf(text, sizeof text, html ? "<title>Page %.*s</title>" : "{\"value\": %.*s}", digits, number);
+    return kt_http_respond(x, 200, html ? "text/html" : "application/json", text, (size_t)n);
 }
 
 static int lab_answer(kt_http_exchange *x, void *arg)

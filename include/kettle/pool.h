@@ -59,10 +59,11 @@ typedef struct kt_resource_pool {
     /* State. */
     kt_semaphore permits;  /* to have, or make, one resource */
     kt__idle *stack;       /* `max` places; [0] has been idle longest */
-    unsigned users;        /* callers in acquire, and leases */
+    unsigned users;        /* callers in open and acquire, and leases */
     kt_event changed;      /* something for the keeper to look at */
     kt_event unused;       /* users fell to 0 */
     kt_task *keeper;
+    bool opening;
     bool closing;
     uintptr_t reserved[2];
 } kt_resource_pool;
@@ -77,8 +78,8 @@ typedef struct kt_lease {
 #define KT_LEASE_INIT {NULL, NULL}
 
 /* Opens the pool: makes `min` resources, one after the other. 0, or what `create` failed with,
- * -ENOMEM, or the cancellation's code: then those made are destroyed and the pool is closed.
- * Opening twice is misuse. Suspends as `create` does. */
+ * -ENOMEM, the cancellation's code, or KT_ESHUTDOWN when another task has closed it meanwhile: then
+ * those made are destroyed and the pool is closed. Opening twice is misuse. Suspends as `create` does. */
 KT_API int kt_resource_pool_open(kt_resource_pool *p) KT_CHECKED;
 
 /* Borrows a resource: an idle one that passes the check, or a new one; waits, in the order of
@@ -102,7 +103,7 @@ static inline void kt_lease_cleanup(kt_lease *l)
     kt_lease_release(l);
 }
 
-/* Sends those in line away with KT_ESHUTDOWN, waits until every lease is back, destroys all
+/* Sends those in line away with KT_ESHUTDOWN, waits until every lease is back (and an opening has ended), destroys all
  * resources, and closes the pool, which can be opened again. 0, or the cancellation's code: then
  * it is still closing, nobody can borrow any more, and the call must be repeated. 0 if it is not
  * open. One task closes at a time. Suspends. */

@@ -48,7 +48,8 @@
  * The file. UTF-8, at most 1 MiB; lines end with \n or \r\n.
  *   - Blank lines, and lines that begin with # or ;, mean nothing.
  *   - `name = value`. Blanks around both do not count; a # with a blank before it begins a comment.
- *   - "a value in quotes" keeps blanks and #; in it \" \\ \n \r \t stand for themselves. Nothing but a comment follows.
+ *   - "a value in quotes" keeps blanks and #; in it \" \\ \n \r \t mean what they do in C, and \x1b (01 to 1f, 7f) any
+ *     control character. Nothing but a comment follows.
  *   - [section]: the names of the lines below it begin with "section."; [] ends it.
  *   - In names - and _ are one; case counts. An unknown name, and one given twice, is wrong (a list grows).
  *   - A line `list = a, "b, c"` has two values.

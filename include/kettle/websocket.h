@@ -67,8 +67,11 @@ typedef struct kt_websocket_options {
 /* Server: goes on with WebSocket in a handler, after the checks of RFC 6455 section 4.2. What is no proper request
  * is answered (400, 403 for the origin, 426 for another version) and gives -EPROTO, or -EACCES for the origin. The
  * caller owns *ret_ws and closes it before the handler returns. NULL options mean the defaults. KT_EINVALIDSTATE
- * once an answer has begun; -EINVAL for the options; -ENOMEM, the stream's errors, the cancellation's code.
- * Suspends. */
+ * once an answer has begun; KT_ESHUTDOWN when the server stops (503); -EINVAL for the options; -ENOMEM, the stream's
+ * errors, the cancellation's code. Suspends.
+ *
+ * When the server stops, the peer is told so by a close (1001): a write gives KT_ECLOSED from then on, and a read 0,
+ * once the peer has answered. So a handler that reads ends by itself; one that does not may ask kt_http_stopping. */
 KT_API int kt_websocket_accept(kt_http_exchange *x, const kt_websocket_options *options,
                                kt_websocket **ret_ws) KT_CHECKED;
 

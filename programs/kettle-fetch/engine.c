@@ -47,6 +47,7 @@ void engine_close(engine *e)
 
 /* ---- Results ---------------------------------------------------------------------------------- */
 
+/* What has been done is kept, also if the run is cancelled just now: a record waits for a disk at most. */
 static int tell(engine *e, const item *it)
 {
     figures *f = &e->figures;
@@ -56,7 +57,9 @@ static int tell(engine *e, const item *it)
     f->attempts += it->attempts;
     f->replaced += it->replaced;
     f->alone += it->took;
+    kt_cancel_hold();
     int rc = e->o.records ? records_add(e->o.records, it) : 0;
+    kt_cancel_unhold();
     if (e->o.on_result)
         e->o.on_result(it, e->o.arg);
     return rc;

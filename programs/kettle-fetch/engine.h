@@ -174,6 +174,7 @@ struct host {
 typedef struct frontier {
     host *hosts;
     host *ready_first, *ready_last;
+    item *returned;            /* that nobody takes any more */
     unsigned char (*seen)[16]; /* a hash table of hashes, half full at most */
     size_t seen_capacity, seen_count;
     size_t waiting, active;    /* items in line; taken and not done */
@@ -198,14 +199,14 @@ int frontier_see(frontier *f, kt_slice url) KT_CHECKED;
 int frontier_take(frontier *f, item **ret_item) KT_CHECKED;
 void frontier_done(frontier *f, item *it);
 
-/* Gives back an item that was taken, and not done. */
+/* Gives back an item that was taken, and not done. It is of the rest. */
 void frontier_return(frontier *f, item *it);
 
 /* Notes that a host was named by the user. 0, -ENOMEM. */
 int frontier_give(frontier *f, const kt_url *url) KT_CHECKED;
 bool frontier_is_given(const frontier *f, const kt_url *url);
 
-/* What was not taken, without waiting; NULL: nothing. */
+/* What was not taken or was given back, without waiting; NULL: nothing. */
 item *frontier_rest(frontier *f);
 
 /* ---- The engine ------------------------------------------------------------------------------- */

@@ -116,36 +116,41 @@ static int read_body(engine *e, kt_http_response *r, sink *s)
     return rc;
 }
 
-static char *copy(kt_slice s)
+static int copy(kt_slice s, char **ret_text)
 {
-    return s.data ? kt_strndup(s.data, s.size) : NULL;
+    if (s.data && !(*ret_text = kt_strndup(s.data, s.size)))
+        return -ENOMEM;
+    return 0;
 }
 
 /* <https://example.org/?page=2>; rel="next" (RFC 8288); the first of the header that says so. */
-static char *next_of_link(kt_slice link)
+static kt_slice next_of_link(kt_slice link)
 {
+    const kt_slice none = {NULL, 0};
     const char *at = link.data, *end = link.data + link.size;
     while (at && (at = memchr(at, '<', (size_t)(end - at))) != NULL) {
         const char *close = memchr(at, '>', (size_t)(end - at));
         if (!close)
-            return NULL;
+            return none;
         const char *more = memchr(close, '<', (size_t)(end - close));
         kt_slice parameters = {close + 1, (size_t)((more ? more : end) - close - 1)};
         if (memmem(parameters.data, parameters.size, "rel=\"next\"", 10) ||
             memmem(parameters.data, parameters.size, "rel=next", 8))
-            return kt_strndup(at + 1, (size_t)(close - at - 1));
+            return (kt_slice){at + 1, (size_t)(close - at - 1)};
         at = close;
     }
-    return NULL;
+    return none;
 }
 
 static int take_head(item *it, const kt_http_response *r)
 {
     it->status = kt_http_response_status(r);
-    it->final_url = kt_strndup(kt_http_response_url(r), strlen(kt_http_response_url(r)));
-    it->content_type = copy(kt_http_response_header(r, "Content-Type"));
-    it->next_link = next_of_link(kt_http_response_header(r, "Link"));
-    return it->final_url ? 0 : item_fail(it, CAUSE_OTHER, -ENOMEM, NULL);
+    int rc = copy(kt_slice_from(kt_http_response_url(r)), &it->final_url);
+    if (rc == 0)
+        rc = copy(kt_http_response_header(r, "Content-Type"), &it->content_type);
+    if (rc == 0)
+        rc = copy(next_of_link(kt_http_response_header(r, "Link")), &it->next_link);
+    return rc == 0 ? 0 : item_fail(it, CAUSE_OTHER, rc, NULL);
 }
 
 static int fail_by_status(item *it)
@@ -295,13 +300,15 @@ static int read_robots(engine *e, host *h)
         rc = fetch_document(e, kt_buffer_string(&url), ROBOTS_BYTES_MAX, &status, &body);
     if (kt_is_cancel(rc) || rc == -ENOMEM)
         return rc;
-    if (rc == 0 && status >= 200 && status <= 299)
+    if (rc == 0 && status >= 200 && status <= 299) {
         rc = robots_parse(kt_buffer_slice(&body), agent, &h->robots);
-    else if (rc == 0 && (status < 400 || status > 499))
+        if (rc == -ENOMEM)
+            return rc; /* which costs this URL only: the next one asks again */
+    } else if (rc == 0 && (status < 400 || status > 499))
         rc = KT_ENOTFOUND;
     h->robots_rc = rc == KT_ELIMIT ? 0 : rc; /* what is longer than anybody needs has nothing to say */
     h->asked = true;
-    return rc == -ENOMEM ? rc : 0;
+    return 0;
 }
 
 static int obey_robots(engine *e, item *it)

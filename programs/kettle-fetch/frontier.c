@@ -33,7 +33,7 @@ int item_fail(item *it, enum cause cause, int rc, const char *why)
 {
     const char *detail = kt_error_detail();
     if (!why)
-        why = *detail ? detail : kt_strerror(rc);
+        why = *detail && rc != -ENOMEM ? detail : kt_strerror(rc); /* for memory, the words are of something else */
     it->cause = cause;
     it->rc = rc;
     kt_free(it->why);
@@ -48,6 +48,11 @@ void frontier_init(frontier *f, const engine_options *o)
 
 item *frontier_rest(frontier *f)
 {
+    item *back = f->returned;
+    if (back) {
+        f->returned = back->next;
+        return back;
+    }
     for (host *h = f->hosts; h; h = h->next) {
         item *it = h->first;
         if (it) {
@@ -259,11 +264,8 @@ void frontier_done(frontier *f, item *it)
 
 void frontier_return(frontier *f, item *it)
 {
-    host *h = it->host;
-    it->next = h->first;
-    h->last = h->first ? h->last : it;
-    h->first = it;
-    f->waiting++;
+    it->next = f->returned;
+    f->returned = it;
     frontier_done(f, it);
 }
 

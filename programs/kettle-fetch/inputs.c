@@ -32,7 +32,7 @@ void urls_release(urls *u)
     for (size_t i = 0; i < u->count; i++)
         kt_free(u->items[i]);
     kt_free(u->items);
-    *u = (urls){NULL, 0, 0};
+    *u = (urls){NULL, 0, 0, 0};
 }
 
 /* One a line; blank lines and those that begin with # are none. */
@@ -114,7 +114,7 @@ static int read_document(const char *place, engine *e, urls *pages, urls *maps)
 /* An index leads to sitemaps; each is read once, however often it is named. */
 static int read_documents(const char *place, engine *e, urls *pages)
 {
-    kt_auto(urls) maps = {NULL, 0, 0};
+    kt_auto(urls) maps = {NULL, 0, 0, 0};
     int rc = urls_add(&maps, place, strlen(place));
     for (size_t i = 0; rc == 0 && i < maps.count; i++) {
         bool again = false;

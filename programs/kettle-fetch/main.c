@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "names.h"
 #include "program.h"
 
 #define HERE (KT_SETTING_NO_FILE | KT_SETTING_NO_ENVIRONMENT)
@@ -90,39 +89,13 @@ static const kt_settings_spec spec = {
     .file = "/etc/kettle-fetch.conf",
 };
 
-static int usage_error(const char *format, ...) KT_PRINTF(1, 2);
-
-static int usage_error(const char *format, ...)
-{
-    va_list args;
-    fputs("kettle-fetch: ", stderr);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputs("\nTry 'kettle-fetch --help'.\n", stderr);
-    return EXIT_USAGE;
-}
-
 /* ---- Values ----------------------------------------------------------------------------------- */
-
-static bool parse_rate(const char *value, unsigned *ret_starts, kt_time *ret_period)
-{
-    char *end;
-    errno = 0;
-    unsigned long n = strtoul(value, &end, 10);
-    if (errno || end == value || n < 1 || n > 1000000 || *value == '-' || *end != '/' || !end[1] || end[2])
-        return false;
-    kt_time period = end[1] == 's' ? KT_S(1) : end[1] == 'm' ? KT_S(60) : end[1] == 'h' ? KT_S(3600) : 0;
-    *ret_starts = (unsigned)n;
-    *ret_period = period;
-    return period > 0;
-}
 
 static const char *check_rate(const char *value)
 {
     unsigned starts;
     kt_time period;
-    return parse_rate(value, &starts, &period) ? NULL : "no rate such as 5/s, 100/m, 1000/h";
+    return plan_rate(value, &starts, &period) ? NULL : "no rate such as 5/s, 100/m, 1000/h";
 }
 
 static const char *check_header(const char *value)
@@ -131,224 +104,14 @@ static const char *check_header(const char *value)
     return colon && colon > value ? NULL : "no header such as 'Accept: text/html'";
 }
 
-/* What the options point to, in the engine's words. */
-typedef struct plan {
-    engine_options e;
-    extract *extracts;
-    selector *follow;
-    char **headers; /* name, value, ..., NULL */
-    const options *o;
-    char **arguments;
-    int status; /* of the exit */
-} plan;
-
-static void plan_cleanup(plan *p)
-{
-    for (size_t i = 0; i < p->e.extracts_count; i++)
-        extract_release(&p->extracts[i]);
-    kt_free(p->extracts);
-    selector_free(p->follow);
-    for (size_t i = 0; p->headers && p->headers[i]; i++)
-        kt_free(p->headers[i]);
-    kt_free(p->headers);
-}
-
-static int plan_extracts(plan *p)
-{
-    const kt_settings_list *list = &p->o->extracts;
-    p->extracts = kt_calloc(list->count + 1, sizeof *p->extracts);
-    if (!p->extracts)
-        return -ENOMEM;
-    for (size_t i = 0; i < list->count; i++) {
-        int rc = extract_parse(list->items[i], &p->extracts[i]);
-        if (rc < 0) {
-            (void)usage_error("--extract %s: %s", list->items[i], kt_error_detail());
-            return rc;
-        }
-        p->e.extracts_count++;
-    }
-    p->e.extracts = p->extracts;
-    return 0;
-}
-
-static int plan_headers(plan *p)
-{
-    const kt_settings_list *list = &p->o->headers;
-    p->headers = kt_calloc(2 * list->count + 1, sizeof *p->headers);
-    if (!p->headers)
-        return -ENOMEM;
-    for (size_t i = 0; i < list->count; i++) {
-        const char *name = list->items[i], *colon = strchr(name, ':'), *value = colon + 1 + strspn(colon + 1, " \t");
-        p->headers[2 * i] = kt_strndup(name, (size_t)(colon - name));
-        if (p->headers[2 * i])
-            p->headers[2 * i + 1] = kt_strndup(value, strlen(value));
-        if (!p->headers[2 * i] || !p->headers[2 * i + 1])
-            return -ENOMEM;
-    }
-    p->e.headers = (const char *const *)p->headers;
-    return 0;
-}
-
-static int plan_make(plan *p)
-{
-    const options *o = p->o;
-    enum records_kind kind;
-    p->e = (engine_options){
-        .limit = o->sequential ? 1 : o->limit,
-        .per_host = o->per_host,
-        .workers = o->sequential ? 1 : o->workers ? o->workers : o->pipeline ? 3 : 0,
-        .pipeline = o->pipeline,
-        .attempts = o->retries + 1,
-        .retry_wait = o->retry_wait,
-        .timeout = o->timeout,
-        .deadline = o->deadline,
-        .size_max = o->size_max,
-        .guard = o->guard,
-        .crawl = o->crawl,
-        .any_host = o->any_host,
-        .no_robots = o->no_robots,
-        .paginate = o->paginate,
-        .urls_max = o->urls_max,
-        .user_agent = o->user_agent,
-        .save = o->save,
-    };
-    if (o->rate)
-        (void)parse_rate(o->rate, &p->e.rate_starts, &p->e.rate_period); /* was checked */
-    int rc = plan_extracts(p);
-    if (rc == 0)
-        rc = plan_headers(p);
-    if (rc == 0 && o->follow && (rc = selector_parse(o->follow, &p->follow)) < 0)
-        (void)usage_error("--follow: %s", kt_error_detail());
-    p->e.follow = p->follow;
-    if (rc == 0 && o->out && (rc = records_kind_of(o->out, &kind)) < 0)
-        (void)usage_error("--out %s: %s", o->out, kt_error_detail());
-    if (rc == 0 && o->resume && !o->out && !o->save)
-        rc = -EINVAL, (void)usage_error("--resume needs the --out or --save of the earlier run");
-    if (rc == 0 && o->resume && o->crawl && (!o->out || kind == RECORDS_CSV || kind == RECORDS_FOLDER))
-        rc = -EINVAL, (void)usage_error("--resume of a crawl needs --out with .jsonl, .json or .sqlite");
-    return rc;
-}
-
-/* ---- Runs ------------------------------------------------------------------------------------- */
-
-/* Of an earlier run without records: what is in the folder is done. */
-static int forget_saved(const plan *p, urls *u)
-{
-    kt_auto(kt_path_list) *names = NULL;
-    int rc = kt_dir_list(p->o->save, 0, &names);
-    json_t *hashes = json_object();
-    for (size_t i = 0; rc == 0 && i < names->count; i++) {
-        kt_slice hash = name_hash(kt_slice_from(names->paths[i]));
-        bool whole = hash.data && names->paths[i][0] != '.';
-        if (whole && json_object_setn_new(hashes, hash.data, hash.size, json_true()) < 0)
-            rc = -ENOMEM;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; rc == 0 && i < u->count; i++) {
-        kt_auto(kt_url) url = KT_URL_INIT;
-        char hash[NAME_HASH_BYTES + 1] = "";
-        if (kt_url_parse(u->items[i], NULL, &url) == 0) {
-            size_t fragment = url.fragment.data ? url.fragment.size + 1 : 0;
-            name_hash_of((kt_slice){url.text.data, url.text.size - fragment}, hash);
-        }
-        if (json_object_get(hashes, hash))
-            kt_free(u->items[i]);
-        else
-            u->items[kept++] = u->items[i];
-    }
-    u->count = rc == 0 ? kept : u->count;
-    json_decref(hashes);
-    return rc;
-}
-
-static int run_once(const plan *p, const engine_options *o, const urls *u, report *r, kt_time sequential,
-                    kt_time *ret_elapsed)
-{
-    kt_auto(engine) *e = NULL;
-    int rc = engine_open(o, &e);
-    if (rc < 0)
-        return rc;
-    report_begin(r, p->o, u->count);
-    for (size_t i = 0; rc == 0 && i < u->count; i++)
-        rc = engine_add(e, u->items[i]);
-    if (rc == 0)
-        rc = engine_run(e);
-    e->figures.elapsed = kt_now() - e->figures.began;
-    *ret_elapsed = e->figures.elapsed;
-    kt_progress_end(&r->bar);
-    if (!r->silent)
-        report_end(r, e, sequential);
-    if (rc == 0 && e->figures.by_cause[CAUSE_OK] < e->figures.total)
-        rc = 1;
-    return rc;
-}
-
-static int read_inputs(const plan *p, urls *u)
-{
-    kt_auto(engine) *e = NULL;
-    int rc = engine_open(&p->e, &e);
-    if (rc == 0)
-        rc = inputs_read(p->o, p->arguments, e, u);
-    return rc;
-}
-
-static int fetch_all(const plan *p, const urls *u)
-{
-    engine_options e = p->e;
-    report r = {.o = p->o};
-    kt_time sequential = 0, elapsed;
-    int rc = 0;
-    if (p->o->compare) {
-        engine_options alone = e;
-        report silent = {.o = p->o, .silent = true};
-        alone.limit = alone.workers = 1;
-        alone.save = NULL;
-        alone.on_result = report_result;
-        alone.arg = &silent;
-        rc = run_once(p, &alone, u, &silent, 0, &sequential);
-        if (rc < 0)
-            return rc;
-    }
-    if (p->o->out)
-        rc = records_open(p->o->out, p->o->resume, p->extracts, p->e.extracts_count, &e.records);
-    if (rc >= 0) {
-        e.on_result = report_result;
-        e.on_attempt = report_attempt;
-        e.arg = &r;
-        rc = run_once(p, &e, u, &r, sequential, &elapsed);
-    }
-    /* Also of an interrupted run: what it has done counts. */
-    int caught = kt_cancel_catch();
-    int closed = records_close(e.records);
-    return closed < 0 && rc >= 0 ? closed : caught < 0 && rc >= 0 ? caught : rc;
-}
-
-static int run(void *arg)
-{
-    plan *p = arg;
-    kt_auto(urls) u = {NULL, 0, 0};
-    int rc = read_inputs(p, &u);
-    if (rc < 0) {
-        p->status = EXIT_FAILED;
-        return rc;
-    }
-    if (p->o->save)
-        rc = kt_dir_make_all(p->o->save, 0777);
-    if (rc == 0 && p->o->resume && !p->o->out)
-        rc = forget_saved(p, &u);
-    if (rc == 0)
-        rc = fetch_all(p, &u);
-    if (rc < 0 && !kt_is_cancel(rc))
-        complain(NULL, rc);
-    p->status = rc == 0 ? EXIT_DONE : EXIT_FAILED;
-    return rc;
-}
-
 static int run_plan(plan *p)
 {
-    if (plan_make(p) < 0)
-        return EXIT_USAGE;
-    int rc = kt_run(run, p, 0);
+    int rc = plan_make(p);
+    if (rc == -ENOMEM)
+        complain(NULL, rc);
+    if (rc < 0)
+        return rc == -ENOMEM ? EXIT_FAILED : EXIT_USAGE;
+    rc = kt_run(plan_run, p, 0);
     return rc == -EINTR ? EXIT_INTERRUPTED : rc < 0 ? EXIT_FAILED : p->status;
 }
 

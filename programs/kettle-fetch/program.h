@@ -4,7 +4,8 @@
 
 /* The program kettle-fetch: its command line.
  *
- *     main.c      options, and what follows from them
+ *     main.c      options
+ *     plan.c      what follows from them, and the runs
  *     inputs.c    URLs: arguments, files, standard input, sitemaps, feeds
  *     report.c    results as they end, the bar, the summary
  *
@@ -40,22 +41,27 @@ typedef struct report {
     const options *o;
     kt_progress bar;
     bool silent; /* the sequential run of --compare */
+    int rc;      /* the first result that could not be told: -ENOMEM */
 } report;
 
 void report_begin(report *r, const options *o, size_t total);
 void report_result(const item *it, void *arg);
 void report_attempt(const item *it, unsigned number, const char *why, kt_time wait, void *arg);
 
-/* The summary; `sequential` is what --compare has measured, 0 for nothing. */
-void report_end(report *r, const engine *e, kt_time sequential);
+/* The summary; `sequential` is what --compare has measured, 0 for nothing. 0; -ENOMEM: not all could be told. */
+int report_end(report *r, const engine *e, kt_time sequential) KT_CHECKED;
 
 void complain(const char *what, int rc);
+
+/* Says what is wrong with the command line; the exit status for that. */
+int usage_error(const char *format, ...) KT_PRINTF(1, 2);
 
 /* ---- inputs.c --------------------------------------------------------------------------------- */
 
 typedef struct urls {
     char **items;
     size_t count, capacity;
+    size_t skipped; /* done by an earlier run, and no more among them */
 } urls;
 
 int urls_add(urls *u, const char *text, size_t size) KT_CHECKED;
@@ -68,5 +74,30 @@ static inline void urls_cleanup(urls *u)
 {
     urls_release(u);
 }
+
+/* ---- plan.c ----------------------------------------------------------------------------------- */
+
+/* What the options point to, in the engine's words. */
+typedef struct plan {
+    engine_options e;
+    extract *extracts;
+    selector *follow;
+    char **headers; /* name, value, ..., NULL */
+    const options *o;
+    char **arguments;
+    const char *resume_by; /* a folder whose names say what is done; NULL: the records do */
+    int status; /* of the exit */
+} plan;
+
+/* From `o` and `arguments`. 0; -ENOMEM; another code if they are wrong, which has been told. */
+int plan_make(plan *p) KT_CHECKED;
+void plan_cleanup(plan *p);
+
+/* "5/s", "100/m", "1000/h" */
+bool plan_rate(const char *value, unsigned *ret_starts, kt_time *ret_period);
+
+/* Fetches all that the plan at `arg` says, and sets its exit status. 0 or 1, as the URLs went; below 0 a failure of the
+ * whole, which has been told, or a cancellation: what was done by then is kept. Suspends. */
+int plan_run(void *arg) KT_CHECKED;
 
 #endif

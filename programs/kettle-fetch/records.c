@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <kettle/memory.h>
-#include <stdlib.h>
 
+#include "json_text.h"
 #include "names.h"
 #include "records.h"
 #include "records_sqlite.h"
@@ -32,7 +32,7 @@ static json_t *text_or_null(const char *text)
     json_t *value = text ? json_string(text) : json_null();
     if (!value && kt_terminal_safe(&safe, kt_slice_from(text)) == 0) /* no UTF-8: a header of a stranger */
         value = json_stringn(safe.data, safe.size);
-    return value ? value : json_null();
+    return value;
 }
 
 json_t *record_of(const item *it)
@@ -44,23 +44,19 @@ json_t *record_of(const item *it)
                           "content_type", text_or_null(it->content_type), "bytes", (json_int_t)it->bytes, "seconds",
                           (double)it->took / 1e9, "attempts", (int)it->attempts, "depth", (int)it->depth, "page",
                           (int)it->page, "saved", text_or_null(it->saved));
-    if (r && it->replaced > 0)
-        json_object_set_new(r, "replaced", json_integer((json_int_t)it->replaced));
-    if (r && it->fields)
-        json_object_set(r, "fields", it->fields);
-    if (r && it->found)
-        json_object_set(r, "found", it->found);
-    if (r && it->next_url)
-        json_object_set_new(r, "next", text_or_null(it->next_url));
-    return r;
-}
-
-static int dump(json_t *value, kt_buffer *out)
-{
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    int rc = text ? kt_buffer_append_string(out, text) : -ENOMEM;
-    free(text); /* tidy: free: jansson's */
-    return rc;
+    int rc = r ? 0 : -1;
+    if (rc == 0 && it->replaced > 0)
+        rc = json_object_set_new(r, "replaced", json_integer((json_int_t)it->replaced));
+    if (rc == 0 && it->fields)
+        rc = json_object_set(r, "fields", it->fields);
+    if (rc == 0 && it->found)
+        rc = json_object_set(r, "found", it->found);
+    if (rc == 0 && it->next_url)
+        rc = json_object_set_new(r, "next", text_or_null(it->next_url));
+    if (rc == 0)
+        return r;
+    json_decref(r);
+    return NULL;
 }
 
 /* ---- CSV (RFC 4180) --------------------------------------------------------------------------- */
@@ -91,7 +87,7 @@ static int append_value(json_t *value, bool first, kt_buffer *out)
         return append_cell(kt_slice_from(""), first, out);
     if (json_is_string(value))
         return append_cell((kt_slice){json_string_value(value), json_string_length(value)}, first, out);
-    int rc = dump(value, &text);
+    int rc = json_text_append(value, JSON_COMPACT, &text);
     return rc == 0 ? append_cell(kt_buffer_slice(&text), first, out) : rc;
 }
 
@@ -132,6 +128,12 @@ static int remember(records *r, json_t *record)
     return rc < 0 ? -ENOMEM : 1;
 }
 
+static int load(const records *r, kt_slice text, const char *otherwise, json_t **ret_value)
+{
+    int rc = json_text_parse(text, 0, ret_value);
+    return rc == KT_EVALIDATION ? kt_error_set(rc, "%s holds %s", r->path, otherwise) : rc;
+}
+
 /* Keeps the lines of what went well. The last one may be half a line: it is none. */
 static int keep_lines(records *r, kt_slice text, kt_buffer *kept)
 {
@@ -141,9 +143,10 @@ static int keep_lines(records *r, kt_slice text, kt_buffer *kept)
         if (!end)
             return 0;
         kt_slice line = {text.data, (size_t)(end - text.data) + 1};
-        json_t *record = json_loadb(line.data, line.size, 0, NULL);
-        if (!record)
-            return kt_error_set(KT_EVALIDATION, "%s holds something that is no record", r->path);
+        json_t *record;
+        rc = load(r, line, "something that is no record", &record);
+        if (rc < 0)
+            return rc;
         rc = remember(r, record);
         json_decref(record);
         if (rc == 1)
@@ -153,8 +156,8 @@ static int keep_lines(records *r, kt_slice text, kt_buffer *kept)
     return rc < 0 ? rc : 0;
 }
 
-/* Where a row of CSV ends; NULL: nowhere. *ret_url and *ret_ok are its first and fourth cells. */
-static const char *csv_end(kt_slice text, kt_buffer *url, bool *ret_ok)
+/* The length of a row of CSV; 0: it has no end. `url` and *ret_ok are its first and fourth cells. */
+static int csv_row_size(kt_slice text, kt_buffer *url, bool *ret_ok, size_t *ret_size)
 {
     bool quoted = false;
     int cell = 0;
@@ -168,13 +171,15 @@ static const char *csv_end(kt_slice text, kt_buffer *url, bool *ret_ok)
             cell++;
         else if (!quoted && c == '\n') {
             *ret_ok = kt_slice_is(ok, "true");
-            return text.data + i + 1;
+            *ret_size = i + 1;
+            return 0;
         } else if (cell == 0 && kt_buffer_append(url, &c, 1) < 0)
-            return NULL;
+            return -ENOMEM;
         else if (cell == 3)
             ok = ok.data ? (kt_slice){ok.data, ok.size + 1} : (kt_slice){text.data + i, 1};
     }
-    return NULL;
+    *ret_size = 0;
+    return 0;
 }
 
 static int keep_rows(records *r, kt_slice text, kt_buffer *kept)
@@ -189,15 +194,14 @@ static int keep_rows(records *r, kt_slice text, kt_buffer *kept)
     rc = kt_buffer_append(kept, heading.data, heading.size);
     if (text.size > 0)
         text = (kt_slice){text.data + heading.size, text.size - heading.size};
-    for (const char *end; rc == 0 && (end = csv_end(text, &url, &ok)) != NULL;) {
-        size_t size = (size_t)(end - text.data);
+    for (size_t size; rc == 0 && (rc = csv_row_size(text, &url, &ok, &size)) == 0 && size > 0;) {
         if (ok) {
             const char *key = kt_buffer_string(&url);
             rc = key && json_object_set_new(r->done, key, json_true()) == 0 ? 0 : -ENOMEM;
             if (rc == 0)
                 rc = kt_buffer_append(kept, text.data, size);
         }
-        text = (kt_slice){end, text.size - size};
+        text = (kt_slice){text.data + size, text.size - size};
     }
     return rc;
 }
@@ -205,8 +209,10 @@ static int keep_rows(records *r, kt_slice text, kt_buffer *kept)
 static int keep_list(records *r, kt_slice text)
 {
     size_t index;
-    json_t *record, *list = json_loadb(text.data, text.size, 0, NULL);
-    int rc = 0;
+    json_t *record, *list;
+    int rc = load(r, text, "no list of records", &list);
+    if (rc < 0)
+        return rc;
     if (!json_is_array(list)) {
         json_decref(list);
         return kt_error_set(KT_EVALIDATION, "%s holds no list of records", r->path);
@@ -304,7 +310,7 @@ static int add_file(const records *r, const item *it, json_t *record)
         return 0;
     int rc = kt_buffer_printf(&path, "%s%s", r->path, name);
     if (rc == 0)
-        rc = dump(record, &text);
+        rc = json_text_append(record, JSON_COMPACT, &text);
     if (rc == 0)
         rc = kt_buffer_append(&text, "\n", 1);
     const kt_file_write_options quick = {.no_sync = true};
@@ -324,7 +330,7 @@ int records_add(records *r, const item *it)
     else if (rc == 0 && r->kind == RECORDS_FOLDER)
         rc = add_file(r, it, record);
     else if (rc == 0) {
-        rc = r->kind == RECORDS_CSV ? csv_row(r, record, &text) : dump(record, &text);
+        rc = r->kind == RECORDS_CSV ? csv_row(r, record, &text) : json_text_append(record, JSON_COMPACT, &text);
         if (rc == 0 && r->kind == RECORDS_JSONL)
             rc = kt_buffer_append(&text, "\n", 1);
         if (rc == 0)
@@ -354,9 +360,7 @@ const char *records_next(const records *r, kt_slice url)
 static int write_list(records *r)
 {
     kt_auto(kt_buffer) text = KT_BUFFER_INIT;
-    char *dumped = json_dumps(r->list, JSON_INDENT(1));
-    int rc = dumped ? kt_buffer_append_string(&text, dumped) : -ENOMEM;
-    free(dumped); /* tidy: free: jansson's */
+    int rc = json_text_append(r->list, JSON_INDENT(1), &text);
     if (rc == 0)
         rc = kt_buffer_append(&text, "\n", 1);
     return rc == 0 ? kt_file_replace(r->path, text.data, text.size, NULL) : rc;
@@ -367,10 +371,12 @@ int records_close(records *r)
     int rc = 0;
     if (!r)
         return 0;
+    kt_cancel_hold();
     if (r->kind == RECORDS_JSON)
         rc = write_list(r);
     int closed = kt_file_close(r->file);
     rc = rc < 0 ? rc : closed;
+    kt_cancel_unhold();
     closed = database_close(r->db);
     rc = rc < 0 ? rc : closed;
     json_decref(r->done);

@@ -6,8 +6,9 @@
 #include <kettle/kettle.h>
 #include <kettle/memory.h>
 #include <sqlite3.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "json_text.h"
 
 struct database {
     sqlite3 *db;
@@ -49,7 +50,11 @@ static int note_done(database *d, json_t *done)
     while (rc == 0 && (code = sqlite3_step(s)) == SQLITE_ROW) {
         const char *url = (const char *)sqlite3_column_text(s, 0), *found = (const char *)sqlite3_column_text(s, 1);
         const char *next = (const char *)sqlite3_column_text(s, 2);
-        json_t *list = found ? json_loads(found, 0, NULL) : NULL;
+        json_t *list = NULL;
+        if (found && json_text_parse(kt_slice_from(found), 0, &list) == -ENOMEM) {
+            rc = -ENOMEM;
+            break;
+        }
         json_t *led = json_pack("{s:o*, s:s*}", "found", list, "next", next);
         if (url && json_object_set_new(done, url, led) < 0)
             rc = -ENOMEM;
@@ -116,10 +121,9 @@ static int bind_value(sqlite3_stmt *s, int at, json_t *value)
         return sqlite3_bind_int64(s, at, json_integer_value(value));
     if (json_is_boolean(value))
         return sqlite3_bind_int(s, at, json_is_true(value));
-    char *text = json_dumps(value, JSON_COMPACT);
-    int code = text ? sqlite3_bind_text(s, at, text, -1, SQLITE_TRANSIENT) : SQLITE_NOMEM;
-    free(text); /* tidy: free: jansson's */
-    return code;
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    int rc = json_text_append(value, JSON_COMPACT, &text);
+    return rc == 0 ? sqlite3_bind_text(s, at, text.data, (int)text.size, SQLITE_TRANSIENT) : SQLITE_NOMEM;
 }
 
 KT_FN(add_thread, a, struct { database *d; json_t *record; })

@@ -2,9 +2,12 @@
 
 /* What is told: a line a result as it ends, the bar, the summary. */
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <unistd.h>
 
+#include "json_text.h"
 #include "program.h"
 
 void complain(const char *what, int rc)
@@ -18,6 +21,17 @@ void complain(const char *what, int rc)
         safe = kt_terminal_safe(&text, kt_slice_from(why));
     if (safe < 0 || kt_terminal_printf(STDERR_FILENO, "kettle-fetch: %.*s\n", (int)text.size, text.data) < 0)
         fputs("kettle-fetch: failed\n", stderr);
+}
+
+int usage_error(const char *format, ...)
+{
+    va_list args;
+    fputs("kettle-fetch: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs("\nTry 'kettle-fetch --help'.\n", stderr);
+    return EXIT_USAGE;
 }
 
 /* A line of output, above the bar. What a stranger wrote is made safe first by the caller. */
@@ -46,17 +60,16 @@ void report_begin(report *r, const options *o, size_t total)
         kt_progress_start(&r->bar);
 }
 
-static void say_json(json_t *value)
+static int say_json(json_t *value)
 {
     kt_auto(kt_buffer) line = KT_BUFFER_INIT;
-    size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT);
-    if (size > 0 && kt_buffer_reserve(&line, size + 1) == 0 &&
-        json_dumpb(value, line.data, size, JSON_COMPACT) == size) {
-        line.data[size] = '\n';
-        line.size = size + 1;
+    int rc = value ? json_text_append(value, JSON_COMPACT, &line) : -ENOMEM;
+    if (rc == 0)
+        rc = kt_buffer_append(&line, "\n", 1);
+    if (rc == 0)
         say(&line);
-    }
     json_decref(value);
+    return rc;
 }
 
 static int append_fields(const item *it, kt_buffer *line)
@@ -66,13 +79,10 @@ static int append_fields(const item *it, kt_buffer *line)
     json_t *value;
     json_object_foreach(it->fields, name, value) {
         kt_auto(kt_buffer) text = KT_BUFFER_INIT;
-        size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
         if (rc == 0)
-            rc = kt_buffer_reserve(&text, size);
-        if (rc == 0) {
-            text.size = json_dumpb(value, text.data, size, JSON_COMPACT | JSON_ENCODE_ANY);
+            rc = json_text_append(value, JSON_COMPACT, &text);
+        if (rc == 0)
             rc = kt_buffer_append_string(line, "        ");
-        }
         if (rc == 0)
             rc = kt_terminal_safe(line, kt_slice_from(name));
         if (rc == 0)
@@ -86,7 +96,7 @@ static int append_fields(const item *it, kt_buffer *line)
 }
 
 /* "200    1.2 KiB   0.05 s  http://..." or "timeout                    http://...: why" */
-static void say_result(const item *it)
+static int say_result(const item *it)
 {
     kt_auto(kt_buffer) line = KT_BUFFER_INIT;
     char bytes[32];
@@ -108,6 +118,7 @@ static void say_result(const item *it)
         rc = append_fields(it, &line);
     if (rc == 0)
         say(&line);
+    return rc;
 }
 
 void report_result(const item *it, void *arg)
@@ -115,10 +126,8 @@ void report_result(const item *it, void *arg)
     report *r = arg;
     if (r->silent)
         return;
-    if (r->o->json)
-        say_json(record_of(it));
-    else if (!r->o->quiet)
-        say_result(it);
+    int rc = r->o->json ? say_json(record_of(it)) : r->o->quiet ? 0 : say_result(it);
+    r->rc = r->rc < 0 ? r->rc : rc;
     if (r->bar.running)
         kt_progress_add(&r->bar, 1);
 }
@@ -139,28 +148,39 @@ void report_attempt(const item *it, unsigned number, const char *why, kt_time wa
 
 /* ---- The summary ------------------------------------------------------------------------------ */
 
+/* NULL if there was no memory for a part of it. */
+static json_t *whole(json_t *value, int rc)
+{
+    if (rc == 0)
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
 static json_t *json_of_workers(const engine *e, int stage)
 {
     json_t *all = json_array();
+    int rc = 0;
     for (unsigned i = 0; i < e->workers_count; i++) {
         const worker_figures *w = &e->workers[stage][i];
-        json_array_append_new(all, json_pack("{s:I, s:I, s:f}", "ok", (json_int_t)w->ok, "failed",
-                                             (json_int_t)w->failed, "busy", (double)w->busy / 1e9));
+        rc |= json_array_append_new(all, json_pack("{s:I, s:I, s:f}", "ok", (json_int_t)w->ok, "failed",
+                                                   (json_int_t)w->failed, "busy", (double)w->busy / 1e9));
     }
-    return all;
+    return whole(all, rc);
 }
 
 static json_t *json_of_stages(const engine *e)
 {
     json_t *all = json_array();
+    int rc = 0;
     for (int i = 0; i < STAGES; i++) {
         const kt_stage *s = &e->stages[i];
-        json_array_append_new(all, json_pack("{s:s, s:I, s:I, s:f, s:I, s:o}", "name", s->name, "taken",
-                                             (json_int_t)s->taken, "failed", (json_int_t)s->failed, "busy",
-                                             (double)s->busy / 1e9, "waiting_peak", (json_int_t)s->waiting_peak,
-                                             "workers", json_of_workers(e, i)));
+        rc |= json_array_append_new(all, json_pack("{s:s, s:I, s:I, s:f, s:I, s:o}", "name", s->name, "taken",
+                                                   (json_int_t)s->taken, "failed", (json_int_t)s->failed, "busy",
+                                                   (double)s->busy / 1e9, "waiting_peak",
+                                                   (json_int_t)s->waiting_peak, "workers", json_of_workers(e, i)));
     }
-    return all;
+    return whole(all, rc);
 }
 
 static double ratio(kt_time a, kt_time b)
@@ -168,28 +188,29 @@ static double ratio(kt_time a, kt_time b)
     return b > 0 ? (double)a / (double)b : 1;
 }
 
-static void end_json(const engine *e, kt_time sequential)
+static int end_json(const engine *e, kt_time sequential)
 {
     const figures *f = &e->figures;
     json_t *causes = json_object();
+    int rc = 0;
     for (int c = CAUSE_OK + 1; c < CAUSES; c++)
         if (f->by_cause[c] > 0)
-            json_object_set_new(causes, cause_name((enum cause)c), json_integer((json_int_t)f->by_cause[c]));
+            rc |= json_object_set_new(causes, cause_name((enum cause)c), json_integer((json_int_t)f->by_cause[c]));
     json_t *s = json_pack("{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:i}", "total",
                           (json_int_t)f->total, "ok", (json_int_t)f->by_cause[CAUSE_OK], "failed",
-                          (json_int_t)(f->total - f->by_cause[CAUSE_OK]), "causes", causes, "bytes",
+                          (json_int_t)(f->total - f->by_cause[CAUSE_OK]), "causes", whole(causes, rc), "bytes",
                           (json_int_t)f->bytes, "attempts", (json_int_t)f->attempts, "duplicates",
                           (json_int_t)f->duplicates, "skipped", (json_int_t)f->skipped, "left_out",
                           (json_int_t)f->left_out, "seconds", (double)f->elapsed / 1e9, "seconds_alone",
                           (double)f->alone / 1e9, "speedup",
                           ratio(sequential ? sequential : f->alone, f->elapsed), "at_once", (int)f->at_once);
     if (sequential)
-        json_object_set_new(s, "seconds_sequential", json_real((double)sequential / 1e9));
+        rc |= json_object_set_new(s, "seconds_sequential", json_real((double)sequential / 1e9));
     if (e->o.pipeline)
-        json_object_set_new(s, "stages", json_of_stages(e));
+        rc |= json_object_set_new(s, "stages", json_of_stages(e));
     else
-        json_object_set_new(s, "workers", json_of_workers(e, 0));
-    say_json(json_pack("{s:o}", "summary", s));
+        rc |= json_object_set_new(s, "workers", json_of_workers(e, 0));
+    return say_json(json_pack("{s:o}", "summary", whole(s, rc)));
 }
 
 static void print_workers(const engine *e, int stage, const char *indent)
@@ -213,15 +234,13 @@ static void print_stages(const engine *e)
     }
 }
 
-void report_end(report *r, const engine *e, kt_time sequential)
+int report_end(report *r, const engine *e, kt_time sequential)
 {
     const figures *f = &e->figures;
     char bytes[32];
     kt_progress_end(&r->bar);
-    if (r->o->json) {
-        end_json(e, sequential);
-        return;
-    }
+    if (r->o->json)
+        return r->rc < 0 ? (void)end_json(e, sequential), r->rc : end_json(e, sequential);
     format_bytes(f->bytes, bytes);
     printf("total %" PRIu64 ", successful %" PRIu64 ", failed %" PRIu64 "\n", f->total, f->by_cause[CAUSE_OK],
            f->total - f->by_cause[CAUSE_OK]);
@@ -242,4 +261,5 @@ void report_end(report *r, const engine *e, kt_time sequential)
         print_stages(e);
     else if (r->o->workers)
         print_workers(e, 0, "");
+    return r->rc;
 }

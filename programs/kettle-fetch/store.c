@@ -33,8 +33,13 @@ int store_item(engine *e, item *it)
     size_t size = name_of_url(kt_slice_from(it->url), type, NULL, name);
     int rc = kt_buffer_printf(&path, "%s/%s", e->o.save, name);
     const char *at = rc == 0 ? kt_buffer_string(&path) : NULL;
-    rc = at ? save(it, at) : -ENOMEM;
-    if (rc == 0 && !(it->saved = kt_strndup(name, size)))
-        rc = -ENOMEM;
+    char *saved = at ? kt_strndup(name, size) : NULL;
+    kt_cancel_hold(); /* a file in the folder has a result and a record */
+    rc = saved ? save(it, at) : -ENOMEM;
+    kt_cancel_unhold();
+    if (rc == 0)
+        it->saved = saved;
+    else
+        kt_free(saved);
     return rc < 0 && !kt_is_cancel(rc) ? item_fail(it, CAUSE_STORE, rc, NULL) : rc;
 }

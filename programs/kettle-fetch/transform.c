@@ -10,6 +10,7 @@
 #include "charset.h"
 #include "engine.h"
 #include "json_path.h"
+#include "json_text.h"
 #include "page.h"
 
 enum { TEXT_MAX = 100 * 1024, LIST_MAX = 10000, FOUND_MAX = 10000 };
@@ -142,8 +143,11 @@ static json_t *meta_of(const work *w)
             continue;
         const char *name = page_attribute(n, "name"), *content = page_attribute(n, "content");
         name = name ? name : page_attribute(n, "property");
-        if (name && content && !json_object_get(all, name))
-            json_object_set_new(all, name, json_string(content));
+        if (name && content && !json_object_get(all, name) &&
+            json_object_set_new(all, name, json_string(content)) < 0) {
+            json_decref(all);
+            return NULL;
+        }
     }
     return all;
 }
@@ -265,26 +269,29 @@ static int set_base(work *w)
     const GumboNode *n = rc == 0 && w->page.root ? first_of(&w->page, GUMBO_TAG_BASE) : NULL;
     const char *href = n ? page_attribute(n, "href") : NULL;
     kt_url base = KT_URL_INIT;
-    if (href && kt_url_parse(href, &w->base, &base) == 0) {
+    if (!href)
+        return rc;
+    rc = kt_url_parse(href, &w->base, &base);
+    if (rc == 0) {
         kt_url_release(&w->base);
         w->base = base;
     }
-    return rc;
+    return rc == -ENOMEM ? rc : 0;
 }
 
 static int parse_json(work *w, kt_slice text)
 {
-    json_error_t error;
     const char *zero = text.size > 0 ? memchr(text.data, '\0', text.size) : NULL;
     if (zero) { /* which jansson reads over where white space may stand */
         w->cause = CAUSE_CONTENT;
         return kt_error_set(KT_EVALIDATION, "JSON: a zero byte at byte %zu", (size_t)(zero - text.data));
     }
-    w->document = json_loadb(text.data ? text.data : "", text.size, JSON_DECODE_ANY, &error);
-    if (w->document)
-        return 0;
-    w->cause = CAUSE_CONTENT;
-    return kt_error_set(KT_EVALIDATION, "JSON: line %d: %s", error.line, error.text);
+    int rc = json_text_parse(text, JSON_DECODE_ANY, &w->document);
+    if (rc == KT_EVALIDATION) {
+        w->cause = CAUSE_CONTENT;
+        rc = kt_error_set(rc, "JSON: %s", kt_error_detail());
+    }
+    return rc;
 }
 
 static bool wants_json(const engine_options *o)

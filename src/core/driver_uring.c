@@ -220,6 +220,17 @@ static bool poll_first(kt_loop *l, kt__op *op, int result)
     return true;
 }
 
+/* A signal has cut it short before anything was done. A connect goes on in the kernel, and is not begun twice
+ * (connect(2)). */
+static bool begin_again(kt_loop *l, kt__op *op, int result)
+{
+    if (result != -EINTR || op->kind == KT__OP_CONNECT)
+        return false;
+    op->begun = false;
+    prepare(next_sqe(l->driver_state), op);
+    return true;
+}
+
 static ssize_t poll_result(const kt__op *op, int revents)
 {
     if (revents < 0)
@@ -239,10 +250,12 @@ static void rung(kt_loop *l)
 
 static void op_completed(kt_loop *l, kt__op *op, int result)
 {
-    if (op->kind == KT__OP_POLL)
-        op_over(l, op, poll_result(op, result));
-    else if (result == -EINTR && op->cancelling) /* a worker was interrupted by our request */
+    if (result == -EINTR && op->cancelling) /* a worker was interrupted by our request */
         op_over(l, op, -ECANCELED);
+    else if (begin_again(l, op, result))
+        return;
+    else if (op->kind == KT__OP_POLL)
+        op_over(l, op, poll_result(op, result));
     else if (op->cancelling || !poll_first(l, op, result))
         op_over(l, op, op->cancelling && (result == -EAGAIN || op->begun) ? -ECANCELED : result);
 }
@@ -275,12 +288,17 @@ static bool kernel_has_work(const uring_state *u)
     return !u->deferred || (*u->ring.sq.kflags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
+/* TSan keeps a signal back until the thread enters a blocking call that it knows, and io_uring's is none. */
+#define TSAN_WAIT_MAX KT_MS(50)
+
 static void ur_wait(kt_loop *l, kt_time deadline)
 {
     uring_state *u = l->driver_state;
     kt_time left = deadline;
     if (deadline != KT_FOREVER)
         left = deadline > 0 ? deadline - kt__clock_now(l) : 0;
+    if (KT__TSAN && left > TSAN_WAIT_MAX)
+        left = TSAN_WAIT_MAX;
     if (left > 0 && io_uring_cq_ready(&u->ring) == 0) {
         struct __kernel_timespec ts = {.tv_sec = left / KT_S(1), .tv_nsec = left % KT_S(1)};
         struct io_uring_cqe *cqe;

@@ -79,7 +79,7 @@ static void ring(const kt__inbox *inbox)
 {
     const uint64_t one = 1;
     if (inbox->bell >= 0) {
-        ssize_t n = write(inbox->bell, &one, sizeof one);
+        ssize_t n = TEMP_FAILURE_RETRY(write(inbox->bell, &one, sizeof one));
         (void)n; /* EAGAIN: it rings already */
     }
 }

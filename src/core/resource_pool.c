@@ -138,7 +138,7 @@ static int wait_for_permit(kt_resource_pool *p)
 int kt_resource_pool_acquire(kt_resource_pool *p, kt_lease *ret_lease)
 {
     void *resource = NULL;
-    if (!p->stack || p->closing)
+    if (!p->stack || p->opening || p->closing)
         return KT_ESHUTDOWN;
     p->users++;
     int rc = wait_for_permit(p);
@@ -206,6 +206,8 @@ static int make_min(kt_resource_pool *p)
         rc = create(p, &resource);
         if (rc == 0)
             idle_push(p, resource);
+        if (rc == 0 && p->closing)
+            rc = KT_ESHUTDOWN;
     }
     return rc;
 }
@@ -220,7 +222,8 @@ int kt_resource_pool_open(kt_resource_pool *p)
     if (!p->stack)
         return -ENOMEM;
     p->permits = (kt_semaphore)KT_SEMAPHORE_INIT(pool_max(p));
-    p->closing = true; /* nobody borrows before it is complete */
+    p->opening = true; /* nobody borrows before it is complete */
+    p->users++;
     int rc = make_min(p);
     if (rc == 0)
         rc = kt_spawn_with(&(kt_spawn_options){.name = "pool keeper"}, keep_house, p, 0,
@@ -229,7 +232,8 @@ int kt_resource_pool_open(kt_resource_pool *p)
         destroy_all(p);
     else
         kt__opened(p, "a resource pool", KT__SITE, NULL);
-    p->closing = false;
+    p->opening = false;
+    user_leaves(p);
     return rc;
 }
 
@@ -246,6 +250,8 @@ int kt_resource_pool_close(kt_resource_pool *p)
         if (rc < 0)
             return rc;
     }
+    if (!p->stack)
+        return 0; /* what was being opened has been given up */
     destroy_all(p);
     kt__closed(p, "a resource pool");
     return 0;

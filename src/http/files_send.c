@@ -83,6 +83,7 @@ int kt__file_send(kt_http_exchange *x, int status, const char *content_type, con
     if (f->read >= 0)
         return kt_http_respond(x, status, content_type, f->small + part.first, (size_t)part.size);
     int rc = kt__http_start_sized(x, status, content_type, (uint64_t)part.size);
+    kt_http_deadline_set(x, KT_FOREVER); /* write_timeout bounds how long a client may take for so many bytes */
     if (rc == 0)
         rc = send_part(x, f, part);
     return rc < 0 ? rc : kt_http_finish(x);
@@ -130,6 +131,7 @@ int kt__file_send_parts(kt_http_exchange *x, const char *content_type, const kt_
     }
     if (rc == 0)
         rc = kt__http_start_sized(x, 206, type, size + (uint64_t)end_size);
+    kt_http_deadline_set(x, KT_FOREVER); /* as above */
     if (rc == 0)
         rc = send_parts(x, &head, boundary, content_type, f, parts, count);
     if (rc == 0)

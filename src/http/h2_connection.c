@@ -96,9 +96,11 @@ static void end_with(kt__h2 *h, int error, const char *reason)
 void kt__h2_stop(kt__h2 *h)
 {
     end_with(h, KT__H2_NO_ERROR, NULL);
-    for (kt__h2_stream *s = h->streams; s; s = s->next)
+    for (kt__h2_stream *s = h->streams; s; s = s->next) {
         if (s->x.is_events && s->task)
             kt_task_cancel(s->task);
+        kt__ws_server_stops(&s->x);
+    }
     kt__h2_wake_reader(h);
 }
 

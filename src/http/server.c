@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <kettle/memory.h>
 #include <kettle/timeout.h>
+#include <kettle/websocket_hub.h>
 
 #include "http/h2.h"
 #include "http/parser_internal.h"
@@ -211,6 +212,8 @@ static void stop(kt__http_server *s)
             kt__h2_stop(c->h2);
         else if (c->idle || c->events)
             kt_task_cancel(c->task);
+        else if (c->handling)
+            kt__ws_server_stops(c->x);
     if (s->o.grace > 0)
         wait_for_grace(s);
     kt_callback_cancel(&s->hang_ups);
@@ -220,6 +223,7 @@ static void stop(kt__http_server *s)
     conns_reap(s);
     kt__http_jobs_end(s);
     guests_end(s);
+    kt_websocket_hub_free(s->leaving);
     kt__http_works_free(s);
 }
 

@@ -77,6 +77,7 @@ typedef struct kt__http_server {
     kt__http_conn *addresses[KT__HTTP_ADDRESSES];
     kt__http_date date;
     kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
+    struct kt_websocket_hub *leaving; /* of WebSockets that a stop says good-bye to; NULL before */
     bool stopping;
 } kt__http_server;
 
@@ -199,6 +200,7 @@ struct kt_http_exchange {
     bool is_events;
     bool outlives;       /* the handler goes on without its client */
     kt_timeout *limit;   /* the deadline, while the handler runs */
+    struct kt_websocket *ws; /* that it has become, while its handler has it */
 };
 
 /* What a connection needs between the first byte of a request and the last of its answer.
@@ -298,6 +300,11 @@ bool kt__http_may_upgrade(const kt__http_head *head);
 /* A copy of x, with its head, that needs no work for being read. NULL without memory. */
 kt__http_kept *kt__http_keep(const kt_http_exchange *x);
 void kt__http_kept_free(kt__http_kept *k);
+
+/* ---- websocket_kept.c */
+
+/* The server stops: says so to the peer of a WebSocket that the exchange's handler has. In a task. Does not suspend. */
+void kt__ws_server_stops(kt_http_exchange *x);
 
 /* ---- path.c */
 

@@ -169,6 +169,8 @@ static int check(kt_http_exchange *x, const kt_websocket_options *o, agreed *a)
     size_t keys, versions;
     kt_slice asked = kt_http_upgrade_asked(x);
     bool extended = kt_http_method_is(x, "CONNECT");
+    if (kt_http_stopping(x))
+        return refuse(x, 503, KT_ESHUTDOWN, "the server is stopping");
     if (!asked.data || !kt__http_same(asked.data, asked.size, "websocket"))
         return refuse(x, 426, -EPROTO, "this resource speaks WebSocket only");
     if (!extended && !kt_http_method_is(x, "GET"))
@@ -214,6 +216,13 @@ static int make(kt_stream *s, bool client, const kt_websocket_options *o, const 
     return 0;
 }
 
+void kt__ws_part(kt_websocket *ws)
+{
+    kt_http_exchange *x = kt_steal(ws->exchange);
+    if (x)
+        x->ws = NULL;
+}
+
 int kt_websocket_accept(kt_http_exchange *x, const kt_websocket_options *options, kt_websocket **ret_ws)
 {
     agreed a = {.protocol = NULL};
@@ -237,6 +246,7 @@ int kt_websocket_accept(kt_http_exchange *x, const kt_websocket_options *options
         return rc;
     }
     ws->exchange = x;
+    x->ws = ws;
     *ret_ws = ws;
     return 0;
 }

@@ -127,15 +127,26 @@ static void cut(kt__http_guest *g)
         kt_task_cancel(k->task);
 }
 
+static int say_going_away(kt_websocket_hub *hub, kt_websocket *ws)
+{
+    static const char code[] = {(char)(1001 >> 8), (char)(1001 & 0xff)};
+    return kt__ws_hub_control(hub, ws, KT__WS_CLOSE, (kt_slice){code, sizeof code});
+}
+
 static void stop(kt__http_guest *g)
 {
-    static const char going_away[] = {(char)(1001 >> 8), (char)(1001 & 0xff)};
     kept *k = of(g);
-    if (!k->begun || !k->ws || k->ws->close_sent)
-        return;
-    int rc = kt__ws_hub_control(k->hub, k->ws, KT__WS_CLOSE, (kt_slice){going_away, sizeof going_away});
-    if (rc < 0)
+    if (k->begun && k->ws && !k->ws->close_sent && say_going_away(k->hub, k->ws) < 0)
         cut(g); /* nothing can be said to it */
+}
+
+/* Whoever reads gets 0 once the peer has answered. One that cannot be told has the grace period. */
+void kt__ws_server_stops(kt_http_exchange *x)
+{
+    kt__http_server *s = x->c->server;
+    if (!x->ws || x->ws->close_sent || (!s->leaving && kt_websocket_hub_new(NULL, &s->leaving) < 0))
+        return;
+    (void)!say_going_away(s->leaving, x->ws);
 }
 
 static void begin(kt__http_guest *g)
@@ -265,7 +276,7 @@ int kt_websocket_hub_keep(kt_websocket_hub *hub, kt_websocket **ws)
         k->next->link = &k->next;
     all->first = k;
     k->ws = kt_steal(*ws);
-    k->ws->exchange = NULL;
+    kt__ws_part(k->ws);
     c->guest = &k->guest;
     return 0;
 }

@@ -85,6 +85,9 @@ bool kt__ws_rest(kt_websocket *ws);
 int kt__ws_connect(kt_http_session *s, const char *url, const kt_websocket_options *options, int *ret_status,
                    kt_websocket **ret_ws) KT_CHECKED;
 
+/* Its handler has it no more. */
+void kt__ws_part(kt_websocket *ws);
+
 /* ---- websocket_send.c */
 
 /* Sends one frame, masked where this end is the client. */

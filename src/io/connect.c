@@ -174,7 +174,7 @@ static int connect_by_name(const char *host, uint16_t port, const kt_connect_opt
 {
     const kt_task *self = kt__self("kt_stream_connect");
     const kt_connect_options o = options ? *options : (kt_connect_options){0};
-    const kt_resolve_options r = {.family = o.family, .flags = AI_ADDRCONFIG};
+    const kt_resolve_options r = {.family = o.family, .flags = kt__resolve_flags(o.family)};
     kt_auto(kt_addresses) *found = NULL;
     if (self->loop->simulated && !self->loop->network)
         return kt_error_set(KT_ENOTSIM, "connect to %s", host);

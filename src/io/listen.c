@@ -32,16 +32,13 @@ static int backlog(const kt_listen_options *o)
     return o && o->backlog > 0 ? o->backlog : BACKLOG_DEFAULT;
 }
 
-static uint16_t bound_port(int fd)
+/* 0 for a Unix socket. */
+static int bound_port(int fd, uint16_t *ret_port)
 {
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
-        return 0;
-    if (address.ss_family == AF_INET)
-        return ntohs(((const struct sockaddr_in *)(const void *)&address)->sin_port);
-    if (address.ss_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)&address)->sin6_port);
+    kt_address a = {.size = sizeof a.storage};
+    if (getsockname(fd, &a.any, &a.size) < 0)
+        return kt_error_set(-errno, "the port of a listener: %s", kt_strerror(-errno));
+    *ret_port = kt_address_port(&a);
     return 0;
 }
 
@@ -94,7 +91,7 @@ kt_listener *kt__listener_alloc(void)
     return l;
 }
 
-static int listener_new(int fd, sa_family_t family, uint16_t port, kt_listener **ret_listener)
+static int listener_new(int fd, sa_family_t family, kt_listener **ret_listener)
 {
     kt_listener *l = kt__listener_alloc();
     if (!l) {
@@ -103,8 +100,21 @@ static int listener_new(int fd, sa_family_t family, uint16_t port, kt_listener *
     }
     l->fd = (kt__fd){.fd = fd, .is_socket = true};
     l->family = family;
-    l->port = port;
     *ret_listener = l;
+    return 0;
+}
+
+static int listen_on_one(const kt_address *a, const kt_listen_options *o, kt_listener **ret_listener)
+{
+    kt_auto(kt_listener) *l = NULL;
+    int fd, rc = bind_and_listen(a, o, false, &fd);
+    if (rc == 0)
+        rc = listener_new(fd, a->any.sa_family, &l);
+    if (rc == 0)
+        rc = bound_port(fd, &l->port);
+    if (rc < 0)
+        return rc;
+    *ret_listener = kt_steal(l);
     return 0;
 }
 
@@ -150,8 +160,8 @@ static int bind_all(const kt_addresses *found, const kt_listen_options *o, socke
             a.in.sin_port = htons(port);
         rc = bind_and_listen(&a, o, true, &s->fds[s->count]);
         if (rc == 0)
-            port = bound_port(s->fds[s->count++]);
-        else if (!is_strange(rc))
+            rc = bound_port(s->fds[s->count++], &port);
+        if (rc < 0 && !is_strange(rc))
             return rc;
     }
     return s->count > 0 ? 0 : rc;
@@ -174,7 +184,9 @@ static int listener_of_all(sockets *s, kt_listener **ret_listener)
     int set = epoll_create1(EPOLL_CLOEXEC);
     if (set < 0)
         return -errno;
-    int rc = listener_new(set, AF_INET, bound_port(s->fds[0]), &l);
+    int rc = listener_new(set, AF_INET, &l);
+    if (rc == 0)
+        rc = bound_port(s->fds[0], &l->port);
     if (rc == 0)
         rc = watch_all(set, s);
     if (rc < 0)
@@ -209,7 +221,6 @@ int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
     const kt_task *self = kt__self("kt_listen");
     const kt_resolve_options passive = {.flags = AI_PASSIVE};
     kt_auto(kt_addresses) *found = NULL;
-    int fd;
     if (self->loop->simulated && !self->loop->network)
         return kt_error_set(KT_ENOTSIM, "listen on %s", host ? host : "all interfaces");
     int rc = kt__resolve_port(host && *host ? host : NULL, port, &passive, &found);
@@ -220,9 +231,7 @@ int kt_listen(const char *host, uint16_t port, const kt_listen_options *options,
     } else if (found->count > 1) {
         rc = listen_on_all(found, options, ret_listener);
     } else {
-        rc = bind_and_listen(&found->items[0], options, false, &fd);
-        if (rc == 0)
-            rc = listener_new(fd, found->items[0].any.sa_family, bound_port(fd), ret_listener);
+        rc = listen_on_one(&found->items[0], options, ret_listener);
     }
     if (rc == 0)
         kt__opened(*ret_listener, "a listener", KT__SITE, NULL);
@@ -285,7 +294,7 @@ int kt_listen_unix(const char *path, const kt_listen_options *options, kt_listen
     if (rc < 0)
         return rc;
     kt_auto(kt_listener) *l = NULL;
-    rc = listener_new(fd, AF_UNIX, 0, &l);
+    rc = listener_new(fd, AF_UNIX, &l);
     if (rc == 0)
         rc = open_unix(fd, path, options, l);
     if (rc < 0) {

@@ -53,7 +53,7 @@ void kt__log_wake(kt__logbook *log)
 {
     const uint64_t one = 1;
     int error = errno;
-    ssize_t written = write(log->wake_fd, &one, sizeof one); /* EAGAIN: it is awake already */
+    ssize_t written = TEMP_FAILURE_RETRY(write(log->wake_fd, &one, sizeof one)); /* EAGAIN: it is awake already */
     (void)written;
     errno = error;
 }

@@ -26,7 +26,8 @@ static int64_t next_period(const kt__log_sink *s, int64_t second)
 /* Without waiting for a reader, if it is a fifo: -ENXIO. */
 static int file_open(const kt__log_sink *s, struct stat *ret_stat)
 {
-    int fd = open(s->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = (int)TEMP_FAILURE_RETRY(open(s->path, flags, 0640));
     if (fd < 0)
         return -errno;
     if (fstat(fd, ret_stat) < 0) {

@@ -130,7 +130,7 @@ static int start_in(kt_process *p, const kt_process_options *o)
 {
     if (!o->directory)
         return start(p, o, -1);
-    int directory_fd = kt__lift(open(o->directory, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    int directory_fd = kt__lift((int)TEMP_FAILURE_RETRY(open(o->directory, O_PATH | O_DIRECTORY | O_CLOEXEC)));
     if (directory_fd < 0)
         return kt_error_set(directory_fd, "cannot start %s in %s: %s", o->argv[0], o->directory,
                             kt_strerror(directory_fd));

@@ -91,7 +91,7 @@ static int open_pipe(kt__process_fds *f, const kt_process_options *o, int index)
 
 static int open_null(kt__process_fds *f, const kt_process_options *o, int index)
 {
-    int fd = settle(o, open("/dev/null", O_RDWR | O_CLOEXEC));
+    int fd = settle(o, (int)TEMP_FAILURE_RETRY(open("/dev/null", O_RDWR | O_CLOEXEC)));
     if (fd < 0)
         return fd;
     add(f, fd, index, true);

@@ -4,6 +4,7 @@
  * lie where the bytes were. */
 
 #include <kettle/error.h>
+#include <stdlib.h>
 
 #include "io/settings_private.h"
 
@@ -150,6 +151,16 @@ int kt__conf_next(kt__conf *c)
 
 /* ---- Values ---------------------------------------------------------------------------------- */
 
+/* What stands for a control character: xHH. 0 if it is none. */
+static char control_of(const char *at)
+{
+    if (at[0] != 'x' || strspn(at + 1, "0123456789abcdefABCDEF") < 2)
+        return 0;
+    const char digits[] = {at[1], at[2], '\0'};
+    unsigned long c = strtoul(digits, NULL, 16);
+    return c < 0x20 || c == 0x7f ? (char)c : 0;
+}
+
 /* The text in the quotes that begin at `at`, in its place; *ret_behind: what follows them. */
 static char *take_quoted(char *at, char **ret_behind, const char **ret_problem)
 {
@@ -161,9 +172,10 @@ static char *take_quoted(char *at, char **ret_behind, const char **ret_problem)
     char *from = at + 1, *to = from;
     for (char c; (c = *from++) != '"'; *to++ = c) {
         if (c == '\\') {
-            const char *e = *from ? strchr(escapes, *from++) : NULL;
-            c = e ? meant[e - escapes] : '\\';
-            *ret_problem = e ? NULL : "in quotes \\ stands before \" \\ n r or t only";
+            const char *e = *from ? strchr(escapes, *from) : NULL;
+            c = e ? meant[e - escapes] : control_of(from);
+            from += e ? 1 : 3;
+            *ret_problem = c ? NULL : "in quotes \\ stands before \" \\ n r t or a control character's xHH only";
         } else if (c == '\0') {
             *ret_problem = "the quotes do not end";
         }

@@ -274,13 +274,21 @@ void kt__setting_store(const kt_setting *row, const kt__setting_value *v, void *
 
 /* ---- To text --------------------------------------------------------------------------------- */
 
-/* Does it read back the same without quotes? */
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+/* Does it read back the same without quotes? Control characters would, but may reach a terminal first. */
 static bool is_plain(const char *text, bool item)
 {
     size_t size = strlen(text);
     if (size == 0 || text[0] == ' ' || text[size - 1] == ' ' || *text == '"')
         return false;
-    return !strpbrk(text, "#\n\r\t\\") && !(item && strchr(text, ','));
+    for (const char *c = text; *c; c++)
+        if (is_control(*c))
+            return false;
+    return !strpbrk(text, "#\\") && !(item && strchr(text, ','));
 }
 
 static int format_text(const char *text, bool item, kt_buffer *b)
@@ -291,7 +299,10 @@ static int format_text(const char *text, bool item, kt_buffer *b)
     int rc = kt_buffer_append(b, "\"", 1);
     for (; *text && rc == 0; text++) {
         const char *s = strchr(special, *text);
-        rc = s ? kt_buffer_printf(b, "\\%c", written[s - special]) : kt_buffer_append(b, text, 1);
+        if (s)
+            rc = kt_buffer_printf(b, "\\%c", written[s - special]);
+        else
+            rc = is_control(*text) ? kt_buffer_printf(b, "\\x%02x", *text) : kt_buffer_append(b, text, 1);
     }
     return rc < 0 ? rc : kt_buffer_append(b, "\"", 1);
 }

@@ -83,7 +83,8 @@ _Static_assert(sizeof(child) <= REPORT_BYTES, "the report reaches into the stack
 
 static KT__CHILD long announce(const kt__spawn_plan *plan, int pid)
 {
-    return syscall(SYS_write, plan->announce_fd, &pid, sizeof(pid)) == sizeof(pid) ? 0 : -1;
+    long size = TEMP_FAILURE_RETRY(syscall(SYS_write, plan->announce_fd, &pid, sizeof(pid)));
+    return size == sizeof(pid) ? 0 : -1;
 }
 
 static KT__CHILD void fail(child *c, kt__spawn_step step, int64_t number)
@@ -141,7 +142,7 @@ static KT__CHILD void set_descriptors(child *c)
         int source = c->plan->fds[i].source, target = c->plan->fds[i].target;
         /* dup2 of a descriptor onto itself leaves its close-on-exec flag. */
         long rc = source == target ? syscall(SYS_fcntl, target, F_SETFD, 0)
-                                   : syscall(SYS_dup3, source, target, 0);
+                                   : TEMP_FAILURE_RETRY(syscall(SYS_dup3, source, target, 0));
         if (rc < 0)
             fail(c, KT__SPAWN_DESCRIPTOR, target);
     }
@@ -198,7 +199,8 @@ static KT__CHILD long seal_listed_descriptors(void)
         char name[];
     };
     _Alignas(8) char block[1024];
-    long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    long fd = TEMP_FAILURE_RETRY(syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", flags, 0));
     if (fd < 0)
         return -1;
     long size;

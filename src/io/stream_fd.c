@@ -50,7 +50,7 @@ static ssize_t fd_write_nowait(void *object, const void *bytes, size_t size)
     if (fd->is_socket || kt__loop->driver->nonblocking) {
         n = kt__op_attempt(&op);
     } else {
-        n = pwritev2(fd->fd, &piece, 1, -1, RWF_NOWAIT);
+        n = TEMP_FAILURE_RETRY(pwritev2(fd->fd, &piece, 1, -1, RWF_NOWAIT));
         n = n < 0 ? -errno : n;
     }
     return n == -EAGAIN || n == -EOPNOTSUPP ? 0 : n;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/core.h"
+#include "io/resolve.h"
 #include "io/socket.h"
 #include "io/stream_private.h"
 #include "io/udp.h"
@@ -129,7 +130,7 @@ static int find(const char *host, uint16_t port, int family, bool passive, kt_ad
     const kt_resolve_options o = {
         .family = family,
         .type = SOCK_DGRAM,
-        .flags = passive ? AI_PASSIVE : AI_ADDRCONFIG,
+        .flags = passive ? AI_PASSIVE : kt__resolve_flags(family),
     };
     return kt__resolve_port(host, port, &o, ret_found);
 }

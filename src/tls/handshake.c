@@ -112,6 +112,11 @@ static int shaken(kt__tls *c)
     return 0;
 }
 
+static bool has_gone(int rc)
+{
+    return rc == -EPIPE || rc == -ECONNRESET;
+}
+
 /* What we have to say goes out first, an alert too. If the peer has gone, it may have said why. */
 static int shake(kt__tls *c)
 {
@@ -124,7 +129,7 @@ static int shake(kt__tls *c)
         int flushed = kt__tls_flush(c);
         if (rc < 0)
             return rc;
-        if (kt_is_cancel(flushed))
+        if (flushed < 0 && !has_gone(flushed))
             return flushed;
         rc = kt__tls_fill(c);
         if (rc < 0)

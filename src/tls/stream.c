@@ -88,7 +88,7 @@ static size_t unsent(const kt__tls *c)
 
 int kt__tls_flush(kt__tls *c)
 {
-    ssize_t n = 0;
+    ssize_t n = c->push_error;
     while (n >= 0 && c->below && load(c)) {
         c->flushing = true;
         n = kt_stream_write_some(c->below, c->sending.data + c->sent, c->sending.size - c->sent);
@@ -101,11 +101,13 @@ int kt__tls_flush(kt__tls *c)
 /* What fails shows when somebody writes or reads. */
 void kt__tls_push(kt__tls *c)
 {
-    ssize_t n = 1;
+    ssize_t n = c->push_error == 0;
     while (n > 0 && !c->flushing && c->below && load(c)) {
         n = kt_stream_write_nowait(c->below, c->sending.data + c->sent, c->sending.size - c->sent);
         c->sent += n > 0 ? (size_t)n : 0;
     }
+    if (n < 0)
+        c->push_error = (int)n;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

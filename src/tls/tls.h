@@ -87,6 +87,7 @@ typedef struct kt__tls {
     kt_buffer out;    /* encrypted bytes, to be sent after `sending` */
     kt_buffer sending; /* from `sent` on; does not move while below writes from it */
     size_t sent;
+    int push_error;   /* of a push that failed, 0 if none did: what was to be sent is lost */
     int out_error;    /* why the last write of OpenSSL's into `out` failed */
     int broken;       /* with which every call fails, or 0 */
     kt_event over;    /* the handshake, well or not */

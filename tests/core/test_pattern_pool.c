@@ -278,6 +278,28 @@ TEST(a_min_that_cannot_be_made_leaves_nothing)
     CHECK_EQ(p.idle, 2);
 }
 
+KT_FN(opens, a, struct { kt_resource_pool *pool; })
+{
+    return kt_resource_pool_open(a->pool);
+}
+
+TEST(a_pool_that_is_being_opened_may_be_closed)
+{
+    maker m = {.takes = KT_S(1)};
+    kt_auto(kt_resource_pool) p = POOL(&m);
+    kt_auto(kt_lease) early = KT_LEASE_INIT;
+    p.min = 3;
+    kt_task *opener = spawn(KT_WITH(opens, &p));
+    CHECK_OK(kt_sleep(KT_MS(1500)));
+    CHECK_ERR(kt_resource_pool_acquire(&p, &early), KT_ESHUTDOWN);
+    CHECK_OK(kt_resource_pool_close(&p));
+    CHECK_ERR(kt_task_join(opener), KT_ESHUTDOWN);
+    CHECK_EQ(m.made, 2);
+    CHECK_EQ(m.destroyed, 2);
+    CHECK_OK(kt_resource_pool_open(&p));
+    CHECK_OK(kt_resource_pool_acquire(&p, &early));
+}
+
 TEST(a_healthy_idle_one_is_lent_again)
 {
     maker m = {0};

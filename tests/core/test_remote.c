@@ -65,14 +65,28 @@ static int is_cancelled(void *arg)
     return rc;
 }
 
+/* The second request must find it alive. */
+static int is_cancelled_twice(void *arg)
+{
+    const atomic_bool *twice = *(atomic_bool *const *)arg;
+    int rc = is_cancelled(NULL);
+    kt_cancel_hold();
+    while (!atomic_load(twice))
+        sure(kt_sleep(KT_MS(1)));
+    kt_cancel_unhold();
+    return rc;
+}
+
 static int waits_then_cancels(visit *v)
 {
+    atomic_bool twice = false, *place = &twice;
     kt_auto(kt_remote) *r = NULL;
-    sure(kt_spawn_threadsafe(v->loop, is_cancelled, NULL, 0, &r));
+    sure(kt_spawn_threadsafe(v->loop, is_cancelled_twice, &place, sizeof place, &r));
     CHECK_ERR(kt_remote_wait(r, KT_MS(5)), -ETIMEDOUT);
     CHECK(!kt_remote_done(r));
     CHECK(kt_remote_cancel(r));
     CHECK(kt_remote_cancel(r));
+    atomic_store(&twice, true);
     CHECK_ERR(kt_remote_wait(r, KT_FOREVER), KT_ECANCELED);
     CHECK(kt_remote_done(r));
     CHECK(!kt_remote_cancel(r));

@@ -7,13 +7,7 @@
 #include <unistd.h>
 
 #include "core/switch.h"
-
-#ifdef KT_VALGRIND
-#include <valgrind/valgrind.h>
-#define UNDER_VALGRIND RUNNING_ON_VALGRIND
-#else
-#define UNDER_VALGRIND 0
-#endif
+#include "under_valgrind.h"
 
 /* Each test runs a loop in a process of its own, since a signal concerns all of one. The child says when
  * it is ready by a byte in a pipe. */

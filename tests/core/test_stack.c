@@ -7,13 +7,9 @@
 
 #include "core/core.h"
 #include "core/switch.h"
+#include "under_valgrind.h"
 
-#ifdef KT_VALGRIND
-#include <valgrind/valgrind.h>
-#define RUNNING_SLOWLY (KT__ASAN || KT__TSAN || RUNNING_ON_VALGRIND)
-#else
-#define RUNNING_SLOWLY (KT__ASAN || KT__TSAN)
-#endif
+#define RUNNING_SLOWLY (KT__ASAN || KT__TSAN || UNDER_VALGRIND)
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102

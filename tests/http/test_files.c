@@ -204,6 +204,31 @@ static int serves_and_cuts(kt_http_exchange *x, void *arg)
     return h->rc;
 }
 
+/* More than the system takes off a server's hands. */
+#define VAST ((off_t)64 * 1024 * 1024)
+
+WITH_SERVER(a_file_may_take_longer_than_a_request)
+{
+    static char bytes[1024 * 1024];
+    const kt_http_options o = {.request_timeout = KT_S(2)};
+    shelf h = {.file = "vast"};
+    size_t size = 0;
+    ssize_t n;
+    CHECK_OK(kt_temp_dir_make(NULL, "files-", &h.dir));
+    put(&h, "vast", "");
+    CHECK_EQ(truncate(path_of(&h, "vast"), VAST), 0);
+    site_open(&h.s, &o, serves, &h);
+    kt_stream *c = dial(&h.s);
+    say(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    CHECK_OK(kt_sleep(KT_MS(2500)));
+    while ((n = kt_stream_read(c, bytes, sizeof bytes)) > 0)
+        size += (size_t)n;
+    CHECK_EQ(n, 0);
+    CHECK_GT(size, VAST);
+    kt_stream_close(c);
+    close_shelf(&h);
+}
+
 WITH_SERVER(an_answer_from_a_file_that_is_cut_is_cut_too)
 {
     shelf h = {.file = NULL};

@@ -285,6 +285,21 @@ TEST(a_dead_connection_wakes_those_that_outlive_it)
     dies(true);
 }
 
+TEST(a_server_that_stops_says_so_on_each_stream)
+{
+    ends e;
+    begin(&e);
+    SAYS(&e.p, 0, HELLO_MASKED);
+    HEARS(&e.p, "\x81\x05Hello");
+    kt_task_cancel(e.s.task);
+    HEARS(&e.p, "\x88\x02\x03\xe9");
+    SAYS(&e.p, 0, "\x88\x82\0\0\0\0\x03\xe9");
+    wait_for_the_end();
+    CHECK_OK(last.rc);
+    CHECK_EQ(last.code, 1001);
+    ends_close(&e);
+}
+
 TEST(a_connection_that_breaks_the_protocol_wakes_its_websockets)
 {
     for (int i = 0; i < 2; i++) {

@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "core/switch.h"
+
 static kt_logger shop = KT_LOGGER("shop");
 
 enum { LINES = 100, FORKS = 5 };
@@ -179,6 +181,8 @@ static void faults_before_a_full_pipe(const scratch *s)
 
 TEST_WITH(a_stuck_log_holds_no_crash_up_and_the_rest_is_written, KT_TEST_NO_LOOP)
 {
+    if (KT__TSAN)
+        kt_test_skip("what dies takes the log's lines from a thread that is stuck with them, without its lock");
     check_dies(faults_before_a_full_pipe, SIGSEGV);
 }
 

@@ -2,7 +2,11 @@
 #include <errno.h>
 #include <kettle/kettle.h>
 #include <kettle/test.h>
+#include <net/if.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 static const char *text_of(const kt_address *a)
 {
@@ -216,6 +220,43 @@ static int starts_look_ups(void *arg)
         CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     }
     return 0;
+}
+
+/* ---- On no network --------------------------------------------------------------------------- */
+
+static void leave_the_network(void)
+{
+    struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        kt_test_skip("there cannot be a network of its own here");
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(ioctl(fd, SIOCSIFFLAGS, &loopback), 0);
+    CHECK_EQ(close(fd), 0);
+}
+
+static int connects_to_localhost(void *arg)
+{
+    const kt_connect_options by_ipv4 = {.family = AF_INET};
+    const kt_udp_options datagrams = {.family = AF_INET};
+    kt_auto(kt_listener) *l = NULL;
+    kt_auto(kt_stream) *any = NULL, *one = NULL;
+    kt_auto(kt_udp) *u = NULL;
+    (void)arg;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(kt_stream_connect("localhost", kt_listener_port(l), &any));
+    CHECK_OK(kt_stream_connect_with("localhost", kt_listener_port(l), &by_ipv4, &one));
+    CHECK_OK(kt_udp_connect("localhost", 9, &datagrams, &u));
+    return 0;
+}
+
+TEST_WITH(localhost_is_found_on_a_machine_without_a_network, KT_TEST_NO_LOOP)
+{
+    const char *driver = getenv("KETTLE_DRIVER");
+    if (driver && strcmp(driver, "sim") == 0)
+        kt_test_skip("needs real descriptors, and KETTLE_DRIVER is sim");
+    leave_the_network();
+    CHECK_OK(kt_run(connects_to_localhost, NULL, 0));
 }
 
 TEST_WITH(a_look_up_may_outlast_the_loop, KT_TEST_NO_LOOP)

@@ -452,6 +452,22 @@ TEST_WITH(what_is_shown_reads_back_the_same, KT_TEST_NO_LOOP)
     kt_settings_free(second.s);
 }
 
+TEST_WITH(what_is_shown_sends_nothing_to_a_terminal_but_text, KT_TEST_NO_LOOP)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    loaded l = load(NULL, NULL, WORDS("--host=\x1b[2J\x7f\v", "--allow=\a,\x01"));
+    CHECK_OK(l.rc);
+    CHECK_OK(kt_settings_show(l.s, &b));
+    CHECK(strstr(kt_buffer_string(&b), "host = \"\\x1b[2J\\x7f\\x0b\"  # --host\n") != NULL);
+    loaded second = load(kt_buffer_string(&b), NULL, NULL);
+    CHECK_OK(second.rc);
+    CHECK_STR(second.c.host, l.c.host);
+    CHECK_STR(second.c.allow.items[0], "\a");
+    CHECK_STR(second.c.allow.items[1], "\x01");
+    kt_settings_free(l.s);
+    kt_settings_free(second.s);
+}
+
 /* ---- Commands -------------------------------------------------------------------------------- */
 
 static const kt_settings_command commands[] = {

@@ -81,12 +81,18 @@ TEST_WITH(a_value_is_what_stands_between_blanks_and_a_comment, KT_TEST_NO_LOOP)
 
 TEST_WITH(quotes_keep_what_is_in_them, KT_TEST_NO_LOOP)
 {
+    static const char no_escape[] =
+        "1: text: in quotes \\ stands before \" \\ n r t or a control character's xHH only";
     check_text("text = \" a # \" # c", " a # ");
     check_text("text = \"\\\"\\\\\\n\\r\\t\"", "\"\\\n\r\t");
+    check_text("text = \"\\x1b[m\\x7F\\x0A0\"", "\x1b[m\x7f\n0");
     check_text("text = \"\"", "");
     check_wrong("text = \"a", "1: text: the quotes do not end");
-    check_wrong("text = \"a\\", "1: text: in quotes \\ stands before \" \\ n r or t only");
-    check_wrong("text = \"a\\x\"", "1: text: in quotes \\ stands before \" \\ n r or t only");
+    check_wrong("text = \"a\\", no_escape);
+    check_wrong("text = \"a\\x\"", no_escape);
+    check_wrong("text = \"\\x00\"", no_escape);
+    check_wrong("text = \"\\x41\"", no_escape);
+    check_wrong("text = \"\\x1\"", no_escape);
     check_wrong("text = \"a\" b", "1: text: nothing may follow the quotes");
 }
 

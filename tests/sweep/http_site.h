@@ -72,7 +72,7 @@ static inline int site__serves(void *arg)
 
 static inline void site_open(site *s)
 {
-    sure(kt_listen("127.0.0.1", 0, NULL, &s->l));
+    sweep_listen(&s->l);
     s->task = spawn(site__serves, s, 0);
     turns(2);
 }

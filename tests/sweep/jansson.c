@@ -2,7 +2,12 @@
 /* Lets jansson's allocations fail with those of kt_alloc. Not all of them: its parser (2.14) takes memory that it
  * cannot have in the middle of a string for a syntax error, or goes on without some of the string. So of each
  * parse only the first allocation may fail. The linker puts the parser behind ours (--wrap). */
-#include "jobs_shop.h"
+#include "jansson_faults.h"
+
+#include <kettle/memory.h>
+#include <stdlib.h>
+
+static size_t alive; /* blocks; on any thread */
 
 static __thread unsigned parsing; /* 0: no; 1: nothing allocated so far; 2: since */
 
@@ -15,7 +20,15 @@ static void *allocate(size_t size)
         kt_free(probe);
     }
     parsing += parsing == 1;
-    return malloc(size); /* tidy: malloc: jansson's own */
+    void *block = malloc(size); /* tidy: malloc: jansson's own */
+    __atomic_add_fetch(&alive, block != NULL, __ATOMIC_RELAXED);
+    return block;
+}
+
+static void release(void *block)
+{
+    __atomic_sub_fetch(&alive, block != NULL, __ATOMIC_RELAXED);
+    free(block); /* tidy: free: jansson's own */
 }
 
 json_t *__real_json_loadb(const char *text, size_t size, size_t flags, json_error_t *error);
@@ -29,7 +42,12 @@ json_t *__wrap_json_loadb(const char *text, size_t size, size_t flags, json_erro
     return json;
 }
 
-void shop_jansson(void)
+void jansson_counts(void)
 {
-    json_set_alloc_funcs(allocate, free); /* tidy: free: jansson's own */
+    json_set_alloc_funcs(allocate, release);
+}
+
+size_t jansson_alive(void)
+{
+    return __atomic_load_n(&alive, __ATOMIC_RELAXED);
 }

@@ -9,12 +9,10 @@
 
 #include <kettle/jobs.h>
 
+#include "jansson_faults.h"
 #include "jobs/engine.h"
 
 #define SHOP (NO_LOOP | REAL_TIME)
-
-/* From now on jansson's allocations count and fail, too; jansson.c. */
-void shop_jansson(void);
 
 typedef struct shop {
     kt_jobs *j;
@@ -49,7 +47,7 @@ static const kt_jobs_type *const shop_types[] = {&kt_jobs_sleep, &kt_jobs_comman
 static inline void shop_folder(shop *s)
 {
     const char *root = access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
-    shop_jansson();
+    jansson_counts();
     snprintf(s->folder, sizeof s->folder, "%s/kettle-sweep-XXXXXX", root);
     CHECK(mkdtemp(s->folder) != NULL);
     snprintf(s->path, sizeof s->path, "%s/jobs.db", s->folder);

@@ -82,6 +82,20 @@ bool sweep_starved(void)
     return run.way == NO_MEMORY;
 }
 
+/* A port that has connections in TIME_WAIT is not among those that port 0 may come to be, and thousands of runs a
+ * minute leave no other; but it can be asked for by name. */
+void sweep_listen(kt_listener **ret_listener)
+{
+    static uint16_t ports[8]; /* for as many as a scenario has at once */
+    static unsigned count;
+    for (unsigned i = 0; i < count; i++)
+        if (kt_listen("127.0.0.1", ports[i], NULL, ret_listener) == 0)
+            return;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, ret_listener));
+    if (count < sizeof ports / sizeof ports[0])
+        ports[count++] = kt_listener_port(*ret_listener);
+}
+
 bool sweep_calm(void)
 {
     return run.way == CALM;

@@ -127,6 +127,9 @@ static inline bool sweep_simulated(void)
     return strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0;
 }
 
+/* A listener on 127.0.0.1, for a scenario. Of its port the runs to come make use again. */
+void sweep_listen(kt_listener **ret_listener);
+
 /* For what cannot fail in a scenario. */
 static inline void sure(int rc)
 {

@@ -51,7 +51,7 @@ SWEEP(kt_http_serve, SUSPENDS | ALLOCATES | SPARES | REAL_TIME)
 {
     house h = {0};
     site other = {0};
-    sure(kt_listen("127.0.0.1", 0, NULL, &h.l));
+    sweep_listen(&h.l);
     h.port = kt_listener_port(h.l);
     site_open(&other);
     kt_stream *neighbour = dial(&other);
@@ -358,7 +358,7 @@ static int mirror_serves(void *arg)
 
 static void mirror_open(site *s)
 {
-    sure(kt_listen("127.0.0.1", 0, NULL, &s->l));
+    sweep_listen(&s->l);
     s->task = spawn(mirror_serves, s, 0);
     turns(2);
 }

@@ -275,7 +275,7 @@ static void radio_open(radio *r)
 {
     char url[64];
     const kt_http_event_stream_options o = {.attempts = 1};
-    sure(kt_listen("127.0.0.1", 0, NULL, &r->l));
+    sweep_listen(&r->l);
     r->task = spawn(plays, r, 0);
     sure(kt_http_session_open(NULL, &r->web));
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", kt_listener_port(r->l));
@@ -391,7 +391,7 @@ static int begins(void *arg)
 static void slow_open(slow *w)
 {
     char url[64];
-    sure(kt_listen("127.0.0.1", 0, NULL, &w->l));
+    sweep_listen(&w->l);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", kt_listener_port(w->l));
     kt_task *t = spawn(begins, w, 0);
     sure(kt_http_session_open(NULL, &w->s));

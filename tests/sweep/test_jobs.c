@@ -6,7 +6,7 @@
 static kt_jobs_args parsed(const char *text)
 {
     kt_jobs_args a = {NULL};
-    shop_jansson();
+    jansson_counts();
     sure(kt__json_parse(kt_slice_from(text), &a.json));
     return a;
 }

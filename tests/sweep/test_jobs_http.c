@@ -140,7 +140,7 @@ static void visiting(shop *s)
     kt_stream *c = NULL;
     shop_begin(s);
     fill(s);
-    sure(kt_listen("127.0.0.1", 0, NULL, &p->l));
+    sweep_listen(&p->l);
     kt_task *server = spawn(serves, p, 0);
     sure(kt_stream_connect("127.0.0.1", kt_listener_port(p->l), &c));
     ask(p, c);

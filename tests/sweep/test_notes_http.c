@@ -81,7 +81,7 @@ static void visit(const char *method, const char *path, const char *body, const 
     sure(kt_test_disk_put(d, "/n/a.md", kt_slice_from("# Alpha\n\none\n\nTags: x\n")));
     sure(kt_test_disk_put(d, "/n/b.md", kt_slice_from("# Beta\n\ntwo\n\nTags:\n")));
     sure(kt_notebook_open("n", 0, &p.site.book));
-    sure(kt_listen("127.0.0.1", 0, NULL, &p.l));
+    sweep_listen(&p.l);
     kt_task *server = spawn(serves, &p, 0);
     turns(2);
     ask(&p);

@@ -25,7 +25,7 @@ static int serves_client(kt_stream *s, void *arg)
 
 static void house_found(house *h)
 {
-    sure(kt_listen("127.0.0.1", 0, NULL, &h->listener));
+    sweep_listen(&h->listener);
     h->port = kt_listener_port(h->listener);
 }
 

@@ -7,7 +7,7 @@ static pair tcp_pair_open(void)
 {
     kt_listener *l = NULL;
     pair p;
-    sure(kt_listen("127.0.0.1", 0, NULL, &l));
+    sweep_listen(&l);
     sure(kt_stream_connect("127.0.0.1", kt_listener_port(l), &p.near));
     sure(kt_listener_accept(l, &p.far));
     kt_listener_close(l);

@@ -246,7 +246,7 @@ SWEEP(kt_tls_connect, SUSPENDS | ALLOCATES | SPARES | WINS | REAL | UNREFUSED)
     kt_listener *l = NULL;
     kt_auto(kt_server) *server = NULL;
     kt_tls_service v = {.config = e.server_config, .options = hasty, .handler = handles};
-    sure(kt_listen("127.0.0.1", 0, NULL, &l));
+    sweep_listen(&l);
     place p = {e.client_config, kt_listener_port(l)};
     sure(kt_server_start(l, NULL, kt_tls_serve, &v, &server));
     sweep_begin(connects, &p);

@@ -350,7 +350,7 @@ static void sweep_caller(kt_fn subject)
 {
     caller c = {.web = NULL};
     kt_listener *l = NULL;
-    sure(kt_listen("127.0.0.1", 0, NULL, &l));
+    sweep_listen(&l);
     kt_task *server = spawn(greets_all, l, 0);
     sure(kt_http_session_open(NULL, &c.web));
     snprintf(c.url, sizeof c.url, "ws://127.0.0.1:%u/", (unsigned)kt_listener_port(l));

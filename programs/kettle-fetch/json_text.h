@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KETTLE_FETCH_JSON_TEXT_H
+#define KETTLE_FETCH_JSON_TEXT_H
+
+/* JSON as text, with our errors. */
+
+#include <jansson.h>
+#include <kettle/base.h>
+#include <kettle/buffer.h>
+
+/* Appends a value in the form that jansson's flags say. 0, -ENOMEM. Any thread. */
+int json_text_append(json_t *value, size_t flags, kt_buffer *out) KT_CHECKED;
+
+/* Reads a text with jansson's flags. 0; KT_EVALIDATION, with the line and what is wrong there in words; -ENOMEM. Any
+ * thread. */
+int json_text_parse(kt_slice text, size_t flags, json_t **ret_value) KT_CHECKED;
+
+#endif
