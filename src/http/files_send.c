@@ -6,6 +6,7 @@
 #include <kettle/thread.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "http/files.h"
@@ -15,25 +16,38 @@
 typedef struct piece {
     int fd;
     off_t offset;
-    size_t size;
+    size_t size, done;
     char *bytes;
+    int flags; /* of preadv2(2) */
 } piece;
 
 static int read_piece(void *arg)
 {
     piece *p = arg;
-    size_t done = 0;
-    while (done < p->size) {
-        ssize_t n = pread(p->fd, p->bytes + done, p->size - done, p->offset + (off_t)done);
+    while (p->done < p->size) {
+        struct iovec rest = {p->bytes + p->done, p->size - p->done};
+        ssize_t n = preadv2(p->fd, &rest, 1, p->offset + (off_t)p->done, p->flags);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return -errno;
         if (n == 0)
             return KT_EINCOMPLETE;
-        done += (size_t)n;
+        p->done += (size_t)n;
     }
     return 0;
+}
+
+/* What the system has in memory is copied on the loop, the rest read by the pool. */
+static int read_where_it_may_be(piece *p)
+{
+    p->done = 0;
+    p->flags = RWF_NOWAIT;
+    int rc = read_piece(p);
+    if (rc != -EAGAIN && rc != -EOPNOTSUPP)
+        return rc;
+    p->flags = 0;
+    return kt_thread_run(read_piece, p, 0);
 }
 
 static int copy(kt_http_exchange *x, const kt__found *f, kt__range part)
@@ -43,7 +57,7 @@ static int copy(kt_http_exchange *x, const kt__found *f, kt__range part)
     int rc = p.bytes ? 0 : -ENOMEM;
     while (rc == 0 && part.size > 0) {
         p.size = part.size < (int64_t)COPY_BYTES ? (size_t)part.size : COPY_BYTES;
-        rc = kt_thread_run(read_piece, &p, 0);
+        rc = read_where_it_may_be(&p);
         if (rc == 0)
             rc = kt_http_write(x, p.bytes, p.size);
         p.offset += (off_t)p.size;

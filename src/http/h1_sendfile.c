@@ -20,7 +20,8 @@ static int take_stretch(kt_stream *s, range *r)
 {
     int64_t taken = 0;
     while (r->size > 0 && taken < STRETCH) {
-        ssize_t n = kt_stream_sendfile(s, r->fd, r->offset, r->size < TRIP ? r->size : TRIP, KT_SENDFILE_SOME);
+        ssize_t n = kt_stream_sendfile(s, r->fd, r->offset, r->size < TRIP ? r->size : TRIP,
+                                       KT_SENDFILE_SOME | KT_SENDFILE_NO_FALLBACK);
         if (n < 0)
             return (int)n;
         if (n == 0)
@@ -52,7 +53,8 @@ int kt__h1_sendfile(kt_http_exchange *x, int fd, int64_t offset, int64_t size)
     range r = {fd, offset, size};
     while (rc == 0 && r.size > 0)
         rc = send_stretch(c, &r);
-    if (rc < 0) /* so much is not known of what the client has that nothing may follow */
+    bool refused = rc == -EOPNOTSUPP && r.size == size; /* before anything was sent: the caller copies */
+    if (rc < 0 && !refused) /* so much is not known of what the client has that nothing may follow */
         c->write_rc = rc;
     kt_lock_release(&c->writing);
     return rc;

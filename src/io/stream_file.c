@@ -19,6 +19,7 @@
 /* So much at most for one trip to the pool: a cancellation waits for its end. */
 #define TRIP_BYTES ((size_t)4 * 1024 * 1024)
 #define COPY_BYTES ((size_t)256 * 1024)
+#define COPY_SOME_BYTES ((size_t)32 * 1024) /* of which a part may be all that fits */
 
 typedef struct transfer {
     int file, socket;
@@ -28,7 +29,7 @@ typedef struct transfer {
     bool over;    /* nothing is left, or the file is at its end */
     bool full;    /* the socket has no room */
     bool some;    /* anything that was sent is enough */
-    char *buffer; /* COPY_BYTES, where the system cannot do it */
+    char *buffer; /* copy_bytes(), where the system cannot do it */
     size_t size;  /* of what is in it */
 } transfer;
 
@@ -75,12 +76,17 @@ static int send_file(void *arg)
     return 0;
 }
 
+static size_t copy_bytes(const transfer *t)
+{
+    return t->some ? COPY_SOME_BYTES : COPY_BYTES;
+}
+
 static int read_file(void *arg)
 {
     transfer *t = arg;
     ssize_t n;
     do
-        n = pread(t->file, t->buffer, at_most(t, COPY_BYTES), t->offset);
+        n = pread(t->file, t->buffer, at_most(t, copy_bytes(t)), t->offset);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
@@ -160,7 +166,7 @@ static int write_copy(kt_stream *s, transfer *t)
 static int send_by_copies(kt_stream *s, transfer *t)
 {
     int rc = 0;
-    t->buffer = kt_alloc(COPY_BYTES);
+    t->buffer = kt_alloc(copy_bytes(t));
     if (!t->buffer)
         return -ENOMEM;
     while (rc == 0 && !is_done(t)) {

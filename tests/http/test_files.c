@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "http/files.h"
+#include "http/server.h"
 
 #define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME | KT_TEST_REAL_IO)
 #define LARGE (300 * 1000)
@@ -165,6 +166,26 @@ WITH_SERVER(a_large_file_arrives_whole_and_in_parts)
     const char *head = ask(&h, "HEAD /large.bin", "");
     CHECK_HAS(head, "Content-Length: 300000\r\n");
     CHECK_HAS(head, "application/octet-stream");
+    close_shelf(&h);
+}
+
+static int serves_what_sendfile_refuses(kt_http_exchange *x, void *arg)
+{
+    int fd = kt_stream_fd(x->c->stream);
+    CHECK_EQ(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_APPEND), 0); /* sendfile(2), EINVAL */
+    return serves(x, arg);
+}
+
+WITH_SERVER(a_large_file_is_copied_where_the_system_cannot_send_it)
+{
+    shelf h = {.file = NULL};
+    open_shelf(&h);
+    put_large(&h);
+    site_close(&h.s);
+    site_open(&h.s, NULL, serves_what_sendfile_refuses, &h);
+    check_large(&h, "", 0, LARGE);
+    check_large(&h, "Range: bytes=100000-299998\r\n", 100000, 199999);
+    CHECK_EQ(h.rc, 1);
     close_shelf(&h);
 }
 
