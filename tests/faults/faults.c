@@ -16,7 +16,7 @@
 enum {
     SEEN_MAX = 64,
     FDS_MAX = 256,
-    NTH_MAX = 400,      /* of calls of one kind in a scenario: more would be a mistake of the scenario's */
+    NTH_MAX = 100,      /* of calls of one kind: a look into /proc makes more, as many as there are processes */
     KINDS_MAX = 256,
     PROBLEMS_MAX = 40,
     BODY_S = 5,         /* a body that waits longer waits for ever */
@@ -407,7 +407,7 @@ static void disturb_nth(const scenario *s, call *c, unsigned nth, unsigned last)
 
 static bool looked_at(unsigned nth, unsigned last)
 {
-    return everything() || nth == 1 || nth == last || nth == (last + 1) / 2;
+    return (everything() && nth <= NTH_MAX) || nth == 1 || nth == last || nth == (last + 1) / 2;
 }
 
 static void sweep(const scenario *s)
@@ -424,7 +424,6 @@ static void sweep(const scenario *s)
     memcpy(counts, here.out->counts, sizeof counts);
     for (call *c = calls_all; c; c = c->next, i++) {
         CHECK_LT(i, KINDS_MAX);
-        CHECK_LE(counts[i], NTH_MAX);
         if (only && strcmp(only, c->name) != 0)
             continue;
         for (unsigned nth = 1; nth <= counts[i]; nth++)
