@@ -83,6 +83,7 @@ struct kt_task {
     kt__ready ready; /* first: the entry is the task */
     kt__context context;
     int wake; /* what the suspended call returns; the kernel reads and writes less than 2 GiB at once */
+    int rc;   /* the result */
     kt_loop *loop;
     const kt__wait *wait; /* what it waits in; stays set after the wake, until it runs */
     void *wait_object;
@@ -97,10 +98,10 @@ struct kt_task {
     bool told;              /* done, and somebody has read the result */
     bool delivered;         /* a call has returned it */
     uint8_t held;           /* kt_cancel_hold, so many times */
+    bool owner_keeps;       /* the group frees it at its join, not before */
     uint64_t delivered_outside_holds; /* what `delivered` was before each of them, the last in bit 0 */
     int requests;           /* from outside, not taken back */
     int code;               /* with which suspending calls fail now; 0 = none */
-    int rc;                 /* the result */
     kt__scope *scopes;      /* open timeouts and groups, innermost first */
 
     kt_fn fn;
@@ -126,7 +127,6 @@ struct kt_task {
      * on the task is theirs to free. */
     void (*on_done)(kt_task *t);
     void *owner;
-    bool owner_keeps; /* the group frees it at its join, not before */
     kt_task *sibling_next, *sibling_prev;
 
     union { /* it waits in one way at a time */

@@ -102,13 +102,13 @@ typedef struct kt__http_head {
     kt_slice path;   /* raw, never decoded; "*" for OPTIONS *, may be empty */
     kt_slice query;  /* raw, behind the "?" */
     kt_slice host;   /* "host[:port]": the target's in absolute and authority form, else Host's */
-    int status;
     kt_slice reason;
-    int minor; /* 1 for HTTP/1.1; versions 1.2 to 1.9 count as 1.1 (RFC 9110 section 2.5) */
     const kt__http_header *headers;
     size_t header_count;
-    kt__http_framing framing;
     uint64_t content_length; /* with KT__HTTP_LENGTH */
+    kt__http_framing framing;
+    int status;
+    int minor; /* 1 for HTTP/1.1; versions 1.2 to 1.9 count as 1.1 (RFC 9110 section 2.5) */
     bool keep_alive;         /* the connection may carry another message (RFC 9112 section 9.3) */
     bool expect_continue;    /* the peer waits for 100 before it sends the body that is announced */
     bool upgrade; /* request: asks for Upgrade; response: what follows END is another protocol's */

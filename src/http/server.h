@@ -105,17 +105,17 @@ struct kt__http_conn {
     kt_time head_deadline;   /* of the head being read; 0: not yet set */
     uint32_t requests;       /* begun */
     int write_rc;            /* the first failure of a write; nothing is sent after it */
+    kt_http_exchange *x;     /* whose handler runs */
+    struct kt__h2 *h2;       /* while it speaks that */
+    char *peer;              /* NULL until somebody asks */
+    uint32_t seen;           /* request whose handler ran already when hang-ups were looked for */
     bool has_flusher;
     bool idle;               /* waits where nobody minds being cut off */
     bool events;             /* runs a stream of events */
-    kt_http_exchange *x;     /* whose handler runs */
     bool handling;           /* by HTTP/1.1: the handler runs */
     bool gone;               /* the client, and so the handler was cancelled */
-    uint32_t seen;           /* request whose handler ran already when hang-ups were looked for */
     bool is_h2;              /* it speaks HTTP/2 */
-    struct kt__h2 *h2;       /* while it does */
     bool linger;             /* the client may still be sending: see linger() */
-    char *peer;              /* NULL until somebody asks */
 };
 
 enum {
@@ -185,10 +185,10 @@ struct kt_http_exchange {
     uint64_t bytes_sent;
     uint64_t owed;       /* of a sized answer: bytes that are not written yet */
     kt_time started;
+    const char *fail_reason;
+    int fail_status;     /* what the library refuses this request with; 0 for nothing */
     int status;          /* of the answer */
     int body_rc;         /* why the body can be read no further */
-    int fail_status;     /* what the library refuses this request with; 0 for nothing */
-    const char *fail_reason;
     uint8_t state;
     bool body_done;
     bool continued;      /* 100 was sent, or need not be */

@@ -30,35 +30,35 @@ struct kt_websocket {
     kt_stream *stream;
     kt_http_response *response; /* whose stream that is; NULL: it is borrowed, or our own */
     kt_http_exchange *exchange; /* of the handler that has accepted it, or NULL */
-    bool owns_stream, client;
     size_t message_bytes_max;   /* these are the options that count until the end */
     kt_time ping_interval, ping_timeout, close_timeout;
     uint32_t deflate_from;
+    bool owns_stream, client;
+    uint8_t rounds;             /* 0: a read waits as often as it must; see kt__ws_read_once */
+    bool pinged;                /* and nothing was heard since */
     char *protocol;             /* NULL: none */
 
     kt__ws_reader reader;
     char *in;               /* in[at..end) was received and not read; NULL while idle */
     size_t at, end;
     kt_buffer message;      /* being put together, or the last one */
+    kt__ws_event pending;   /* a piece that found no memory; type 0: none */
+    kt_slice inflating;     /* compressed bytes that lie in `in` */
+    kt__decoder *inflater;
     bool in_message, message_compressed;
     uint8_t message_kind;   /* the reader has forgotten it once the last bytes are here */
-    kt__ws_event pending;   /* a piece that found no memory; type 0: none */
-    kt__ws_utf8 utf8;       /* of a compressed message's text */
-    kt_slice inflating;     /* compressed bytes that lie in `in` */
     bool inflating_last, inflating_more, tail_fed; /* more: not all of it has been given in parts */
-    kt__decoder *inflater;
-    bool pinged;            /* and nothing was heard since */
-    uint8_t rounds;         /* 0: a read waits as often as it must; see kt__ws_read_once */
+    kt__ws_utf8 utf8;       /* of a compressed message's text */
+    uint8_t piece_of;       /* the kind of the message that is sent in pieces */
+    bool close_sent;
+    kt__ws_deflate deflate;
 
     kt_lock writing;        /* held while a frame is made and sent */
     kt__encoder *deflater;
-    kt__ws_deflate deflate;
-    uint8_t piece_of;       /* the kind of the message that is sent in pieces */
-    int write_rc;           /* the first failure; nothing is sent after it */
-    bool close_sent;
 
     struct kt__ws_member *hubs; /* that it has subscriptions in, or something to send from */
 
+    int write_rc;           /* the first failure; nothing is sent after it */
     int read_rc;            /* why nothing more is read: as kt_websocket_read says; 1 while all is well */
     int close_code;         /* the peer's */
     char *reason;           /* NULL: none */
