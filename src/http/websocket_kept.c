@@ -143,10 +143,11 @@ static void stop(kt__http_guest *g)
 /* Whoever reads gets 0 once the peer has answered. One that cannot be told has the grace period. */
 void kt__ws_server_stops(kt_http_exchange *x)
 {
-    kt__http_server *s = x->c->server;
-    if (!x->ws || x->ws->close_sent || (!s->leaving && kt_websocket_hub_new(NULL, &s->leaving) < 0))
+    if (!x->ws || x->ws->close_sent) /* without one it may be no request yet, and have no connection */
         return;
-    (void)!say_going_away(s->leaving, x->ws);
+    kt__http_server *s = x->c->server;
+    if (s->leaving || kt_websocket_hub_new(NULL, &s->leaving) == 0)
+        (void)!say_going_away(s->leaving, x->ws);
 }
 
 static void begin(kt__http_guest *g)
