@@ -447,8 +447,10 @@ class Proxies(NginxTest):
         raise AssertionError(f'{command(0)} does not start')
 
     def through(self, proxy):
+        # microsocks tries the first address of a name alone, and nginx listens on that of IPv4.
+        first = socket.getaddrinfo('localhost', 80, type=socket.SOCK_STREAM)[0][4][0]
         for url, words, version in self.ways():
-            for host in '127.0.0.1', 'localhost':
+            for host in ['127.0.0.1'] + ['localhost'] * (first == '127.0.0.1'):
                 with self.subTest(url=url, host=host, version=version):
                     self.same([*words, 'proxy', proxy, 'times', 8, 'at-once', 4,
                                url.replace('127.0.0.1', host) + '/file'], [(200, version, self.body)] * 8)

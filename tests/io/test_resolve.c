@@ -106,7 +106,9 @@ TEST_WITH(a_host_in_the_hosts_file_is_found, KT_TEST_REAL_TIME)
     kt_auto(kt_addresses) *found = NULL;
     const kt_resolve_options v4 = {.family = AF_INET};
     CHECK_OK(kt_resolve("localhost", "http", &v4, &found));
-    CHECK_EQ(found->count, 1); /* once, not for each type of socket */
+    /* Once, not for each type of socket; glibc has "::1 localhost" of the hosts file as another 127.0.0.1. */
+    CHECK_LE(found->count, 2);
+    CHECK_STR(text_of(&found->items[found->count - 1]), "127.0.0.1:80");
     CHECK_STR(text_of(&found->items[0]), "127.0.0.1:80");
 }
 
