@@ -182,6 +182,8 @@ int kt__h2_session_trailers(const kt__h2_stream *s, const kt__h2_field *fields, 
 kt__h2_stream *kt__h2_stream_new(kt__h2 *h, int32_t id);
 /* Only for one without a task. */
 void kt__h2_stream_free(kt__h2_stream *s);
+/* Those that are kept for the next requests. */
+void kt__h2_spare_streams_free(kt__http_server *s);
 /* One field of the head. What is too much is noted. 0, -ENOMEM. */
 int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value);
 /* The head is complete: calls the handler in a task. 0, -ENOMEM, or another error for which the stream is reset. */

@@ -12,14 +12,84 @@
 /* Behind an answer that has come before the end of its request. */
 #define LINGER KT_MS(100)
 
+/* What is over is kept for the next request, so many of a server's, with so much in each buffer. */
+#define SPARE_MAX 1000u
+#define KEEP_BYTES ((size_t)1024)
+
 /* ---- Life ------------------------------------------------------------------------------------ */
+
+static void keep(kt_buffer *b)
+{
+    kt_buffer_clear(b);
+    if (b->capacity > KEEP_BYTES)
+        kt_buffer_release(b);
+}
+
+/* All zero, but for the memory of its buffers. */
+static void blank(kt__h2_stream *s)
+{
+    const kt_buffer pseudo = s->pseudo, lines = s->lines, head = s->head, fields = s->m.fields;
+    memset(s, 0, offsetof(kt__h2_stream, arena));
+    s->pseudo = pseudo;
+    s->lines = lines;
+    s->head = head;
+    s->m.fields = fields;
+}
+
+static kt__h2_stream *take(kt__http_server *server)
+{
+    kt__h2_stream *s = server->spare_streams;
+    if (!s) {
+        s = kt_alloc(sizeof *s);
+        if (s)
+            memset(s, 0, offsetof(kt__h2_stream, arena));
+        return s;
+    }
+    server->spare_streams = s->next;
+    server->spare_stream_count--;
+    blank(s);
+    return s;
+}
+
+static void free_stream(kt__h2_stream *s)
+{
+    kt_buffer_release(&s->pseudo);
+    kt_buffer_release(&s->lines);
+    kt_buffer_release(&s->head);
+    kt_buffer_release(&s->m.fields);
+    kt_free(s);
+}
+
+static void give(kt__http_server *server, kt__h2_stream *s)
+{
+    if (server->spare_stream_count >= SPARE_MAX) {
+        free_stream(s);
+        return;
+    }
+    keep(&s->pseudo);
+    keep(&s->lines);
+    keep(&s->head);
+    keep(&s->m.fields);
+    s->next = server->spare_streams;
+    server->spare_streams = s;
+    server->spare_stream_count++;
+}
+
+void kt__h2_spare_streams_free(kt__http_server *server)
+{
+    while (server->spare_streams) {
+        kt__h2_stream *s = server->spare_streams;
+        server->spare_streams = s->next;
+        free_stream(s);
+    }
+    server->spare_stream_count = 0;
+}
 
 kt__h2_stream *kt__h2_stream_new(kt__h2 *h, int32_t id)
 {
-    kt__h2_stream *s = kt_alloc(sizeof *s);
+    kt__h2_stream *s = take(h->c->server);
     if (!s)
         return NULL;
-    memset(s, 0, offsetof(kt__h2_stream, arena));
     s->h = h;
     s->id = id;
     s->m.arena.small = s->arena;
@@ -42,14 +112,14 @@ void kt__h2_stream_free(kt__h2_stream *s)
     if (s->next)
         s->next->link = s->link;
     kt__h2_session_forget(s);
+    const kt_buffer fields = s->m.fields;
+    s->m.fields = (kt_buffer)KT_BUFFER_INIT;
     kt__http_memory_release(&s->m);
-    kt_buffer_release(&s->pseudo);
-    kt_buffer_release(&s->lines);
+    s->m.fields = fields;
     kt_buffer_release(&s->cookies);
-    kt_buffer_release(&s->head);
     kt_buffer_release(&s->in);
     kt_free(s->headers);
-    kt_free(s);
+    give(s->h->c->server, s);
 }
 
 /* ---- Fields ---------------------------------------------------------------------------------- */

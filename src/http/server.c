@@ -225,6 +225,7 @@ static void stop(kt__http_server *s)
     guests_end(s);
     kt_websocket_hub_free(s->leaving);
     kt__http_works_free(s);
+    kt__h2_spare_streams_free(s);
 }
 
 int kt_http_serve(kt_listener *l, const kt_http_options *options, kt_http_handler handler,

@@ -74,6 +74,8 @@ typedef struct kt__http_server {
     size_t job_count;
     kt__http_work *spare; /* works that nobody uses */
     size_t spare_count;
+    struct kt__h2_stream *spare_streams; /* of HTTP/2, the same */
+    size_t spare_stream_count;
     kt__http_conn *addresses[KT__HTTP_ADDRESSES];
     kt__http_date date;
     kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
