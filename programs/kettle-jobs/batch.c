@@ -44,11 +44,20 @@ static bool is_blank(const char *text, size_t size)
     return true;
 }
 
-/* Not re-made silently: what the server would refuse in the text, a duplicate name, is refused here. */
+/* Not re-made silently: what the server would refuse in the text, a duplicate name, is refused here; and a zero byte,
+ * which jansson reads over where white space may stand. */
 static json_t *parse(const char *path, kt_slice text, size_t line)
 {
     json_error_t error;
     char what[256];
+    const char *zero = memchr(text.data, '\0', text.size);
+    for (const char *c = text.data; zero && c < zero; c++)
+        line += *c == '\n';
+    if (zero) {
+        snprintf(what, sizeof what, "line %zu: no valid JSON: a zero byte", line);
+        complain(path, what);
+        return NULL;
+    }
     json_t *json = json_loadb(text.data, text.size, JSON_REJECT_DUPLICATES, &error);
     if (json)
         return json;

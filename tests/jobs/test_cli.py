@@ -249,6 +249,8 @@ class Commands(unittest.TestCase):
         good = '{"type":"sleep","args":{"seconds":0}}\n'
         for text, status, wanted in ((good + '\n{"type":\n', 2, 'line 3'), (good + '{"a":1,"a":2}', 2, 'line 2'),
                                      ('', 2, 'no jobs'), ('  \n', 2, 'no jobs'), ('[]', 2, 'no jobs'),
+                                     (good + '{\0"type":"sleep"}', 2, 'line 2: no valid JSON: a zero byte'),
+                                     ('[\n{\0}]', 2, 'line 2: no valid JSON: a zero byte'),
                                      (good + '3', 2, 'line 2'), ('[1, 2', 2, 'line 1'),
                                      (good + '{"type":"sleep","args":{"seconds":"x"}}', 1, 'jobs[1].args.seconds: '),
                                      (good + '{"type":"nope"}', 1, 'jobs[1].type: ')):
