@@ -51,6 +51,7 @@ struct kt__client_stream {
     kt_buffer fields;   /* struct kt__client_h2_field */
     int status;
     bool has_head, ended, closed, refused;
+    bool overflowed;    /* its window, by a WINDOW_UPDATE of its own */
     bool trailers;      /* text and fields are these */
     int rc;             /* how it was closed, if not well */
     bool too_long;      /* its head */

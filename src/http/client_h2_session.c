@@ -151,6 +151,16 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
+static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user)
+{
+    kt__client_stream *s = stream_of(session, frame->hd.stream_id);
+    (void)error;
+    (void)user;
+    if (s && frame->hd.type == NGHTTP2_WINDOW_UPDATE)
+        s->overflowed = true;
+    return 0;
+}
+
 static int reset_code(const kt__client_stream *st, uint32_t code)
 {
     if (st->too_long)
@@ -185,6 +195,21 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
     return 0;
 }
 
+/* ---- What goes ------------------------------------------------------------------------------- */
+
+/* nghttp2 resets the streams whose windows overflow with SETTINGS; that is an error of the connection (RFC 9113 section
+ * 6.9.2). Theirs alone is what their own WINDOW_UPDATEs do. */
+static int on_sending(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    const kt__client_stream *s = stream_of(session, frame->hd.stream_id);
+    (void)user;
+    if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code != NGHTTP2_FLOW_CONTROL_ERROR || !s ||
+        s->overflowed)
+        return 0;
+    return nghttp2_session_terminate_session(session, NGHTTP2_FLOW_CONTROL_ERROR) == 0 ? NGHTTP2_ERR_CANCEL
+                                                                                       : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 /* ---- The session ----------------------------------------------------------------------------- */
 
 static int callbacks_new(nghttp2_session_callbacks **ret_callbacks)
@@ -196,7 +221,9 @@ static int callbacks_new(nghttp2_session_callbacks **ret_callbacks)
     nghttp2_session_callbacks_set_on_header_callback(k, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(k, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(k, on_data);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(k, on_invalid);
     nghttp2_session_callbacks_set_on_stream_close_callback(k, on_close);
+    nghttp2_session_callbacks_set_before_frame_send_callback(k, on_sending);
     *ret_callbacks = k;
     return 0;
 }

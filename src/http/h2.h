@@ -130,6 +130,7 @@ struct kt__h2_stream {
     bool gone;          /* the session knows it no more: reset, or ended on both sides */
     bool too_large;     /* the head */
     bool extended;      /* CONNECT with :protocol */
+    bool overflowed;    /* its window, by a WINDOW_UPDATE of its own */
     max_align_t arena[KT__HTTP_ARENA_BYTES / sizeof(max_align_t)];
 };
 

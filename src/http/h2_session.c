@@ -120,6 +120,16 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
                : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+static int on_invalid(nghttp2_session *session, const nghttp2_frame *frame, int error, void *user)
+{
+    kt__h2_stream *s = stream_of(session, frame->hd.stream_id);
+    (void)error;
+    (void)user;
+    if (s && frame->hd.type == NGHTTP2_WINDOW_UPDATE)
+        s->overflowed = true;
+    return 0;
+}
+
 static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *user)
 {
     (void)error;
@@ -131,6 +141,19 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *
 }
 
 /* ---- What goes ------------------------------------------------------------------------------- */
+
+/* nghttp2 resets the streams whose windows overflow with SETTINGS; that is an error of the connection (RFC 9113 section
+ * 6.9.2). Theirs alone is what their own WINDOW_UPDATEs do. */
+static int on_sending(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    const kt__h2_stream *s = stream_of(session, frame->hd.stream_id);
+    (void)user;
+    if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code != NGHTTP2_FLOW_CONTROL_ERROR || !s ||
+        s->overflowed)
+        return 0;
+    return nghttp2_session_terminate_session(session, NGHTTP2_FLOW_CONTROL_ERROR) == 0 ? NGHTTP2_ERR_CANCEL
+                                                                                       : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
 
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
@@ -226,7 +249,9 @@ static int callbacks_new(nghttp2_session_callbacks **ret_callbacks)
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
+    nghttp2_session_callbacks_set_before_frame_send_callback(cb, on_sending);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
     nghttp2_session_callbacks_set_send_data_callback(cb, put_data);
     *ret_callbacks = cb;

@@ -464,10 +464,20 @@ static void window_overflow(peer *p, uint32_t id)
     spill(p, b.data, b.size);
 }
 
+/* RFC 9113 section 6.9.2: it is an error of the connection, whatever the stream. */
+static void settings_overflow(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    put_frame(&b, WINDOW_UPDATE, 0, id, "\0\0\0\1", 4);
+    put_frame(&b, SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+    spill(p, b.data, b.size);
+}
+
 TEST(frames_that_a_server_must_not_send_end_the_connection)
 {
     check_cut_off(pushes, "KT_EPROTOCOL");
     check_cut_off(even_stream, "KT_EPROTOCOL");
     check_cut_off(huge_frame, "KT_EPROTOCOL");
     check_cut_off(window_overflow, "KT_EPROTOCOL");
+    check_cut_off(settings_overflow, "KT_EPROTOCOL");
 }

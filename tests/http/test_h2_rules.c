@@ -217,10 +217,14 @@ TRIALS(windows_open_and_do_not_overflow,
     {"6.9.2", "a window that is negative",
      {FRAME(SETTINGS, 0, 0, "\0\4\0\0\0\3"), HEAD(5, 1, "GET"), FRAME(PING, 0, 0, "12345678"),
       FRAME(SETTINGS, 0, 0, "\0\4\0\0\0\2"), FRAME(WINDOW_UPDATE, 0, 1, "\0\0\0\2")}, .pongs = 1, HOLDS(1, 4)},
-    /* Asked for is an error of the connection; nghttp2 makes it one of each stream, and nobody can tell more. */
     {"6.9.2", "SETTINGS make a stream's window overflow",
      {HEAD(4, 1, STAY), FRAME(WINDOW_UPDATE, 0, 1, "\0\x01\0\0"), FRAME(SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff")},
-     FAILS(1, FLOW_CONTROL_ERROR)},
+     ENDS(FLOW_CONTROL_ERROR)},
+    {"6.9.2", "SETTINGS make the windows of two streams overflow",
+     {HEAD(4, 1, STAY), HEAD(4, 3, STAY), FRAME(WINDOW_UPDATE, 0, 1, "\0\0\0\1"),
+      FRAME(WINDOW_UPDATE, 0, 3, "\0\0\0\1"), FRAME(SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff")}, ENDS(FLOW_CONTROL_ERROR)},
+    {"6.9.2", "SETTINGS fill a stream's window", {HEAD(4, 1, STAY), FRAME(SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff")},
+     LIVES},
     {"6.9.2", "SETTINGS do not open the connection's window",
      {FRAME(WINDOW_UPDATE, 0, 0, "\x7f\xff\0\0"), FRAME(SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff")}, LIVES}, )
 
