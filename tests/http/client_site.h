@@ -14,6 +14,11 @@
 
 /* ---- A network, where there is no real one ---------------------------------------------------- */
 
+static inline bool is_simulated(void)
+{
+    return strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0;
+}
+
 typedef struct net {
     kt_test_network *n;
 } net;
@@ -21,7 +26,7 @@ typedef struct net {
 static inline net net_open(kt_test_network_options o)
 {
     net n = {NULL};
-    if (strcmp(kt_loop_driver(kt_loop_current()), "sim") == 0) {
+    if (is_simulated()) {
         n.n = kt_test_network_open(&o);
         kt_test_network_use(n.n);
     }
@@ -37,7 +42,7 @@ static inline void net_cleanup(net *n)
 /* For tests in which time has to pass. */
 static inline void sim_only(void)
 {
-    if (strcmp(kt_loop_driver(kt_loop_current()), "sim") != 0)
+    if (!is_simulated())
         kt_test_skip("time passes only in the simulator");
 }
 

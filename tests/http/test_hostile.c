@@ -39,7 +39,7 @@ static int serves(kt_http_exchange *x, void *arg)
 
 /* ---- The network between --------------------------------------------------------------------- */
 
-enum ending { CUT, RESET, STALL, ENDINGS };
+enum ending { CUT, RESET, STALL, ENDINGS }; /* STALL: in the simulator, where time passes */
 
 /* Lets so many bytes of a direction pass: to the server, and back. All connections but the first are left alone. */
 typedef struct relay {
@@ -200,15 +200,15 @@ static bool spoiled(enum protocol p, enum ending ending, int direction, size_t a
     kt_http_session_close(web);
     relay_close(&r);
     site_close(&s);
-    CHECK_EQ(kt_test_network_connections(n.n), 0);
+    if (n.n)
+        CHECK_EQ(kt_test_network_connections(n.n), 0);
     CHECK_EQ(served.begun, served.ended);
     return spent || !whole;
 }
 
 static void spoil_everywhere(enum protocol p)
 {
-    sim_only();
-    for (int ending = 0; ending < ENDINGS; ending++)
+    for (int ending = 0; ending < (is_simulated() ? ENDINGS : STALL); ending++)
         for (int direction = 0; direction < 2; direction++) {
             size_t at = 0;
             while (spoiled(p, (enum ending)ending, direction, at))
