@@ -48,7 +48,8 @@ typedef struct kt_http_file_options {
  * -EMFILE, ...; -ESPIPE for what is neither a file nor a directory. -EIO and KT_EINCOMPLETE when it cannot be read to
  * its end: then the answer is cut. Otherwise the answer's errors. Headers set before are kept. The content of more than
  * a few kilobytes has no deadline (request_timeout): a client may have all of it that takes it as fast as write_timeout
- * wants, 64 KiB in 30 s. Suspends. Like aiohttp's FileResponse. */
+ * wants, 64 KiB in 30 s; afterwards the handler has the time of a request again. Suspends. Like aiohttp's
+ * FileResponse. */
 KT_API int kt_http_respond_file(kt_http_exchange *x, const char *path, const kt_http_file_options *options) KT_CHECKED;
 
 typedef struct kt_http_folder kt_http_folder;

@@ -78,15 +78,34 @@ static int send_part(kt_http_exchange *x, const kt__found *f, kt__range part)
     return rc == -EOPNOTSUPP ? copy(x, f, part) : rc;
 }
 
+/* While a client takes as much as write_timeout wants it may have all of a file, however long that lasts. What the
+ * handler does afterwards has the time of a request again, or what was left of the deadline if that is more. */
+static kt_time begin(kt_http_exchange *x)
+{
+    kt_time deadline = x->limit ? kt_timeout_when(x->limit) : KT_FOREVER;
+    kt_http_deadline_set(x, KT_FOREVER);
+    return deadline;
+}
+
+static int end(kt_http_exchange *x, kt_time deadline, int rc)
+{
+    if (rc == 0)
+        rc = kt_http_finish(x);
+    kt_time anew = x->c->server->o.request_timeout;
+    anew = anew > 0 ? kt_now() + anew : KT_FOREVER;
+    kt_http_deadline_set(x, deadline > anew ? deadline : anew);
+    return rc;
+}
+
 int kt__file_send(kt_http_exchange *x, int status, const char *content_type, const kt__found *f, kt__range part)
 {
     if (f->read >= 0)
         return kt_http_respond(x, status, content_type, f->small + part.first, (size_t)part.size);
     int rc = kt__http_start_sized(x, status, content_type, (uint64_t)part.size);
-    kt_http_deadline_set(x, KT_FOREVER); /* write_timeout bounds how long a client may take for so many bytes */
-    if (rc == 0)
-        rc = send_part(x, f, part);
-    return rc < 0 ? rc : kt_http_finish(x);
+    if (rc < 0)
+        return rc;
+    kt_time deadline = begin(x);
+    return end(x, deadline, send_part(x, f, part));
 }
 
 static int put_part_head(kt_buffer *b, const char *boundary, const char *content_type, const kt__found *f, kt__range r)
@@ -117,24 +136,25 @@ int kt__file_send_parts(kt_http_exchange *x, const char *content_type, const kt_
 {
     kt_auto(kt_buffer) head = KT_BUFFER_INIT;
     uint64_t number[2], size = 0;
-    char boundary[40], type[80], end[48];
+    char boundary[40], type[80], last[48];
     /* So that no content can hold it but by chance. */
     if (getrandom(number, sizeof number, 0) != (ssize_t)sizeof number)
         return kt_error_set(-EIO, "getrandom(2) gave no boundary");
     snprintf(boundary, sizeof boundary, "%016" PRIx64 "%016" PRIx64, number[0], number[1]);
     snprintf(type, sizeof type, "multipart/byteranges; boundary=%s", boundary);
-    int end_size = snprintf(end, sizeof end, "\r\n--%s--\r\n", boundary);
+    int last_size = snprintf(last, sizeof last, "\r\n--%s--\r\n", boundary);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++) {
         rc = put_part_head(&head, boundary, content_type, f, parts[i]);
         size += head.size + (uint64_t)parts[i].size;
     }
     if (rc == 0)
-        rc = kt__http_start_sized(x, 206, type, size + (uint64_t)end_size);
-    kt_http_deadline_set(x, KT_FOREVER); /* as above */
+        rc = kt__http_start_sized(x, 206, type, size + (uint64_t)last_size);
+    if (rc < 0)
+        return rc;
+    kt_time deadline = begin(x);
+    rc = send_parts(x, &head, boundary, content_type, f, parts, count);
     if (rc == 0)
-        rc = send_parts(x, &head, boundary, content_type, f, parts, count);
-    if (rc == 0)
-        rc = kt_http_write(x, end, (size_t)end_size);
-    return rc < 0 ? rc : kt_http_finish(x);
+        rc = kt_http_write(x, last, (size_t)last_size);
+    return end(x, deadline, rc);
 }

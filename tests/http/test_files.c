@@ -229,6 +229,30 @@ WITH_SERVER(a_file_may_take_longer_than_a_request)
     close_shelf(&h);
 }
 
+static int serves_and_dawdles(kt_http_exchange *x, void *arg)
+{
+    int rc = serves(x, arg);
+    return rc < 0 ? rc : (((shelf *)arg)->rc = kt_sleep(KT_S(100)));
+}
+
+WITH_SERVER(behind_a_file_a_handler_has_the_time_of_a_request)
+{
+    const kt_http_options o = {.request_timeout = KT_S(1)};
+    shelf h = {.file = "large"};
+    CHECK_OK(kt_temp_dir_make(NULL, "files-", &h.dir));
+    put(&h, "large", "");
+    CHECK_EQ(truncate(path_of(&h, "large"), LARGE), 0);
+    site_open(&h.s, &o, serves_and_dawdles, &h);
+    kt_stream *c = dial(&h.s);
+    say(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_OK(kt_stream_read_exactly(c, large, LARGE)); /* and the head's size more is on the way */
+    while (h.rc == 0)
+        CHECK_OK(kt_sleep(KT_MS(10)));
+    CHECK_ERR(h.rc, KT_ETIMEDOUT);
+    kt_stream_close(c);
+    close_shelf(&h);
+}
+
 WITH_SERVER(an_answer_from_a_file_that_is_cut_is_cut_too)
 {
     shelf h = {.file = NULL};
