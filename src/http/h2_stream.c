@@ -18,13 +18,6 @@
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static void keep(kt_buffer *b)
-{
-    kt_buffer_clear(b);
-    if (b->capacity > KEEP_BYTES)
-        kt_buffer_release(b);
-}
-
 /* All zero, but for the memory of its buffers. */
 static void blank(kt__h2_stream *s)
 {
@@ -66,10 +59,10 @@ static void give(kt__http_server *server, kt__h2_stream *s)
         free_stream(s);
         return;
     }
-    keep(&s->pseudo);
-    keep(&s->lines);
-    keep(&s->head);
-    keep(&s->m.fields);
+    kt__http_shrink(&s->pseudo, KEEP_BYTES);
+    kt__http_shrink(&s->lines, KEEP_BYTES);
+    kt__http_shrink(&s->head, KEEP_BYTES);
+    kt__http_shrink(&s->m.fields, KEEP_BYTES);
     s->next = server->spare_streams;
     server->spare_streams = s;
     server->spare_stream_count++;

@@ -275,6 +275,8 @@ void kt__http_jobs_end(kt__http_server *s);
 kt__http_work *kt__http_work_take(kt__http_server *s);
 void kt__http_work_give(kt__http_server *s, kt__http_work *w);
 void kt__http_works_free(kt__http_server *s);
+/* Empties it, and frees its memory if that is more than `keep` bytes. */
+void kt__http_shrink(kt_buffer *b, size_t keep);
 /* Forgets one exchange's memory, but for buffers that may serve the next. */
 void kt__http_memory_clear(kt__http_memory *m);
 /* Frees all of it. */

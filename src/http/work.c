@@ -47,11 +47,16 @@ kt__http_work *kt__http_work_take(kt__http_server *s)
     return w;
 }
 
-static void shrink(kt_buffer *b)
+void kt__http_shrink(kt_buffer *b, size_t keep)
 {
     kt_buffer_clear(b);
-    if (b->capacity > KEEP_BYTES)
+    if (b->capacity > keep)
         kt_buffer_release(b);
+}
+
+static void shrink(kt_buffer *b)
+{
+    kt__http_shrink(b, KEEP_BYTES);
 }
 
 void kt__http_arena_clear(kt__http_arena *a)
