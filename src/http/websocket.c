@@ -468,8 +468,8 @@ void kt_websocket_close(kt_websocket *ws)
     kt_cancel_hold();
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, patience);
+    kt__ws_part(ws); /* so that a stop brings it into no other hub */
     kt__ws_leave_hubs(ws);
-    kt__ws_part(ws);
     int rc = kt__ws_send_close(ws, CODE_DONE, (kt_slice){NULL, 0});
     if (rc == 0)
         await_close(ws);
