@@ -107,6 +107,14 @@ bool ok(int64_t rc)
     return rc >= 0;
 }
 
+void end_task(kt_task *t)
+{
+    kt_task_cancel(t);
+    int rc = kt_task_join(t);
+    if (!kt_is_cancel(rc))
+        ok(rc);
+}
+
 static void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void complain(const char *format, ...)
 {

@@ -61,6 +61,9 @@ void faults_run(const scenario *s);
         faults_run(&(scenario){#test, prepares, runs, spares}); \
     }
 
+/* Cancels a task, and notes how it ended, unless that is the cancellation. */
+void end_task(kt_task *t);
+
 /* Notes a result; true if it is none of a failure. */
 bool ok(int64_t rc);
 

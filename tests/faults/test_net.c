@@ -137,10 +137,7 @@ static void asks_and_serves(void)
     if (!ok(kt_spawn(serves, &place, sizeof place, &server)))
         return;
     requests(port);
-    kt_task_cancel(server);
-    int rc = kt_task_join(server);
-    if (!kt_is_cancel(rc))
-        ok(rc);
+    end_task(server);
 }
 
 #define ANSWERED "an answer that is there is read all the same"

@@ -85,11 +85,7 @@ static void echoes(void)
     if (!ok(kt_spawn(serves, &place, sizeof place, &server)))
         return;
     asks(port);
-    if (!kt_task_done(server))
-        kt_task_cancel(server); /* of a client that has failed */
-    int rc = kt_task_join(server);
-    if (!kt_is_cancel(rc))
-        ok(rc);
+    end_task(server); /* which has ended, unless its client has failed */
 }
 
 static const spared of_server[] = {
