@@ -51,9 +51,9 @@ static json_t *parse(const char *path, kt_slice text, size_t line)
     json_error_t error;
     char what[256];
     const char *zero = memchr(text.data, '\0', text.size);
-    for (const char *c = text.data; zero && c < zero; c++)
-        line += *c == '\n';
     if (zero) {
+        for (const char *c = text.data; c < zero; c++)
+            line += *c == '\n';
         snprintf(what, sizeof what, "line %zu: no valid JSON: a zero byte", line);
         complain(path, what);
         return NULL;

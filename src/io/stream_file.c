@@ -154,9 +154,7 @@ static int read_as_writer(kt_stream *s, transfer *t)
 
 static int write_copy(kt_stream *s, transfer *t)
 {
-    ssize_t n = t->some ? kt_stream_write_some(s, t->buffer, t->size) : 0;
-    if (!t->some)
-        n = kt_stream_write(s, t->buffer, t->size);
+    ssize_t n = t->some ? kt_stream_write_some(s, t->buffer, t->size) : kt_stream_write(s, t->buffer, t->size);
     if (n < 0)
         return (int)n;
     account(t, t->some ? (size_t)n : t->size);
