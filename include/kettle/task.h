@@ -152,6 +152,8 @@ typedef struct kt_spawn_options {
     const char *name;   /* copied; NULL = "Task-N" */
     size_t stack_bytes; /* 0 = the loop's; otherwise 16 KiB to 1 GiB, which it is rounded to */
     bool eager;         /* runs within the call until it first suspends; it may be done then */
+    bool stack_now;     /* takes its stack within the call, which fails with KT_ENOSTACK where there is none; else a
+                         * task takes it when it first runs, and ends with that error */
     kt_context *context; /* to run in, shared, instead of a copy of the spawner's; context.h */
 
     /* If not NULL, called once with fn's argument: after fn, or in its stead where the task never starts, because it

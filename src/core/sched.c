@@ -199,9 +199,11 @@ bool kt__task_prepare(kt_task *t)
 {
     kt_loop *l = t->loop;
     int rc = t->code;
-    if (rc == 0)
+    if (rc == 0 && !t->stack)
         rc = stack_for(l, t);
     if (rc < 0) {
+        if (t->stack)
+            kt__stack_give(&l->stacks, kt_steal(t->stack));
         if (rc != t->code) {
             kt_free(t->detail); /* the words of what failed become the task's */
             t->detail = kt_strndup(kt_error_detail(), strlen(kt_error_detail()));

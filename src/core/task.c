@@ -56,11 +56,19 @@ int kt__task_new(kt_loop *l, const void *site, const kt_spawn_options *options, 
             return -ENOMEM;
         }
     }
+    t->stack_bytes = options ? options->stack_bytes : 0;
+    if (options && options->stack_now) {
+        int rc = kt__stack_take(&l->stacks, t->stack_bytes, &t->stack);
+        if (rc < 0) {
+            kt_free(t->name);
+            kt_free(t);
+            return rc;
+        }
+    }
     t->ready.kind = KT__READY_FRESH;
     t->state = KT__TASK_FRESH;
     t->loop = l;
     t->place.task = t;
-    t->stack_bytes = options ? options->stack_bytes : 0;
     t->drop = options ? options->drop : NULL;
     t->fn = fn;
     t->arg = (void *)(uintptr_t)arg;

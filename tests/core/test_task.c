@@ -422,6 +422,33 @@ TEST(what_an_argument_owns_is_dropped_also_if_there_is_no_stack)
     CHECK_EQ(drops, 3);
 }
 
+TEST(a_spawn_that_takes_its_stack_at_once_fails_without_one)
+{
+    const kt_spawn_options options = {.drop = count_drop, .stack_bytes = 1 << 20, .stack_now = true};
+    kt_task *t = NULL;
+    kt_test_fail_allocation(2); /* behind the task's own */
+    CHECK_ERR(kt_spawn_with(&options, sleep_seconds, &(int){3}, sizeof(int), &t), -ENOMEM);
+    CHECK(!t);
+    CHECK_EQ(drops, 0);
+    sure(kt_spawn_with(&options, sleep_seconds, &(int){3}, sizeof(int), &t));
+    kt_test_fail_allocation(1); /* it has what it needs */
+    CHECK_OK(kt_task_join(t));
+    CHECK(!kt_test_allocation_failed());
+    CHECK_EQ(drops, 3);
+}
+
+TEST(a_stack_that_was_taken_at_once_goes_back_if_the_task_never_runs)
+{
+    const kt_spawn_options options = {.stack_now = true};
+    const size_t before = kt_loop_current()->stacks.in_use;
+    kt_task *t;
+    sure(kt_spawn_with(&options, sleep_seconds, &(int){3}, sizeof(int), &t));
+    CHECK_EQ(kt_loop_current()->stacks.in_use, before + 1);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+    CHECK_EQ(kt_loop_current()->stacks.in_use, before);
+}
+
 TEST(what_the_arguments_of_a_group_own_is_dropped_when_it_ends_early)
 {
     const kt_spawn_options options = {.drop = count_drop};
