@@ -226,8 +226,7 @@ int kt_resource_pool_open(kt_resource_pool *p)
     p->users++;
     int rc = make_min(p);
     if (rc == 0)
-        rc = kt_spawn_with(&(kt_spawn_options){.name = "pool keeper"}, keep_house, p, 0,
-                           &p->keeper);
+        rc = kt_spawn_with(&(kt_spawn_options){.name = "pool keeper", .stack_now = true}, keep_house, p, 0, &p->keeper);
     if (rc < 0)
         destroy_all(p);
     else

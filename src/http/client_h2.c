@@ -116,8 +116,8 @@ static void join(kt_task **t)
 
 int kt__client_h2_open(kt__client_conn *conn)
 {
-    const kt_spawn_options reader = {.name = "HTTP/2 reader", .stack_bytes = TASK_STACK};
-    const kt_spawn_options writer = {.name = "HTTP/2 writer", .stack_bytes = TASK_STACK};
+    const kt_spawn_options reader = {.name = "HTTP/2 reader", .stack_bytes = TASK_STACK, .stack_now = true};
+    const kt_spawn_options writer = {.name = "HTTP/2 writer", .stack_bytes = TASK_STACK, .stack_now = true};
     kt__client_h2 *h = kt_calloc(1, sizeof *h);
     if (!h)
         return -ENOMEM;

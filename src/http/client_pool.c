@@ -401,7 +401,7 @@ void kt__client_h2_changed(kt__client_conn *conn)
 
 static void wake_keeper(kt_http_session *s)
 {
-    const kt_spawn_options o = {.name = "HTTP connections", .stack_bytes = KEEPER_STACK};
+    const kt_spawn_options o = {.name = "HTTP connections", .stack_bytes = KEEPER_STACK, .stack_now = true};
     if (s->keeper_dozes)
         kt_event_set(&s->keeper_wanted);
     if (!s->keeper && kt_spawn_with(&o, keep, &s, sizeof s, &s->keeper) < 0)

@@ -110,7 +110,7 @@ static int conn_start(kt__http_server *s, kt_stream *stream)
         kt__http_conn_end(c);
         return 0;
     }
-    kt_spawn_options o = {.name = "http", .stack_bytes = s->o.stack_bytes};
+    kt_spawn_options o = {.name = "http", .stack_bytes = s->o.stack_bytes, .stack_now = true};
     int rc = kt_group_spawn_with(s->group, &o, kt__http_connection, &c, sizeof c, &c->task);
     if (rc < 0)
         kt__http_conn_end(c);
@@ -161,7 +161,7 @@ static int accept_one(kt__http_server *s, kt_listener *l)
     return rc;
 }
 
-static int accept_until_final(kt__http_server *s, kt_listener *l)
+static int accept_all(kt__http_server *s, kt_listener *l)
 {
     for (;;) {
         int rc = accept_one(s, l);
@@ -169,26 +169,10 @@ static int accept_until_final(kt__http_server *s, kt_listener *l)
             continue;
         if (is_final(rc))
             return rc;
-        rc = kt_sleep(PAUSE); /* connections that end meanwhile give memory back */
+        rc = kt_sleep(PAUSE); /* connections that end meanwhile give memory and stacks back */
         if (rc < 0)
             return rc;
     }
-}
-
-/* Accepts until it is told to stop. A connection's task fails only when there is no stack for it; that
- * ends the group, but a server that drops its connections and goes on is of more use. */
-static int accept_all(kt__http_server *s, kt_listener *l)
-{
-    int rc;
-    do {
-        rc = accept_until_final(s, l);
-        if (rc != KT_ESIBLING || s->group->failed == 0)
-            return rc;
-        (void)!kt_group_join(s->group, rc);
-        conns_reap(s);
-        rc = kt_sleep(PAUSE);
-    } while (rc >= 0);
-    return rc;
 }
 
 /* ---- Stopping ------------------------------------------------------------------------------ */

@@ -328,7 +328,8 @@ static int sends(void *arg)
 
 static int need_sender(member *m)
 {
-    return m->sender || m->leaving ? 0 : kt_spawn(sends, &m, sizeof m, &m->sender);
+    const kt_spawn_options o = {.name = "websocket sender", .stack_now = true};
+    return m->sender || m->leaving ? 0 : kt_spawn_with(&o, sends, &m, sizeof m, &m->sender);
 }
 
 void kt__ws_hubs_go_on(kt_websocket *ws)

@@ -97,7 +97,7 @@ static int serve(void *arg)
 
 static void wake(kept *k)
 {
-    const kt_spawn_options o = {.name = "kept websocket"};
+    const kt_spawn_options o = {.name = "kept websocket", .stack_now = true};
     if (k->task)
         return;
     k->wants_task = kt_spawn_with(&o, serve, &k, sizeof k, &k->task) < 0;
@@ -268,7 +268,8 @@ int kt_websocket_hub_keep(kt_websocket_hub *hub, kt_websocket **ws)
     if (!k)
         return -ENOMEM;
     *k = (kept){.guest = {begin, stop, cut}, .conn = c, .hub = hub, .next = all->first, .link = &all->first};
-    int rc = all->keeper ? 0 : kt_spawn(keep, &all, sizeof all, &all->keeper);
+    const kt_spawn_options o = {.name = "websocket keeper", .stack_now = true};
+    int rc = all->keeper ? 0 : kt_spawn_with(&o, keep, &all, sizeof all, &all->keeper);
     if (rc < 0) {
         kt_free(k);
         return rc;

@@ -3,6 +3,10 @@
 
 #include "serve.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
 
 static int count_calls(kt_http_exchange *x, void *arg)
@@ -215,6 +219,52 @@ WITH_SERVER(connections_beyond_the_cap_wait_until_one_ends)
     CHECK_STR(hear(c[2], &h, "hello\n"), HELLO);
     kt_stream_close(c[1]);
     kt_stream_close(c[2]);
+    site_close(&s);
+}
+
+/* So many that the next needs memory for more of them. */
+enum { STACKS = 16 };
+
+static void check_all_served(kt_stream *const *c)
+{
+    for (int i = 0; i < STACKS; i++) {
+        heard h = {.size = 0};
+        say(c[i], GET);
+        CHECK_STR(hear(c[i], &h, "hello\n"), HELLO);
+    }
+}
+
+/* A stranger who connects while the nth allocation fails: nothing of ours allocates for it. */
+static bool is_served_without(const site *s, uint64_t nth)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(kt_listener_port(s->l)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    kt_test_fail_allocation(nth);
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    bool failed = kt_test_allocation_failed();
+    kt_test_fail_allocation(0);
+    close(fd);
+    CHECK_OK(kt_sleep(KT_MS(60))); /* it pauses after a failure */
+    return !failed;
+}
+
+WITH_SERVER(without_a_stack_for_one_more_the_others_are_served)
+{
+    site s;
+    kt_stream *c[STACKS];
+    const kt_http_options o = {.stack_bytes = 1 << 18};
+    site_open(&s, &o, hello, NULL);
+    for (int i = 0; i < STACKS; i++)
+        c[i] = dial(&s);
+    check_all_served(c);
+    uint64_t nth = 1;
+    for (; !is_served_without(&s, nth); nth++)
+        check_all_served(c);
+    CHECK_GT(nth, 3); /* the connection's, its name's, the stack's */
+    for (int i = 0; i < STACKS; i++)
+        kt_stream_close(c[i]);
     site_close(&s);
 }
 
