@@ -72,8 +72,6 @@ static ssize_t attempt(kt__op *op)
     ssize_t n = kt__op_attempt(op);
     if (op->kind == KT__OP_READ && n > 0 && op->fd->registered && op->fd->is_socket)
         op->fd->drained = !op->fd->ending && (size_t)n < room(op);
-    else if (op->kind == KT__OP_POLL && n > 0)
-        op->fd->drained = false; /* reads that others do find something */
     return n;
 }
 
@@ -129,13 +127,10 @@ static void happened(kt_loop *l, const struct epoll_event *event)
         fd->ending = true; /* a short read leaves it to be read, and no event will say so again */
     /* Looked at first: a watch without one may be gone when its reader has ended. */
     kt__op *writer = event->events & (EPOLLOUT | broken) ? fd->writer : NULL;
-    if (fd->reader && fd->reader->kind == KT__OP_POLL) { /* it may wait for both directions */
+    bool readable = event->events & (EPOLLIN | EPOLLRDHUP | broken);
+    fd->drained = fd->drained && !readable;
+    if (fd->reader && (readable || fd->reader->kind == KT__OP_POLL)) /* which may wait for both directions */
         try_again(l, fd->reader);
-    } else if (event->events & (EPOLLIN | EPOLLRDHUP | broken)) {
-        fd->drained = false;
-        if (fd->reader)
-            try_again(l, fd->reader);
-    }
     if (writer)
         try_again(l, writer);
 }

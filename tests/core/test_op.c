@@ -222,6 +222,20 @@ static int polls_for_bytes(void *fd)
     return polls(fd, POLLIN);
 }
 
+TEST_WITH(a_read_finds_what_another_has_waited_for, KT_TEST_REAL_IO)
+{
+    ends e;
+    open_ends(&e, SOCK_STREAM);
+    CHECK_EQ(read_later(&e, "abc"), 3); /* epoll: it is empty now, until an event */
+    kt_task *t = spawn(polls_for_bytes, &e.ours, 0);
+    yield_times(3);
+    CHECK(!kt_task_done(t));
+    feed(&e, "0123");
+    CHECK_EQ(kt_task_join(t), POLLIN);
+    CHECK_EQ(reads(&e.ours), 4);
+    close_ends(&e);
+}
+
 TEST_WITH(one_may_wait_for_bytes_and_another_for_room, KT_TEST_REAL_IO)
 {
     ends e;
