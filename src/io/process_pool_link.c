@@ -165,11 +165,14 @@ static int send_order(const kt__server *s, uint32_t kind, uint64_t worker, int f
 
 /* ---- The last resort ----------------------------------------------------------------------- */
 
-/* By the pidfd, which never names a stranger; Valgrind 3.19 does not know how. */
+/* By the pidfd, which never names a stranger; Valgrind 3.19 does not know how, and some containers refuse it
+ * (-EPERM). */
 static void kill_server(void *arg)
 {
     const kt__server *s = arg;
-    if (syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0) < 0 && errno == ENOSYS)
+    if (s->pidfd < 0) /* it has never been, and 0 would be our own group */
+        return;
+    if (syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
         kill(s->pid, SIGKILL);
 }
 
@@ -277,11 +280,12 @@ static int spawn(kt__server *s, const char *name, int line)
 
 static int start(kt__server *s, const char *name)
 {
+    const kt_spawn_options keeper = {.name = "process pool", .stack_now = true};
     int theirs;
     int rc = open_line(&s->line, &theirs);
     if (rc < 0)
         return rc;
-    rc = kt_spawn_with(&(kt_spawn_options){.name = "process pool"}, hear, s, 0, &s->keeper);
+    rc = kt_spawn_with(&keeper, hear, s, 0, &s->keeper);
     if (rc == 0)
         rc = spawn(s, name, theirs);
     close(theirs);
@@ -330,8 +334,8 @@ void kt__server_close(kt__server *s)
     if (!s)
         return;
     kt_cancel_hold();
-    if (s->line)
-        shutdown(kt_stream_fd(s->line), SHUT_RDWR);
+    if (s->line && shutdown(kt_stream_fd(s->line), SHUT_RDWR) < 0)
+        kill_server(s); /* with it the line ends, too */
     if (s->keeper) {
         int rc = kt_task_join(s->keeper);
         (void)rc; /* it has no failure of its own */

@@ -132,8 +132,12 @@ static int64_t now_ms(void)
 static bool try_reap(child *c)
 {
     siginfo_t info;
+    int rc;
     info.si_pid = 0;
-    if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0)
+    do
+        rc = waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT | WNOHANG);
+    while (rc < 0 && errno == EINTR);
+    if (rc == 0 && info.si_pid == 0)
         return false;
     if (info.si_pid == c->pid)
         kill_child(c);
