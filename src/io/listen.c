@@ -412,7 +412,10 @@ static ssize_t accept_from_any(kt_task *self, kt_listener *l)
         ssize_t n = kt__op_run(self);
         if (n < 0)
             return n;
-        if (epoll_wait(l->fd.fd, &event, 1, 0) <= 0)
+        int ready = epoll_wait(l->fd.fd, &event, 1, 0);
+        if (ready < 0 && errno != EINTR)
+            return -errno;
+        if (ready <= 0)
             continue;
         int fd = accept4(event.data.fd, NULL, NULL, kt__socket_flags());
         if (fd >= 0)
