@@ -21,14 +21,15 @@
 #include <unistd.h>
 
 #define POLL_INTERVAL KT_MS(20)
+#define TRIES_MAX 100 /* to lock a file that others remove */
 
-static int system_failure(const char *path, const char *doing)
+static int system_failure(const char *path, const char *doing, int rc)
 {
     return kt_error_set(KT_ESTORE,
                         "store %s: cannot %s %s.lock: %s; "
                         "check that its folder exists and that this user may write there",
                         kt__store_path_tail(path), doing, kt__store_path_tail(path),
-                        kt_strerror(-errno));
+                        kt_strerror(rc));
 }
 
 static int open_lock_file(const char *name, int *ret_fd, bool *ret_created)
@@ -62,13 +63,15 @@ static int held_by_other(const char *path, int fd)
                         kt__store_path_tail(path), holder(fd));
 }
 
-/* False when the file was removed or replaced between open and flock: then the lock is worth
- * nothing. */
-static bool still_named(int fd, const char *name)
+/* 0 when the file was removed or replaced between open and flock: then the lock is worth nothing. */
+static int still_named(int fd, const char *name)
 {
     struct stat mine, named;
-    return fstat(fd, &mine) == 0 && stat(name, &named) == 0 && mine.st_dev == named.st_dev &&
-           mine.st_ino == named.st_ino;
+    if (fstat(fd, &mine) < 0)
+        return -errno;
+    if (stat(name, &named) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }
 
 /* Tells a second opener whom it meets. Only a help: without it the message says process 0. */
@@ -83,27 +86,29 @@ static void write_holder(int fd)
 /* 0: locked. KT_ECONFLICT: held by another, who is in the detail. */
 static int try_lock(const char *path, const char *name, int *ret_fd, bool *ret_created)
 {
-    for (;;) {
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
         int fd = -1;
         bool created = false;
         int rc = open_lock_file(name, &fd, &created);
-        if (rc < 0) {
-            errno = -rc;
-            return system_failure(path, "open");
-        }
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-            rc = errno == EWOULDBLOCK ? held_by_other(path, fd) : system_failure(path, "lock");
+        if (rc < 0)
+            return system_failure(path, "open", rc);
+        if (TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) < 0) {
+            rc = errno == EWOULDBLOCK ? held_by_other(path, fd) : system_failure(path, "lock", -errno);
             close(fd);
             return rc;
         }
-        if (still_named(fd, name)) {
+        rc = still_named(fd, name);
+        if (rc > 0) {
             write_holder(fd);
             *ret_fd = fd;
             *ret_created = created;
             return 0;
         }
         close(fd);
+        if (rc < 0)
+            return system_failure(path, "find", rc);
     }
+    return system_failure(path, "keep", -ENOENT);
 }
 
 int kt__store_lock(const char *path, kt_time wait, int *ret_fd, bool *ret_created)
