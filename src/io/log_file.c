@@ -12,6 +12,8 @@
 
 #include "io/log_private.h"
 
+#define OLD_NAME_BYTES (4096 + 8) /* PATH_MAX and a number; the log's thread has a stack of megabytes */
+
 /* The second in which the next period begins. */
 static int64_t next_period(const kt__log_sink *s, int64_t second)
 {
@@ -88,18 +90,39 @@ static void name_old(const kt__log_sink *s, unsigned n, char *ret_name, size_t s
     snprintf(ret_name, size, "%s.%u", s->path, n);
 }
 
+/* The first number that no old one has, or `keep`, whose file the next replaces. */
+static unsigned first_free(const kt__log_sink *s)
+{
+    char name[OLD_NAME_BYTES];
+    for (unsigned n = 1; n < s->options.keep; n++) {
+        name_old(s, n, name, sizeof name);
+        if (access(name, F_OK) < 0 && errno == ENOENT)
+            return n;
+    }
+    return s->options.keep;
+}
+
 /* What could not be moved away must not be replaced by the next. */
 static bool shift(const kt__log_sink *s)
 {
-    char from[4096 + 8], to[4096 + 8]; /* PATH_MAX; the log's thread has a stack of megabytes */
-    for (unsigned n = s->options.keep; n > 1; n--) {
+    char from[OLD_NAME_BYTES], to[OLD_NAME_BYTES];
+    for (unsigned n = first_free(s); n > 1; n--) {
         name_old(s, n - 1, from, sizeof from);
         name_old(s, n, to, sizeof to);
-        if (rename(from, to) < 0 && errno != ENOENT) /* mostly there is none yet */
+        if (rename(from, to) < 0 && errno != ENOENT)
             return false;
     }
     name_old(s, 1, to, sizeof to);
     return rename(s->path, to) == 0 || errno == ENOENT;
+}
+
+/* There is no new file, so the newest old one is the log again, and its number is free for the next attempt: however
+ * many fail, no more than one old file is dropped. */
+static void unshift(const kt__log_sink *s)
+{
+    char name[OLD_NAME_BYTES];
+    name_old(s, 1, name, sizeof name);
+    (void)rename(name, s->path); /* should it fail: lines go on into path.1 */
 }
 
 void kt__log_file_rotate(kt__log_sink *s, const kt__log_record *r)
@@ -110,8 +133,10 @@ void kt__log_file_rotate(kt__log_sink *s, const kt__log_record *r)
     if (s->path_size > 4096 || !shift(s))
         return;
     int fd = file_open(s, &st);
-    if (fd < 0)
+    if (fd < 0) {
+        unshift(s);
         return;
+    }
     take(s, fd, &st);
     s->rotate_at = next_period(s, r->time / KT_S(1));
     atomic_fetch_add(&s->log->rotated, 1);

@@ -205,7 +205,37 @@ TEST_WITH(a_file_that_cannot_be_reopened_or_rotated_goes_on, KT_TEST_NO_LOOP)
     scratch_remove(&s);
 }
 
-/* A file that may not grow is a full disk that root meets as well. */
+/* Many attempts, for want of a descriptor: lines go on into the file that is open, and the old files stay, but for one
+ * that the first attempt has made room for. */
+TEST_WITH(attempts_to_rotate_that_fail_use_up_no_old_files, KT_TEST_NO_LOOP)
+{
+    scratch s = scratch_make();
+    kt_log_counts counts;
+    struct rlimit before;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    open_one(&(kt_log_sink){.kind = KT_LOG_FILE, .path = s.file, .rotate_bytes = 100, .keep = 3});
+    for (int i = 1; i <= 8; i++)
+        kt_log_info(&shop, "line %d", i); /* two in each file */
+    CHECK_OK(kt_log_flush(KT_S(60)));
+    const struct rlimit none = {3, before.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int i = 9; i <= 18; i++)
+        kt_log_info(&shop, "line %d", i);
+    CHECK_OK(kt_log_flush(KT_S(60)));
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    kt_log_counts_get(&counts);
+    CHECK_EQ(counts.rotated, 3);
+    CHECK_EQ(lines_of(contents(s.file)), 12);
+    CHECK(old(&s, 1) == NULL);
+    CHECK(strstr(old(&s, 2), "line 5\n") && strstr(old(&s, 3), "line 3\n"));
+    kt_log_info(&shop, "line 19");
+    kt_log_close();
+    CHECK_EQ(lines_of(old(&s, 1)), 12);
+    CHECK_STR(behind_time(contents(s.file)), "shop - INFO - line 19\n");
+    CHECK(strstr(old(&s, 2), "line 5\n") && strstr(old(&s, 3), "line 3\n"));
+    scratch_remove(&s);
+}
+
 /* Opening one waits for a reader, unless told not to. */
 TEST_WITH(a_fifo_that_nobody_reads_is_not_waited_for, KT_TEST_NO_LOOP)
 {
@@ -223,6 +253,7 @@ TEST_WITH(a_fifo_that_nobody_reads_is_not_waited_for, KT_TEST_NO_LOOP)
     scratch_remove(&s);
 }
 
+/* A file that may not grow is a full disk that root meets as well. */
 TEST_WITH(lines_that_a_full_disk_took_are_told, KT_TEST_NO_LOOP)
 {
     scratch s = scratch_make();
