@@ -3,7 +3,8 @@
 #define TESTS_FAULTS_CALLS_H
 
 /* The calls that the library makes to the system, each behind one of ours: the linker puts it there (--wrap). They are
- * counted, on every thread and in a child that shares our memory, and one of them fails, or is cut short.
+ * counted, on every thread and in all processes that come of ours by fork, clone, or as this program started anew; and
+ * one of them fails, or is cut short.
  *
  * A call is listed with the errors of its manual page; those of the descriptor's kind, which are in section 7, too.
  * tests/faults/imports.py holds the list against what the libraries import. */
@@ -19,15 +20,15 @@ typedef struct call {
     const char *name, *page;
     const int *errors; /* to 0 */
     bool shortens;     /* may do less than it was asked to, and say so */
-    atomic_uint count; /* how often it was made since calls_arm */
+    unsigned number;   /* the same in every process of the program */
     struct call *next;
 } call;
+
+enum { CALLS_MAX = 256, CALLS_SHORT = INT_MIN };
 
 /* All of them, in no order. */
 extern call *calls_all;
 void call_register(call *c);
-
-enum { CALLS_SHORT = INT_MIN };
 
 typedef struct call_fault {
     call *which; /* NULL: none, they are counted */
@@ -36,12 +37,23 @@ typedef struct call_fault {
     bool for_good; /* the later ones, too */
 } call_fault;
 
-/* From here to calls_disarm they count. Not to be called while other threads make any. */
-void calls_arm(const call_fault *f);
+struct lacking; /* faults.h */
+
+/* From now on the processes that come of this one share its counts and its fault. Before calls_arm; until
+ * calls_unshare. */
+void calls_share(void);
+void calls_unshare(void);
+
+/* In the process of a run: from here to calls_disarm its calls count, and those of what comes of it. `list` may be
+ * NULL. Not to be called while other threads make any. */
+void calls_arm(const call_fault *f, const struct lacking *list);
 void calls_disarm(void);
 
 /* How often has it struck? */
 unsigned calls_struck(void);
+
+/* How often was it made since calls_arm? */
+unsigned calls_count(const call *c);
 
 /* What this call must do: 0: as ever; CALLS_SHORT; or an error. */
 int call_made(call *c);

@@ -230,9 +230,10 @@ CALL(int, sigaltstack, "sigaltstack(2)", (const stack_t *s, stack_t *before), (s
      EPERM)
 CALL(int, signalfd, "signalfd(2)", (int fd, const sigset_t *set, int flags), (fd, set, flags), EBADF, EINVAL, EMFILE,
      ENFILE, ENODEV, ENOMEM)
+/* For a signal that is pending, with a set and a time of our own. */
 CALL(int, sigtimedwait, "sigtimedwait(2)", (const sigset_t *s, siginfo_t *i, const struct timespec *t), (s, i, t),
-     EAGAIN, EINTR, EINVAL)
-CALL(int, kill, "kill(2)", (pid_t pid, int n), (pid, n), EINVAL, EPERM, ESRCH)
+     EINTR)
+CALL(int, kill, "kill(2)", (pid_t pid, int n), (pid, n), EPERM, ESRCH)
 
 /* ---- Processes --------------------------------------------------------------------------------- */
 
@@ -284,8 +285,8 @@ CALL_ENTRY(openat2, "syscall openat2", "openat2(2), open(2)", false, E2BIG, EAGA
            EMFILE, ENFILE, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS, ENOSYS)
 CALL_ENTRY(getdents64, "syscall getdents64", "getdents64(2)", false, EBADF, EFAULT, EINVAL, ENOENT, ENOTDIR)
 CALL_ENTRY(pidfd_open, "syscall pidfd_open", "pidfd_open(2)", false, EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ESRCH)
-CALL_ENTRY(pidfd_send_signal, "syscall pidfd_send_signal", "pidfd_send_signal(2)", false, EBADF, EINVAL, EPERM, ESRCH,
-           ENOSYS)
+/* ESRCH would be a lie: nobody waits for what has ended. */
+CALL_ENTRY(pidfd_send_signal, "syscall pidfd_send_signal", "pidfd_send_signal(2)", false, EBADF, EINVAL, EPERM, ENOSYS)
 CALL_ENTRY(sys_waitid, "syscall waitid", "waitid(2)", false, ECHILD, EINTR, EINVAL)
 CALL_ENTRY(sys_write, "syscall write", "write(2)", false, EAGAIN, EBADF, EINTR, EIO, EPIPE)
 CALL_ENTRY(sys_setsid, "syscall setsid", "setsid(2)", false, EPERM)

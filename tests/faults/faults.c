@@ -17,7 +17,6 @@ enum {
     SEEN_MAX = 64,
     FDS_MAX = 256,
     NTH_MAX = 100,      /* of calls of one kind: a look into /proc makes more, as many as there are processes */
-    KINDS_MAX = 256,
     PROBLEMS_MAX = 40,
     BODY_S = 5,         /* a body that waits longer waits for ever */
     PROCESS_MS = 30000, /* and this is the bound on that */
@@ -28,7 +27,7 @@ typedef struct outcome {
     atomic_uint seen_count;
     int seen[SEEN_MAX]; /* failures, in their order */
     unsigned struck;
-    unsigned counts[KINDS_MAX]; /* in the order of calls_all */
+    unsigned counts[CALLS_MAX]; /* by the calls' numbers */
     bool ended;
     char problem[512];
 } outcome;
@@ -143,7 +142,10 @@ static int run_body(void *arg)
 static void run_once(const scenario *s)
 {
     const kt_options options = {.threads_max = 2};
-    (void)ok(kt_run_with(&options, run_body, s, sizeof *s));
+    if (s->no_loop)
+        s->body();
+    else
+        (void)ok(kt_run_with(&options, run_body, s, sizeof *s));
 }
 
 static unsigned open_descriptors(bool *which)
@@ -201,9 +203,8 @@ static void check_behind(const call_fault *f, const bool *before, size_t live)
 
 static void count_calls(void)
 {
-    unsigned i = 0;
-    for (call *c = calls_all; c && i < KINDS_MAX; c = c->next)
-        here.out->counts[i++] = atomic_load(&c->count);
+    for (const call *c = calls_all; c; c = c->next)
+        here.out->counts[c->number] = calls_count(c);
 }
 
 /* The process of one run: disturbed, then looked at, then once more in peace. */
@@ -215,7 +216,7 @@ static _Noreturn void child(const scenario *s, const call_fault *f)
         s->prepare();
     (void)open_descriptors(before);
     size_t live = kt__test_memory_live();
-    calls_arm(f);
+    calls_arm(f, s->lacking);
     run_once(s);
     calls_disarm();
     here.out->struck = calls_struck();
@@ -359,9 +360,12 @@ static void disturb(const scenario *s, const call_fault *f)
         fail_with("so many problems that no more are looked for");
 }
 
-/* What is begun again would be begun again for ever; and a loop that cannot wait has nobody to tell. */
+/* What is begun again would be begun again for ever; a loop that cannot wait has nobody to tell; and what may not be
+ * killed is waited for. */
 static bool may_last(const call_fault *f)
 {
+    if (strcmp(f->which->name, "kill") == 0)
+        return false;
     static const char *const waits[] = {"epoll_wait", "epoll_pwait2", "io_uring_submit",
                                         "io_uring_submit_and_get_events", "io_uring_submit_and_wait_timeout"};
     for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++)
@@ -375,12 +379,10 @@ static void count_for(const scenario *s, const unsigned *counts)
 {
     const char *path = getenv("KETTLE_FAULTS_COUNTS");
     FILE *f = path ? fopen(path, "a") : NULL;
-    unsigned i = 0;
     if (!f)
         return;
-    for (call *c = calls_all; c; c = c->next, i++)
-        if (counts[i] > 0)
-            fprintf(f, "%s made %s %u\n", s->name, c->name, counts[i]);
+    for (const call *c = calls_all; c; c = c->next)
+        fprintf(f, "%s made %s %u\n", s->name, c->name, counts[c->number]);
     fprintf(f, "%s ran %u failed %u short %u missed %u\n", s->name, here.runs, here.by_errors, here.by_shorts,
             here.missed);
     fclose(f);
@@ -418,9 +420,17 @@ static bool looked_at(unsigned nth, unsigned last)
     return (everything() && nth <= NTH_MAX) || nth == 1 || nth == last || nth == (last + 1) / 2;
 }
 
+static bool is_lacking(const scenario *s, const call *c)
+{
+    const lacking *l = s->lacking;
+    while (l && l->call && strcmp(l->call, c->name) != 0)
+        l++;
+    return l && l->call;
+}
+
 static void sweep(const scenario *s)
 {
-    unsigned counts[KINDS_MAX], i = 0;
+    unsigned counts[CALLS_MAX];
     const char *only = getenv("KETTLE_FAULTS_CALL");
     perform(s, &(call_fault){.nth = 0});
     if (atomic_load(&here.out->seen_count) > 0)
@@ -430,13 +440,12 @@ static void sweep(const scenario *s)
         fail_with("it does not even work undisturbed");
     }
     memcpy(counts, here.out->counts, sizeof counts);
-    for (call *c = calls_all; c; c = c->next, i++) {
-        CHECK_LT(i, KINDS_MAX);
-        if (only && strcmp(only, c->name) != 0)
+    for (call *c = calls_all; c; c = c->next) {
+        if ((only && strcmp(only, c->name) != 0) || is_lacking(s, c))
             continue;
-        for (unsigned nth = 1; nth <= counts[i]; nth++)
-            if (looked_at(nth, counts[i]))
-                disturb_nth(s, c, nth, counts[i]);
+        for (unsigned nth = 1; nth <= counts[c->number]; nth++)
+            if (looked_at(nth, counts[c->number]))
+                disturb_nth(s, c, nth, counts[c->number]);
     }
     count_for(s, counts);
 }
@@ -447,10 +456,12 @@ void faults_run(const scenario *s)
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(shared != MAP_FAILED);
     here.out = shared;
+    calls_share();
     snprintf(here.root, sizeof here.root, "/tmp/kettle-faults-XXXXXX");
     CHECK(mkdtemp(here.root) != NULL);
     CHECK_EQ(chdir(here.root), 0);
     sweep(s);
+    calls_unshare();
     if (here.problems > 0)
         fail_with("failures that were not told, or left something behind");
     empty_directory();

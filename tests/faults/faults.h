@@ -25,7 +25,11 @@
  * the middle with one. KETTLE_FAULTS_CALL=read lets that call alone fail, and KETTLE_FAULTS_COUNTS=FILE adds to the
  * file what was made and done.
  *
- * For good: not EINTR and EAGAIN, which are begun again, nor a loop's own wait, which has nobody to tell. */
+ * A call that an older kernel does not have can be refused throughout (`lacking`), so that what is done in its place
+ * meets its errors, too. The calls of all processes count that come of the scenario's: workers, and the pool's server.
+ *
+ * For good: not EINTR and EAGAIN, which are begun again, nor a loop's own wait, which has nobody to tell, nor kill(2),
+ * without which a child is waited for. */
 
 #include <kettle/kettle.h>
 #include <kettle/test.h>
@@ -39,26 +43,34 @@
 /* A failure that shows otherwise than by its own error. */
 typedef struct spared {
     const char *call; /* its name; "*": any */
-    int error;        /* 0: any */
+    int error;        /* 0: any; CALLS_SHORT of calls.h */
     int told;         /* survived with 0; or the code that is told in its place; ANYHOW; FAILED: any code */
     const char *why;
 } spared;
 
 enum { ANYHOW = 1, FAILED };
 
+/* What an older kernel does not have: fails always. */
+typedef struct lacking {
+    const char *call; /* NULL: the list's end */
+    int error;
+} lacking;
+
 typedef struct scenario {
     const char *name;
     void (*prepare)(void); /* before calls count; may be NULL */
     void (*body)(void);
     const spared *spared; /* to one without a call; may be NULL */
+    const lacking *lacking; /* may be NULL */
+    bool no_loop;         /* the body runs loops of its own, and no limit of time is around it */
 } scenario;
 
 void faults_run(const scenario *s);
 
-#define SCENARIO(test, prepares, runs, spares) \
+#define SCENARIO(test, prepares, runs, ...) \
     TEST_WITH(test, KT_TEST_NO_LOOP | KT_TEST_REAL_IO) \
     { \
-        faults_run(&(scenario){#test, prepares, runs, spares}); \
+        faults_run(&(scenario){.name = #test, .prepare = prepares, .body = runs, .spared = __VA_ARGS__}); \
     }
 
 /* Cancels a task, and notes how it ended, unless that is the cancellation. */
@@ -70,6 +82,21 @@ bool ok(int64_t rc);
 /* For what must hold whenever no call failed: contents. */
 void must(bool holds, const char *what);
 #define MUST(condition) must((condition), #condition)
+
+/* Of whoever starts processes. */
+#define OF_PROCESSES \
+    {"syscall close_range", 0, 0, "an older kernel: sealed one by one"}, \
+        {"getpgid", 0, 0, "what a group has left is killed as far as it is known"}, \
+        {"kill", 0, 0, "what a group has left is killed as far as it may be"}, \
+        {"getsockopt", 0, 0, "a pipe, then"}, \
+        {"epoll_ctl", EEXIST, 0, "another waits for the same process: a copy of the descriptor"}, \
+        {"openat64", 0, 0, LOOKS}, \
+        {"opendir", 0, 0, LOOKS}, \
+        {"readdir64", 0, 0, LOOKS}, \
+        {"closedir", 0, 0, LOOKS}, \
+        {"read", 0, 0, LOOKS}, \
+        {"syscall waitid", EINVAL, -ECHILD, "another has waited for it"}
+#define LOOKS "a look into /proc for what is left of a group"
 
 /* In prepare: files, by plain calls. */
 void put(const char *path, const char *text);

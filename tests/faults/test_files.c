@@ -269,6 +269,12 @@ static void watches(void)
         return;
     if (ok(kt_file_write_whole("tree/new", "new", 3, NULL)) && ok(kt_dir_watch_next(w, &e)))
         MUST(e.path != NULL);
+    if (!ok(kt_path_rename("tree/sub", "wood", 0)) || !ok(kt_path_rename("tree", "forest", 0)))
+        return;
+    int rc;
+    while ((rc = kt_dir_watch_next(w, &e)) > 0)
+        ; /* until it is gone */
+    ok(rc);
 }
 
 static const spared of_watching[] = {
@@ -282,6 +288,7 @@ static const spared of_watching[] = {
     {"openat64", ENOENT, 0, GONE},
     {"openat64", ENOTDIR, 0, GONE},
     {"openat64", ELOOP, 0, GONE},
+    {"inotify_rm_watch", 0, 0, "what is told of it is of nothing that is known"},
     {"read of events", EINVAL, 0, "no room for the next event: asked again when some are taken"},
     {NULL, 0, 0, NULL},
 };

@@ -34,27 +34,40 @@ static int answers(void *arg)
     return 0;
 }
 
-static void asks(kt_stream *s, const kt_tls_config *config)
+static void hears(kt_stream *s)
 {
     char bytes[4];
-    if (!ok(kt_stream_start_tls(s, config, &hasty)) || !ok(kt_stream_write(s, "ping", 4)))
-        return;
     if (ok(kt_stream_read_exactly(s, bytes, 4)))
         MUST(memcmp(bytes, "ping", 4) == 0);
 }
 
-static void talk_secretly(kt_stream *both[2], const kt_tls_config *client, const kt_tls_config *server)
+static void asks(kt_stream *s, const kt_tls_config *config)
+{
+    if (ok(kt_stream_start_tls(s, config, &hasty)) && ok(kt_stream_write(s, "ping", 4)))
+        hears(s);
+}
+
+static void receives(kt_stream *s, const kt_tls_config *config)
+{
+    if (ok(kt_stream_start_tls(s, config, &hasty)))
+        hears(s);
+}
+
+typedef void client_fn(kt_stream *s, const kt_tls_config *config);
+
+static void talk(kt_stream *both[2], const kt_tls_config *client, const kt_tls_config *server, kt_fn serve,
+                 client_fn *ask)
 {
     kt_task *t = NULL;
     const side s = {&both[1], server};
-    if (!ok(kt_spawn(answers, &s, sizeof s, &t)))
+    if (!ok(kt_spawn(serve, &s, sizeof s, &t)))
         return;
-    asks(both[0], client);
+    ask(both[0], client);
     kt_stream_close(kt_steal(both[0]));
     ok(kt_task_join(t));
 }
 
-static void shakes_hands(void)
+static void talk_secretly(kt_fn serve, client_fn *ask)
 {
     const kt_tls_certificate certificate = {.chain_pem = certificate_of(good()), .key_pem = key_of(good())};
     const kt_tls_client_options of_client = {.no_system_trust = true, .ca_pem = certificate_of(authority())};
@@ -65,25 +78,62 @@ static void shakes_hands(void)
         return;
     if (!ok(kt_stream_pair(both)))
         return;
-    talk_secretly(both, client, server);
+    talk(both, client, server, serve, ask);
     kt_stream_close(both[0]);
     kt_stream_close(both[1]);
 }
 
+static void shakes_hands(void)
+{
+    talk_secretly(answers, asks);
+}
+
 #define LAST "behind all that was said, where nobody reads or writes any more"
 #define GONE "the peer has gone, it may have said why: listened for"
+#define OF_TLS \
+    {"sendmsg", EPIPE, FAILED, GONE}, \
+        {"sendmsg", ECONNRESET, FAILED, GONE}, \
+        {"completion of a write", EPIPE, FAILED, GONE}, \
+        {"completion of a write", ECONNRESET, FAILED, GONE}, \
+        {"sendmsg", 0, 0, LAST}, \
+        {"readv", 0, 0, LAST}, \
+        {"completion of a read", 0, 0, LAST}
 static const spared of_tls[] = {
-    {"sendmsg", EPIPE, FAILED, GONE},
-    {"sendmsg", ECONNRESET, FAILED, GONE},
-    {"completion of a write", EPIPE, FAILED, GONE},
-    {"completion of a write", ECONNRESET, FAILED, GONE},
-    {"sendmsg", 0, 0, LAST},
-    {"readv", 0, 0, LAST},
-    {"completion of a read", 0, 0, LAST},
+    OF_TLS,
     {NULL, 0, 0, NULL},
 };
 
 SCENARIO(tls_over_a_socket, NULL, shakes_hands, of_tls)
+
+/* A file goes into it by way of memory. */
+static int sends_file(void *arg)
+{
+    const side *s = arg;
+    kt_file *f = NULL;
+    if (ok(kt_stream_start_tls(*s->stream, s->config, &hasty)) && ok(kt_file_open("file", O_RDONLY, 0, &f))) {
+        ok(kt_stream_sendfile(*s->stream, kt_file_fd(f), 0, 4, 0));
+        ok(kt_file_close(f));
+    }
+    kt_stream_close(kt_steal(*s->stream));
+    return 0;
+}
+
+static void file_of_four(void)
+{
+    put("file", "ping");
+}
+
+static void sends_secretly(void)
+{
+    talk_secretly(sends_file, receives);
+}
+
+static const spared of_sending[] = {
+    OF_TLS,
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_file_over_tls, file_of_four, sends_secretly, of_sending)
 
 /* ---- HTTP -------------------------------------------------------------------------------------- */
 

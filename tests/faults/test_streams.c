@@ -4,7 +4,9 @@
 #include "faults.h"
 
 #include <netdb.h>
+#include <signal.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #define BYTES 100000
 
@@ -185,6 +187,37 @@ static const spared of_pipes[] = {
 
 SCENARIO(a_pipe_that_is_written_to_at_once, NULL, pipes, of_pipes)
 
+/* To a reader that has gone, in a program that does not ignore SIGPIPE. */
+static void heed_sigpipe(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+}
+
+static void pours_into_nothing(void)
+{
+    int fds[2];
+    kt_auto(kt_stream) *from = NULL;
+    if (!ok(pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0))
+        return;
+    close(fds[0]);
+    if (!ok(kt_stream_from_fd(fds[1], &from))) {
+        close(fds[1]);
+        return;
+    }
+    int rc = kt_stream_write(from, "ping", 4);
+    if (rc != -EPIPE)
+        ok(rc < 0 ? rc : KT_EPROTOCOL);
+}
+
+static const spared of_broken_pipes[] = {
+    {"getsockopt", 0, 0, "no socket, then"},
+    {"writev", EPIPE, 0, "as it is"},
+    {"completion of a write", EPIPE, 0, "as it is"},
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_pipe_that_nobody_reads, heed_sigpipe, pours_into_nothing, of_broken_pipes)
+
 static void sends_file(void)
 {
     kt_stream *both[2];
@@ -289,6 +322,56 @@ static void connected(void)
 }
 
 SCENARIO(a_datagram_to_a_peer, NULL, connected, NULL)
+
+/* An interface by its name. */
+static void groups(void)
+{
+    kt_auto(kt_udp) *u = NULL;
+    kt_address a;
+    const kt_udp_options options = {.multicast_interface = "lo"};
+    if (ok(kt_udp_bind("127.0.0.1", 0, &options, &u)))
+        ok(kt_udp_join(u, "239.255.1.1", "lo"));
+    if (ok(kt_address_parse("fe80::1%lo", 80, &a)))
+        MUST(a.in6.sin6_scope_id > 0);
+}
+
+static const spared of_groups[] = {
+    {"if_nametoindex", 0, -ENODEV, "an interface that is not there"},
+    {"if_nametoindex", 0, -EINVAL, "a zone that is none"},
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_group_on_an_interface, NULL, groups, of_groups)
+
+/* ---- Unix sockets ------------------------------------------------------------------------------ */
+
+/* Of a server that has died. */
+static void stale_socket(void)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "socket"};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&name, sizeof name) < 0)
+        kt_test_fail("socket: %s", strerror(errno));
+    close(fd);
+}
+
+static void replaces(void)
+{
+    kt_auto(kt_listener) *l = NULL;
+    ok(kt_listen_unix("socket", NULL, &l));
+}
+
+#define AT_THE_END "the listener's end has nobody to tell"
+static const spared of_unix[] = {
+    {"*", 0, -EADDRINUSE, "nobody can tell that its server is dead"},
+    {"bind", EADDRINUSE, 0, "the socket is there: tried again without it"},
+    {"connect", ECONNREFUSED, 0, "as it is"},
+    {"stat64", 0, 0, AT_THE_END},
+    {"unlink", 0, 0, AT_THE_END},
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_socket_that_a_dead_server_left, stale_socket, replaces, of_unix)
 
 /* ---- Names ------------------------------------------------------------------------------------- */
 

@@ -4,22 +4,12 @@
 #include "faults.h"
 
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 /* ---- Processes --------------------------------------------------------------------------------- */
 
-#define OF_PROCESSES \
-    {"syscall close_range", 0, 0, "an older kernel: sealed one by one"}, \
-        {"getpgid", 0, 0, "what a group has left is killed as far as it is known"}, \
-        {"kill", 0, 0, "what a group has left is killed as far as it may be"}, \
-        {"getsockopt", 0, 0, "a pipe, then"}, \
-        {"epoll_ctl", EEXIST, 0, "another waits for the same process: a copy of the descriptor"}, \
-        {"openat64", 0, 0, LOOKS}, \
-        {"opendir", 0, 0, LOOKS}, \
-        {"readdir64", 0, 0, LOOKS}, \
-        {"closedir", 0, 0, LOOKS}, \
-        {"read", 0, 0, LOOKS}, \
-        {"syscall waitid", EINVAL, -ECHILD, "another has waited for it"}
-#define LOOKS "a look into /proc for what is left of a group"
 static const spared of_processes[] = {
     OF_PROCESSES,
     {"getpwnam_r", ERANGE, 0, "more room is given"},
@@ -147,6 +137,37 @@ static void waits(void)
 
 SCENARIO(a_descriptor_that_is_waited_for, NULL, waits, NULL)
 
+/* More at once than a ring takes in one go. */
+enum { MANY = 600 };
+
+static int waits_for(void *arg)
+{
+    return kt_fd_wait(*(int *)arg, KT_READABLE);
+}
+
+static void waits_for_many(void)
+{
+    const uint64_t one = 1;
+    int fds[MANY], rc = 0;
+    kt_group g = KT_GROUP_INIT;
+    fds[0] = eventfd(0, EFD_CLOEXEC);
+    if (!ok(fds[0] < 0 ? -errno : 0))
+        return;
+    for (int i = 1; i < MANY; i++)
+        fds[i] = dup(fds[0]);
+    for (int i = 0; i < MANY && rc == 0; i++)
+        rc = kt_group_spawn(&g, waits_for, &fds[i], sizeof fds[i]);
+    if (rc == 0)
+        rc = kt_sleep(0);
+    while (rc == 0 && write(fds[0], &one, sizeof one) < 0)
+        rc = errno == EINTR ? 0 : -errno;
+    ok(kt_group_join(&g, rc));
+    for (int i = 0; i < MANY; i++)
+        close(fds[i]);
+}
+
+SCENARIO(many_descriptors_at_once, NULL, waits_for_many, NULL)
+
 static void sleeps(void)
 {
     ok(kt_sleep(KT_MS(2)));
@@ -227,6 +248,8 @@ static const spared of_rotations[] = {
     {"poll", 0, 0, "the log's thread asks again"},
     {"write", 0, KT_EINCOMPLETE, "counted as lost"},
     {"close of a file", 0, 0, "a log that closes has nobody to tell"},
+    {"access", ENOENT, ANYHOW, "it said that an old one was not there: the next takes its name"},
+    {"access", 0, 0, "an old one counts as being there"},
     {"rename", ENOENT, ANYHOW, "it said that it was not there: the next takes its name"},
     {"rename", 0, 0, "what is open goes on"},
     {"open64", 0, 0, "what is open goes on"},
@@ -235,3 +258,59 @@ static const spared of_rotations[] = {
 };
 
 SCENARIO(a_log_whose_files_rotate, NULL, rotates, of_rotations)
+
+/* What syslog has heard. */
+static void to_syslog(void)
+{
+    static kt_logger logger = KT_LOGGER("faults");
+    kt_auto(kt_udp) *heard = NULL;
+    char bytes[200] = "";
+    struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "syslog"};
+    const kt_log_sink sink = {.kind = KT_LOG_SYSLOG, .path = "syslog"};
+    const kt_log_options options = {.sinks = &sink, .sinks_count = 1};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool bound = ok(fd < 0 ? -errno : bind(fd, (const struct sockaddr *)&name, sizeof name) < 0 ? -errno : 0);
+    bound = bound && ok(kt_udp_from_fd(fd, &heard));
+    if (!bound && fd >= 0)
+        close(fd);
+    if (!bound || !ok(kt_log_open(&options)))
+        return;
+    kt_log_warning(&logger, "one line");
+    ok(kt_log_flush(KT_S(1)));
+    kt_log_counts counts;
+    kt_log_counts_get(&counts);
+    kt_log_close();
+    if (counts.lost > 0)
+        ok(KT_EINCOMPLETE);
+    else if (ok(kt_udp_receive(heard, bytes, sizeof bytes - 1, NULL, NULL)))
+        MUST(strstr(bytes, "one line") != NULL);
+}
+
+static const spared of_syslog[] = {
+    {"poll", 0, 0, "the log's thread asks again"},
+    {"getsockopt", 0, 0, "no socket, then: read in another way"},
+    {"socket", 0, KT_EINCOMPLETE, "counted as lost"},
+    {"connect", 0, KT_EINCOMPLETE, "counted as lost"},
+    {"send", 0, KT_EINCOMPLETE, "counted as lost"},
+    {"send", 0, 0, "whoever listens may have started over: sent again"},
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_log_to_syslog, NULL, to_syslog, of_syslog)
+
+/* The journal if it is there. */
+static void to_the_system(void)
+{
+    const kt_log_sink sink = {.kind = KT_LOG_SYSTEM};
+    const kt_log_options options = {.sinks = &sink, .sinks_count = 1};
+    if (ok(kt_log_open(&options)))
+        kt_log_close();
+}
+
+static const spared of_system_logs[] = {
+    {"poll", 0, 0, "the log's thread asks again"},
+    {"access", 0, 0, "no journal: to syslog"},
+    {NULL, 0, 0, NULL},
+};
+
+SCENARIO(a_log_to_the_system, NULL, to_the_system, of_system_logs)
