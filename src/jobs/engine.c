@@ -272,7 +272,7 @@ int kt_jobs_run(kt_jobs *j)
     j->stopping = false;
     j->hints = (kt_semaphore)KT_SEMAPHORE_INIT(0);
     kt_event_set(&j->idle);
-    const kt_spawn_options keeper = {.name = "keeper"};
+    const kt_spawn_options keeper = {.name = "keeper", .stack_now = true}; /* all the others wait for it */
     int rc = kt_group_spawn_with(&keeping, &keeper, kt__keeper_run, &j->keeper, 0, NULL);
     if (rc == 0)
         rc = spawn_workers(j, &working);

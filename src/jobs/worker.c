@@ -8,6 +8,7 @@
 #include <kettle/memory.h>
 #include <stdio.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "jobs/engine.h"
 
@@ -51,13 +52,24 @@ static int turn_work(kt__store *store, void *arg)
     return rc < 0 ? rc : 0;
 }
 
+/* Without a token nothing is claimed; the end of the last job is told all the same. */
+static int take_token(turn *t)
+{
+    ssize_t n = TEMP_FAILURE_RETRY(getrandom(t->token, sizeof t->token, 0));
+    bool drawn = n == (ssize_t)sizeof t->token;
+    if (!drawn && !t->done)
+        return kt_error_set(n < 0 ? -errno : -EIO, "getrandom(2) gave no token");
+    t->claim = drawn;
+    return 0;
+}
+
 /* A claim whose transaction failed has not happened. */
 static int try_turn(kt_jobs *j, turn *t)
 {
-    ssize_t n = t->claim ? getrandom(t->token, sizeof t->token, 0) : 0;
-    if (t->claim && n != (ssize_t)sizeof t->token)
-        return kt_error_set(-EIO, "getrandom(2) gave no token");
-    int rc = kt__keeper_do(&j->keeper, turn_work, t);
+    int rc = t->claim ? take_token(t) : 0;
+    if (rc < 0)
+        return rc;
+    rc = kt__keeper_do(&j->keeper, turn_work, t);
     if (rc < 0 && t->claimed) {
         kt__store_job_release(&t->job);
         t->claimed = false;
@@ -308,7 +320,7 @@ int kt__worker_run(void *jobs)
             run_attempt(j, &t, &attempt, &end);
             rc = finish(j, &attempt, &end, &t);
         }
-        if (rc >= 0 && !j->stopping)
+        if (rc >= 0 && t.claim && !j->stopping) /* there was none to claim */
             rc = kt_semaphore_acquire(&j->hints);
         if (rc < 0)
             return rc;

@@ -290,6 +290,7 @@ static const spared of_watching[] = {
     {"openat64", ELOOP, 0, GONE},
     {"inotify_rm_watch", 0, 0, "what is told of it is of nothing that is known"},
     {"read of events", EINVAL, 0, "no room for the next event: asked again when some are taken"},
+    {"read of events", EINVAL, KT_ETIMEDOUT, "for good: waited for as long as the caller likes"},
     {NULL, 0, 0, NULL},
 };
 

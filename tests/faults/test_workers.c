@@ -47,6 +47,8 @@ static const spared of_pools[] = {
     {"read of events", 0, 0, "what signals tell is looked for all the same"},
     {"recv", 0, 0, "a worker that cannot be asked whether it is well is replaced"},
     {"recvmsg", EAGAIN, KT_EWORKER, "the server's line waits: it means an end"},
+    {"recvmsg", 0, 0, LAST},
+    {"completion of a read", 0, 0, LAST},
     {"sendmsg", ENOBUFS, 0, "tried again after a while"},
     {"sendmsg", 0, 0, LAST},
     {"sendmsg", CALLS_SHORT, KT_EWORKER, "an order has few bytes and a descriptor, which cannot be cut in two"},
@@ -137,6 +139,7 @@ static void processes(void)
 static const spared of_jobs[] = {
     OF_PROCESSES,
     {"*", 0, KT_EWORKER, "the job's record says why"},
+    {"getrandom", 0, KT_ETIMEDOUT, "no token, no claim: the log says so, and it is tried again"},
     {"pthread_create", 0, KT_ESTORE, "of the thread that works on the store"},
     {"open64", 0, KT_ESTORE, OF_LOCK},
     {"open64", EEXIST, 0, "then it is opened as it is"},
