@@ -37,6 +37,9 @@ static void works(void)
 static const spared of_pools[] = {
     OF_PROCESSES,
     {"*", 0, KT_EWORKER, "the server or the worker that meets it ends"},
+    {"sendmsg", EPIPE, KT_EPROTOCOL, BROKEN},
+    {"sendmsg", ECONNRESET, KT_EPROTOCOL, BROKEN},
+    {"readv", ECONNRESET, KT_EPROTOCOL, BROKEN},
     {"completion of a write", EPIPE, KT_EPROTOCOL, BROKEN},
     {"completion of a write", ECONNRESET, KT_EPROTOCOL, BROKEN},
     {"completion of a read", ECONNRESET, KT_EPROTOCOL, BROKEN},
@@ -50,6 +53,7 @@ static const spared of_pools[] = {
     {"recvmsg", 0, 0, LAST},
     {"completion of a read", 0, 0, LAST},
     {"sendmsg", ENOBUFS, 0, "tried again after a while"},
+    {"sendmsg", ENOBUFS, KT_ETIMEDOUT, "for good: for as long as the caller likes"},
     {"sendmsg", 0, 0, LAST},
     {"sendmsg", CALLS_SHORT, KT_EWORKER, "an order has few bytes and a descriptor, which cannot be cut in two"},
     {"shutdown", 0, 0, "the server is ended by a signal"},
