@@ -19,14 +19,12 @@ int engine_open(const engine_options *o, engine **ret_engine)
     const kt_http_session_options s = {
         .headers = o->headers,
         .user_agent = o->user_agent,
-        .timeouts = {.total = o->timeout},
+        .timeouts = {.total = KT_FOREVER}, /* each attempt has its own, of which waits for the rate are no part */
         .connections_max = o->limit,
         .connections_per_host_max = o->per_host < o->limit ? o->per_host : o->limit,
         .guard = o->guard,
         .environment = !o->guard,
-        .rate_starts = o->rate_starts,
-        .rate_period = o->rate_period,
-        .before = o->crawl > 0 && !o->no_robots ? fetch_before : NULL,
+        .before = fetch_before,
         .hook_arg = e,
     };
     int rc = kt_http_session_open(&s, &e->session);
@@ -86,57 +84,115 @@ static void give_up(engine *e, item *it)
     item_free(it);
 }
 
-static int follow_one(engine *e, const char *text, unsigned depth, unsigned page, bool anywhere);
+/* ---- Where pages lead to ----------------------------------------------------------------------- */
 
-/* Done by an earlier run: where it led to is gone to instead. */
-static int skip(engine *e, const kt_url *url, unsigned depth, unsigned page)
+/* Pages whose links are to be followed: the one at hand, and behind it those that an earlier run has done. */
+typedef struct trail {
+    struct led {
+        json_t *found;
+        const char *next;
+        unsigned depth, page;
+    } *items;
+    size_t count, capacity;
+} trail;
+
+static int trail_add(trail *t, json_t *found, const char *next, unsigned depth, unsigned page)
 {
-    int rc = frontier_see(&e->frontier, url->text);
-    e->figures.skipped += rc == 1;
-    const char *next = records_next(e->o.records, url->text);
-    json_t *found = records_found(e->o.records, url->text);
-    if (rc == 1 && next)
-        rc = follow_one(e, next, depth, page + 1, true);
-    if (rc >= 0 && found && depth < e->o.crawl)
-        rc = engine_follow(e, found, NULL, depth + 1, 0);
+    if (!found && !next)
+        return 0;
+    if (t->count == t->capacity) {
+        size_t capacity = t->capacity ? 2 * t->capacity : 8;
+        struct led *items = kt_realloc(t->items, capacity * sizeof *items);
+        if (!items)
+            return -ENOMEM;
+        t->items = items;
+        t->capacity = capacity;
+    }
+    t->items[t->count++] = (struct led){found, next, depth, page};
+    return 0;
+}
+
+/* Done by an earlier run: where it led to is gone to instead, once. */
+static int skip(engine *e, trail *t, const kt_url *url, unsigned depth, unsigned page)
+{
+    kt_slice key = frontier_key(url);
+    int rc = frontier_see(&e->frontier, url);
+    if (rc <= 0)
+        return rc;
+    e->figures.skipped++;
+    return trail_add(t, depth < e->o.crawl ? records_found(e->o.records, key) : NULL, records_next(e->o.records, key),
+                     depth, page);
+}
+
+static int visit(engine *e, trail *t, const char *text, unsigned depth, unsigned page, bool anywhere)
+{
+    kt_auto(kt_url) url = KT_URL_INIT;
+    int rc = text ? kt_url_parse(text, NULL, &url) : -EINVAL;
+    if (rc < 0 || !(anywhere || e->o.any_host || frontier_is_given(&e->frontier, &url)))
+        return rc == -ENOMEM ? rc : 0;
+    if (e->o.records && records_has(e->o.records, frontier_key(&url)))
+        return skip(e, t, &url, depth, page);
+    rc = frontier_add(&e->frontier, &url, depth, page, &e->figures.left_out);
     return rc < 0 ? rc : 0;
 }
 
-static int follow_one(engine *e, const char *text, unsigned depth, unsigned page, bool anywhere)
+static int follow_trail(engine *e, trail *t)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < t->count; i++) {
+        const struct led at = t->items[i]; /* they move */
+        size_t index;
+        json_t *text;
+        if (at.next)
+            rc = visit(e, t, at.next, at.depth, at.page + 1, true);
+        json_array_foreach(at.found, index, text) {
+            if (rc < 0)
+                break;
+            rc = visit(e, t, json_string_value(text), at.depth + 1, 0, false);
+        }
+    }
+    kt_free(t->items);
+    return rc;
+}
+
+int engine_follow(engine *e, json_t *found, const char *next_url, unsigned depth, unsigned page)
+{
+    trail t = {NULL, 0, 0};
+    int rc = trail_add(&t, found, next_url, depth, page);
+    return rc == 0 ? follow_trail(e, &t) : rc;
+}
+
+static int give(engine *e, const char *text, bool named)
 {
     kt_auto(kt_url) url = KT_URL_INIT;
     int rc = kt_url_parse(text, NULL, &url);
-    if (rc == 0 && (anywhere || e->o.any_host || frontier_is_given(&e->frontier, &url))) {
-        if (e->o.records && records_has(e->o.records, url.text))
-            return skip(e, &url, depth, page);
-        rc = frontier_add(&e->frontier, &url, depth, page, false, &e->figures.left_out);
-    }
+    if (rc == 0)
+        rc = frontier_give(&e->frontier, &url, named);
     return rc == -ENOMEM ? rc : 0;
 }
 
 int engine_give(engine *e, const char *final_url)
 {
-    kt_auto(kt_url) url = KT_URL_INIT;
-    int rc = kt_url_parse(final_url, NULL, &url);
-    if (rc == 0)
-        rc = frontier_give(&e->frontier, &url);
-    return rc == -ENOMEM ? rc : 0;
+    return give(e, final_url, false);
 }
 
-int engine_follow(engine *e, json_t *found, const char *next_url, unsigned depth, unsigned page)
+int engine_name(engine *e, const char *url)
 {
-    size_t index;
-    json_t *text;
-    int rc = next_url ? follow_one(e, next_url, depth, page, true) : 0;
-    json_array_foreach(found, index, text) {
-        if (rc < 0)
-            break;
-        rc = follow_one(e, json_string_value(text), depth, page, false);
-    }
-    return rc;
+    return give(e, url, true);
 }
 
-int engine_add(engine *e, const char *text)
+/* Of a URL that the user has given and an earlier run has done. */
+static int add_done(engine *e, const kt_url *url)
+{
+    trail t = {NULL, 0, 0};
+    const char *final_url = records_final(e->o.records, frontier_key(url));
+    int rc = final_url ? engine_give(e, final_url) : 0;
+    if (rc == 0)
+        rc = skip(e, &t, url, 0, 0);
+    return rc == 0 ? follow_trail(e, &t) : rc;
+}
+
+int engine_add(engine *e, const char *text, bool named)
 {
     kt_auto(kt_url) url = KT_URL_INIT;
     int rc = kt_url_parse(text, NULL, &url);
@@ -147,16 +203,13 @@ int engine_add(engine *e, const char *text)
         kt_free(it.why);
         return rc;
     }
-    if (rc == 0 && e->o.records && records_has(e->o.records, url.text)) {
-        const char *final_url = records_final(e->o.records, url.text);
-        rc = frontier_give(&e->frontier, &url);
-        if (rc == 0 && final_url)
-            rc = engine_give(e, final_url);
-        return rc < 0 ? rc : skip(e, &url, 0, 0);
-    }
+    if (rc == 0)
+        rc = frontier_give(&e->frontier, &url, named);
+    if (rc == 0 && e->o.records && records_has(e->o.records, frontier_key(&url)))
+        return add_done(e, &url);
     if (rc == 0) {
         uint64_t before = e->figures.left_out;
-        rc = frontier_add(&e->frontier, &url, 0, 0, true, &e->figures.left_out);
+        rc = frontier_add(&e->frontier, &url, 0, 0, &e->figures.left_out);
         e->figures.duplicates += rc == 0 && e->figures.left_out == before;
     }
     return rc < 0 ? rc : 0;

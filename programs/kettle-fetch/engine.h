@@ -83,7 +83,7 @@ typedef struct item {
     char *content_type;
     char *next_link;    /* of the header Link, rel=next */
     uint64_t bytes;     /* of the body */
-    kt_time took;       /* in work: from its first attempt to the end of its body, waits in between included */
+    kt_time took;       /* all its attempts, each from when it was its turn to the end of the body */
     unsigned attempts, worker;
     size_t replaced;    /* malformed characters in it */
     json_t *fields;     /* extracted; NULL: nothing was asked for */
@@ -134,7 +134,8 @@ typedef struct engine_options {
     const extract *extracts;
     size_t extracts_count;
 
-    const char *const *headers;
+    const char *const *headers; /* name, value, ..., NULL */
+    const char *const *secrets; /* the same, for hosts alone that the user has named */
     const char *user_agent;
     const char *save;        /* a folder; NULL: bodies are not kept */
     records *records;        /* NULL: none */
@@ -163,7 +164,10 @@ struct host {
     char *origin;            /* "http://example.org:8080" */
     item *first, *last;      /* in line */
     unsigned active;
-    bool ready, given;       /* given: named by the user, so that a crawl may go there */
+    bool ready;
+    bool named;              /* by the user */
+    bool given;              /* or where one of those has led to by redirects: a crawl may go there */
+    kt_rate rate;
     kt_lock asking;          /* for robots.txt */
     bool asked;
     int robots_rc;           /* below 0: it forbids everything, as it could not be had */
@@ -179,6 +183,7 @@ typedef struct frontier {
     size_t seen_capacity, seen_count;
     size_t waiting, active;    /* items in line; taken and not done */
     unsigned per_host;
+    kt_rate rate;              /* what each host's is like; starts_max 0: none */
     size_t urls_max, numbers;
     kt_event changed;
 } frontier;
@@ -186,13 +191,15 @@ typedef struct frontier {
 void frontier_init(frontier *f, const engine_options *o);
 void frontier_release(frontier *f);
 
+/* What makes two URLs one: the text without its fragment. */
+kt_slice frontier_key(const kt_url *url);
+
 /* Adds a URL, unless it is known: 1 it is new, 0 it was known or is one too many (*left_out is counted then). Its text
- * is canonical. `given`: its host may be crawled. -ENOMEM. */
-int frontier_add(frontier *f, const kt_url *url, unsigned depth, unsigned page, bool given, uint64_t *left_out)
-    KT_CHECKED;
+ * is canonical. -ENOMEM. */
+int frontier_add(frontier *f, const kt_url *url, unsigned depth, unsigned page, uint64_t *left_out) KT_CHECKED;
 
 /* Marks a URL as known. 1 it is new, 0, -ENOMEM. */
-int frontier_see(frontier *f, kt_slice url) KT_CHECKED;
+int frontier_see(frontier *f, const kt_url *url) KT_CHECKED;
 
 /* The next URL: of hosts in turn, of one host in order, and of none more than per_host at a time. Waits where there may
  * be one later. 1; 0: there will be none any more; a cancellation's code. Every item is given back by frontier_done. */
@@ -205,8 +212,8 @@ void frontier_return(frontier *f, item *it);
 /* The host of a URL, which is known from now on. 0, -ENOMEM. */
 int frontier_host(frontier *f, const kt_url *url, host **ret_host) KT_CHECKED;
 
-/* Notes that a host was named by the user. 0, -ENOMEM. */
-int frontier_give(frontier *f, const kt_url *url) KT_CHECKED;
+/* Notes that a host may be crawled; `named`: the user himself has named it. 0, -ENOMEM. */
+int frontier_give(frontier *f, const kt_url *url, bool named) KT_CHECKED;
 bool frontier_is_given(const frontier *f, const kt_url *url);
 
 /* What was not taken or was given back, without waiting; NULL: nothing. */
@@ -214,18 +221,21 @@ item *frontier_rest(frontier *f);
 
 /* ---- The engine ------------------------------------------------------------------------------- */
 
-/* A task that reads a document for the program itself. */
-typedef struct reader {
-    struct reader *next;
+/* A request under way. */
+typedef struct asker {
+    struct asker *next;
     const kt_task *task;
-} reader;
+    kt_timeout *limit;
+    kt_time waited;     /* for the rate, which does not count */
+    bool is_document;   /* for the program itself */
+} asker;
 
 struct engine {
     engine_options o;
     figures figures;
     frontier frontier;
     kt_http_session *session;
-    reader *readers;
+    asker *askers;
     kt_semaphore permits;
     unsigned at_once;
     int rc;                            /* the first failure that ends the whole: of the records */
@@ -238,8 +248,12 @@ struct engine {
 /* Begins; the options are copied, what they point to is not. In a task. 0, -EINVAL, -ENOMEM. */
 int engine_open(const engine_options *o, engine **ret_engine) KT_CHECKED;
 
-/* Adds a URL that the user has named. What is no URL becomes a result at once. 0, -ENOMEM. */
-int engine_add(engine *e, const char *url) KT_CHECKED;
+/* Adds a URL that the user has given: `named` himself, or by a list that he has named. What is no URL becomes a result
+ * at once. 0, -ENOMEM. */
+int engine_add(engine *e, const char *url, bool named) KT_CHECKED;
+
+/* The host of a URL is one that the user has named himself. 0, -ENOMEM; what is no URL has none. */
+int engine_name(engine *e, const char *url) KT_CHECKED;
 
 /* Fetches everything. 0 whatever became of the URLs; a failure of the records; a cancellation. Suspends. */
 int engine_run(engine *e) KT_CHECKED;
@@ -254,11 +268,12 @@ static inline void engine_cleanup(engine **e)
 /* Counts and tells a result, writes its record, lets go of the item. */
 int engine_finish(engine *e, item *it) KT_CHECKED;
 
-/* Where a URL of the user's has led to by redirects is named by the user, too. 0, -ENOMEM. */
+/* Where a URL of the user's has led to by redirects may be crawled, too. 0, -ENOMEM. */
 int engine_give(engine *e, const char *final_url) KT_CHECKED;
 
-/* The URLs that a page has led to: those that the options allow go into the frontier. Where an earlier run has done
- * one, those that it has led to do. 0, -ENOMEM. */
+/* The URLs that a page has led to, which is at this depth and page itself: those that the options allow go into the
+ * frontier. Where an earlier run has done one, those that it has led to do. `found` and `next_url` may be NULL. 0,
+ * -ENOMEM. */
 int engine_follow(engine *e, json_t *found, const char *next_url, unsigned depth, unsigned page) KT_CHECKED;
 
 /* ---- fetch.c, transform.c, store.c: of one item; below 0: it has failed, which is in it; or a cancellation ------ */
@@ -270,11 +285,12 @@ int store_item(engine *e, item *it) KT_CHECKED;
 /* Does the body have to be looked at? Then it is held in memory. */
 bool transform_wanted(const engine_options *o);
 
-/* Of a crawl's session, before each attempt: a redirect may lead to where robots.txt forbids to go. `arg` is the
- * engine. */
+/* Of the session, before each attempt: waits for the host's rate; and a redirect may lead to where robots.txt forbids
+ * to go. `arg` is the engine. */
 int fetch_before(kt_http_attempt *a, void *arg) KT_CHECKED;
 
-/* Fetches a document into memory for the program itself: a sitemap, robots.txt. */
-int fetch_document(engine *e, const char *url, size_t size_max, int *ret_status, kt_buffer *body) KT_CHECKED;
+/* Fetches a document into memory for the program itself: a sitemap, robots.txt. Of one that is larger KT_ELIMIT, or its
+ * beginning with `cut`. */
+int fetch_document(engine *e, const char *url, size_t size_max, bool cut, int *ret_status, kt_buffer *body) KT_CHECKED;
 
 #endif

@@ -142,6 +142,16 @@ static kt_slice next_of_link(kt_slice link)
     return none;
 }
 
+/* There may be several headers Link. */
+static kt_slice next_of_links(const kt_http_response *r)
+{
+    kt_slice name, value, next = {NULL, 0};
+    for (size_t i = 0; !next.data && kt_http_response_header_at(r, i, &name, &value); i++)
+        if (name.size == 4 && strncasecmp(name.data, "Link", 4) == 0)
+            next = next_of_link(value);
+    return next;
+}
+
 static int take_head(item *it, const kt_http_response *r)
 {
     it->status = kt_http_response_status(r);
@@ -149,7 +159,7 @@ static int take_head(item *it, const kt_http_response *r)
     if (rc == 0)
         rc = copy(kt_http_response_header(r, "Content-Type"), &it->content_type);
     if (rc == 0)
-        rc = copy(next_of_link(kt_http_response_header(r, "Link")), &it->next_link);
+        rc = copy(next_of_links(r), &it->next_link);
     return rc == 0 ? 0 : item_fail(it, CAUSE_OTHER, rc, NULL);
 }
 
@@ -159,6 +169,32 @@ static int fail_by_status(item *it)
     const char *reason = kt_http_reason(it->status);
     snprintf(why, sizeof why, "HTTP %d%s%s", it->status, *reason ? " " : "", reason);
     return item_fail(it, CAUSE_STATUS, KT_ENOTFOUND, why);
+}
+
+/* ---- Requests --------------------------------------------------------------------------------- */
+
+/* Sends one within its time. Secrets go to hosts that the user has named, and to no others that a page, a list or a
+ * robots.txt may name. */
+static int send_request(engine *e, const char *url, const host *h, asker *me, kt_http_response **ret_response)
+{
+    const kt_http_request q = {.url = url, .headers = h && h->named ? e->o.secrets : NULL};
+    asker **at = &e->askers;
+    me->next = e->askers;
+    me->task = kt_task_current();
+    e->askers = me;
+    int rc = kt_http_send(e->session, &q, ret_response);
+    while (*at != me)
+        at = &(*at)->next;
+    *at = me->next;
+    return rc;
+}
+
+static asker *who_asks(const engine *e)
+{
+    asker *me = e->askers;
+    while (me->task != kt_task_current())
+        me = me->next;
+    return me;
 }
 
 /* ---- Attempts --------------------------------------------------------------------------------- */
@@ -189,12 +225,11 @@ static kt_time retry_after(const kt_http_response *r)
     return KT_S(seconds);
 }
 
-static int ask(engine *e, sink *s, kt_time *asked_wait)
+static int ask(engine *e, sink *s, asker *me, kt_time *asked_wait)
 {
     kt_auto(kt_http_response) *r = NULL;
     item *it = s->item;
-    const kt_http_request q = {.url = it->url, .timeouts = {.total = e->o.timeout}};
-    int rc = kt_http_send(e->session, &q, &r);
+    int rc = send_request(e, it->url, it->host, me, &r);
     if (rc < 0)
         return kt_is_cancel(rc) ? rc : item_fail(it, cause_of(rc), rc, NULL);
     rc = take_head(it, r);
@@ -221,20 +256,27 @@ static int end_file(sink *s, int rc)
     return rc;
 }
 
-/* One attempt within its time. What runs out is this scope or the session's own limit, whichever is first. */
+static int obey_robots(engine *e, item *it);
+
+/* One attempt within its time. */
 static int attempt(engine *e, sink *s, kt_time *asked_wait)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    asker me = {.limit = &limit};
     forget_attempt(s->item);
     s->item->attempts++;
-    int rc = kt_semaphore_acquire(&e->permits);
+    int rc = e->o.crawl > 0 && !e->o.no_robots ? obey_robots(e, s->item) : 0;
+    if (rc == 0)
+        rc = kt_semaphore_acquire(&e->permits);
     if (rc < 0)
         return rc;
     e->at_once++;
     e->figures.at_once = e->at_once > e->figures.at_once ? e->at_once : e->figures.at_once;
+    kt_time began = kt_now();
     kt_timeout_start(&limit, e->o.timeout);
-    rc = ask(e, s, asked_wait);
+    rc = ask(e, s, &me, asked_wait);
     rc = kt_timeout_end(&limit, rc);
+    s->item->took += kt_now() - began - me.waited;
     e->at_once--;
     kt_semaphore_release(&e->permits);
     rc = end_file(s, rc);
@@ -270,40 +312,65 @@ static int attempts(engine *e, sink *s)
 
 /* ---- robots.txt ------------------------------------------------------------------------------- */
 
-int fetch_document(engine *e, const char *url, size_t size_max, int *ret_status, kt_buffer *body)
+static int read_document(kt_http_response *r, size_t size_max, bool cut, kt_buffer *body)
+{
+    char piece[4096];
+    ssize_t n;
+    int rc = 0;
+    while (rc == 0 && (n = kt_http_response_read(r, piece, sizeof piece)) != 0) {
+        size_t room = size_max - body->size;
+        if (n < 0)
+            return (int)n;
+        if ((size_t)n > room && !cut)
+            return kt_error_set(KT_ELIMIT, "more than %zu bytes", size_max);
+        rc = kt_buffer_append(body, piece, (size_t)n < room ? (size_t)n : room);
+        if ((size_t)n > room)
+            break;
+    }
+    return rc;
+}
+
+int fetch_document(engine *e, const char *url, size_t size_max, bool cut, int *ret_status, kt_buffer *body)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_auto(kt_http_response) *r = NULL;
-    kt_slice bytes = {NULL, 0};
-    reader me = {e->readers, kt_task_current()}, **at = &e->readers;
-    const kt_http_request q = {.url = url, .timeouts = {.total = e->o.timeout}};
-    kt_timeout_start(&limit, e->o.timeout);
-    e->readers = &me;
-    int rc = kt_http_send(e->session, &q, &r);
-    while (*at != &me)
-        at = &(*at)->next;
-    *at = me.next;
+    kt_auto(kt_url) parsed = KT_URL_INIT;
+    asker me = {.limit = &limit, .is_document = true};
+    host *h = NULL;
+    int rc = kt_url_parse(url, NULL, &parsed);
     if (rc == 0)
-        rc = kt_http_response_read_all(r, size_max, &bytes);
+        rc = frontier_host(&e->frontier, &parsed, &h);
+    if (rc < 0)
+        return rc;
+    kt_timeout_start(&limit, e->o.timeout);
+    rc = send_request(e, url, h, &me, &r);
+    if (rc == 0)
+        rc = read_document(r, size_max, cut, body);
     rc = kt_timeout_end(&limit, rc);
     if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
         rc = kt_error_set(-ETIMEDOUT, "%s: timed out", url);
-    if (rc == 0)
-        rc = kt_buffer_append(body, bytes.data, bytes.size);
     if (rc == 0)
         *ret_status = kt_http_response_status(r);
     return rc;
 }
 
-/* RFC 9309 section 2.3.1: none there (4xx) allows everything; one that cannot be had forbids everything. */
+/* Is the failure one of a moment, or of the host as a whole? */
+static bool is_unreachable(int rc)
+{
+    enum cause c = rc < 0 ? cause_of(rc) : CAUSE_OK;
+    return c == CAUSE_TIMEOUT || c == CAUSE_NAME || c == CAUSE_CONNECT || c == CAUSE_LOST || c == CAUSE_TLS;
+}
+
+/* RFC 9309 section 2.3.1: none there (4xx) allows everything; one that cannot be had forbids everything. Where the host
+ * cannot be had at all that is the URL's own failure, and the next attempt asks again. */
 static int read_robots(engine *e, host *h)
 {
     kt_auto(kt_buffer) url = KT_BUFFER_INIT, body = KT_BUFFER_INIT;
     int status = 0;
     int rc = kt_buffer_printf(&url, "%s/robots.txt", h->origin);
     if (rc == 0)
-        rc = fetch_document(e, kt_buffer_string(&url), ROBOTS_BYTES_MAX, &status, &body);
-    if (kt_is_cancel(rc) || rc == -ENOMEM)
+        rc = fetch_document(e, kt_buffer_string(&url), ROBOTS_BYTES_MAX, true, &status, &body);
+    if (kt_is_cancel(rc) || rc == -ENOMEM || is_unreachable(rc))
         return rc;
     if (rc == 0 && status >= 200 && status <= 299) {
         rc = robots_parse(kt_buffer_slice(&body), agent, &h->robots);
@@ -311,7 +378,7 @@ static int read_robots(engine *e, host *h)
             return rc; /* which costs this URL only: the next one asks again */
     } else if (rc == 0 && (status < 400 || status > 499))
         rc = KT_ENOTFOUND;
-    h->robots_rc = rc == KT_ELIMIT ? 0 : rc; /* what is longer than anybody needs has nothing to say */
+    h->robots_rc = rc;
     h->asked = true;
     return 0;
 }
@@ -334,26 +401,34 @@ static int ask_robots(engine *e, host *h, const char *url)
     return 0;
 }
 
-/* The program's own documents are not crawled: robots.txt may be elsewhere (RFC 9309 section 2.3.1.2). */
-static bool reads_document(const engine *e)
+/* Time in line is no part of the attempt's. */
+static int wait_for_rate(host *h, asker *me)
 {
-    const reader *r = e->readers;
-    while (r && r->task != kt_task_current())
-        r = r->next;
-    return r != NULL;
+    kt_time began = kt_now(), when = kt_timeout_when(me->limit);
+    if (kt_timeout_expired(me->limit))
+        return 0; /* which shows at the next wait */
+    kt_timeout_reschedule(me->limit, KT_FOREVER);
+    int rc = kt_rate_acquire(&h->rate);
+    me->waited += kt_now() - began;
+    kt_timeout_reschedule(me->limit, when + kt_now() - began);
+    return rc;
 }
 
+/* The program's own documents are not crawled: robots.txt may be elsewhere (RFC 9309 section 2.3.1.2). */
 int fetch_before(kt_http_attempt *a, void *arg)
 {
     kt_auto(kt_url) url = KT_URL_INIT;
     engine *e = arg;
+    asker *me = who_asks(e);
     host *h;
-    if (a->number == 1 || reads_document(e))
-        return 0;
     int rc = kt_url_parse(a->url, NULL, &url);
     if (rc == 0)
         rc = frontier_host(&e->frontier, &url, &h);
-    return rc == 0 ? ask_robots(e, h, url.text.data) : rc;
+    if (rc == 0 && h->rate.starts_max > 0)
+        rc = wait_for_rate(h, me);
+    if (rc == 0 && a->number > 1 && !me->is_document && e->o.crawl > 0 && !e->o.no_robots)
+        rc = ask_robots(e, h, url.text.data);
+    return rc;
 }
 
 static int obey_robots(engine *e, item *it)
@@ -361,7 +436,7 @@ static int obey_robots(engine *e, item *it)
     host *h = it->host;
     int rc = ask_robots(e, h, it->url);
     if (rc < 0)
-        return kt_is_cancel(rc) ? rc : item_fail(it, rc == KT_EGUARD ? CAUSE_ROBOTS : CAUSE_OTHER, rc, NULL);
+        return kt_is_cancel(rc) ? rc : item_fail(it, cause_of(rc), rc, NULL);
     kt_time delay = robots_delay(h->robots), now = kt_now();
     kt_time begin = h->begin_next > now ? h->begin_next : now;
     h->begin_next = begin + delay;
@@ -373,7 +448,6 @@ static int obey_robots(engine *e, item *it)
 int fetch_item(engine *e, item *it)
 {
     sink s = {.item = it, .memory = transform_wanted(&e->o)};
-    kt_time began = kt_now();
     char hash[NAME_HASH_BYTES + 1];
     int rc = 0;
     if (e->o.save && !s.memory) {
@@ -384,11 +458,7 @@ int fetch_item(engine *e, item *it)
         if (!it->part)
             return item_fail(it, CAUSE_OTHER, -ENOMEM, NULL);
     }
-    if (e->o.crawl > 0 && !e->o.no_robots)
-        rc = obey_robots(e, it);
-    if (rc == 0)
-        rc = attempts(e, &s);
-    it->took = kt_now() - began;
+    rc = attempts(e, &s);
     if (it->cause == CAUSE_OK && rc < 0 && !kt_is_cancel(rc))
         item_fail(it, CAUSE_OTHER, rc, NULL);
     return rc;

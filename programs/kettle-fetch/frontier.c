@@ -44,6 +44,7 @@ int item_fail(item *it, enum cause cause, int rc, const char *why)
 void frontier_init(frontier *f, const engine_options *o)
 {
     *f = (frontier){.per_host = o->per_host, .urls_max = o->urls_max, .changed = KT_EVENT_INIT};
+    f->rate = (kt_rate)KT_RATE_INIT(o->rate_starts, o->rate_period);
 }
 
 item *frontier_rest(frontier *f)
@@ -72,6 +73,7 @@ void frontier_release(frontier *f)
         host *h = f->hosts;
         f->hosts = h->next;
         robots_free(h->robots);
+        kt_rate_release(&h->rate);
         kt_free(h->origin);
         kt_free(h);
     }
@@ -119,12 +121,23 @@ static int grow(frontier *f)
     return 0;
 }
 
-int frontier_see(frontier *f, kt_slice url)
+kt_slice frontier_key(const kt_url *url)
+{
+    size_t fragment = url->fragment.data ? url->fragment.size + 1 : 0;
+    return (kt_slice){url->text.data, url->text.size - fragment};
+}
+
+static bool is_seen(const frontier *f, const kt_url *url)
 {
     key k;
-    const char *hash = memchr(url.data, '#', url.size);
-    url.size = hash ? (size_t)(hash - url.data) : url.size;
-    key_of(url, k);
+    key_of(frontier_key(url), k);
+    return f->seen && memcmp(place_of(f->seen, f->seen_capacity, k), k, sizeof k) == 0;
+}
+
+int frontier_see(frontier *f, const kt_url *url)
+{
+    key k;
+    key_of(frontier_key(url), k);
     if (2 * (f->seen_count + 1) > f->seen_capacity && grow(f) < 0)
         return -ENOMEM;
     key *place = place_of(f->seen, f->seen_capacity, k);
@@ -165,6 +178,7 @@ int frontier_host(frontier *f, const kt_url *url, host **ret_host)
         return -ENOMEM;
     }
     h->asking = (kt_lock)KT_LOCK_INIT;
+    h->rate = f->rate;
     h->next = f->hosts;
     f->hosts = h;
     *ret_host = h;
@@ -184,22 +198,23 @@ static void make_ready(frontier *f, host *h)
     f->ready_last = h;
 }
 
-int frontier_add(frontier *f, const kt_url *url, unsigned depth, unsigned page, bool given, uint64_t *left_out)
+int frontier_add(frontier *f, const kt_url *url, unsigned depth, unsigned page, uint64_t *left_out)
 {
     host *h;
     if (f->numbers >= f->urls_max) {
-        ++*left_out;
+        *left_out += !is_seen(f, url);
         return 0;
     }
-    int rc = frontier_host(f, url, &h);
-    if (rc == 0)
-        rc = frontier_see(f, url->text);
+    int rc = frontier_see(f, url);
     if (rc <= 0)
         return rc;
+    rc = frontier_host(f, url, &h);
+    if (rc < 0)
+        return rc;
     item *it = kt_calloc(1, sizeof *it);
-    size_t size = url->fragment.data ? (size_t)(url->fragment.data - 1 - url->text.data) : url->text.size;
+    kt_slice text = frontier_key(url);
     if (it)
-        it->url = kt_strndup(url->text.data, size);
+        it->url = kt_strndup(text.data, text.size);
     if (!it || !it->url) {
         item_free(it);
         return -ENOMEM;
@@ -208,7 +223,6 @@ int frontier_add(frontier *f, const kt_url *url, unsigned depth, unsigned page, 
     it->number = f->numbers++;
     it->depth = depth;
     it->page = page;
-    h->given = h->given || given;
     if (h->first)
         h->last->next = it;
     else
@@ -269,13 +283,15 @@ void frontier_return(frontier *f, item *it)
     frontier_done(f, it);
 }
 
-int frontier_give(frontier *f, const kt_url *url)
+int frontier_give(frontier *f, const kt_url *url, bool named)
 {
     host *h;
     int rc = frontier_host(f, url, &h);
-    if (rc == 0)
-        h->given = true;
-    return rc;
+    if (rc < 0)
+        return rc;
+    h->given = true;
+    h->named = h->named || named;
+    return 0;
 }
 
 bool frontier_is_given(const frontier *f, const kt_url *url)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <kettle/memory.h>
-#include <unistd.h>
 
 #include "feed.h"
 #include "program.h"
@@ -32,7 +31,7 @@ void urls_release(urls *u)
     for (size_t i = 0; i < u->count; i++)
         kt_free(u->items[i]);
     kt_free(u->items);
-    *u = (urls){NULL, 0, 0, 0};
+    *u = (urls){.items = NULL};
 }
 
 /* One a line; blank lines and those that begin with # are none. */
@@ -58,12 +57,15 @@ static int read_file(const char *path, kt_buffer *text)
 {
     if (strcmp(path, "-") != 0)
         return kt_file_read_whole(path, LIST_BYTES_MAX, text);
-    /* Before the first request: nothing else waits. A terminal or a pipe may be standard input. */
     char piece[16 * 1024];
-    ssize_t n;
-    int rc = 0;
-    while (rc == 0 && (n = read(STDIN_FILENO, piece, sizeof piece)) != 0)
-        rc = n > 0 ? kt_buffer_append(text, piece, (size_t)n) : errno == EINTR ? 0 : -errno;
+    kt_auto(kt_stream) *input = NULL;
+    int rc = kt_stream_standard(0, &input);
+    while (rc == 0) {
+        ssize_t n = kt_stream_read(input, piece, sizeof piece);
+        if (n <= 0)
+            return (int)n;
+        rc = kt_buffer_append(text, piece, (size_t)n);
+    }
     return rc;
 }
 
@@ -83,9 +85,15 @@ static int found(enum feed_kind kind, kt_slice text, void *arg)
     int rc = r->from ? kt_url_parse(r->from, NULL, &base) : 0;
     if (rc == 0)
         rc = kt_url_parse_slice(text, r->from ? &base : NULL, &url);
-    if (rc < 0 && rc != -ENOMEM)
-        return urls_add(r->pages, text.data, text.size); /* it will be a result: no URL */
-    return rc < 0 ? rc : urls_add(kind == FEED_SITEMAP ? r->maps : r->pages, url.text.data, url.text.size);
+    urls *all = kind == FEED_SITEMAP && rc == 0 ? r->maps : r->pages;
+    if (rc == -ENOMEM)
+        return rc;
+    if (all->max > 0 && all->count >= all->max) {
+        all->left_out++;
+        return 0;
+    }
+    return rc < 0 ? urls_add(all, text.data, text.size) /* it will be a result: no URL */
+                  : urls_add(all, url.text.data, url.text.size);
 }
 
 KT_FN(read_thread, a, struct { reading *r; })
@@ -101,7 +109,7 @@ static int read_document(const char *place, engine *e, urls *pages, urls *maps)
     kt_auto(kt_buffer) body = KT_BUFFER_INIT_MAX(FEED_BYTES_MAX);
     bool remote = strncasecmp(place, "http://", 7) == 0 || strncasecmp(place, "https://", 8) == 0;
     int status = 200;
-    int rc = remote ? fetch_document(e, place, FEED_BYTES_MAX, &status, &body) : read_file(place, &body);
+    int rc = remote ? fetch_document(e, place, FEED_BYTES_MAX, false, &status, &body) : read_file(place, &body);
     if (rc == 0 && (status < 200 || status > 299))
         rc = kt_error_set(KT_ENOTFOUND, "HTTP %d", status);
     if (rc < 0)
@@ -111,41 +119,63 @@ static int read_document(const char *place, engine *e, urls *pages, urls *maps)
     return rc < 0 && *r.why ? kt_error_set(rc, "%s", r.why) : rc;
 }
 
-/* An index leads to sitemaps; each is read once, however often it is named. */
+static bool is_before(const urls *u, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(u->items[i], u->items[index]) == 0)
+            return true;
+    return false;
+}
+
+/* An index leads to sitemaps; each is read once, however often it is named. One of many that fails costs its own
+ * pages. */
 static int read_documents(const char *place, engine *e, urls *pages)
 {
-    kt_auto(urls) maps = {NULL, 0, 0, 0};
+    kt_auto(urls) maps = {.max = SITEMAPS_MAX};
     int rc = urls_add(&maps, place, strlen(place));
+    if (rc == 0)
+        rc = engine_name(e, place);
     for (size_t i = 0; rc == 0 && i < maps.count; i++) {
-        bool again = false;
-        for (size_t j = 0; j < i; j++)
-            again = again || strcmp(maps.items[j], maps.items[i]) == 0;
-        if (again)
+        if (is_before(&maps, i))
             continue;
-        rc = i < SITEMAPS_MAX ? read_document(maps.items[i], e, pages, &maps)
-                              : kt_error_set(KT_ELIMIT, "more than %d sitemaps", SITEMAPS_MAX);
-        if (rc < 0 && !kt_is_cancel(rc)) {
-            complain(maps.items[i], rc);
-            if (i > 0 && rc != KT_ELIMIT) /* one of many */
-                rc = 0;
+        rc = read_document(maps.items[i], e, pages, &maps);
+        if (rc == 0 || kt_is_cancel(rc))
+            continue;
+        complain(maps.items[i], rc);
+        if (i > 0 && rc != -ENOMEM) {
+            pages->failed = true;
+            rc = 0;
         }
+    }
+    if (rc == 0 && maps.left_out > 0) {
+        complain(place, kt_error_set(KT_ELIMIT, "more than %d sitemaps: %llu are left out", SITEMAPS_MAX,
+                                     (unsigned long long)maps.left_out));
+        pages->failed = true;
     }
     return rc;
 }
 
-int inputs_read(const options *o, char **arguments, engine *e, urls *u)
+static int read_named(const options *o, char **arguments, urls *u)
 {
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT_MAX(LIST_BYTES_MAX);
     int rc = 0;
     for (; rc == 0 && *arguments; arguments++)
         rc = urls_add(u, *arguments, strlen(*arguments));
     if (rc == 0 && o->input) {
-        kt_auto(kt_buffer) text = KT_BUFFER_INIT_MAX(LIST_BYTES_MAX);
         rc = read_file(o->input, &text);
         if (rc == 0)
             rc = add_lines(u, kt_buffer_slice(&text));
         if (rc < 0 && !kt_is_cancel(rc))
             complain(o->input, rc);
     }
+    u->named = u->count;
+    return rc;
+}
+
+int inputs_read(const options *o, char **arguments, engine *e, urls *u)
+{
+    int rc = read_named(o, arguments, u);
+    u->max = o->urls_max;
     if (rc == 0 && o->sitemap)
         rc = read_documents(o->sitemap, e, u);
     if (rc == 0 && o->feed)

@@ -16,9 +16,11 @@ int json_text_append(json_t *value, size_t flags, kt_buffer *out)
     return rc;
 }
 
-int json_text_parse(kt_slice text, size_t flags, json_t **ret_value)
+int json_text_parse(kt_slice text, size_t flags, int depth_max, json_t **ret_value)
 {
     json_error_t error;
+    if (kt__json_depth(text) > depth_max)
+        return kt_error_set(KT_EVALIDATION, "nested deeper than %d levels", depth_max);
     json_t *value = json_loadb(text.data ? text.data : "", text.size, flags, &error);
     if (!value && (!*error.text || json_error_code(&error) == json_error_out_of_memory))
         return -ENOMEM; /* it has no words where not even the first allocation succeeds */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <kettle/memory.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "names.h"
 #include "program.h"
@@ -20,17 +21,6 @@ bool plan_rate(const char *value, unsigned *ret_starts, kt_time *ret_period)
     *ret_starts = (unsigned)n;
     *ret_period = period;
     return period > 0;
-}
-
-void plan_cleanup(plan *p)
-{
-    for (size_t i = 0; i < p->e.extracts_count; i++)
-        extract_release(&p->extracts[i]);
-    kt_free(p->extracts);
-    selector_free(p->follow);
-    for (size_t i = 0; p->headers && p->headers[i]; i++)
-        kt_free(p->headers[i]);
-    kt_free(p->headers);
 }
 
 static int plan_extracts(plan *p)
@@ -52,22 +42,57 @@ static int plan_extracts(plan *p)
     return 0;
 }
 
-static int plan_headers(plan *p)
+/* What says who the user is. */
+static bool is_secret(const char *header, size_t name_size)
 {
-    const kt_settings_list *list = &p->o->headers;
-    p->headers = kt_calloc(2 * list->count + 1, sizeof *p->headers);
-    if (!p->headers)
+    static const char *const names[] = {"Authorization", "Proxy-Authorization", "Cookie"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i]) == name_size && strncasecmp(header, names[i], name_size) == 0)
+            return true;
+    return false;
+}
+
+/* The headers that are secret, or those that are not: name, value, ..., NULL. */
+static int list_headers(const kt_settings_list *list, bool secret, char ***ret_headers)
+{
+    char **next = *ret_headers = kt_calloc(2 * list->count + 1, sizeof **ret_headers);
+    if (!next)
         return -ENOMEM;
     for (size_t i = 0; i < list->count; i++) {
         const char *name = list->items[i], *colon = strchr(name, ':'), *value = colon + 1 + strspn(colon + 1, " \t");
-        p->headers[2 * i] = kt_strndup(name, (size_t)(colon - name));
-        if (p->headers[2 * i])
-            p->headers[2 * i + 1] = kt_strndup(value, strlen(value));
-        if (!p->headers[2 * i] || !p->headers[2 * i + 1])
+        if (is_secret(name, (size_t)(colon - name)) != secret)
+            continue;
+        if (!(*next++ = kt_strndup(name, (size_t)(colon - name))) || !(*next++ = kt_strndup(value, strlen(value))))
             return -ENOMEM;
     }
-    p->e.headers = (const char *const *)p->headers;
     return 0;
+}
+
+static void free_headers(char **headers)
+{
+    for (size_t i = 0; headers && headers[i]; i++)
+        kt_free(headers[i]);
+    kt_free(headers);
+}
+
+static int plan_headers(plan *p)
+{
+    int rc = list_headers(&p->o->headers, false, &p->headers);
+    if (rc == 0)
+        rc = list_headers(&p->o->headers, true, &p->secrets);
+    p->e.headers = (const char *const *)p->headers;
+    p->e.secrets = (const char *const *)p->secrets;
+    return rc;
+}
+
+void plan_cleanup(plan *p)
+{
+    for (size_t i = 0; i < p->e.extracts_count; i++)
+        extract_release(&p->extracts[i]);
+    kt_free(p->extracts);
+    selector_free(p->follow);
+    free_headers(p->headers);
+    free_headers(p->secrets);
 }
 
 int plan_make(plan *p)
@@ -105,8 +130,10 @@ int plan_make(plan *p)
         (void)usage_error("--out %s: %s", o->out, kt_error_detail());
     if (rc == 0 && o->resume && !o->out && !o->save)
         rc = -EINVAL, (void)usage_error("--resume needs the --out or --save of the earlier run");
-    if (rc == 0 && o->resume && o->crawl && (!o->out || kind == RECORDS_CSV || kind == RECORDS_FOLDER))
-        rc = -EINVAL, (void)usage_error("--resume of a crawl needs --out with .jsonl, .json or .sqlite");
+    bool goes_on = o->crawl || o->paginate || o->follow; /* and a record says where to */
+    if (rc == 0 && o->resume && goes_on && (!o->out || kind == RECORDS_CSV || kind == RECORDS_FOLDER))
+        rc = -EINVAL, (void)usage_error("--resume with --crawl, --paginate or --follow needs --out with .jsonl, .json "
+                                        "or .sqlite");
     p->resume_by = !o->out ? o->save : kind == RECORDS_FOLDER ? o->out : NULL;
     return rc;
 }
@@ -134,15 +161,14 @@ static int is_kept(const char *text, const json_t *hashes)
     int rc = kt_url_parse(text, NULL, &url);
     if (rc < 0)
         return rc == -ENOMEM ? rc : 0;
-    size_t fragment = url.fragment.data ? url.fragment.size + 1 : 0;
-    name_hash_of((kt_slice){url.text.data, url.text.size - fragment}, hash);
+    name_hash_of(frontier_key(&url), hash);
     return json_object_get(hashes, hash) != NULL;
 }
 
 /* Of an earlier run without a list of what it has done: what is in the folder is done. */
 static int forget_kept(const char *folder, urls *u)
 {
-    size_t left = 0;
+    size_t left = 0, named = 0;
     json_t *hashes = json_object();
     int rc = hashes ? list_hashes(folder, hashes) : -ENOMEM;
     for (size_t i = 0; i < u->count; i++) {
@@ -152,9 +178,11 @@ static int forget_kept(const char *folder, urls *u)
             kt_free(u->items[i]);
         else
             u->items[left++] = u->items[i];
+        named = i < u->named ? left : named;
     }
     u->skipped = u->count - left;
     u->count = left;
+    u->named = named;
     json_decref(hashes);
     return rc;
 }
@@ -167,18 +195,21 @@ static int run_once(const plan *p, const engine_options *o, const urls *u, repor
     if (rc < 0)
         return rc;
     e->figures.skipped = u->skipped;
+    e->figures.left_out = u->left_out;
     r->known = &e->frontier.numbers;
     report_begin(r, p->o, u->count);
     for (size_t i = 0; rc == 0 && i < u->count; i++)
-        rc = engine_add(e, u->items[i]);
+        rc = engine_add(e, u->items[i], i < u->named);
+    const char *const places[] = {p->o->sitemap, p->o->feed};
+    for (size_t i = 0; rc == 0 && i < 2; i++)
+        rc = places[i] ? engine_name(e, places[i]) : 0;
     if (rc == 0)
         rc = engine_run(e);
-    e->figures.elapsed = kt_now() - e->figures.began;
     *ret_elapsed = e->figures.elapsed;
     kt_progress_end(&r->bar);
     int told = r->silent ? 0 : report_end(r, e, sequential);
     rc = rc < 0 ? rc : told;
-    if (rc == 0 && e->figures.by_cause[CAUSE_OK] < e->figures.total)
+    if (rc == 0 && (e->figures.by_cause[CAUSE_OK] < e->figures.total || u->failed))
         rc = 1;
     return rc;
 }
@@ -187,7 +218,9 @@ static int read_inputs(const plan *p, urls *u)
 {
     kt_auto(engine) *e = NULL;
     int rc = engine_open(&p->e, &e);
-    if (rc == 0)
+    if (rc < 0)
+        complain(NULL, rc);
+    else
         rc = inputs_read(p->o, p->arguments, e, u);
     return rc;
 }
@@ -220,13 +253,15 @@ static int fetch_all(const plan *p, const urls *u)
     /* Also of an interrupted run: what it has done counts. */
     int caught = kt_cancel_catch();
     int closed = records_close(e.records);
+    if (closed < 0 && kt_is_cancel(rc))
+        complain(p->o->out, closed);
     return closed < 0 && rc >= 0 ? closed : caught < 0 && rc >= 0 ? caught : rc;
 }
 
 int plan_run(void *arg)
 {
     plan *p = arg;
-    kt_auto(urls) u = {NULL, 0, 0, 0};
+    kt_auto(urls) u = {.items = NULL};
     int rc = read_inputs(p, &u);
     if (rc < 0) {
         p->status = EXIT_FAILED;

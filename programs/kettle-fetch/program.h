@@ -42,7 +42,7 @@ typedef struct report {
     kt_progress bar;
     const size_t *known; /* URLs, so far */
     bool silent; /* the sequential run of --compare */
-    int rc;      /* the first result that could not be told: -ENOMEM */
+    int rc;      /* of the first result that could not be told */
 } report;
 
 void report_begin(report *r, const options *o, size_t total);
@@ -62,7 +62,11 @@ int usage_error(const char *format, ...) KT_PRINTF(1, 2);
 typedef struct urls {
     char **items;
     size_t count, capacity;
+    size_t named;   /* the first of them, which the user has named himself; the others are of sitemaps and feeds */
     size_t skipped; /* done by an earlier run, and no more among them */
+    size_t max;     /* from how many on sitemaps and feeds add none; 0: no limit */
+    uint64_t left_out;
+    bool failed;    /* a sitemap of an index could not be had, which has been told */
 } urls;
 
 int urls_add(urls *u, const char *text, size_t size) KT_CHECKED;
@@ -83,7 +87,7 @@ typedef struct plan {
     engine_options e;
     extract *extracts;
     selector *follow;
-    char **headers; /* name, value, ..., NULL */
+    char **headers, **secrets; /* name, value, ..., NULL */
     const options *o;
     char **arguments;
     const char *resume_by; /* a folder whose names say what is done; NULL: the records do */

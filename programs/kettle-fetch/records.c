@@ -114,11 +114,14 @@ static int csv_row(const records *r, json_t *record, kt_buffer *out)
 
 /* ---- What an earlier run has left ------------------------------------------------------------- */
 
+/* 1: it is done; 0: it has failed, and is forgotten. */
 static int remember(records *r, json_t *record)
 {
     const char *url = json_string_value(json_object_get(record, "url"));
     static const char *const led[] = {"final_url", "found", "next"};
-    if (!url || !json_is_true(json_object_get(record, "ok")))
+    if (!url)
+        return kt_error_set(KT_EVALIDATION, "%s holds something that is no record", r->path);
+    if (!json_is_true(json_object_get(record, "ok")))
         return 0;
     json_t *done = json_object();
     int rc = 0;
@@ -133,7 +136,7 @@ static int remember(records *r, json_t *record)
 
 static int load(const records *r, kt_slice text, const char *otherwise, json_t **ret_value)
 {
-    int rc = json_text_parse(text, 0, ret_value);
+    int rc = json_text_parse(text, 0, RECORD_DEPTH_MAX, ret_value);
     return rc == KT_EVALIDATION ? kt_error_set(rc, "%s holds %s", r->path, otherwise) : rc;
 }
 
@@ -220,11 +223,15 @@ static int keep_list(records *r, kt_slice text)
         json_decref(list);
         return kt_error_set(KT_EVALIDATION, "%s holds no list of records", r->path);
     }
-    json_array_foreach(list, index, record)
-        if (rc >= 0 && (rc = remember(r, record)) == 1)
-            rc = json_array_append(r->list, record);
+    json_array_foreach(list, index, record) {
+        rc = remember(r, record);
+        if (rc == 1 && json_array_append(r->list, record) < 0)
+            rc = -ENOMEM;
+        if (rc < 0)
+            break;
+    }
     json_decref(list);
-    return rc < 0 ? -ENOMEM : 0;
+    return rc < 0 ? rc : 0;
 }
 
 static int resume_file(records *r, kt_buffer *kept)
@@ -273,6 +280,23 @@ static int open_text(records *r, bool resume)
     return rc;
 }
 
+static int write_list(records *r)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    int rc = json_text_append(r->list, JSON_INDENT(1), &text);
+    if (rc == 0)
+        rc = kt_buffer_append(&text, "\n", 1);
+    return rc == 0 ? kt_file_replace(r->path, text.data, text.size, NULL) : rc;
+}
+
+/* Written at once, so that a place where that cannot be is told before anything is fetched. */
+static int open_list(records *r, bool resume)
+{
+    kt_auto(kt_buffer) none = KT_BUFFER_INIT;
+    int rc = resume ? resume_file(r, &none) : 0;
+    return rc == 0 ? write_list(r) : rc;
+}
+
 int records_open(const char *path, bool resume, const extract *names, size_t count, records **ret_records)
 {
     records *r = kt_calloc(1, sizeof *r);
@@ -284,19 +308,18 @@ int records_open(const char *path, bool resume, const extract *names, size_t cou
     r->done = json_object();
     r->list = json_array();
     int rc = r->path && r->done && r->list ? records_kind_of(path, &r->kind) : -ENOMEM;
-    kt_auto(kt_buffer) none = KT_BUFFER_INIT;
     if (rc == 0 && r->kind == RECORDS_SQLITE)
         rc = database_open(path, resume, r->done, &r->db);
     else if (rc == 0 && r->kind == RECORDS_FOLDER)
         rc = kt_dir_make_all(path, 0777);
     else if (rc == 0 && r->kind == RECORDS_JSON)
-        rc = resume ? resume_file(r, &none) : 0;
+        rc = open_list(r, resume);
     else if (rc == 0)
         rc = open_text(r, resume);
     if (rc < 0) {
         r->kind = RECORDS_JSONL; /* nothing is to be written any more */
-        int closed = records_close(r);
-        return closed == 0 || rc < 0 ? rc : closed;
+        (void)!records_close(r); /* why it cannot be opened is what counts */
+        return rc;
     }
     *ret_records = r;
     return 0;
@@ -363,15 +386,6 @@ const char *records_final(const records *r, kt_slice url)
 const char *records_next(const records *r, kt_slice url)
 {
     return json_string_value(json_object_get(json_object_getn(r->done, url.data, url.size), "next"));
-}
-
-static int write_list(records *r)
-{
-    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
-    int rc = json_text_append(r->list, JSON_INDENT(1), &text);
-    if (rc == 0)
-        rc = kt_buffer_append(&text, "\n", 1);
-    return rc == 0 ? kt_file_replace(r->path, text.data, text.size, NULL) : rc;
 }
 
 int records_close(records *r)

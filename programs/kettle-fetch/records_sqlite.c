@@ -52,7 +52,7 @@ static int note_done(database *d, json_t *done)
         const char *next = (const char *)sqlite3_column_text(s, 2);
         const char *final_url = (const char *)sqlite3_column_text(s, 3);
         json_t *list = NULL;
-        if (found && json_text_parse(kt_slice_from(found), 0, &list) == -ENOMEM) {
+        if (found && json_text_parse(kt_slice_from(found), 0, RECORD_DEPTH_MAX, &list) == -ENOMEM) {
             rc = -ENOMEM;
             break;
         }

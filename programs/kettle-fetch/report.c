@@ -35,11 +35,12 @@ int usage_error(const char *format, ...)
 }
 
 /* A line of output, above the bar. What a stranger wrote is made safe first by the caller. */
-static void say(const kt_buffer *line)
+static int say(const kt_buffer *line)
 {
-    /* Standard output that is gone is told at the end. */
-    if (fflush(stdout) == 0 && kt_terminal_write(STDOUT_FILENO, line->data, line->size) < 0)
-        (void)fputs("", stdout);
+    if (fflush(stdout) != 0)
+        return 0; /* main tells */
+    int rc = kt_terminal_write(STDOUT_FILENO, line->data, line->size);
+    return rc < 0 ? kt_error_set(rc, "cannot write to standard output: %s", kt_strerror(rc)) : 0;
 }
 
 static void format_bytes(uint64_t bytes, char text[32])
@@ -67,7 +68,7 @@ static int say_json(json_t *value)
     if (rc == 0)
         rc = kt_buffer_append(&line, "\n", 1);
     if (rc == 0)
-        say(&line);
+        rc = say(&line);
     json_decref(value);
     return rc;
 }
@@ -117,7 +118,7 @@ static int say_result(const item *it)
     if (rc == 0 && it->fields)
         rc = append_fields(it, &line);
     if (rc == 0)
-        say(&line);
+        rc = say(&line);
     return rc;
 }
 

@@ -113,8 +113,8 @@ static int add_link(const work *w, const char *href, json_t *list)
     int rc = kt_url_parse(href, &w->base, &url);
     if (rc < 0)
         return rc == -ENOMEM ? rc : 0;
-    size_t size = url.fragment.data ? (size_t)(url.fragment.data - 1 - url.text.data) : url.text.size;
-    json_t *text = json_stringn(url.text.data, size);
+    kt_slice key = frontier_key(&url);
+    json_t *text = json_stringn(key.data, key.size);
     return json_array_append_new(list, text) < 0 ? -ENOMEM : 0;
 }
 
@@ -286,7 +286,7 @@ static int parse_json(work *w, kt_slice text)
         w->cause = CAUSE_CONTENT;
         return kt_error_set(KT_EVALIDATION, "JSON: a zero byte at byte %zu", (size_t)(zero - text.data));
     }
-    int rc = json_text_parse(text, JSON_DECODE_ANY, &w->document);
+    int rc = json_text_parse(text, JSON_DECODE_ANY, BODY_DEPTH_MAX, &w->document);
     if (rc == KT_EVALIDATION) {
         w->cause = CAUSE_CONTENT;
         rc = kt_error_set(rc, "JSON: %s", kt_error_detail());
@@ -348,11 +348,7 @@ int transform_item(engine *e, item *it)
     it->next_url = w.next;
     if (rc < 0 && !kt_is_cancel(rc))
         item_fail(it, w.cause, rc, *why ? why : NULL);
-    if (rc == 0 && it->next_url)
-        rc = engine_follow(e, NULL, it->next_url, it->depth, it->page + 1);
-    if (rc == 0 && it->found && it->depth == 0)
+    if (rc == 0 && it->found && it->depth == 0 && it->page == 0)
         rc = engine_give(e, it->final_url);
-    if (rc == 0 && it->found)
-        rc = engine_follow(e, it->found, NULL, it->depth + 1, 0);
-    return rc;
+    return rc == 0 ? engine_follow(e, it->found, it->next_url, it->depth, it->page) : rc;
 }

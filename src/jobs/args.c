@@ -7,32 +7,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/json_depth.h"
 #include "jobs/engine.h"
 #include "jobs/type.h"
 
-/* jansson recurses once a level, and at its own limit of 2048 that is 169 KB of stack. */
-#define DEPTH_MAX 64
 #define RESULT_BYTES_MAX ((size_t)1 << 20)
-
-/* How deep brackets nest, at most; strings are skipped. What is no JSON at all is jansson's concern. */
-static int depth_of(kt_slice text)
-{
-    int depth = 0, deepest = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        if (in_string && c == '\\')
-            i++;
-        else if (c == '"')
-            in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '['))
-            depth++;
-        else if (!in_string && (c == '}' || c == ']'))
-            depth--;
-        deepest = depth > deepest ? depth : deepest;
-    }
-    return deepest;
-}
 
 int kt__json_load(kt_slice text, size_t flags, json_t **ret_json, json_error_t *ret_error)
 {
@@ -53,8 +32,8 @@ int kt__json_parse(kt_slice text, json_t **ret_json)
     const char *zero = text.size > 0 ? memchr(text.data, '\0', text.size) : NULL;
     if (zero) /* which jansson reads over where white space may stand */
         return kt_error_set(KT_EVALIDATION, "not valid JSON: a zero byte at byte %zu", (size_t)(zero - text.data));
-    if (depth_of(text) > DEPTH_MAX)
-        return kt_error_set(KT_EVALIDATION, "JSON is nested deeper than %d levels", DEPTH_MAX);
+    if (kt__json_depth(text) > KT__JSON_DEPTH_MAX)
+        return kt_error_set(KT_EVALIDATION, "JSON is nested deeper than %d levels", KT__JSON_DEPTH_MAX);
     int rc = kt__json_load(text, JSON_REJECT_DUPLICATES, ret_json, &error);
     if (rc == KT_EVALIDATION)
         return kt_error_set(rc, "not valid JSON: line %d, column %d: %s", error.line, error.column, error.text);
@@ -255,8 +234,8 @@ int kt_jobs_result_set(kt_jobs_attempt *job, kt_slice json)
     if (json.size > RESULT_BYTES_MAX)
         return kt_error_set(KT_ELIMIT, "a result has at most %zu bytes", RESULT_BYTES_MAX);
     json_error_t error;
-    if (depth_of(json) > DEPTH_MAX)
-        return kt_error_set(KT_EVALIDATION, "a result is nested at most %d levels deep", DEPTH_MAX);
+    if (kt__json_depth(json) > KT__JSON_DEPTH_MAX)
+        return kt_error_set(KT_EVALIDATION, "a result is nested at most %d levels deep", KT__JSON_DEPTH_MAX);
     json_t *parsed;
     int rc = kt__json_load(json, JSON_DECODE_ANY, &parsed, &error);
     if (rc == KT_EVALIDATION)

@@ -39,6 +39,7 @@ class Server:
         self.pages = pages or {}   # path -> bytes, or (type, bytes)
         self.lock = threading.Lock()
         self.seen = []             # paths, in order
+        self.heads = {}            # path -> the last request's head
         self.now = self.most = 0   # requests being answered
         self.fails = {}
         self.socket = socket.create_server(('127.0.0.1', 0), backlog=512)
@@ -46,8 +47,8 @@ class Server:
         self.closing = threading.Event()
         threading.Thread(target=self.accept, daemon=True).start()
 
-    def url(self, path):
-        return f'http://127.0.0.1:{self.port}{path}'
+    def url(self, path, host='127.0.0.1'):
+        return f'http://{host}:{self.port}{path}'
 
     def close(self):
         self.closing.set()
@@ -75,6 +76,7 @@ class Server:
                 path = head.split(b' ')[1].decode()
                 with self.lock:
                     self.seen.append(path)
+                    self.heads[path] = head.decode('latin-1')
                     self.now += 1
                     self.most = max(self.most, self.now)
                 try:

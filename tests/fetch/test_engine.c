@@ -70,7 +70,7 @@ static void add(engine *e, const slow *w, const char *path)
 {
     char url[160];
     snprintf(url, sizeof url, "http://127.0.0.1:%u%s", kt_listener_port(w->s.l), path);
-    CHECK_OK(engine_add(e, url));
+    CHECK_OK(engine_add(e, url, true));
 }
 
 static void add_many(engine *e, const slow *w, int count, const char *format)
@@ -132,7 +132,7 @@ TEST(twelve_pages_wait_for_the_limit_once)
     add(e, &w, "/3600000/200/x");
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", p.port);
-    CHECK_OK(engine_add(e, url));
+    CHECK_OK(engine_add(e, url, true));
     CHECK_OK(engine_run(e));
     CHECK_EQ(e->figures.total, 12);
     CHECK_EQ(e->figures.by_cause[CAUSE_OK], 8);
@@ -388,7 +388,7 @@ static bool run_without(uint64_t nth, bool pipeline)
     kt_test_fail_allocation(nth);
     int rc = engine_open(&o, &e);
     if (rc == 0)
-        rc = engine_add(e, url);
+        rc = engine_add(e, url, true);
     if (rc == 0)
         rc = engine_run(e);
     bool failed = kt_test_allocation_failed();
