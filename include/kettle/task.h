@@ -162,7 +162,7 @@ typedef struct kt_spawn_options {
     void (*drop)(void *arg);
 } kt_spawn_options;
 
-/* The same with options; NULL options mean the defaults. */
+/* The same with options; NULL options mean the defaults. Also KT_ENOSTACK, with stack_now. */
 KT_API int kt_spawn_with(const kt_spawn_options *options, KT__JOB, kt_task **ret_task) KT_CHECKED;
 
 /* Waits for the task's end, frees it, and returns its result (KT_ECANCELED if it was cancelled).

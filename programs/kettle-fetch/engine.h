@@ -17,6 +17,7 @@
 #include <kettle/kettle.h>
 #include <kettle/url.h>
 
+#include "base/map.h"
 #include "robots.h"
 #include "selector.h"
 
@@ -159,6 +160,7 @@ typedef struct figures {
 /* ---- frontier.c ------------------------------------------------------------------------------- */
 
 struct host {
+    kt__map_node node;       /* in by_origin; first */
     struct host *next;       /* of all */
     struct host *ready_next; /* of those that may be asked now */
     char *origin;            /* "http://example.org:8080" */
@@ -177,6 +179,7 @@ struct host {
 
 typedef struct frontier {
     host *hosts;
+    kt__map by_origin;
     host *ready_first, *ready_last;
     item *returned;            /* that nobody takes any more */
     unsigned char (*seen)[16]; /* a hash table of hashes, half full at most */

@@ -436,7 +436,7 @@ static int obey_robots(engine *e, item *it)
     host *h = it->host;
     int rc = ask_robots(e, h, it->url);
     if (rc < 0)
-        return kt_is_cancel(rc) ? rc : item_fail(it, cause_of(rc), rc, NULL);
+        return kt_is_cancel(rc) ? rc : item_fail(it, rc == KT_EGUARD ? CAUSE_ROBOTS : cause_of(rc), rc, NULL);
     kt_time delay = robots_delay(h->robots), now = kt_now();
     kt_time begin = h->begin_next > now ? h->begin_next : now;
     h->begin_next = begin + delay;

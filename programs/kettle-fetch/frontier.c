@@ -77,6 +77,7 @@ void frontier_release(frontier *f)
         kt_free(h->origin);
         kt_free(h);
     }
+    kt__map_release(&f->by_origin);
     kt_free(f->seen);
 }
 
@@ -156,24 +157,41 @@ static kt_slice origin_of(const kt_url *url)
     return (kt_slice){url->text.data, (size_t)(url->authority.data - url->text.data) + url->authority.size};
 }
 
-static bool is_origin(const host *h, const kt_url *url)
+/* Its hash, as the key of a map; and the host, NULL: there is none yet. */
+static const void *hash_of(kt_slice origin)
 {
-    return url->user.size == 0 && url->password.size == 0 && kt_slice_is(origin_of(url), h->origin);
+    key k;
+    const void *hash;
+    key_of(origin, k);
+    memcpy(&hash, k + 8, sizeof hash);
+    return hash;
+}
+
+static host *find_host(const frontier *f, kt_slice origin)
+{
+    const kt__map_node *n = kt__map_find(&f->by_origin, hash_of(origin));
+    for (; n; n = kt__map_find_next(n)) {
+        host *h = (host *)(uintptr_t)n;
+        if (kt_slice_is(origin, h->origin))
+            return h;
+    }
+    return NULL;
 }
 
 /* Those with a user are hosts of their own: their robots.txt has to be asked for with it. */
 int frontier_host(frontier *f, const kt_url *url, host **ret_host)
 {
     kt_slice origin = origin_of(url);
-    for (host *h = f->hosts; h; h = h->next)
-        if (kt_slice_is(origin, h->origin)) {
-            *ret_host = h;
-            return 0;
-        }
-    host *h = kt_calloc(1, sizeof *h);
+    host *h = find_host(f, origin);
+    if (h) {
+        *ret_host = h;
+        return 0;
+    }
+    h = kt_calloc(1, sizeof *h);
     if (h)
         h->origin = kt_strndup(origin.data, origin.size);
-    if (!h || !h->origin) {
+    if (!h || !h->origin || kt__map_add(&f->by_origin, &h->node, hash_of(origin)) < 0) {
+        kt_free(h ? h->origin : NULL);
         kt_free(h);
         return -ENOMEM;
     }
@@ -296,8 +314,6 @@ int frontier_give(frontier *f, const kt_url *url, bool named)
 
 bool frontier_is_given(const frontier *f, const kt_url *url)
 {
-    for (const host *h = f->hosts; h; h = h->next)
-        if (h->given && is_origin(h, url))
-            return true;
-    return false;
+    const host *h = url->user.size == 0 && url->password.size == 0 ? find_host(f, origin_of(url)) : NULL;
+    return h && h->given;
 }

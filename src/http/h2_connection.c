@@ -196,7 +196,7 @@ static int open_session(kt__h2 *h, kt__http_conn *c)
     int rc = kt__h2_session_open(h);
     if (rc < 0)
         return rc;
-    kt_spawn_options o = {.name = "http2 writer"};
+    kt_spawn_options o = {.name = "http2 writer", .stack_now = true};
     return kt_group_spawn_with(h->group, &o, writer, &h, sizeof h, NULL);
 }
 
@@ -210,7 +210,7 @@ static void close_session(kt__h2 *h)
     h->closing = true;
     kt__h2_pump(h);
     kt_event_set(&h->out_ready);
-    (void)!kt_group_join(h->group, 0); /* its tasks return 0 */
+    (void)!kt_group_join(h->group, 0); /* its tasks return 0; or one of a stream had no stack, which ends the connection */
     while (h->streams)
         kt__h2_stream_free(h->streams);
     if (h->session)

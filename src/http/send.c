@@ -97,7 +97,7 @@ int kt__http_flusher_start(kt__http_conn *c)
 {
     if (c->has_flusher)
         return 0;
-    kt_spawn_options o = {.name = "http flusher"};
+    kt_spawn_options o = {.name = "http flusher", .stack_now = true};
     int rc = kt_group_spawn_with(c->group, &o, flusher, &c, sizeof c, NULL);
     c->has_flusher = rc == 0;
     return rc;

@@ -117,12 +117,13 @@ static bool shift(const kt__log_sink *s)
 }
 
 /* There is no new file, so the newest old one is the log again, and its number is free for the next attempt: however
- * many fail, no more than one old file is dropped. */
+ * many fail, no more than one old file is dropped. Should that fail, or somebody have made a file of the name
+ * meanwhile, lines go on into path.1. */
 static void unshift(const kt__log_sink *s)
 {
     char name[OLD_NAME_BYTES];
     name_old(s, 1, name, sizeof name);
-    (void)rename(name, s->path); /* should it fail: lines go on into path.1 */
+    (void)renameat2(AT_FDCWD, name, AT_FDCWD, s->path, RENAME_NOREPLACE);
 }
 
 void kt__log_file_rotate(kt__log_sink *s, const kt__log_record *r)
