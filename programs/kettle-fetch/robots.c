@@ -150,25 +150,51 @@ void robots_free(robots *r)
     kt_free(r);
 }
 
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+static bool is_unreserved(int c)
+{
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || strchr("-._~", c);
+}
+
+/* A character, as a code that is the same however it is written (RFC 9309 section 2.2.2): what has to be encoded, or is
+ * although it need not, has one of 256 and above; so have the two that a pattern encodes to take their meaning away. */
+static int take_code(kt_slice text, size_t *at)
+{
+    int c = (unsigned char)text.data[(*at)++];
+    if (c == '%' && text.size - *at >= 2 && hex(text.data[*at]) >= 0 && hex(text.data[*at + 1]) >= 0) {
+        c = 16 * hex(text.data[*at]) + hex(text.data[*at + 1]);
+        *at += 2;
+        return is_unreserved(c) && c ? c : 256 + c;
+    }
+    return c >= 128 || c == '*' || c == '$' ? 256 + c : c;
+}
+
 /* '*' stands for anything, '$' at the end for the end. Of two stars only the last one needs to be tried again, so it
  * takes time by the product of both sizes, and no stack. */
-static bool pattern_matches(const char *p, size_t size, kt_slice target)
+static bool pattern_matches(kt_slice pattern, kt_slice target)
 {
-    bool whole = size > 0 && p[size - 1] == '$';
-    size -= whole;
+    bool whole = pattern.size > 0 && pattern.data[pattern.size - 1] == '$';
+    pattern.size -= whole;
     size_t i = 0, t = 0, star = SIZE_MAX, from = 0;
     for (;;) {
-        if (i == size && (!whole || t == target.size))
+        if (i == pattern.size && (!whole || t == target.size))
             return true;
-        if (i < size && p[i] == '*') {
-            star = i++;
+        size_t next = i, then = t;
+        if (i < pattern.size && pattern.data[i] == '*') {
+            star = ++i;
             from = t;
-        } else if (i < size && t < target.size && p[i] == target.data[t]) {
-            i++;
-            t++;
+        } else if (i < pattern.size && t < target.size &&
+                   take_code(pattern, &next) == take_code(target, &then)) {
+            i = next;
+            t = then;
         } else if (star != SIZE_MAX && from < target.size) {
-            i = star + 1;
-            t = ++from;
+            (void)take_code(target, &from);
+            i = star;
+            t = from;
         } else {
             return false;
         }
@@ -184,7 +210,7 @@ bool robots_allow(const robots *r, kt_slice target)
     for (size_t i = 0; i < r->count; i++) {
         const rule *at = &r->rules[i];
         bool decides = at->size > longest || (at->size == longest && at->allow);
-        if (decides && pattern_matches(r->text + at->at, at->size, target)) {
+        if (decides && pattern_matches((kt_slice){r->text + at->at, at->size}, target)) {
             longest = at->size;
             allow = at->allow;
         }
