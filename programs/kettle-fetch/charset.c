@@ -161,13 +161,14 @@ static int convert(const char *from, kt_slice bytes, kt_buffer *out, size_t *rep
     size_t left = bytes.size;
     size_t unit = strncmp(from, "UTF-16", 6) == 0 ? 2 : 1;
     int rc = 0;
-    while (rc == 0 && left > 0) {
+    for (bool over = false; rc == 0 && !over;) {
         char piece[4096], *to = piece;
         size_t room = sizeof piece;
-        size_t n = iconv(cd, &in, &left, &to, &room);
+        over = left == 0; /* what iconv has kept back of the last character comes last */
+        size_t n = over ? iconv(cd, NULL, NULL, &to, &room) : iconv(cd, &in, &left, &to, &room);
         int error = n == (size_t)-1 ? errno : 0;
         rc = kt_buffer_append(out, piece, sizeof piece - room);
-        if (rc == 0 && (error == EILSEQ || error == EINVAL)) {
+        if (rc == 0 && left > 0 && (error == EILSEQ || error == EINVAL)) {
             rc = kt_buffer_append(out, replacement, 3);
             (*replaced)++;
             size_t skipped = left < unit ? left : unit;

@@ -48,7 +48,8 @@ typedef struct reading {
     int (*found)(enum feed_kind kind, kt_slice url, void *arg);
     void *arg;
     enum { UNKNOWN, INDEX, URLSET, RSS, ATOM } kind;
-    bool in_item;       /* within <sitemap>, <url>, <item>, <entry> */
+    bool in_item;       /* within what item_name says */
+    int item_depth;
     bool in_url;        /* within its <loc> or <link> */
     kt_buffer text;
     int count;
@@ -70,6 +71,12 @@ static int give(reading *r, kt_slice url)
     if (r->count++ == FEED_URLS_MAX)
         return kt_error_set(KT_ELIMIT, "more than %d URLs", FEED_URLS_MAX);
     return r->found(r->kind == INDEX ? FEED_SITEMAP : FEED_PAGE, url, r->arg);
+}
+
+/* What tells of one page. */
+static const char *item_name(const reading *r)
+{
+    return r->kind == INDEX ? "sitemap" : r->kind == URLSET ? "url" : r->kind == RSS ? "item" : "entry";
 }
 
 static int begin_root(reading *r, const char *name)
@@ -100,11 +107,16 @@ static int atom_link(reading *r)
 
 static int begin(reading *r, const char *name)
 {
-    if (xmlTextReaderDepth(r->xml) == 0)
+    int depth = xmlTextReaderDepth(r->xml);
+    r->in_url = false;
+    if (depth == 0)
         return begin_root(r, name);
-    if (is(name, "sitemap") || is(name, "url") || is(name, "item") || is(name, "entry"))
-        r->in_item = true;
-    if (!r->in_item)
+    if (is(name, item_name(r)) && (!r->in_item || depth <= r->item_depth)) {
+        r->in_item = !xmlTextReaderIsEmptyElement(r->xml);
+        r->item_depth = depth;
+        return 0;
+    }
+    if (!r->in_item || depth != r->item_depth + 1) /* deeper: of an entry's <source>, say */
         return 0;
     if (r->kind == ATOM)
         return is(name, "link") ? atom_link(r) : 0;
@@ -115,12 +127,11 @@ static int begin(reading *r, const char *name)
     return 0;
 }
 
-static int end(reading *r, const char *name)
+static int end(reading *r)
 {
     int rc = r->in_url ? give(r, kt_buffer_slice(&r->text)) : 0;
     r->in_url = false;
-    if (is(name, "sitemap") || is(name, "url") || is(name, "item") || is(name, "entry"))
-        r->in_item = false;
+    r->in_item = r->in_item && xmlTextReaderDepth(r->xml) > r->item_depth;
     return rc;
 }
 
@@ -131,7 +142,7 @@ static int take_node(reading *r)
     case XML_READER_TYPE_ELEMENT:
         return begin(r, name);
     case XML_READER_TYPE_END_ELEMENT:
-        return end(r, name);
+        return end(r);
     case XML_READER_TYPE_TEXT:
     case XML_READER_TYPE_CDATA:
         if (r->in_url)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <kettle/error.h>
+#include <math.h>
 #include <string.h>
 
 enum figure { NO_FIGURE, COUNT, SUM, MIN, MAX, MEAN };
@@ -54,40 +55,36 @@ static const char *take_bracket(const char *at, step *s)
     return *at == ']' ? at + 1 : NULL;
 }
 
+/* name or * */
+static const char *take_key(const char *at, const char *end, step *s)
+{
+    size_t size = 0;
+    while (at + size < end && at[size] != '.' && at[size] != '[')
+        size++;
+    if (size == 0)
+        return NULL;
+    s->all = size == 1 && *at == '*';
+    s->key = s->all ? s->key : (kt_slice){at, size};
+    return at + size;
+}
+
 static int parse_steps(const char *text, const char *at, const char *end, path *p)
 {
-    if (at < end && *at == '$') {
+    bool first_key = at < end && !strchr("$[.", *at); /* needs no dot */
+    if (at < end && *at == '$')
         at++;
-    } else if (at < end && *at != '[' && *at != '.') {
-        goto key; /* the first one needs no dot */
-    }
-    while (at < end) {
+    for (; at < end; p->count++, first_key = false) {
+        step *s = &p->steps[p->count];
+        bool bracket = *at == '[';
         if (p->count == STEPS_MAX)
             return wrong(text, at, "too many steps");
-        if (*at == '[') {
-            const char *next = take_bracket(at + 1, &p->steps[p->count]);
-            if (!next || next > end)
-                return wrong(text, at, "neither [number], [*] nor ['key']");
-            p->many = p->many || p->steps[p->count].all;
-            p->count++;
-            at = next;
-            continue;
-        }
-        if (*at != '.')
-            return wrong(text, at, ". or [ is missing");
-        at++;
-key:;
-        size_t size = 0;
-        while (at + size < end && at[size] != '.' && at[size] != '[')
-            size++;
-        if (size == 0)
-            return wrong(text, at, "a key is missing");
-        if (size == 1 && *at == '*')
-            p->steps[p->count].all = p->many = true;
-        else
-            p->steps[p->count].key = (kt_slice){at, size};
-        p->count++;
-        at += size;
+        if (!bracket && !first_key && *at++ != '.')
+            return wrong(text, at - 1, ". or [ is missing");
+        const char *next = bracket ? take_bracket(at + 1, s) : take_key(at, end, s);
+        if (!next || next > end)
+            return wrong(text, at, bracket ? "neither [number], [*] nor ['key']" : "a key is missing");
+        p->many = p->many || s->all;
+        at = next;
     }
     return 0;
 }
@@ -155,8 +152,11 @@ static int visit(const path *p, int number, json_t *value, json_t *found)
     return next ? visit(p, number + 1, next, found) : 0;
 }
 
+/* What is beyond the numbers of JSON is none. */
 static json_t *number(double x, bool whole)
 {
+    if (!isfinite(x))
+        return json_null();
     return whole && x < 9007199254740992.0 && x > -9007199254740992.0 ? json_integer((json_int_t)x) : json_real(x);
 }
 
@@ -182,7 +182,7 @@ static json_t *figure_of(enum figure f, json_t *found)
         return number(sum, whole);
     if (count == 0)
         return json_null();
-    return f == MEAN ? json_real(sum / (double)count) : number(f == MIN ? min : max, whole);
+    return f == MEAN ? number(sum / (double)count, false) : number(f == MIN ? min : max, whole);
 }
 
 int json_path_find(const char *text, json_t *document, json_t **ret_value)
