@@ -31,7 +31,7 @@ typedef struct arena {
     jmp_buf out;
 } arena;
 
-static int64_t cpu_now(void)
+int64_t page_cpu_now(void)
 {
     struct timespec t;
     return clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) < 0 ? 0 : (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
@@ -47,7 +47,7 @@ static void *arena_take(void *arg, size_t size)
 {
     arena *a = arg;
     size = (size + 15) & ~(size_t)15;
-    if (++a->turns % ALLOCATIONS_A_LOOK == 0 && cpu_now() > a->deadline)
+    if (++a->turns % ALLOCATIONS_A_LOOK == 0 && page_cpu_now() > a->deadline)
         give_up(a, kt_error_set(KT_ELIMIT, "HTML that takes longer than %d s to parse", PAGE_SECONDS_MAX));
     if (!a->blocks || a->blocks->size - a->blocks->used < size) {
         size_t block = size > BLOCK_BYTES ? size : BLOCK_BYTES;
@@ -71,6 +71,45 @@ static void arena_keep(void *arg, void *bytes)
     (void)bytes;
 }
 
+/* Where elements stand in the text is nobody's concern here. Its room holds how they are numbered: the start has the
+ * number of each, the end how many there are; the line that of all beside it, the column that of its own type. Types
+ * that HTML does not know have no numbers of their own. */
+static void number_elements(GumboNode *const *nodes, size_t size, unsigned of_type[GUMBO_TAG_LAST + 1])
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < size; i++)
+        if (page_is_element(nodes[i])) {
+            GumboElement *e = &nodes[i]->v.element;
+            e->start_pos.line = ++count;
+            e->start_pos.column = ++of_type[e->tag];
+        }
+    for (size_t i = 0; i < size; i++)
+        if (page_is_element(nodes[i])) {
+            GumboElement *e = &nodes[i]->v.element;
+            e->end_pos.line = count;
+            e->end_pos.column = of_type[e->tag];
+        }
+    for (size_t i = 0; i < size; i++)
+        if (page_is_element(nodes[i]))
+            of_type[nodes[i]->v.element.tag] = 0;
+}
+
+static void number_all(GumboNode *root)
+{
+    unsigned of_type[GUMBO_TAG_LAST + 1] = {0};
+    number_elements(&root, 1, of_type);
+    for (const GumboNode *n = root; n; n = page_next(n, root))
+        if (page_is_element(n))
+            number_elements((GumboNode **)n->v.element.children.data, n->v.element.children.length, of_type);
+}
+
+unsigned page_number(const GumboNode *n, bool of_type, unsigned *ret_count)
+{
+    const GumboElement *e = &n->v.element;
+    *ret_count = of_type ? e->end_pos.column : e->end_pos.line;
+    return of_type ? e->start_pos.column : e->start_pos.line;
+}
+
 int page_parse(kt_slice html, page *ret_page)
 {
     if (html.size > PAGE_BYTES_MAX)
@@ -78,7 +117,7 @@ int page_parse(kt_slice html, page *ret_page)
     arena *a = kt_calloc(1, sizeof *a);
     if (!a)
         return -ENOMEM;
-    a->deadline = cpu_now() + (int64_t)PAGE_SECONDS_MAX * 1000000000;
+    a->deadline = page_cpu_now() + (int64_t)PAGE_SECONDS_MAX * 1000000000;
     GumboOptions options = kGumboDefaultOptions;
     options.allocator = arena_take;
     options.deallocator = arena_keep;
@@ -87,6 +126,7 @@ int page_parse(kt_slice html, page *ret_page)
     if (setjmp(a->out) == 0) { /* tidy: setjmp: see above */
         const GumboOutput *o = gumbo_parse_with_options(&options, html.data ? html.data : "", html.size);
         *ret_page = (page){o->root, a->blocks};
+        number_all(o->root);
     }
     int rc = a->rc;
     if (rc < 0)

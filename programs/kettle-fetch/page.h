@@ -22,6 +22,9 @@ typedef struct page {
 int page_parse(kt_slice html, page *ret_page) KT_CHECKED;
 void page_release(page *p);
 
+/* The CPU time of this thread, in nanoseconds. */
+int64_t page_cpu_now(void);
+
 /* The node after `node` in the order of the text, within `root`; NULL behind the last. */
 const GumboNode *page_next(const GumboNode *node, const GumboNode *root);
 
@@ -33,6 +36,10 @@ static inline bool page_is_element(const GumboNode *n)
 /* The name of an element, also of one that HTML does not know, as it was written. */
 kt_slice page_tag(const GumboNode *n);
 bool page_is(const GumboNode *n, GumboTag tag);
+
+/* The number of an element among the elements beside it, from 1, or among those of its type, which must be one that
+ * HTML knows; and how many those are. */
+unsigned page_number(const GumboNode *n, bool of_type, unsigned *ret_count);
 
 /* An attribute's value; NULL if there is none. */
 const char *page_attribute(const GumboNode *n, const char *name);

@@ -95,6 +95,19 @@ void plan_cleanup(plan *p)
     free_headers(p->secrets);
 }
 
+static size_t name_size(const char *folder)
+{
+    size_t size = strlen(folder);
+    while (size > 1 && folder[size - 1] == '/')
+        size--;
+    return size;
+}
+
+static bool is_same_folder(const char *a, const char *b)
+{
+    return name_size(a) == name_size(b) && memcmp(a, b, name_size(a)) == 0;
+}
+
 int plan_make(plan *p)
 {
     const options *o = p->o;
@@ -128,6 +141,8 @@ int plan_make(plan *p)
     p->e.follow = p->follow;
     if (rc == 0 && o->out && (rc = records_kind_of(o->out, &kind)) < 0)
         (void)usage_error("--out %s: %s", o->out, kt_error_detail());
+    if (rc == 0 && o->out && o->save && is_same_folder(o->out, o->save))
+        rc = -EINVAL, (void)usage_error("--out and --save are one folder, where a record could replace a body");
     if (rc == 0 && o->resume && !o->out && !o->save)
         rc = -EINVAL, (void)usage_error("--resume needs the --out or --save of the earlier run");
     bool goes_on = o->crawl || o->paginate || o->follow; /* and a record says where to */

@@ -34,13 +34,29 @@ static const GumboNode *before(const GumboNode *n)
     return NULL;
 }
 
-static bool same_type(const GumboNode *a, const GumboNode *b)
+enum { BUDGET = 10000, TURNS_A_LOOK = 4096 };
+
+selector_look selector_look_begin(void)
 {
-    return kt_slice_equal(page_tag(a), page_tag(b));
+    return (selector_look){.deadline = page_cpu_now() + (int64_t)SELECTOR_SECONDS_MAX * 1000000000};
 }
 
-/* Its number among the elements beside it, from 1, from the front or the back. */
-static int place(const GumboNode *n, bool from_back, bool of_type)
+bool selector_look_is_late(selector_look *l)
+{
+    l->late = l->late || page_cpu_now() > l->deadline;
+    return l->late;
+}
+
+static void take_turns(selector_look *l, unsigned turns)
+{
+    unsigned before = l->turns;
+    l->turns += turns;
+    if (before / TURNS_A_LOOK != l->turns / TURNS_A_LOOK)
+        (void)selector_look_is_late(l);
+}
+
+/* Its number among the elements beside it of its own type, which HTML does not know. */
+static int place_of_unknown(const GumboNode *n, bool from_back, selector_look *l)
 {
     const GumboVector *all = siblings_of(n);
     int number = 1;
@@ -48,11 +64,21 @@ static int place(const GumboNode *n, bool from_back, bool of_type)
         return number;
     size_t first = from_back ? n->index_within_parent + 1 : 0;
     size_t last = from_back ? all->length : n->index_within_parent;
-    for (size_t i = first; i < last; i++) {
+    for (size_t i = first; i < last && !l->late; i++) {
         const GumboNode *at = all->data[i];
-        number += page_is_element(at) && (!of_type || same_type(at, n));
+        number += page_is_element(at) && kt_slice_equal(page_tag(at), page_tag(n));
+        take_turns(l, 1);
     }
     return number;
+}
+
+/* Its number among the elements beside it, from 1, from the front or the back. */
+static int place(const GumboNode *n, bool from_back, bool of_type, selector_look *l)
+{
+    if (of_type && n->v.element.tag == GUMBO_TAG_UNKNOWN)
+        return place_of_unknown(n, from_back, l);
+    unsigned count, number = page_number(n, of_type, &count);
+    return (int)(from_back ? count - number + 1 : number);
 }
 
 /* ---- Simple selectors ------------------------------------------------------------------------- */
@@ -118,9 +144,9 @@ static bool is_empty(const GumboNode *n)
     return true;
 }
 
-static bool compound_matches(const selector *s, const compound *c, const GumboNode *n);
+static bool compound_matches(const selector *s, const compound *c, const GumboNode *n, selector_look *l);
 
-static bool simple_matches(const selector *all, const simple *s, const GumboNode *n)
+static bool simple_matches(const selector *all, const simple *s, const GumboNode *n, selector_look *l)
 {
     switch (s->kind) {
     case SIMPLE_ANY:
@@ -133,29 +159,29 @@ static bool simple_matches(const selector *all, const simple *s, const GumboNode
         return attribute_matches(s, n);
     case SIMPLE_NTH:
     case SIMPLE_NTH_TYPE:
-        return nth_matches(s, place(n, false, s->kind == SIMPLE_NTH_TYPE));
+        return nth_matches(s, place(n, false, s->kind == SIMPLE_NTH_TYPE, l));
     case SIMPLE_NTH_LAST:
     case SIMPLE_NTH_LAST_TYPE:
-        return nth_matches(s, place(n, true, s->kind == SIMPLE_NTH_LAST_TYPE));
+        return nth_matches(s, place(n, true, s->kind == SIMPLE_NTH_LAST_TYPE, l));
     case SIMPLE_ONLY:
-        return place(n, false, false) == 1 && place(n, true, false) == 1;
+        return place(n, false, false, l) == 1 && place(n, true, false, l) == 1;
     case SIMPLE_EMPTY:
         return is_empty(n);
     case SIMPLE_ROOT:
         return parent_of(n) == NULL;
     case SIMPLE_NOT:
         for (int i = 0; i < s->count; i++)
-            if (compound_matches(all, &all->compounds[s->first + i], n))
+            if (compound_matches(all, &all->compounds[s->first + i], n, l))
                 return false;
         return true;
     }
     return false;
 }
 
-static bool compound_matches(const selector *s, const compound *c, const GumboNode *n)
+static bool compound_matches(const selector *s, const compound *c, const GumboNode *n, selector_look *l)
 {
     for (int i = c->simple; i >= 0; i = s->simples[i].next)
-        if (!simple_matches(s, &s->simples[i], n))
+        if (!simple_matches(s, &s->simples[i], n, l))
             return false;
     return true;
 }
@@ -169,27 +195,28 @@ static const GumboNode *left_node(enum left left, const GumboNode *n)
 
 /* Backtracks over the combinators that have a choice; the depth of recursion is that of the selector. `budget` keeps a
  * hostile pair of page and selector from taking for ever: what would need more is taken for no match. */
-static bool complex_matches(const selector *s, int index, const GumboNode *n, int *budget)
+static bool complex_matches(const selector *s, int index, const GumboNode *n, int *budget, selector_look *l)
 {
     const compound *c = &s->compounds[index];
-    if (--*budget < 0 || !compound_matches(s, c, n))
+    if (--*budget < 0 || l->late || !compound_matches(s, c, n, l))
         return false;
     if (c->left == LEFT_NOTHING)
         return true;
     bool choice = c->left == LEFT_ANCESTOR || c->left == LEFT_BEFORE_ANY;
     for (n = left_node(c->left, n); n; n = choice ? left_node(c->left, n) : NULL)
-        if (complex_matches(s, c->left_of, n, budget))
+        if (complex_matches(s, c->left_of, n, budget, l))
             return true;
     return false;
 }
 
-bool selector_matches(const selector *s, const GumboNode *node)
+bool selector_matches(const selector *s, const GumboNode *node, selector_look *l)
 {
-    int budget = 10000;
+    int budget = BUDGET;
     if (!page_is_element(node))
         return false;
-    for (int i = 0; i < s->tops_count; i++)
-        if (complex_matches(s, s->tops[i], node, &budget))
-            return true;
-    return false;
+    bool matches = false;
+    for (int i = 0; i < s->tops_count && !matches; i++)
+        matches = complex_matches(s, s->tops[i], node, &budget, l);
+    take_turns(l, (unsigned)(BUDGET - budget));
+    return matches && !l->late;
 }

@@ -13,7 +13,7 @@
 #include "json_text.h"
 #include "page.h"
 
-enum { TEXT_MAX = 100 * 1024, LIST_MAX = 10000, FOUND_MAX = 10000 };
+enum { TEXT_MAX = 100 * 1024, FIELD_MAX = 4 * 1024 * 1024, LIST_MAX = 10000, FOUND_MAX = 10000 };
 
 /* ---- What may be asked ------------------------------------------------------------------------ */
 
@@ -43,7 +43,7 @@ int extract_parse(const char *text, extract *ret_extract)
         rc = rc == 0 && !x.path ? -ENOMEM : rc;
     } else if (strncmp(what, "css:", 4) == 0) {
         x.kind = EXTRACT_CSS;
-        const char *at = strrchr(what, '@');
+        const char *bracket = strrchr(what, ']'), *at = strrchr(bracket ? bracket : what, '@'); /* [href*="@"] */
         size_t size = at ? (size_t)(at - what - 4) : strlen(what + 4);
         char *css = kt_strndup(what + 4, size);
         x.attribute = at ? kt_strndup(at + 1, strlen(at + 1)) : NULL;
@@ -152,25 +152,45 @@ static json_t *meta_of(const work *w)
     return all;
 }
 
-static int add_match(const extract *x, const GumboNode *n, json_t *list)
+static int add_match(const extract *x, const GumboNode *n, json_t *list, size_t *size)
 {
-    if (!x->attribute)
-        return json_array_append_new(list, text_of(n)) < 0 ? -ENOMEM : 0;
-    const char *value = page_attribute(n, x->attribute);
-    return value && json_array_append_new(list, json_string(value)) < 0 ? -ENOMEM : 0;
+    const char *value = x->attribute ? page_attribute(n, x->attribute) : NULL;
+    if (x->attribute && !value)
+        return 0;
+    json_t *text = value ? json_string(value) : text_of(n);
+    *size += text ? json_string_length(text) : 0;
+    return json_array_append_new(list, text) < 0 ? -ENOMEM : 0;
 }
 
-static json_t *css_of(const work *w, const extract *x)
+static int too_late(work *w)
 {
+    w->cause = CAUSE_CONTENT;
+    return kt_error_set(KT_ELIMIT, "HTML that takes longer than %d s to look through", SELECTOR_SECONDS_MAX);
+}
+
+static int css_of(work *w, const extract *x, json_t **ret_list)
+{
+    selector_look look = selector_look_begin();
     json_t *list = json_array();
+    size_t size = 0;
     int rc = list ? 0 : -ENOMEM;
-    for (const GumboNode *n = w->page.root; n && rc == 0; n = page_next(n, w->page.root))
-        if (json_array_size(list) < LIST_MAX && selector_matches(x->selector, n))
-            rc = add_match(x, n, list);
-    if (rc == 0)
-        return list;
-    json_decref(list);
-    return NULL;
+    for (const GumboNode *n = w->page.root; n && rc == 0; n = page_next(n, w->page.root)) {
+        if (json_array_size(list) == LIST_MAX || !selector_matches(x->selector, n, &look))
+            continue;
+        rc = add_match(x, n, list, &size);
+        if (rc == 0 && size > FIELD_MAX) {
+            w->cause = CAUSE_CONTENT;
+            rc = kt_error_set(KT_ELIMIT, "%s: more than %d MiB", x->name, FIELD_MAX >> 20);
+        }
+        (void)selector_look_is_late(&look); /* texts within each other take time, too */
+    }
+    if (rc == 0 && look.late)
+        rc = too_late(w);
+    if (rc < 0)
+        json_decref(list);
+    else
+        *ret_list = list;
+    return rc;
 }
 
 /* One field. A page that is none, or has none of it, gives null. */
@@ -189,7 +209,7 @@ static int field_of(work *w, const extract *x, json_t **ret_value)
     else if (x->kind == EXTRACT_META)
         value = meta_of(w);
     else if (x->kind == EXTRACT_CSS)
-        value = css_of(w, x);
+        rc = css_of(w, x, &value);
     else if ((n = first_of(&w->page, x->kind == EXTRACT_TITLE ? GUMBO_TAG_TITLE : GUMBO_TAG_BODY)) != NULL)
         value = text_of(n);
     else
@@ -227,12 +247,12 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
-static const char *next_of_page(const work *w)
+static const char *next_of_page(const work *w, selector_look *look)
 {
-    for (const GumboNode *n = w->page.root; n; n = page_next(n, w->page.root)) {
+    for (const GumboNode *n = w->page.root; n && !look->late; n = page_next(n, w->page.root)) {
         if (!page_is_element(n) || !page_attribute(n, "href"))
             continue;
-        if (w->o->follow && selector_matches(w->o->follow, n))
+        if (w->o->follow && selector_matches(w->o->follow, n, look))
             return page_attribute(n, "href");
         if (w->o->paginate && (page_is(n, GUMBO_TAG_A) || page_is(n, GUMBO_TAG_LINK)) &&
             has_word(page_attribute(n, "rel"), "next"))
@@ -244,11 +264,12 @@ static const char *next_of_page(const work *w)
 static int find_next(work *w)
 {
     kt_auto(kt_url) url = KT_URL_INIT;
+    selector_look look = selector_look_begin();
     const char *href = w->o->paginate ? w->it->next_link : NULL;
     if (!href && w->page.root && (w->o->paginate || w->o->follow))
-        href = next_of_page(w);
+        href = next_of_page(w, &look);
     if (!href)
-        return 0;
+        return look.late ? too_late(w) : 0;
     int rc = kt_url_parse(href, &w->base, &url);
     if (rc < 0)
         return rc == -ENOMEM ? rc : 0;

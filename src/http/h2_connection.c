@@ -210,7 +210,7 @@ static void close_session(kt__h2 *h)
     h->closing = true;
     kt__h2_pump(h);
     kt_event_set(&h->out_ready);
-    (void)!kt_group_join(h->group, 0); /* its tasks return 0; or one of a stream had no stack, which ends the connection */
+    (void)!kt_group_join(h->group, 0); /* its tasks return 0, or a stream had no stack, which ends it */
     while (h->streams)
         kt__h2_stream_free(h->streams);
     if (h->session)

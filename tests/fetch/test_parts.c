@@ -94,6 +94,7 @@ TEST(character_sets_by_header_mark_and_meta)
     CHECK_STR(decode("<meta charset=koi8-r>\xd4", 22, "text/html", true, &bad), "<meta charset=koi8-r>т");
     CHECK_STR(decode("<!-- <meta charset=koi8-r> -->\xc3\xa9", 32, "", true, &bad), "<!-- <meta charset=koi8-r> -->é");
     CHECK_STR(decode("<meta charset=koi8-r>\xc3\xa9", 23, "", false, &bad), "<meta charset=koi8-r>é");
+    CHECK_STR(decode("abc", 3, "text/html;charset=windows-1258", true, &bad), "abc"); /* an accent might follow */
     CHECK_STR(decode("\x83\x65", 2, "text/html;charset=Shift_JIS", true, &bad), "テ");
     CHECK_STR(decode("ü", 2, "text/html; charset=../../evil", true, &bad), "ü");
 }
@@ -160,6 +161,13 @@ TEST(feeds)
                       "</entry><entry><link href='/2'/></entry></feed>"), "/1 /2");
 }
 
+TEST(what_is_within_an_entry_is_not_of_it)
+{
+    CHECK_STR(urls_of("<feed><entry><source><link href='no'/></source><link href='/1'/></entry></feed>"), "/1");
+    CHECK_STR(urls_of("<rss><channel><item><image><url>no</url><link>no</link></image><link>/1</link></item>"
+                      "<item/><link>no</link></channel></rss>"), "/1");
+}
+
 /* What is wrong is told by the result alone. */
 TEST(a_feed_in_a_broken_encoding_writes_nothing_on_standard_error)
 {
@@ -220,6 +228,24 @@ TEST(robots_the_own_group_outweighs_all)
     CHECK_OK(robots_parse(kt_slice_from(text), "kettle-fetch", &r));
     CHECK_EQ(robots_delay(r), KT_MS(1500));
     robots_free(r);
+}
+
+TEST(robots_compare_characters_however_they_are_written)
+{
+    const char text[] = "User-agent: *\nDisallow: /s\xc3\xbcss\nDisallow: /pct%c3%bc\nDisallow: /%7euser\n"
+                        "Disallow: /star-%2A.html\nDisallow: /price$list\nDisallow: /a%2fb\nDisallow: /100%\n";
+    CHECK(!allowed(text, "/s%C3%BCss"));
+    CHECK(!allowed(text, "/pct%C3%BC"));
+    CHECK(!allowed(text, "/pct\xc3\xbc"));
+    CHECK(!allowed(text, "/~user"));
+    CHECK(!allowed(text, "/%7Euser"));
+    CHECK(!allowed(text, "/star-*.html"));
+    CHECK(allowed(text, "/star-x.html"));
+    CHECK(!allowed(text, "/price$list"));
+    CHECK(!allowed(text, "/price%24list"));
+    CHECK(!allowed(text, "/a%2Fb"));
+    CHECK(allowed(text, "/a/b"));
+    CHECK(!allowed(text, "/100%"));
 }
 
 TEST(robots_rubbish_means_nothing)

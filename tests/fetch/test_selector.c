@@ -2,6 +2,7 @@
 /* Selectors and pages. */
 #include <errno.h>
 #include <kettle/error.h>
+#include <kettle/memory.h>
 #include <kettle/test.h>
 #include <page.h>
 #include <selector.h>
@@ -24,9 +25,10 @@ static const char *ids(const char *text)
         return kt_error_detail();
     CHECK_OK(page_parse(kt_slice_from(html), &p));
     size_t size = 0;
+    selector_look look = selector_look_begin();
     found[0] = '\0';
     for (const GumboNode *n = p.root; n; n = page_next(n, p.root)) {
-        const char *id = selector_matches(s, n) ? page_attribute(n, "id") : NULL;
+        const char *id = selector_matches(s, n, &look) ? page_attribute(n, "id") : NULL;
         if (id)
             size += (size_t)snprintf(found + size, sizeof found - size, "%s%s", size ? " " : "", id);
     }
@@ -135,4 +137,53 @@ TEST(a_page_without_memory_is_told)
         CHECK(p.blocks == NULL);
     }
     CHECK(false);
+}
+
+/* A list of so many, with something in each. */
+enum { ITEMS = 20000 };
+
+static char *long_list(void)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    CHECK_OK(kt_buffer_append_string(&text, "<ul>"));
+    for (int i = 0; i < ITEMS; i++)
+        CHECK_OK(kt_buffer_append_string(&text, "<li><b>x</b><i>y</i></li>"));
+    return kt_strndup(text.data, text.size);
+}
+
+static size_t matches_of(const char *text, const char *page_text, selector_look *look)
+{
+    kt_auto(selector) *s = NULL;
+    kt_auto(page) p = {NULL, NULL};
+    size_t count = 0;
+    CHECK_OK(selector_parse(text, &s));
+    CHECK_OK(page_parse(kt_slice_from(page_text), &p));
+    for (const GumboNode *n = p.root; n; n = page_next(n, p.root))
+        count += selector_matches(s, n, look);
+    return count;
+}
+
+TEST(places_among_siblings_are_known)
+{
+    static const struct {
+        const char *selector;
+        size_t count;
+    } cases[] = {{"li:nth-child(2n)", ITEMS / 2}, {":nth-last-child(2)", ITEMS + 2}, {"i:only-child", 0},
+                 {"li :nth-of-type(1)", 2 * ITEMS}, {"li:last-of-type > b:first-child", 1}};
+    char *text = long_list();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        selector_look look = selector_look_begin();
+        CHECK_EQ(matches_of(cases[i].selector, text, &look), cases[i].count);
+        CHECK_LT(look.turns, 20 * ITEMS);
+    }
+    kt_free(text);
+}
+
+TEST(a_look_that_is_late_finds_nothing_any_more)
+{
+    char *text = long_list();
+    selector_look look = {.deadline = 1};
+    CHECK_LT(matches_of("li", text, &look), ITEMS);
+    CHECK(look.late);
+    kt_free(text);
 }

@@ -37,6 +37,23 @@ class Nesting(Case):
             self.assertEqual(results[site.url('/fits')]['cause'], 'ok')
 
 
+    def test_texts_within_each_other_have_a_limit(self):
+        site = self.server({'/': ('text/html', b'<div>' * 500 + b'tea ' * 25000)})
+        results, _ = self.json('-x', 'all=css:div', '-x', 'title', site.url('/'), status=1)
+        self.assertEqual(results[site.url('/')]['cause'], 'content')
+        self.assertIn('all: more than 4 MiB', results[site.url('/')]['error'])
+
+    def test_numbers_beyond_json_are_none(self):
+        site = self.server({'/': ('application/json', b'{"a": [1e308, 1e308], "b": [1, 2]}')})
+        results, _ = self.json('-x', 'a=json:sum(a)', '-x', 'm=json:mean(a)', '-x', 'b=json:sum(b)', site.url('/'))
+        self.assertEqual(results[site.url('/')]['fields'], {'a': None, 'm': None, 'b': 3})
+
+    def test_an_at_sign_within_a_selector_is_its_own(self):
+        site = self.server({'/': fetch_server.page('x', '<a href="mailto:a@b" title=t>yes</a><a href=c>no</a>')})
+        results, _ = self.json('-x', 'a=css:a[href*="@"]', '-x', 'b=css:a[href*="@"]@title', site.url('/'))
+        self.assertEqual(results[site.url('/')]['fields'], {'a': ['yes'], 'b': ['t']})
+
+
 class Resuming(Case):
     def record(self, url, **more):
         return json.dumps({'url': url, 'final_url': url, 'ok': True, **more}) + '\n'
@@ -180,6 +197,11 @@ class Waiting(Case):
 
 
 class Told(Case):
+    def test_records_and_bodies_in_one_folder_are_refused(self):
+        status, _, err = self.run_it('-s', 'x', '-o', 'x/', self.site.url('/ok'))
+        self.assertEqual(status, 2)
+        self.assertIn('one folder', err)
+
     def test_standard_output_that_is_full(self):
         for how in [], ['--json']:
             with open('/dev/full', 'w', encoding='ascii') as full:
