@@ -11,6 +11,7 @@
 typedef struct rule {
     bool allow;
     uint32_t at, size; /* of the pattern, in the text */
+    uint32_t weight;
 } rule;
 
 struct robots {
@@ -68,6 +69,40 @@ static bool means(kt_slice name, const char *agent)
     return is((kt_slice){name.data, size}, agent);
 }
 
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+static bool is_unreserved(int c)
+{
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || strchr("-._~", c);
+}
+
+/* A character, as a code that is the same however it is written (RFC 9309 section 2.2.2): what has to be encoded, or is
+ * although it need not, has one of 256 and above; so have the two that a pattern encodes to take their meaning away. */
+static int take_code(kt_slice text, size_t *at)
+{
+    int c = (unsigned char)text.data[(*at)++];
+    if (c == '%' && text.size - *at >= 2 && hex(text.data[*at]) >= 0 && hex(text.data[*at + 1]) >= 0) {
+        c = 16 * hex(text.data[*at]) + hex(text.data[*at + 1]);
+        *at += 2;
+        return is_unreserved(c) && c ? c : 256 + c;
+    }
+    return c >= 128 || c == '*' || c == '$' ? 256 + c : c;
+}
+
+/* How long it is, as a rule that decides: of two that match the one with more octets does. */
+static uint32_t weight_of(kt_slice pattern)
+{
+    uint32_t octets = 0;
+    for (size_t at = 0; at < pattern.size;) {
+        bool plain = pattern.data[at] == '*' || pattern.data[at] == '$';
+        octets += take_code(pattern, &at) < 256 || plain ? 1 : 3;
+    }
+    return octets;
+}
+
 static int add_rule(robots *r, bool allow, kt_slice pattern)
 {
     if (pattern.size == 0 || r->count == ROBOTS_RULES_MAX)
@@ -80,7 +115,8 @@ static int add_rule(robots *r, bool allow, kt_slice pattern)
         r->rules = rules;
         r->capacity = capacity;
     }
-    r->rules[r->count++] = (rule){allow, (uint32_t)(pattern.data - r->text), (uint32_t)pattern.size};
+    r->rules[r->count++] =
+        (rule){allow, (uint32_t)(pattern.data - r->text), (uint32_t)pattern.size, weight_of(pattern)};
     return 0;
 }
 
@@ -150,29 +186,6 @@ void robots_free(robots *r)
     kt_free(r);
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
-static bool is_unreserved(int c)
-{
-    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || strchr("-._~", c);
-}
-
-/* A character, as a code that is the same however it is written (RFC 9309 section 2.2.2): what has to be encoded, or is
- * although it need not, has one of 256 and above; so have the two that a pattern encodes to take their meaning away. */
-static int take_code(kt_slice text, size_t *at)
-{
-    int c = (unsigned char)text.data[(*at)++];
-    if (c == '%' && text.size - *at >= 2 && hex(text.data[*at]) >= 0 && hex(text.data[*at + 1]) >= 0) {
-        c = 16 * hex(text.data[*at]) + hex(text.data[*at + 1]);
-        *at += 2;
-        return is_unreserved(c) && c ? c : 256 + c;
-    }
-    return c >= 128 || c == '*' || c == '$' ? 256 + c : c;
-}
-
 /* '*' stands for anything, '$' at the end for the end. Of two stars only the last one needs to be tried again, so it
  * takes time by the product of both sizes, and no stack. */
 static bool pattern_matches(kt_slice pattern, kt_slice target)
@@ -203,15 +216,15 @@ static bool pattern_matches(kt_slice pattern, kt_slice target)
 
 bool robots_allow(const robots *r, kt_slice target)
 {
-    size_t longest = 0;
+    uint32_t longest = 0;
     bool allow = true;
     if (!r || kt_slice_is(target, "/robots.txt"))
         return true;
     for (size_t i = 0; i < r->count; i++) {
         const rule *at = &r->rules[i];
-        bool decides = at->size > longest || (at->size == longest && at->allow);
+        bool decides = at->weight > longest || (at->weight == longest && at->allow);
         if (decides && pattern_matches((kt_slice){r->text + at->at, at->size}, target)) {
-            longest = at->size;
+            longest = at->weight;
             allow = at->allow;
         }
     }

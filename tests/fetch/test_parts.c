@@ -246,6 +246,7 @@ TEST(robots_compare_characters_however_they_are_written)
     CHECK(!allowed(text, "/a%2Fb"));
     CHECK(allowed(text, "/a/b"));
     CHECK(!allowed(text, "/100%"));
+    CHECK(allowed("User-agent: *\nDisallow: /%7ea\nAllow: /~ab\n", "/~abc")); /* the longer one, as it means */
 }
 
 TEST(robots_rubbish_means_nothing)
