@@ -128,7 +128,8 @@ static void happened(kt_loop *l, const struct epoll_event *event)
     /* Looked at first: a watch without one may be gone when its reader has ended. */
     kt__op *writer = event->events & (EPOLLOUT | broken) ? fd->writer : NULL;
     bool readable = event->events & (EPOLLIN | EPOLLRDHUP | broken);
-    fd->drained = fd->drained && !readable;
+    if (readable)
+        fd->drained = false;
     if (fd->reader && (readable || fd->reader->kind == KT__OP_POLL)) /* which may wait for both directions */
         try_again(l, fd->reader);
     if (writer)
