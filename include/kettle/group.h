@@ -40,7 +40,8 @@ typedef struct kt_group {
 KT_API int kt_group_spawn(kt_group *g, KT__JOB) KT_CHECKED;
 
 /* The same with options, and with a handle if ret_task is not NULL: the group still owns the
- * child, which may be cancelled or looked at through the handle until the join. */
+ * child, which may be cancelled or looked at through the handle until the join. So its memory stays until then, and a
+ * group that lives long and has many children gives their handles back with kt_task_detach. */
 KT_API int kt_group_spawn_with(kt_group *g, const kt_spawn_options *options, KT__JOB,
                                kt_task **ret_task) KT_CHECKED;
 

@@ -179,8 +179,9 @@ KT_API int kt_task_await(kt_task *t) KT_CHECKED;
  * touched and still the caller's. Like asyncio.shield. */
 KT_API int kt_shield(kt_task *t) KT_CHECKED;
 
-/* Gives the task up: it frees itself when it ends; NULL is allowed. In debug mode a failure that
- * nobody can read any more goes to the log hook. Does not suspend. */
+/* Gives the task up: it frees itself when it ends, until when the handle is good; NULL is allowed. In debug mode
+ * a failure that nobody can read any more goes to the log hook. A group's child stays the group's, which waits for
+ * it and learns how it ended, but keeps it no longer than that. Does not suspend. */
 KT_API void kt_task_detach(kt_task *t);
 
 /* Asks the task to stop. True if the request was taken, false if the task is done. A task that has

@@ -149,6 +149,10 @@ KT_API bool kt_test_allocation_failed(void);
 /* How many allocations of kt_alloc and its kin have succeeded in this test. Any thread. */
 KT_API uint64_t kt_test_allocations(void);
 
+/* How many blocks of kt_alloc's and its kin are held now. What lives long and works much must not make them more. Any
+ * thread. */
+KT_API size_t kt_test_blocks(void);
+
 /* Runs fn(arg) as the main task of a fresh simulated loop, twice for each of the seeds 1 to count (or to
  * KETTLE_TEST_SEEDS), whatever KETTLE_DRIVER says (needs KT_TEST_NO_LOOP). fn must not return a failure,
  * nor leave tasks or memory behind; what it says with kt_test_say, and how long it takes, must be the

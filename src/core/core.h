@@ -98,7 +98,7 @@ struct kt_task {
     bool told;              /* done, and somebody has read the result */
     bool delivered;         /* a call has returned it */
     uint8_t held;           /* kt_cancel_hold, so many times */
-    bool owner_keeps;       /* the group frees it at its join, not before */
+    bool owner_keeps;       /* there is a handle: the group frees it at its join, not before */
     uint64_t delivered_outside_holds; /* what `delivered` was before each of them, the last in bit 0 */
     int requests;           /* from outside, not taken back */
     int code;               /* with which suspending calls fail now; 0 = none */
@@ -384,6 +384,9 @@ bool kt__task_prepare(kt_task *t);
 /* The running task ends with rc. */
 void kt__task_finish(kt_task *t, int rc);
 void kt__task_free(kt_task *t);
+
+/* A group's child, to which there is a handle: the handle is given back (group.c). */
+void kt__group_detach(kt_task *t);
 
 /* At the loop's end: tells of those that failed while it was ending; nobody can join these any more. */
 void kt__tasks_report_left(kt_loop *l);

@@ -82,12 +82,31 @@ static void child_done(kt_task *t)
         child_failed(g, t);
     if (g->live == 0 && IS_JOINING(g) && g->scope.task->state == KT__TASK_WAITING)
         kt__wake(g->scope.task, 0);
-    if (t->owner_keeps) { /* somebody has a handle, which is good until the join */
-        t->sibling_next = g->ended;
-        g->ended = t;
-    } else {
+    if (!t->owner_keeps) {
         kt__task_free(t);
+        return;
     }
+    t->on_done = NULL; /* it is among the ended ones */
+    t->sibling_prev = NULL;
+    t->sibling_next = g->ended;
+    if (g->ended)
+        g->ended->sibling_prev = t;
+    g->ended = t;
+}
+
+void kt__group_detach(kt_task *t)
+{
+    kt_group *g = t->owner;
+    t->owner_keeps = false;
+    if (t->on_done) /* the group has not seen its end */
+        return;
+    if (t->sibling_prev)
+        t->sibling_prev->sibling_next = t->sibling_next;
+    else
+        g->ended = t->sibling_next;
+    if (t->sibling_next)
+        t->sibling_next->sibling_prev = t->sibling_prev;
+    kt__task_free(t);
 }
 
 static int spawn(kt_group *g, const void *site, const kt_spawn_options *options, KT__JOB,

@@ -413,6 +413,10 @@ void kt_task_detach(kt_task *t)
 {
     if (!t)
         return;
+    if (t->owner_keeps) {
+        kt__group_detach(t);
+        return;
+    }
     check_owned(t, "kt_task_detach");
     if (t->state == KT__TASK_DONE)
         drop(t);

@@ -373,6 +373,7 @@ int kt__h2_stream_begin(kt__h2_stream *s)
     rc = kt_group_spawn_with(h->group, &o, stream_task, &s, sizeof s, &s->task);
     if (rc < 0)
         return rc;
+    kt_task_detach(s->task); /* it is good as long as the stream */
     h->tasks++;
     h->c->requests++;
     return 0;

@@ -114,6 +114,8 @@ static int conn_start(kt__http_server *s, kt_stream *stream)
     int rc = kt_group_spawn_with(s->group, &o, kt__http_connection, &c, sizeof c, &c->task);
     if (rc < 0)
         kt__http_conn_end(c);
+    else
+        kt_task_detach(c->task); /* it is good as long as the connection, and the group lives as long as the server */
     return rc;
 }
 

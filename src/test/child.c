@@ -65,7 +65,7 @@ void kt__test_check_tasks(void)
 
 static void check_behind(const kt__descriptors *before, const kt__descriptors *after)
 {
-    size_t files = kt__test_files_new(before, after, false), blocks = kt__test_memory_live();
+    size_t files = kt__test_files_new(before, after, false), blocks = kt_test_blocks();
     if (files == 0 && blocks == 0)
         return;
     kt__test_fail_begin();

@@ -179,14 +179,6 @@ void kt__test_memory_stop(void)
     kt_allocator_set(NULL);
 }
 
-size_t kt__test_memory_live(void)
-{
-    pthread_mutex_lock(&lock);
-    size_t count = live;
-    pthread_mutex_unlock(&lock);
-    return count;
-}
-
 void kt__test_memory_report(void)
 {
     size_t bytes = 0, count = 0;
@@ -220,6 +212,14 @@ uint64_t kt_test_allocations(void)
 {
     pthread_mutex_lock(&lock);
     uint64_t count = made;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+size_t kt_test_blocks(void)
+{
+    pthread_mutex_lock(&lock);
+    size_t count = live;
     pthread_mutex_unlock(&lock);
     return count;
 }

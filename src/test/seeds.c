@@ -37,11 +37,11 @@ static void run_seed(seeded *s, uint64_t seed)
     options.virtual_time = true;
     options.seed = seed;
     kt__test_trace_clear();
-    size_t live = kt__test_memory_live();
+    size_t live = kt_test_blocks();
     int rc = kt_run_with(&options, kt__test_in_seed, s, 0);
     if (rc < 0)
         kt_test_fail("ended with %d (%s): %s", rc, kt_error_name(rc), kt_error_detail());
-    if (kt__test_memory_live() <= live)
+    if (kt_test_blocks() <= live)
         return;
     kt__test_fail_begin();
     kt__test_say_failure("left memory of kt_alloc:\n");

@@ -44,9 +44,9 @@ TEST(values_that_are_set_for_one_task_after_the_other_take_no_more_and_more_memo
         CHECK_OK(kt_context_set(&other, "y"));
         CHECK_OK(kt_sleep(KT_S(1)));
         if (i == 5)
-            live = kt__test_memory_live();
+            live = kt_test_blocks();
     }
-    CHECK_EQ(kt__test_memory_live(), live);
+    CHECK_EQ(kt_test_blocks(), live);
     CHECK_OK(kt_sleep(KT_S(3)));
 }
 

@@ -331,6 +331,55 @@ TEST(a_child_may_be_awaited_through_its_handle)
     CHECK_EQ(kt_group_join(&g, 0), 0);
 }
 
+/* Of many children, some of which wait or are ready when they are given back, and some have ended. */
+static void spawn_and_give_back(kt_group *g)
+{
+    enum { MANY = 53 };
+    kt_task *child[MANY];
+    for (int i = 0; i < MANY; i++) {
+        const kt_spawn_options options = {.eager = i % 2 == 1};
+        sure(kt_group_spawn_with(g, &options, KT_WITH(fails_after, i % 4, 0), &child[i]));
+        if (i % 3 == 0)
+            kt_task_detach(child[i]);
+    }
+    sure(kt_sleep(0));
+    for (int i = 1; i < MANY; i += 3)
+        kt_task_detach(child[i]);
+    size_t kept = kt_test_blocks();
+    sure(kt_sleep(KT_S(5)));
+    CHECK_LT(kt_test_blocks(), kept);
+    kt_task_detach(child[MANY / 2]); /* of those that have ended: from the middle, then from both ends */
+    for (int i = 2; i < MANY; i += 3)
+        if (i != MANY / 2)
+            kt_task_detach(child[i]);
+}
+
+TEST(a_group_does_not_keep_children_whose_handles_were_given_back)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sure(kt_group_spawn(&g, KT_WITH(fails_after, 60, 0)));
+    spawn_and_give_back(&g); /* there are stacks afterwards */
+    size_t before = kt_test_blocks();
+    spawn_and_give_back(&g);
+    CHECK_EQ(kt_test_blocks(), before);
+    CHECK_EQ(kt_group_join(&g, 0), 0);
+}
+
+TEST(a_child_that_was_given_back_may_be_cancelled_and_fails_its_group)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_task *sleeper, *failing;
+    int stopped = 0;
+    sure(kt_group_spawn_with(&g, NULL, slow_to_stop, &stopped, 0, &sleeper));
+    sure(kt_group_spawn_with(&g, NULL, KT_WITH(fails_after, 5, -EIO), &failing));
+    kt_task_detach(sleeper);
+    kt_task_detach(failing);
+    sure(kt_sleep(KT_S(1)));
+    CHECK(kt_task_cancel(sleeper));
+    CHECK_ERR(kt_group_join(&g, 0), -EIO);
+    CHECK_EQ(stopped, 1);
+}
+
 /* ---- With timeouts, and inside each other ------------------------------------------------ */
 
 TEST(a_timeout_around_a_group_stops_its_children)

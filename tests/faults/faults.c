@@ -192,8 +192,8 @@ static bool may_leave_files(const call_fault *f)
 static void check_behind(const call_fault *f, const bool *before, size_t live)
 {
     check_descriptors(before);
-    if (kt__test_memory_live() != live)
-        complain("  %zd allocations are left\n", (ssize_t)(kt__test_memory_live() - live));
+    if (kt_test_blocks() != live)
+        complain("  %zd allocations are left\n", (ssize_t)(kt_test_blocks() - live));
     bool cannot_wait = f->which && strcmp(f->which->name, "syscall waitid") == 0; /* and was told to have none */
     if (waitpid(-1, NULL, WNOHANG) >= 0 && !cannot_wait)
         complain("  a child process is left\n");
@@ -215,7 +215,7 @@ static _Noreturn void child(const scenario *s, const call_fault *f)
     if (s->prepare)
         s->prepare();
     (void)open_descriptors(before);
-    size_t live = kt__test_memory_live();
+    size_t live = kt_test_blocks();
     calls_arm(f, s->lacking);
     run_once(s);
     calls_disarm();

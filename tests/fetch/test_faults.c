@@ -526,7 +526,7 @@ static bool run_once(const form *f, way w, unsigned nth)
     kt__test_trace_clear();
     kt_test_say("%s, point %u", way_names[w], nth);
     kt__test_files_read(&before);
-    size_t live = kt__test_memory_live(), objects = jansson_alive();
+    size_t live = kt_test_blocks(), objects = jansson_alive();
     const kt_options o = {.driver = real ? KT_DRIVER_AUTO : KT_DRIVER_SIM, .virtual_time = !real};
     int rc = kt_run_with(&o, KT_WITH(in_loop, .f = f, .w = w, .nth = nth));
     if (w == CALM && real && (rc == -ENOSYS || rc == -EPERM || rc == -EACCES))
@@ -539,7 +539,7 @@ static bool run_once(const form *f, way w, unsigned nth)
         kt__test_files_new(&before, &after, true);
         kt__test_fail_end();
     }
-    if (kt__test_memory_live() > live) {
+    if (kt_test_blocks() > live) {
         kt__test_fail_begin();
         kt__test_say_failure("left memory of kt_alloc:\n");
         kt__test_memory_report();

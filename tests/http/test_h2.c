@@ -40,6 +40,30 @@ WITH_SERVER(a_request_is_the_same_to_its_handler)
     site_close(&s);
 }
 
+static uint32_t ask_in_turn(peer *p, uint32_t id, int times)
+{
+    for (int i = 0; i < times; i++, id += 2) {
+        get(p, id, "/");
+        expect_status(p, id, "200");
+        expect(p, DATA, id);
+    }
+    return id;
+}
+
+WITH_SERVER(a_request_that_has_ended_takes_no_memory_while_its_connection_goes_on)
+{
+    site s;
+    peer p;
+    site_open(&s, NULL, tell, NULL);
+    greet(&p, dial(&s));
+    uint32_t id = ask_in_turn(&p, 1, 200); /* nghttp2 remembers the last 100 */
+    size_t before = kt_test_blocks();
+    ask_in_turn(&p, id, 500);
+    CHECK_LT(kt_test_blocks(), before + 50);
+    leave(&p);
+    site_close(&s);
+}
+
 static int wait_for(kt_http_exchange *x, void *arg)
 {
     if (kt_slice_is(kt_http_path(x), "/now"))

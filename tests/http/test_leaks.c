@@ -71,6 +71,26 @@ WITH_SERVER(ten_thousand_requests_leave_nothing_behind)
     CHECK_ERR(s.rc, KT_ECANCELED);
 }
 
+static void visit(const site *s, int times)
+{
+    for (int i = 0; i < times; i++) {
+        kt_stream *c = dial(s);
+        ask(c, GET, "hello\n");
+        kt_stream_close(c);
+    }
+}
+
+WITH_SERVER(a_connection_that_has_ended_takes_no_memory_while_the_server_goes_on)
+{
+    site s;
+    site_open(&s, NULL, hello, NULL);
+    visit(&s, 50);
+    size_t before = kt_test_blocks();
+    visit(&s, 500);
+    CHECK_LT(kt_test_blocks(), before + 50); /* the last ones are still ending */
+    site_close(&s);
+}
+
 WITH_SERVER(many_connections_at_once_leave_nothing_behind)
 {
     enum { MANY = 200 };

@@ -404,7 +404,7 @@ static void check_behind(size_t live, const kt__descriptors *files)
         }
         kt__test_files_release(&now);
     }
-    if (kt__test_memory_live() > live) {
+    if (kt_test_blocks() > live) {
         kt__test_fail_begin();
         kt__test_say_failure("left memory of kt_alloc:\n");
         kt__test_memory_report();
@@ -434,7 +434,7 @@ static void run_once(const sweep_entry *e, way w, unsigned nth, unsigned again, 
         kt_test_say("the second time at suspension %u of at most %d after it", again, AGAIN_MAX);
     if (has(REAL | REAL_TIME))
         kt__test_files_read(&files);
-    size_t live = kt__test_memory_live();
+    size_t live = kt_test_blocks();
     if (has(NO_LOOP))
         e->scenario();
     else

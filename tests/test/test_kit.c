@@ -196,6 +196,15 @@ TEST(allocations_that_succeed_are_counted)
     CHECK_EQ(kt_test_allocations() - before, 1);
 }
 
+TEST(blocks_that_are_held_are_counted)
+{
+    size_t before = kt_test_blocks();
+    char *block = kt_strndup("kettle", 6);
+    CHECK_EQ(kt_test_blocks(), before + 1);
+    kt_free(block);
+    CHECK_EQ(kt_test_blocks(), before);
+}
+
 TEST(a_failure_can_be_switched_off)
 {
     kt_test_fail_allocation(1);
