@@ -11,8 +11,6 @@
 
 #include "http/files.h"
 
-#define COPY_BYTES ((size_t)128 * 1024)
-
 typedef struct piece {
     int fd;
     off_t offset;
@@ -52,18 +50,18 @@ static int read_where_it_may_be(piece *p)
 
 static int copy(kt_http_exchange *x, const kt__found *f, kt__range part)
 {
-    piece p = {.fd = f->fd, .offset = part.first};
-    p.bytes = kt_alloc(COPY_BYTES);
-    int rc = p.bytes ? 0 : -ENOMEM;
+    kt_buffer buffer = KT_BUFFER_INIT;
+    int rc = kt__http_buffer_take(x->c->server, &buffer);
+    piece p = {.fd = f->fd, .offset = part.first, .bytes = buffer.data};
     while (rc == 0 && part.size > 0) {
-        p.size = part.size < (int64_t)COPY_BYTES ? (size_t)part.size : COPY_BYTES;
+        p.size = part.size < (int64_t)KT__HTTP_BUFFER_BYTES ? (size_t)part.size : KT__HTTP_BUFFER_BYTES;
         rc = read_where_it_may_be(&p);
         if (rc == 0)
             rc = kt_http_write(x, p.bytes, p.size);
         p.offset += (off_t)p.size;
         part.size -= (int64_t)p.size;
     }
-    kt_free(p.bytes);
+    kt__http_buffer_give(x->c->server, &buffer);
     return rc;
 }
 

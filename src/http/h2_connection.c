@@ -34,8 +34,8 @@ static void rest(kt__h2 *h)
 {
     if (h->tasks > 0)
         return;
-    kt_buffer_release(&h->out);
-    kt_buffer_release(&h->sending);
+    kt__http_buffer_give(h->c->server, &h->out);
+    kt__http_buffer_give(h->c->server, &h->sending);
 }
 
 static void wake_streams(const kt__h2 *h)
@@ -215,8 +215,8 @@ static void close_session(kt__h2 *h)
         kt__h2_stream_free(h->streams);
     if (h->session)
         kt__h2_session_close(h);
-    kt_buffer_release(&h->out);
-    kt_buffer_release(&h->sending);
+    kt__http_buffer_give(h->c->server, &h->out);
+    kt__http_buffer_give(h->c->server, &h->sending);
 }
 
 void kt__h2_serve(kt__http_conn *c)

@@ -201,7 +201,13 @@ static ssize_t next_data(nghttp2_session *session, int32_t id, uint8_t *unused, 
     return (ssize_t)n;
 }
 
-/* Appends a DATA frame to `out`, where room was made for it. */
+static int put_out(kt__h2 *h, const void *bytes, size_t size)
+{
+    int rc = h->out.capacity == 0 ? kt__http_buffer_take(h->c->server, &h->out) : 0;
+    return rc < 0 ? rc : kt_buffer_append(&h->out, bytes, size);
+}
+
+/* Appends a DATA frame to `out`. */
 static int put_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t size,
                     nghttp2_data_source *source, void *user)
 {
@@ -212,7 +218,7 @@ static int put_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (h->out.size >= KT__H2_OUT_BYTES)
         return NGHTTP2_ERR_WOULDBLOCK;
-    if (kt_buffer_append(&h->out, head, KT__H2_FRAME_HEAD_BYTES) < 0 || kt_buffer_append(&h->out, s->piece, size) < 0)
+    if (put_out(h, head, KT__H2_FRAME_HEAD_BYTES) < 0 || put_out(h, s->piece, size) < 0)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (size > 0) {
         s->piece += size;
@@ -232,7 +238,7 @@ int kt__h2_session_take(kt__h2 *h)
             return fail(h, (int)n);
         if (n == 0)
             break;
-        if (kt_buffer_append(&h->out, bytes, (size_t)n) < 0)
+        if (put_out(h, bytes, (size_t)n) < 0)
             return fail(h, NGHTTP2_ERR_NOMEM);
     }
     return h->failed;

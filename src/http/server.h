@@ -48,6 +48,9 @@
 #define KT__HTTP_DATE_BYTES 37 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 #define KT__HTTP_ARENA_BYTES 1024
 #define KT__HTTP_ADDRESSES 256u /* places of the table; a power of 2 */
+/* What a large answer goes through. */
+#define KT__HTTP_BUFFER_BYTES ((size_t)64 * 1024)
+#define KT__HTTP_SPARE_BUFFERS 32u
 
 typedef struct kt__http_conn kt__http_conn;
 typedef struct kt__http_work kt__http_work;
@@ -76,6 +79,8 @@ typedef struct kt__http_server {
     size_t spare_count;
     struct kt__h2_stream *spare_streams; /* of HTTP/2, the same */
     size_t spare_stream_count;
+    kt_buffer spare_buffers[KT__HTTP_SPARE_BUFFERS];
+    size_t spare_buffer_count;
     kt__http_conn *addresses[KT__HTTP_ADDRESSES];
     kt__http_date date;
     kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
@@ -275,6 +280,12 @@ void kt__http_jobs_end(kt__http_server *s);
 kt__http_work *kt__http_work_take(kt__http_server *s);
 void kt__http_work_give(kt__http_server *s, kt__http_work *w);
 void kt__http_works_free(kt__http_server *s);
+/* Sees to it that an empty buffer has room for KT__HTTP_BUFFER_BYTES. 0, -ENOMEM. */
+int kt__http_buffer_take(kt__http_server *s, kt_buffer *b);
+/* Takes the buffer's memory away. Some is kept: malloc gives such pieces back to the system, and to have them mapped
+ * and cleared again costs more than to fill them. */
+void kt__http_buffer_give(kt__http_server *s, kt_buffer *b);
+void kt__http_buffers_free(kt__http_server *s);
 /* Empties it, and frees its memory if that is more than `keep` bytes. */
 void kt__http_shrink(kt_buffer *b, size_t keep);
 /* Forgets one exchange's memory, but for buffers that may serve the next. */

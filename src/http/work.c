@@ -119,6 +119,30 @@ void kt__http_works_free(kt__http_server *s)
     s->spare_count = 0;
 }
 
+int kt__http_buffer_take(kt__http_server *s, kt_buffer *b)
+{
+    if (b->capacity == 0 && s->spare_buffer_count > 0)
+        *b = s->spare_buffers[--s->spare_buffer_count];
+    return kt_buffer_reserve(b, KT__HTTP_BUFFER_BYTES);
+}
+
+void kt__http_buffer_give(kt__http_server *s, kt_buffer *b)
+{
+    kt_buffer_clear(b);
+    if (b->capacity < KT__HTTP_BUFFER_BYTES || s->spare_buffer_count >= KT__HTTP_SPARE_BUFFERS) {
+        kt_buffer_release(b);
+        return;
+    }
+    s->spare_buffers[s->spare_buffer_count++] = *b;
+    *b = (kt_buffer)KT_BUFFER_INIT;
+}
+
+void kt__http_buffers_free(kt__http_server *s)
+{
+    while (s->spare_buffer_count > 0)
+        kt_buffer_release(&s->spare_buffers[--s->spare_buffer_count]);
+}
+
 static int grow(kt__http_work *w, size_t capacity)
 {
     char *in = kt_realloc(w->in, capacity);
