@@ -40,8 +40,8 @@ TABLES = [
            ('4k CPU us', '4 KiB, server CPU', '{:.2f} us', '4 KiB, CPU'),
            ('1m requests/s', '1 MiB, requests/s', '{:,.0f}', '1 MiB, rate'),
            ('1m CPU us', '1 MiB, server CPU', '{:,.0f} us', '1 MiB, CPU')], 'nginx',
-          '`wrk -t1`, 50 connections for 4 KiB, 10 for 1 MiB. Kettle and nginx open the file at each request, h2o '
-          'keeps it open; Kettle and nginx use sendfile(2) for the large one. CPU is per request.'),
+          '`wrk -t1`, 50 connections for 4 KiB, 10 for 1 MiB. nginx opens the file at each request, Kettle and h2o once '
+          'for those that come together; Kettle and nginx use sendfile(2) for the large one. CPU is per request.'),
     Table('http2', 'HTTP/2: hello, world, 10 connections',
           [('1 requests/s', '1 stream, requests/s', '{:,.0f}', '1, rate'),
            ('1 CPU us', '1 stream, server CPU', '{:.2f} us', '1, CPU'),

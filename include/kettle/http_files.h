@@ -18,9 +18,10 @@
  * several parts, If-Range, 416), and X-Content-Type-Options: nosniff. Other methods get 405 with Allow. Small files
  * leave in one write with the head, large ones of HTTP/1.1 by sendfile(2).
  *
- * Files are looked at on the loop where the system has all it takes in memory, else by one job on the pool. They are
- * the system's own, also under the simulated driver. A file that is changed in place while it is sent gives a mixture
- * of both, and one that is cut an answer that is cut: replace files, as kt_file_replace does.
+ * Files are looked at on the loop where the system has all it takes in memory, else by one job on the pool; once for
+ * all the requests that the loop answers in one pass, so that of a file which is replaced meanwhile the next ones get
+ * the new one. They are the system's own, also under the simulated driver. A file that is changed in place while it is
+ * sent gives a mixture of both, and one that is cut an answer that is cut: replace files, as kt_file_replace does.
  *
  * Thread rule, and "the answer's errors": see http.h. */
 

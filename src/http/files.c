@@ -45,14 +45,12 @@ static int put_download(kt_http_exchange *x, const char *name)
 }
 
 /* Those that 304 has, too (RFC 9110 section 15.4.5). */
-static int put_validators(kt_http_exchange *x, const kt__found *f, const kt_http_file_options *o, const char *etag)
+static int put_validators(kt_http_exchange *x, const kt__found *f, const kt_http_file_options *o)
 {
-    char date[32];
     const char *cache = o->cache_control ? o->cache_control : "no-cache";
-    kt__http_date_text(f->st.st_mtim.tv_sec, date);
-    int rc = kt_http_header(x, "ETag", etag);
+    int rc = kt_http_header(x, "ETag", f->etag);
     if (rc == 0)
-        rc = kt_http_header(x, "Last-Modified", date);
+        rc = kt_http_header(x, "Last-Modified", f->changed);
     if (rc == 0 && *cache)
         rc = kt_http_header(x, "Cache-Control", cache);
     if (rc == 0 && o->precompressed)
@@ -110,7 +108,7 @@ static int answer_ranges(kt_http_exchange *x, const kt__found *f, const kt_http_
 }
 
 /* Range is for GET alone (RFC 9110 section 14.2). */
-static int answer_content(kt_http_exchange *x, const kt__found *f, const kt_http_file_options *o, const char *etag)
+static int answer_content(kt_http_exchange *x, const kt__found *f, const kt_http_file_options *o)
 {
     kt__range ranges[KT__RANGES_MAX];
     unsigned max = o->ranges_max ? o->ranges_max : RANGES_DEFAULT;
@@ -120,7 +118,7 @@ static int answer_content(kt_http_exchange *x, const kt__found *f, const kt_http
     if (rc < 0)
         return rc;
     if (wanted.data && !o->no_ranges && kt_http_method_is(x, "GET") &&
-        kt__ranges_wanted(x, etag, f->st.st_mtim.tv_sec))
+        kt__ranges_wanted(x, f->etag, f->st.st_mtim.tv_sec))
         count = kt__ranges_parse(wanted, f->st.st_size, max, ranges);
     if (count >= 0)
         return answer_ranges(x, f, o, ranges, count);
@@ -129,20 +127,17 @@ static int answer_content(kt_http_exchange *x, const kt__found *f, const kt_http
 
 static int answer(kt_http_exchange *x, const kt__found *f, const kt_http_file_options *o)
 {
-    char etag[KT__ETAG_BYTES];
     if (!kt_http_method_is(x, "GET") && !kt_http_method_is(x, "HEAD")) {
         int rc = kt_http_header(x, "Allow", "GET, HEAD");
         return rc < 0 ? rc : refuse(x, 405);
     }
-    snprintf(etag, sizeof etag, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"", (uint64_t)f->st.st_ino,
-             (uint64_t)f->st.st_size, (uint64_t)f->st.st_mtim.tv_sec * 1000000000u + (uint64_t)f->st.st_mtim.tv_nsec);
-    int rc = put_validators(x, f, o, etag);
+    int rc = put_validators(x, f, o);
     if (rc < 0)
         return rc;
-    int status = kt_http_conditions(x, etag, f->st.st_mtim.tv_sec);
+    int status = kt_http_conditions(x, f->etag, f->st.st_mtim.tv_sec);
     if (status == 304)
         return kt_http_respond(x, 304, NULL, NULL, 0);
-    return status ? refuse(x, status) : answer_content(x, f, o, etag);
+    return status ? refuse(x, status) : answer_content(x, f, o);
 }
 
 /* To the same path with a slash behind, so that the page's relative links are right. Slashes in front are made one: two
@@ -165,9 +160,7 @@ static int redirect(kt_http_exchange *x)
 static int find_and_answer(kt_http_exchange *x, kt__file_query *q, const kt_http_file_options *o)
 {
     size_t before = x->m->fields.size;
-    q->found = kt_alloc(sizeof *q->found);
-    if (!q->found)
-        return -ENOMEM;
+    kt__found *f = NULL;
     q->compressed = o->precompressed;
     if (o->precompressed) {
         int plain = kt__accept_quality(x, "identity");
@@ -175,22 +168,21 @@ static int find_and_answer(kt_http_exchange *x, kt__file_query *q, const kt_http
         q->want_br = br >= plain ? br : 0;
         q->want_gzip = gzip >= plain ? gzip : 0;
     }
-    int rc = kt__find(q);
+    int rc = kt__find(x->c->server, q, &f);
     if (rc == 0)
-        rc = answer(x, q->found, o);
+        rc = answer(x, f, o);
     else if (rc == 1)
         rc = redirect(x);
     if (rc < 0 && x->state == KT__HTTP_NEW) /* another try sets them again */
         x->m->fields.size = before;
-    if (q->found->fd >= 0)
-        (void)close(q->found->fd); /* it was only read */
-    kt_free(q->found);
+    if (f)
+        kt__found_release(f);
     return rc;
 }
 
 int kt_http_respond_file(kt_http_exchange *x, const char *path, const kt_http_file_options *options)
 {
-    kt__file_query q = {.dir = AT_FDCWD, .path = path};
+    kt__file_query q = {.dir = AT_FDCWD, .path = kt_slice_from(path)};
     if (x->state != KT__HTTP_NEW)
         return kt_error_set(KT_EINVALIDSTATE, "the request has been answered already");
     int rc = find_and_answer(x, &q, options ? options : &(kt_http_file_options){.index = NULL});
@@ -271,17 +263,13 @@ int kt_http_serve_folder(kt_http_exchange *x, kt_http_folder *f, kt_slice path)
         path = (kt_slice){path.data + 1, path.size - 1};
     if (!may_serve(f, path))
         return 0;
-    kt_auto(kt_buffer) name = KT_BUFFER_INIT;
-    int rc = kt_buffer_append(&name, path.size ? path.data : ".", path.size ? path.size : 1);
-    if (rc < 0)
-        return rc;
     kt__file_query q = {
         .dir = f->fd,
-        .path = kt_buffer_string(&name),
+        .path = path.size ? path : kt_slice_from("."),
         .index = f->o.index,
         .slash = path.size == 0 || path.data[path.size - 1] == '/',
     };
-    rc = q.path ? find_and_answer(x, &q, &f->o) : -ENOMEM;
+    int rc = find_and_answer(x, &q, &f->o);
     if (rc < 0 && x->state == KT__HTTP_NEW && is_absence(rc))
         return 0;
     return rc < 0 ? rc : 1;

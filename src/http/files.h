@@ -6,6 +6,7 @@
  *
  *   files.c        the public functions; heads
  *   files_find.c   opens what was asked for
+ *   files_seen.c   what was found in this pass of the loop
  *   files_send.c   contents, whole and in parts
  *   conditions.c   If-Match and so on, dates; ranges.c: Range, If-Range; accept.c: Accept-Encoding
  *   content_types.c the table of extensions */
@@ -52,30 +53,39 @@ enum {
     KT__SMALL_BYTES = 64 * 1024, /* read at once, and sent with the head */
 };
 
-typedef struct kt__found {
-    int fd;            /* -1: none */
-    struct stat st;
-    const char *coding; /* "br", "gzip" or NULL */
-    bool index;        /* it is the index of the directory that was asked for */
-    bool varies;       /* it has siblings, so that the answer depends on Accept-Encoding */
-    ssize_t read;      /* so many bytes were read: all of them, or -1 */
-    char name[256];    /* the last part of its path, for the content type */
-    char small[KT__SMALL_BYTES];
-} kt__found;
-
-/* Opens a path as it is (dir AT_FDCWD) or beneath a directory. `want_br` and `want_gzip` say which siblings will do, in
- * thousandths. 0; 1: a directory that needs a slash at its end; or an error. *f is to be closed in every case. */
+/* A path as it is (dir AT_FDCWD) or beneath a directory. `want_br` and `want_gzip` say which siblings will do, in
+ * thousandths. */
 typedef struct kt__file_query {
     int dir;           /* AT_FDCWD, or what must not be left */
-    const char *path;
+    kt_slice path;
     const char *index; /* NULL or "": none */
     bool compressed;
     bool slash;        /* the path ended with one */
     int want_br, want_gzip;
-    kt__found *found;
 } kt__file_query;
 
-int kt__find(kt__file_query *q);
+/* Shared by the answers that it is for. */
+typedef struct kt__found {
+    unsigned uses;
+    kt__file_query query; /* its path lies behind this */
+    int fd;               /* -1: none */
+    struct stat st;
+    const char *coding;   /* "br", "gzip" or NULL */
+    char *small;          /* all of its content, or NULL: it is large */
+    char name[256];       /* the last part of its path, for the content type */
+    char etag[KT__ETAG_BYTES], changed[32];
+    char path[];
+} kt__found;
+
+/* 0, and what the query is for is one's own to release; 1: a directory that needs a slash at its end; or an error. */
+int kt__find(kt__http_server *s, const kt__file_query *q, kt__found **ret_found);
+void kt__found_release(kt__found *f);
+
+/* ---- files_seen.c: does not suspend. */
+
+/* What answers this query and was found in the running pass, to be released; else NULL. */
+kt__found *kt__seen(kt__http_server *s, const kt__file_query *q);
+void kt__seen_add(kt__http_server *s, kt__found *f);
 
 /* ---- files_send.c */
 

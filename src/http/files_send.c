@@ -68,7 +68,7 @@ static int copy(kt_http_exchange *x, const kt__found *f, kt__range part)
 /* Between start and finish. */
 static int send_part(kt_http_exchange *x, const kt__found *f, kt__range part)
 {
-    if (f->read >= 0)
+    if (f->small)
         return kt_http_write(x, f->small + part.first, (size_t)part.size);
     if (kt_http_method_is(x, "HEAD"))
         return 0;
@@ -97,7 +97,7 @@ static int end(kt_http_exchange *x, kt_time deadline, int rc)
 
 int kt__file_send(kt_http_exchange *x, int status, const char *content_type, const kt__found *f, kt__range part)
 {
-    if (f->read >= 0)
+    if (f->small)
         return kt_http_respond(x, status, content_type, f->small + part.first, (size_t)part.size);
     int rc = kt__http_start_sized(x, status, content_type, (uint64_t)part.size);
     if (rc < 0)

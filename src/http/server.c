@@ -213,6 +213,7 @@ static void stop(kt__http_server *s)
     kt__http_works_free(s);
     kt__h2_spare_streams_free(s);
     kt__http_buffers_free(s);
+    kt__seen_forget(s);
 }
 
 int kt_http_serve(kt_listener *l, const kt_http_options *options, kt_http_handler handler,

@@ -48,6 +48,7 @@
 #define KT__HTTP_DATE_BYTES 37 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" */
 #define KT__HTTP_ARENA_BYTES 1024
 #define KT__HTTP_ADDRESSES 256u /* places of the table; a power of 2 */
+#define KT__HTTP_SEEN 32u /* places for files that were looked at in this pass */
 /* What a large answer goes through. */
 #define KT__HTTP_BUFFER_BYTES ((size_t)64 * 1024)
 #define KT__HTTP_SPARE_BUFFERS 32u
@@ -83,6 +84,8 @@ typedef struct kt__http_server {
     size_t spare_buffer_count;
     kt__http_conn *addresses[KT__HTTP_ADDRESSES];
     kt__http_date date;
+    struct kt__found *seen[KT__HTTP_SEEN];
+    kt_callback seen_ends; /* pending while there are any */
     kt_callback hang_ups; /* looks for clients of HTTP/1.1 that are gone, while handlers run */
     struct kt_websocket_hub *leaving; /* of WebSockets that a stop says good-bye to; NULL before */
     bool stopping;
@@ -300,6 +303,10 @@ void kt__http_head_move(kt__http_head *head, kt__http_header *headers, uintptr_t
 int kt__http_work_room(kt__http_work *w, size_t bytes_max);
 /* Sees to it that a body can be read piecewise behind x's head; its slices move along. 0, -ENOMEM. */
 int kt__http_work_body_room(kt__http_work *w, kt_http_exchange *x);
+
+/* ---- files_seen.c */
+
+void kt__seen_forget(kt__http_server *s);
 
 /* ---- h1_upgrade.c */
 

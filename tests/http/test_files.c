@@ -197,7 +197,7 @@ static int cuts(void *arg)
 static int serves_and_cuts(kt_http_exchange *x, void *arg)
 {
     shelf *h = arg;
-    kt__found f = {.fd = open(path_of(h, "large.bin"), O_RDONLY), .read = -1};
+    const kt__found f = {.fd = open(path_of(h, "large.bin"), O_RDONLY)};
     CHECK_OK(kt_thread_run(cuts, (void *)(uintptr_t)path_of(h, "large.bin"), 0));
     h->rc = kt__file_send(x, 200, NULL, &f, (kt__range){0, LARGE});
     close(f.fd);
@@ -456,6 +456,86 @@ WITH_SERVER(a_compressed_sibling_goes_to_whoever_takes_it)
     struct timespec now[2] = {{784111778, 0}, {784111778, 0}};
     CHECK_EQ(utimensat(AT_FDCWD, path_of(&h, "tea.txt"), now, 0), 0);
     CHECK_STR(body_of(ask(&h, "GET /tea.txt", "Accept-Encoding: gzip, br\r\n")), "newer");
+    close_shelf(&h);
+}
+
+/* ---- Looked at once a pass --------------------------------------------------------------------------- */
+
+#define PIPELINED(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+/* Behind its answer the file is another. */
+static int serves_and_replaces(kt_http_exchange *x, void *arg)
+{
+    shelf *h = arg;
+    char from[512];
+    int rc = kt_http_serve_folder(x, h->folder, kt_http_path(x));
+    snprintf(from, sizeof from, "%s", path_of(h, "new.txt"));
+    (void)!rename(from, path_of(h, "tea.txt")); /* the first time */
+    return rc;
+}
+
+WITH_SERVER(requests_that_come_together_get_the_same_file_and_later_ones_the_new_one)
+{
+    shelf h = {.rc = 0};
+    heard answer = {.size = 0};
+    open_shelf(&h);
+    put(&h, "new.txt", "abcdefghij");
+    site replacing;
+    site_open(&replacing, NULL, serves_and_replaces, &h);
+    kt_stream *c = dial(&replacing);
+    say(c, PIPELINED("/tea.txt") PIPELINED("/tea.txt") PIPELINED("/sub/"));
+    hear(c, &answer, "<p>");
+    const char *first = strstr(answer.text, "0123456789");
+    CHECK(first && strstr(first + 1, "0123456789"));
+    answer = (heard){.size = 0};
+    say(c, PIPELINED("/tea.txt"));
+    hear(c, &answer, "abcdefghij");
+    kt_stream_close(c);
+    site_close(&replacing);
+    close_shelf(&h);
+}
+
+/* Drops the next answer from the buffer, which must end with this text. */
+static void take_answer(kt_stream *c, kt_buffer *b, const char *end)
+{
+    const char *head_end = NULL;
+    size_t size = strlen(end);
+    for (;;) {
+        CHECK_OK(kt_buffer_reserve(b, 4096));
+        head_end = memmem(b->data, b->size, "\r\n\r\n", 4);
+        if (head_end && b->size >= (size_t)(head_end - b->data) + size)
+            break;
+        ssize_t n = kt_stream_read(c, b->data + b->size, b->capacity - b->size);
+        CHECK_GT(n, 0);
+        b->size += (size_t)n;
+    }
+    CHECK_MEM(head_end, end, size);
+    kt_buffer_consume(b, (size_t)(head_end - b->data) + size);
+}
+
+WITH_SERVER(many_files_that_are_asked_for_together_are_not_mistaken_for_each_other)
+{
+    enum { MANY = 3 * KT__HTTP_SEEN };
+    shelf h = {.rc = 0};
+    kt_auto(kt_buffer) requests = KT_BUFFER_INIT;
+    kt_auto(kt_buffer) answers = KT_BUFFER_INIT;
+    open_shelf(&h);
+    for (int i = 0; i < MANY; i++) {
+        char name[16], text[16];
+        snprintf(name, sizeof name, "%d", i);
+        snprintf(text, sizeof text, "<%d>", i);
+        put(&h, name, text);
+        CHECK_OK(kt_buffer_printf(&requests, PIPELINED("/%d") PIPELINED("/%d"), i, i / 2));
+    }
+    kt_stream *c = dial(&h.s);
+    CHECK_OK(kt_stream_write(c, requests.data, requests.size));
+    kt_buffer_clear(&requests);
+    for (int i = 0; i < 2 * MANY; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "\r\n\r\n<%d>", i % 2 == 0 ? i / 2 : i / 4);
+        take_answer(c, &answers, text);
+    }
+    kt_stream_close(c);
     close_shelf(&h);
 }
 
