@@ -40,14 +40,15 @@ TABLES = [
            ('4k CPU us', '4 KiB, server CPU', '{:.2f} us', '4 KiB, CPU'),
            ('1m requests/s', '1 MiB, requests/s', '{:,.0f}', '1 MiB, rate'),
            ('1m CPU us', '1 MiB, server CPU', '{:,.0f} us', '1 MiB, CPU')], 'nginx',
-          '`wrk -t1`, 50 connections for 4 KiB, 10 for 1 MiB. nginx opens the file at each request, Kettle and h2o once '
-          'for those that come together; Kettle and nginx use sendfile(2) for the large one. CPU is per request.'),
+          '`wrk -t1`, 50 connections for 4 KiB, 10 for 1 MiB. nginx opens the file at each request, Kettle and h2o '
+          'once for those that come together; Kettle and nginx use sendfile(2) for the large one. CPU is per '
+          'request.'),
     Table('http2', 'HTTP/2: hello, world, 10 connections',
           [('1 requests/s', '1 stream, requests/s', '{:,.0f}', '1, rate'),
            ('1 CPU us', '1 stream, server CPU', '{:.2f} us', '1, CPU'),
            ('100 requests/s', '100 streams, requests/s', '{:,.0f}', '100, rate'),
            ('100 CPU us', '100 streams, server CPU', '{:.2f} us', '100, CPU')], 'nginx',
-          '`h2load -t1 -c10`, without TLS; h2o serves a file of the same bytes, which it keeps open. CPU is per '
+          '`h2load -t1 -c10`, without TLS; h2o serves a file of the same bytes. CPU is per '
           'request.'),
     Table('pipelined', 'HTTP: hello, world, sixteen at once', REQUESTS[:2], 'nginx',
           '`wrk -t1 -c50`, each connection with sixteen requests behind one another.'),
