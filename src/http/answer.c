@@ -25,23 +25,25 @@ static bool is_token(const char *s)
 }
 
 /* These decide where a message ends, or are the library's own business. */
-static bool is_reserved(const char *name)
+static bool is_reserved(const char *name, size_t size)
 {
     static const char *const reserved[] = {"connection", "content-length", "date", "host",
                                            "transfer-encoding"};
+    if (!strchr("CcDdHhTt", *name))
+        return false;
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
-        if (kt__http_same(name, strlen(name), reserved[i]))
+        if (kt__http_same(name, size, reserved[i]))
             return true;
     return false;
 }
 
 int kt__http_header_put(kt_buffer *b, const char *name, const char *value)
 {
-    if (!is_token(name) || is_reserved(name))
+    size_t name_size = strlen(name), value_size = strlen(value);
+    if (!is_token(name) || is_reserved(name, name_size))
         return kt_error_set(-EINVAL, "header '%.100s' cannot be set", name);
     if (!is_value(value))
         return kt_error_set(-EINVAL, "control character in header '%.100s'", name);
-    size_t name_size = strlen(name), value_size = strlen(value);
     int rc = kt_buffer_reserve(b, name_size + value_size + 4);
     if (rc < 0)
         return rc;

@@ -44,27 +44,31 @@ static int put_download(kt_http_exchange *x, const char *name)
     return rc < 0 ? rc : put_header(x, "Content-Disposition", &b);
 }
 
+/* Lines that need no check. */
+static int put_lines(kt_http_exchange *x, const char *lines)
+{
+    return kt_buffer_append_string(&x->m->fields, lines);
+}
+
 /* Those that 304 has, too (RFC 9110 section 15.4.5). */
 static int put_validators(kt_http_exchange *x, const kt__found *f, const kt_http_file_options *o)
 {
     const char *cache = o->cache_control ? o->cache_control : "no-cache";
-    int rc = kt_http_header(x, "ETag", f->etag);
-    if (rc == 0)
-        rc = kt_http_header(x, "Last-Modified", f->changed);
+    int rc = put_lines(x, f->validators);
     if (rc == 0 && *cache)
         rc = kt_http_header(x, "Cache-Control", cache);
     if (rc == 0 && o->precompressed)
-        rc = kt_http_header(x, "Vary", "Accept-Encoding");
+        rc = put_lines(x, "Vary: Accept-Encoding\r\n");
     return rc;
 }
 
 static int put_about_content(kt_http_exchange *x, const kt__found *f, const kt_http_file_options *o)
 {
-    int rc = kt_http_header(x, "X-Content-Type-Options", "nosniff");
+    int rc = put_lines(x, "X-Content-Type-Options: nosniff\r\n");
     if (rc == 0 && f->coding)
         rc = kt_http_header(x, "Content-Encoding", f->coding);
     if (rc == 0 && !o->no_ranges)
-        rc = kt_http_header(x, "Accept-Ranges", "bytes");
+        rc = put_lines(x, "Accept-Ranges: bytes\r\n");
     if (rc == 0 && o->download)
         rc = put_download(x, o->download);
     return rc;

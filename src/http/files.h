@@ -73,7 +73,8 @@ typedef struct kt__found {
     const char *coding;   /* "br", "gzip" or NULL */
     char *small;          /* all of its content, or NULL: it is large */
     char name[256];       /* the last part of its path, for the content type */
-    char etag[KT__ETAG_BYTES], changed[32];
+    char etag[KT__ETAG_BYTES];
+    char validators[KT__ETAG_BYTES + 64]; /* the lines of ETag and Last-Modified */
     char path[];
 } kt__found;
 

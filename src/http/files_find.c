@@ -203,9 +203,11 @@ void kt__found_release(kt__found *f)
 
 static void note_validators(kt__found *f)
 {
+    char date[32];
     snprintf(f->etag, sizeof f->etag, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"", (uint64_t)f->st.st_ino,
              (uint64_t)f->st.st_size, (uint64_t)f->st.st_mtim.tv_sec * 1000000000u + (uint64_t)f->st.st_mtim.tv_nsec);
-    kt__http_date_text(f->st.st_mtim.tv_sec, f->changed);
+    kt__http_date_text(f->st.st_mtim.tv_sec, date);
+    snprintf(f->validators, sizeof f->validators, "ETag: %s\r\nLast-Modified: %s\r\n", f->etag, date);
 }
 
 int kt__find(kt__http_server *s, const kt__file_query *q, kt__found **ret_found)
