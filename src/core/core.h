@@ -108,7 +108,8 @@ struct kt_task {
     void *arg;
     kt__stack *stack;
     size_t stack_bytes;
-    char *name;   /* NULL: made from id */
+    const char *name; /* behind arg_copy, or the one below; NULL: made from id */
+    char *name_set;   /* that of kt_task_name_set */
     char *detail; /* the last error in words */
     char *cancel_words; /* of the latest request, or NULL */
     uint64_t id, parent; /* of the task that spawned it, 0 = none */
@@ -133,7 +134,7 @@ struct kt_task {
         kt__timer timer; /* of kt_sleep; its sequence is the turn of who waits for a task or a future */
         kt__op op;       /* the input or output in flight */
     };
-    _Alignas(max_align_t) char arg_copy[];
+    _Alignas(max_align_t) char arg_copy[]; /* then the name */
 };
 
 /* ---- Loops ----------------------------------------------------------------------------- */

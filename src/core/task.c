@@ -43,24 +43,19 @@ static void list_remove(kt_loop *l, kt_task *t)
 
 int kt__task_new(kt_loop *l, const void *site, const kt_spawn_options *options, KT__JOB, kt_task **ret_task)
 {
-    if (size > SIZE_MAX - sizeof(kt_task))
+    size_t name_bytes = options && options->name ? strlen(options->name) + 1 : 0;
+    if (size > SIZE_MAX - sizeof(kt_task) - name_bytes)
         return -ENOMEM;
-    kt_task *t = kt_alloc(sizeof *t + size);
+    kt_task *t = kt_alloc(sizeof *t + size + name_bytes);
     if (!t)
         return -ENOMEM;
     memset(t, 0, sizeof *t + size); /* a size known to the compiler becomes a slow `rep stos` */
-    if (options && options->name) {
-        t->name = kt_strndup(options->name, strlen(options->name));
-        if (!t->name) {
-            kt_free(t);
-            return -ENOMEM;
-        }
-    }
+    if (name_bytes > 0)
+        t->name = memcpy(t->arg_copy + size, options->name, name_bytes);
     t->stack_bytes = options ? options->stack_bytes : 0;
     if (options && options->stack_now) {
         int rc = kt__stack_take(&l->stacks, t->stack_bytes, &t->stack);
         if (rc < 0) {
-            kt_free(t->name);
             kt_free(t);
             return rc;
         }
@@ -157,7 +152,7 @@ void kt__task_free(kt_task *t)
         unclaimed_remove(t);
     if (KT_UNLIKELY(t->loop->left_failed))
         left_failed_remove(t);
-    kt_free(t->name);
+    kt_free(t->name_set);
     kt_free(t->detail);
     kt_free(t->cancel_words);
     kt_free(t->eyes);
@@ -466,9 +461,9 @@ int kt_task_name_set(kt_task *t, const char *name)
     char *copy = kt_strndup(name, strlen(name));
     if (!copy)
         return -ENOMEM;
-    char *before = t->name;
     t->name = copy; /* first: a signal may look at it */
-    kt_free(before);
+    kt_free(t->name_set);
+    t->name_set = copy;
     return 0;
 }
 
