@@ -111,10 +111,10 @@ struct kt__h2_stream {
     /* The request */
     kt_buffer pseudo;                  /* the values of the fields below */
     kt__h2_span fields[KT__H2_PSEUDO]; /* size 0: not there */
-    kt_buffer lines, cookies;          /* header lines; cookies put together */
-    kt_buffer head;                    /* the whole as HTTP/1.1 has it */
+    kt_buffer cookies;                 /* put together */
+    kt_buffer head;                    /* the whole as HTTP/1.1 has it, as far as it has come */
+    size_t field_bytes;
     uint32_t line_count;
-    kt__http_header *headers;
     /* Its body */
     kt_buffer in;       /* received; in[in_at..] not yet read */
     size_t in_at;
@@ -126,6 +126,7 @@ struct kt__h2_stream {
     kt_stream *stream;  /* of another protocol, or NULL */
     bool ended;         /* the client has sent all */
     bool last;          /* nothing follows the piece */
+    bool deferred;      /* the session waits to be told of the next piece */
     bool end_sent;      /* composed, that is */
     bool gone;          /* the session knows it no more: reset, or ended on both sides */
     bool too_large;     /* the head */
@@ -163,7 +164,7 @@ void kt__h2_session_forget(const kt__h2_stream *s);
 /* The handler has taken this much of the body. */
 void kt__h2_session_consumed(const kt__h2_stream *s, size_t size);
 /* The stream has a piece, or an end, to send. */
-void kt__h2_session_resume(const kt__h2_stream *s);
+void kt__h2_session_resume(kt__h2_stream *s);
 
 typedef struct kt__h2_field {
     kt_slice name, value;
@@ -205,7 +206,7 @@ int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool las
 /* Reads of the body, or of what follows in another protocol, for which there is no limit. */
 ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size);
 /* Submits the answer's trailers. */
-int kt__h2_send_trailers(const kt__h2_stream *s);
+int kt__h2_send_trailers(kt__h2_stream *s);
 /* Submits a head of an answer; `kind` as below. */
 int kt__h2_send_head(kt__h2_stream *s, const kt__http_answer *a, int kind);
 

@@ -2,7 +2,6 @@
 
 /* Answers and bodies over HTTP/2: what an exchange asks of its stream. */
 #include <errno.h>
-#include <kettle/memory.h>
 #include <kettle/timeout.h>
 
 #include "http/h2.h"
@@ -75,7 +74,7 @@ int kt__h2_send_head(kt__h2_stream *s, const kt__http_answer *a, int kind)
     kt_slice lines = kt_buffer_slice(&s->m.fields);
     char status[20], length[20];
     size_t n = 0;
-    kt__h2_field *f = kt_alloc((FIELDS_OWN + count_lines(lines)) * sizeof *f);
+    kt__h2_field *f = kt_http_alloc(&s->x, (FIELDS_OWN + count_lines(lines)) * sizeof *f);
     if (!f)
         return -ENOMEM;
     f[n++] = a_field(":status", status, (size_t)(kt__http_put_decimal(status, (uint64_t)a->status) - status));
@@ -89,21 +88,16 @@ int kt__h2_send_head(kt__h2_stream *s, const kt__http_answer *a, int kind)
         f[n++] = a_field("content-length", length, (size_t)(kt__http_put_decimal(length, a->length) - length));
     if (kind != KT__H2_INTERIM)
         n += put_lines(f + n, lines);
-    int rc = kt__h2_session_answer(s, f, n, kind);
-    kt_free(f);
-    return rc;
+    return kt__h2_session_answer(s, f, n, kind);
 }
 
-int kt__h2_send_trailers(const kt__h2_stream *s)
+int kt__h2_send_trailers(kt__h2_stream *s)
 {
     kt_slice lines = kt_buffer_slice(&s->m.trailers);
-    kt__h2_field *f = kt_alloc(count_lines(lines) * sizeof *f);
+    kt__h2_field *f = kt_http_alloc(&s->x, count_lines(lines) * sizeof *f);
     if (!f)
         return -ENOMEM;
-    size_t n = put_lines(f, lines);
-    int rc = kt__h2_session_trailers(s, f, n);
-    kt_free(f);
-    return rc;
+    return kt__h2_session_trailers(s, f, put_lines(f, lines));
 }
 
 /* ---- Pieces ---------------------------------------------------------------------------------- */

@@ -146,10 +146,11 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *
  * 6.9.2). Theirs alone is what their own WINDOW_UPDATEs do. */
 static int on_sending(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
-    const kt__h2_stream *s = stream_of(session, frame->hd.stream_id);
     (void)user;
-    if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code != NGHTTP2_FLOW_CONTROL_ERROR || !s ||
-        s->overflowed)
+    if (frame->hd.type != NGHTTP2_RST_STREAM || frame->rst_stream.error_code != NGHTTP2_FLOW_CONTROL_ERROR)
+        return 0;
+    const kt__h2_stream *s = stream_of(session, frame->hd.stream_id);
+    if (!s || s->overflowed)
         return 0;
     return nghttp2_session_terminate_session(session, NGHTTP2_FLOW_CONTROL_ERROR) == 0 ? NGHTTP2_ERR_CANCEL
                                                                                        : NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -183,11 +184,12 @@ static ssize_t next_data(nghttp2_session *session, int32_t id, uint8_t *unused, 
     (void)unused;
     (void)user;
     (void)source;
-    const kt__h2_stream *s = stream_of(session, id);
+    kt__h2_stream *s = stream_of(session, id);
     if (!s)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size_t n = s->piece_size < size ? s->piece_size : size;
-    if (n == 0 && !s->last)
+    s->deferred = n == 0 && !s->last;
+    if (s->deferred)
         return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (n < s->piece_size || !s->last)
@@ -360,9 +362,11 @@ void kt__h2_session_consumed(const kt__h2_stream *s, size_t size)
         (void)!fail(s->h, rc);
 }
 
-void kt__h2_session_resume(const kt__h2_stream *s)
+void kt__h2_session_resume(kt__h2_stream *s)
 {
-    /* It was not deferred, when the piece before has just been taken: then it goes on by itself. */
+    if (!s->deferred) /* the piece before has just been taken, or this is the first: it goes on by itself */
+        return;
+    s->deferred = false;
     int rc = nghttp2_session_resume_data(s->h->session, s->id);
     if (rc == NGHTTP2_ERR_NOMEM)
         (void)!fail(s->h, rc);

@@ -15,16 +15,17 @@
 /* What is over is kept for the next request, so many of a server's, with so much in each buffer. */
 #define SPARE_MAX 1000u
 #define KEEP_BYTES ((size_t)1024)
+/* Room in a head for what is beside method, target and authority. */
+#define HEAD_BYTES 256
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 /* All zero, but for the memory of its buffers. */
 static void blank(kt__h2_stream *s)
 {
-    const kt_buffer pseudo = s->pseudo, lines = s->lines, head = s->head, fields = s->m.fields;
+    const kt_buffer pseudo = s->pseudo, head = s->head, fields = s->m.fields;
     memset(s, 0, offsetof(kt__h2_stream, arena));
     s->pseudo = pseudo;
-    s->lines = lines;
     s->head = head;
     s->m.fields = fields;
 }
@@ -47,7 +48,6 @@ static kt__h2_stream *take(kt__http_server *server)
 static void free_stream(kt__h2_stream *s)
 {
     kt_buffer_release(&s->pseudo);
-    kt_buffer_release(&s->lines);
     kt_buffer_release(&s->head);
     kt_buffer_release(&s->m.fields);
     kt_free(s);
@@ -60,7 +60,6 @@ static void give(kt__http_server *server, kt__h2_stream *s)
         return;
     }
     kt__http_shrink(&s->pseudo, KEEP_BYTES);
-    kt__http_shrink(&s->lines, KEEP_BYTES);
     kt__http_shrink(&s->head, KEEP_BYTES);
     kt__http_shrink(&s->m.fields, KEEP_BYTES);
     s->next = server->spare_streams;
@@ -111,15 +110,21 @@ void kt__h2_stream_free(kt__h2_stream *s)
     s->m.fields = fields;
     kt_buffer_release(&s->cookies);
     kt_buffer_release(&s->in);
-    kt_free(s->headers);
     give(s->h->c->server, s);
 }
 
-/* ---- Fields ---------------------------------------------------------------------------------- */
+/* ---- The head -------------------------------------------------------------------------------- */
+
+static kt_slice field(const kt__h2_stream *s, unsigned which)
+{
+    kt__h2_span at = s->fields[which];
+    return at.size > 0 ? (kt_slice){s->pseudo.data + at.at, at.size} : (kt_slice){NULL, 0};
+}
 
 static int put_pseudo(kt__h2_stream *s, kt_slice name, kt_slice value)
 {
     static const char *const names[KT__H2_PSEUDO] = {":method", ":scheme", ":authority", ":path", ":protocol"};
+    s->field_bytes += value.size;
     for (size_t i = 0; i < KT__H2_PSEUDO; i++)
         if (kt_slice_is(name, names[i])) {
             s->fields[i] = (kt__h2_span){(uint32_t)s->pseudo.size, (uint32_t)value.size};
@@ -128,22 +133,52 @@ static int put_pseudo(kt__h2_stream *s, kt_slice name, kt_slice value)
     return 0;
 }
 
+/* Behind room that was made. */
+static void put(kt_buffer *b, kt_slice text)
+{
+    if (text.size > 0)
+        memcpy(b->data + b->size, text.data, text.size);
+    b->size += text.size;
+}
+
 static int put_line(kt_buffer *b, kt_slice name, kt_slice value)
 {
     int rc = kt_buffer_reserve(b, name.size + value.size + 4);
     if (rc < 0)
         return rc;
-    char *p = b->data + b->size;
-    memcpy(p, name.data, name.size);
-    p += name.size;
-    memcpy(p, ": ", 2);
-    p += 2;
-    if (value.size > 0)
-        memcpy(p, value.data, value.size);
-    p += value.size;
-    memcpy(p, "\r\n", 2);
-    b->size += name.size + value.size + 4;
+    put(b, name);
+    put(b, kt_slice_from(": "));
+    put(b, value);
+    put(b, kt_slice_from("\r\n"));
     return 0;
+}
+
+/* The request line, and Host from :authority where that is there. Once the pseudo fields have come, which are in front
+ * (RFC 9113 section 8.3). */
+static int begin_head(kt__h2_stream *s)
+{
+    s->extended = s->fields[KT__H2_PROTOCOL].size > 0;
+    kt_slice method = s->extended ? kt_slice_from("GET") : field(s, KT__H2_METHOD);
+    kt_slice target = field(s, s->fields[KT__H2_PATH].size ? KT__H2_PATH : KT__H2_AUTHORITY);
+    kt_slice authority = field(s, KT__H2_AUTHORITY);
+    kt_buffer *b = &s->head;
+    int rc = kt_buffer_reserve(b, method.size + target.size + authority.size + HEAD_BYTES);
+    if (rc < 0)
+        return rc;
+    put(b, method);
+    put(b, kt_slice_from(" "));
+    put(b, target);
+    put(b, kt_slice_from(" HTTP/1.1\r\n"));
+    return authority.size > 0 ? put_line(b, kt_slice_from("host"), authority) : 0;
+}
+
+/* A Host that says the same as :authority is the one that is there already; two that differ are refused as two Hosts
+ * are (RFC 9113 section 8.3.1). */
+static bool is_repeated_host(const kt__h2_stream *s, kt_slice name, kt_slice value)
+{
+    kt_slice authority = field(s, KT__H2_AUTHORITY);
+    return kt_slice_is(name, "host") && authority.size > 0 && authority.size == value.size &&
+           memcmp(authority.data, value.data, value.size) == 0;
 }
 
 /* Cookies may come in several fields, which are one (RFC 9113 section 8.2.3). */
@@ -164,87 +199,37 @@ int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value)
     const kt_http_options *o = &s->h->c->server->o;
     if (s->too_large || s->task) /* trailers of a request have their own place */
         return s->task ? kt__http_trailer_take(&s->m, name, value) : 0;
-    size_t size = s->pseudo.size + s->lines.size + s->cookies.size;
-    if (name.size + value.size + 4 > o->header_bytes_max + (size_t)o->request_line_bytes_max - size)
+    if (name.size + value.size + 4 > o->header_bytes_max + (size_t)o->request_line_bytes_max - s->field_bytes)
         return note_too_large(s);
     if (name.size > 0 && name.data[0] == ':')
         return put_pseudo(s, name, value);
     if (++s->line_count > o->headers_max)
         return note_too_large(s);
+    s->field_bytes += name.size + value.size + 4;
     if (kt_slice_is(name, "cookie"))
         return put_cookie(s, value);
-    return put_line(&s->lines, name, value);
+    int rc = s->head.size == 0 ? begin_head(s) : 0;
+    return rc < 0 || is_repeated_host(s, name, value) ? rc : put_line(&s->head, name, value);
 }
 
-/* ---- The head -------------------------------------------------------------------------------- */
-
-static kt_slice field(const kt__h2_stream *s, unsigned which)
+static int end_head(kt__h2_stream *s)
 {
-    return (kt_slice){s->pseudo.data + s->fields[which].at, s->fields[which].size};
-}
-
-/* The value of the host line and what follows it; NULL without one. */
-static const char *host_value(kt_slice lines)
-{
-    static const char name[] = "host: ";
-    while (lines.size > sizeof name - 1) {
-        if (memcmp(lines.data, name, sizeof name - 1) == 0)
-            return lines.data + sizeof name - 1;
-        const char *end = memchr(lines.data, '\n', lines.size);
-        size_t gone = (size_t)(end - lines.data) + 1;
-        lines = (kt_slice){lines.data + gone, lines.size - gone};
-    }
-    return NULL;
-}
-
-/* Host is :authority, where that is there; two that differ are refused as two Hosts are (RFC 9113 section 8.3.1). */
-static int put_host(kt__h2_stream *s)
-{
-    kt_slice authority = field(s, KT__H2_AUTHORITY), lines = kt_buffer_slice(&s->lines);
-    if (authority.size == 0)
-        return 0;
-    const char *value = host_value(lines);
-    size_t left = value ? lines.size - (size_t)(value - lines.data) : 0;
-    if (left >= authority.size + 2 && memcmp(value, authority.data, authority.size) == 0 &&
-        value[authority.size] == '\r')
-        return 0;
-    return put_line(&s->head, kt_slice_from("host"), authority);
-}
-
-static int put_head(kt__h2_stream *s)
-{
-    kt_slice method = s->extended ? kt_slice_from("GET") : field(s, KT__H2_METHOD);
-    kt_slice target = field(s, s->fields[KT__H2_PATH].size ? KT__H2_PATH : KT__H2_AUTHORITY);
-    kt_buffer *b = &s->head;
-    int rc = kt_buffer_append(b, method.data, method.size);
-    if (rc == 0)
-        rc = kt_buffer_append(b, " ", 1);
-    if (rc == 0)
-        rc = kt_buffer_append(b, target.data, target.size);
-    if (rc == 0)
-        rc = kt_buffer_append(b, " HTTP/1.1\r\n", 11);
-    if (rc == 0)
-        rc = put_host(s);
-    if (rc == 0 && s->lines.size > 0)
-        rc = kt_buffer_append(b, s->lines.data, s->lines.size);
+    int rc = s->head.size == 0 ? begin_head(s) : 0;
     if (rc == 0 && s->cookies.size > 0)
-        rc = put_line(b, kt_slice_from("cookie"), kt_buffer_slice(&s->cookies));
-    if (rc == 0)
-        rc = kt_buffer_append(b, "\r\n", 2);
-    return rc;
+        rc = put_line(&s->head, kt_slice_from("cookie"), kt_buffer_slice(&s->cookies));
+    return rc < 0 ? rc : kt_buffer_append(&s->head, "\r\n", 2);
 }
 
 static int take_headers(kt__h2_stream *s, const kt__http_head *head)
 {
-    size_t size = head->header_count * sizeof s->headers[0];
+    size_t size = head->header_count * sizeof head->headers[0];
     s->x.head = *head;
     if (size == 0)
         return 0;
-    s->headers = kt_alloc(size);
-    if (!s->headers)
+    kt__http_header *headers = kt_http_alloc(&s->x, size);
+    if (!headers)
         return -ENOMEM;
-    memcpy(s->headers, head->headers, size);
-    s->x.head.headers = s->headers;
+    s->x.head.headers = memcpy(headers, head->headers, size);
     return 0;
 }
 
@@ -282,16 +267,14 @@ static int make_head(kt__h2_stream *s)
     x->continued = true;
     if (x->c->server->o.log)
         x->started = kt_now();
-    s->extended = s->fields[KT__H2_PROTOCOL].size > 0;
     if (s->too_large) {
         kt__http_fault(x, 431, "request head too large");
         return 0;
     }
-    int rc = put_head(s);
+    int rc = end_head(s);
     if (rc == 0)
         rc = read_head(s);
     x->continued = !x->head.expect_continue;
-    kt_buffer_release(&s->lines);
     kt_buffer_release(&s->cookies);
     return rc;
 }
@@ -351,15 +334,19 @@ static void stream_over(void *arg)
 {
     kt__h2_stream *s = *(kt__h2_stream **)arg;
     kt__h2 *h = s->h;
-    if (!s->gone && !s->end_sent)
+    bool is_cut = !s->gone && !s->end_sent, is_early = !s->gone && !s->ended;
+    bool says = is_cut || is_early || s->in_at < s->in.size; /* of its unread bytes the connection hears */
+    if (is_cut)
         kt__h2_session_reset(s, KT__H2_INTERNAL_ERROR); /* a cut answer must not look whole */
-    else if (!s->gone && !s->ended)
+    else if (is_early)
         kt__h2_session_reset(s, KT__H2_NO_ERROR); /* RFC 9113 section 8.1 */
     kt__h2_stream_free(s);
-    h->tasks--;
+    if (says)
+        kt__h2_pump(h);
+    if (--h->tasks > 0)
+        return;
     h->idle_since = kt_now();
-    kt__h2_pump(h);
-    if (h->tasks == 0 && h->c->server->stopping)
+    if (h->c->server->stopping)
         kt__h2_wake_reader(h);
 }
 
