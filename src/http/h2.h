@@ -63,8 +63,9 @@ typedef struct kt__h2_watch {
 } kt__h2_watch;
 
 void kt__h2_watch_init(kt__h2_watch *w, uint32_t block_bytes_max, kt_time now);
-/* Looks at what was received. How many bytes may be fed to the session: all, or those before the frame that is at
- * fault; then *ret_verdict is the error to end the connection with, otherwise KT__H2_NO_ERROR. */
+/* Looks at what was received. How many bytes may be fed to the session: those up to the end of the first head, or all;
+ * or those before the frame that is at fault; then *ret_verdict is the error to end the connection with, otherwise
+ * KT__H2_NO_ERROR. */
 size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time now, int *ret_verdict);
 /* Counts a reset that the client has made us send. False when there are too many. */
 bool kt__h2_watch_caused(kt__h2_watch *w, kt_time now);
@@ -84,6 +85,7 @@ struct kt__h2 {
     kt_buffer out, sending; /* composed; being written */
     kt_event out_ready;     /* wakes the writer */
     kt__h2_stream *streams; /* all */
+    kt__h2_stream *begun;   /* its head has just come, and it has no task yet; or NULL */
     uint32_t tasks;         /* streams whose task has not ended */
     kt_time idle_since;     /* no stream since then */
     int failed;             /* of the session: the connection must end */
@@ -105,7 +107,7 @@ struct kt__h2_stream {
     kt_http_exchange x;
     kt__h2 *h;
     kt__h2_stream *next, **link;
-    kt_task *task; /* NULL before the request is complete */
+    kt_task *task; /* NULL before its handler is called */
     int32_t id;
     kt__http_memory m;
     /* The request */
@@ -188,8 +190,12 @@ void kt__h2_stream_free(kt__h2_stream *s);
 void kt__h2_spare_streams_free(kt__http_server *s);
 /* One field of the head. What is too much is noted. 0, -ENOMEM. */
 int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value);
-/* The head is complete: calls the handler in a task. 0, -ENOMEM, or another error for which the stream is reset. */
+/* The head is complete. 0, -ENOMEM. */
 int kt__h2_stream_begin(kt__h2_stream *s);
+/* Calls the handler of the stream that has begun, in a task, at once if the request is complete: one after the other,
+ * requests that have come together need one stack and little of the processor's cache. Where there is neither memory
+ * nor a stack the stream is refused. Not from within the session. */
+void kt__h2_stream_run(kt__h2_stream *s);
 /* A piece of the body. 0, -ENOMEM. */
 int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size);
 /* The client has sent all. */

@@ -114,13 +114,16 @@ static kt_time deadline(const kt__h2 *h)
     return (h->tasks > 0 ? kt_now() : h->idle_since) + o->idle_timeout;
 }
 
+static bool is_over(const kt__h2 *h)
+{
+    return h->failed < 0 || h->c->write_rc < 0 || (h->tasks == 0 && h->c->server->stopping);
+}
+
 /* The limit is over, or somebody has woken the reader. 1 to go on, 0 to end. */
 static int look_around(kt__h2 *h)
 {
     kt__http_conn *c = h->c;
-    if (h->failed < 0 || c->write_rc < 0)
-        return 0;
-    if (h->tasks == 0 && c->server->stopping)
+    if (is_over(h))
         return 0;
     if (kt_now() < deadline(h))
         return 1;
@@ -129,15 +132,21 @@ static int look_around(kt__h2 *h)
     return 0;
 }
 
-/* Feeds what has come. 1, or 0 when the connection must end. */
+/* Feeds what has come, and begins each request before the next one is read. 1, or 0 when the connection must end. */
 static int feed(kt__h2 *h, const char *bytes, size_t size)
 {
     kt__http_conn *c = h->c;
-    int error = KT__H2_NO_ERROR;
+    int rc = 0, error = KT__H2_NO_ERROR;
     kt_time now = kt_now();
     uint32_t requests = c->requests;
-    size_t good = kt__h2_watch_see(&h->watch, bytes, size, now, &error);
-    int rc = kt__h2_session_feed(h, bytes, good);
+    while (rc == 0 && error == KT__H2_NO_ERROR && size > 0) {
+        size_t good = kt__h2_watch_see(&h->watch, bytes, size, now, &error);
+        rc = kt__h2_session_feed(h, bytes, good);
+        if (h->begun)
+            kt__h2_stream_run(kt_steal(h->begun));
+        bytes += good;
+        size -= good;
+    }
     if (rc == 0 && error != KT__H2_NO_ERROR) {
         end_with(h, error, h->watch.reason);
         return 0;
@@ -210,7 +219,7 @@ static void close_session(kt__h2 *h)
     h->closing = true;
     kt__h2_pump(h);
     kt_event_set(&h->out_ready);
-    (void)!kt_group_join(h->group, 0); /* its tasks return 0, or a stream had no stack, which ends it */
+    (void)!kt_group_join(h->group, 0); /* its tasks return 0, and have their stacks */
     while (h->streams)
         kt__h2_stream_free(h->streams);
     if (h->session)
@@ -231,7 +240,7 @@ void kt__h2_serve(kt__http_conn *c)
         rc = size == 0 || feed(&h, c->work->in + c->work->at, size);
         if (c->server->stopping)
             end_with(&h, KT__H2_NO_ERROR, NULL);
-        while (rc > 0)
+        while (rc > 0 && !is_over(&h))
             rc = read_once(&h);
     }
     close_session(&h);

@@ -103,6 +103,8 @@ void kt__h2_stream_free(kt__h2_stream *s)
     *s->link = s->next;
     if (s->next)
         s->next->link = s->link;
+    if (s->h->begun == s)
+        s->h->begun = NULL;
     kt__h2_session_forget(s);
     const kt_buffer fields = s->m.fields;
     s->m.fields = (kt_buffer)KT_BUFFER_INIT;
@@ -320,6 +322,7 @@ static void let_end(kt__h2_stream *s)
 static int stream_task(void *arg)
 {
     kt__h2_stream *s = *(kt__h2_stream **)arg;
+    s->task = kt_task_current();
     kt__http_handle(&s->x, refused(s));
     kt_stream_close(kt_steal(s->stream));
     if (!s->gone && s->x.state == KT__HTTP_DONE)
@@ -352,18 +355,29 @@ static void stream_over(void *arg)
 
 int kt__h2_stream_begin(kt__h2_stream *s)
 {
-    kt__h2 *h = s->h;
     int rc = make_head(s);
-    if (rc < 0)
-        return rc;
-    kt_spawn_options o = {.name = "http2 stream", .stack_bytes = h->c->server->o.stack_bytes, .drop = stream_over};
-    rc = kt_group_spawn_with(h->group, &o, stream_task, &s, sizeof s, &s->task);
-    if (rc < 0)
-        return rc;
-    kt_task_detach(s->task); /* it is good as long as the stream */
+    s->h->begun = rc == 0 ? s : NULL;
+    return rc;
+}
+
+void kt__h2_stream_run(kt__h2_stream *s)
+{
+    kt__h2 *h = s->h;
+    bool at_once = s->ended;
+    kt_task *task = NULL;
+    kt_spawn_options o = {.name = "http2 stream", .stack_bytes = h->c->server->o.stack_bytes, .eager = at_once,
+                          .stack_now = true, .drop = stream_over};
     h->tasks++;
+    int rc = kt_group_spawn_with(h->group, &o, stream_task, &s, sizeof s, &task);
+    if (rc < 0) {
+        h->tasks--;
+        kt__h2_session_reset(s, KT__H2_REFUSED_STREAM);
+        return;
+    }
+    if (!at_once) /* else it has said so itself, and may be over with its stream */
+        s->task = task;
+    kt_task_detach(task); /* it is good as long as the stream */
     h->c->requests++;
-    return 0;
 }
 
 /* ---- What comes afterwards ------------------------------------------------------------------- */

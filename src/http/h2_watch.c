@@ -160,12 +160,14 @@ static int see_frame(kt__h2_watch *w)
     }
 }
 
-/* The payload under way is complete. */
-static void end_frame(kt__h2_watch *w)
+/* The payload under way is complete. Does it end a head? */
+static bool end_frame(kt__h2_watch *w)
 {
+    bool ends_head = w->in_block && w->block_ends;
     w->header_size = 0;
-    if (w->in_block && w->block_ends)
+    if (ends_head)
         w->in_block = w->block_ends = false;
+    return ends_head;
 }
 
 size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time now, int *ret_verdict)
@@ -192,8 +194,8 @@ size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time
         size_t n = size - at < w->payload_left ? size - at : w->payload_left;
         at += n;
         w->payload_left -= (uint32_t)n;
-        if (w->header_size == sizeof w->header && w->payload_left == 0)
-            end_frame(w);
+        if (w->header_size == sizeof w->header && w->payload_left == 0 && end_frame(w))
+            return at;
     }
     return size;
 }

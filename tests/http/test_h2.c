@@ -3,6 +3,11 @@
 /* HTTP/2 to the same handlers. */
 #include "h2_client.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/switch.h"
+
 #define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
 
 static int tell(kt_http_exchange *x, void *arg)
@@ -94,6 +99,66 @@ static int mirror(kt_http_exchange *x, void *arg)
     (void)arg;
     int rc = kt_http_read_all(x, 1024 * 1024, &body);
     return rc < 0 ? rc : kt_http_respond(x, 200, NULL, body.data, body.size);
+}
+
+/* What the server has to say has come before the answer to a second PING. Did it reset the stream? */
+static bool was_refused(peer *p, uint32_t id)
+{
+    static const uint8_t text[8] = "refused?";
+    bool refused = false;
+    for (int i = 0; i < 2; i++) {
+        send_frame(p, PING, 0, 0, text, sizeof text);
+        while (next(p) && p->f.type != PING)
+            if (p->f.type == RST_STREAM) {
+                CHECK_EQ(p->f.id, id);
+                CHECK_EQ(number_at(&p->f, 0), NGHTTP2_REFUSED_STREAM);
+                refused = true;
+            }
+        CHECK_EQ(p->f.type, PING);
+    }
+    return refused;
+}
+
+static rlim_t address_space_in_use(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    CHECK(f && fscanf(f, "%ld", &pages) == 1);
+    fclose(f);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* There is address space for what is small, but not for another slab of stacks. */
+WITH_SERVER(a_request_without_a_stack_is_refused_and_the_others_are_answered)
+{
+    if (KT__ASAN || KT__TSAN)
+        kt_test_skip("a sanitizer needs more address space than any limit leaves");
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    kt_http_options o = {.stack_bytes = (size_t)1 << 28};
+    struct rlimit before;
+    uint32_t id = 1;
+    site_open(&s, &o, wait_for, &go);
+    greet(&p, dial(&s));
+    get(&p, id, "/now");
+    expect_status(&p, id, "200");
+    CHECK_EQ(getrlimit(RLIMIT_AS, &before), 0);
+    rlim_t limit = address_space_in_use() + ((rlim_t)1 << 30);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &(struct rlimit){limit, before.rlim_max}), 0);
+    do {
+        CHECK_LT(id, 200);
+        get(&p, id += 2, "/later");
+    } while (!was_refused(&p, id));
+    CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    CHECK_GT(id, 3);
+    kt_event_set(&go);
+    for (uint32_t i = 3; i < id; i += 2)
+        expect_status(&p, i, "200");
+    get(&p, id + 2, "/now");
+    expect_status(&p, id + 2, "200");
+    leave(&p);
+    site_close(&s);
 }
 
 WITH_SERVER(a_body_longer_than_the_window_is_read_and_sent_as_the_windows_open)

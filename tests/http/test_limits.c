@@ -262,7 +262,7 @@ WITH_SERVER(without_a_stack_for_one_more_the_others_are_served)
     uint64_t nth = 1;
     for (; !is_served_without(&s, nth); nth++)
         check_all_served(c);
-    CHECK_GT(nth, 3); /* the connection's, its name's, the stack's */
+    CHECK_GT(nth, 3); /* the connection's, its task's, the stack's */
     for (int i = 0; i < STACKS; i++)
         kt_stream_close(c[i]);
     site_close(&s);
