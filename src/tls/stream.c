@@ -210,6 +210,17 @@ static ssize_t encrypt_next(kt__tls *c, const struct iovec *pieces, size_t count
     return encrypt(c, together, gather(pieces, count, offset, together));
 }
 
+/* For all that one write may encrypt: made record by record, the room would be moved each time. */
+static int make_room(kt__tls *c, const struct iovec *pieces, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count && size < BATCH_BYTES; i++)
+        size += pieces[i].iov_len < BATCH_BYTES ? pieces[i].iov_len : BATCH_BYTES;
+    if (size > BATCH_BYTES)
+        size = BATCH_BYTES;
+    return kt_buffer_reserve(&c->out, size + (size / RECORD_BYTES + 1) * OVERHEAD);
+}
+
 static ssize_t encrypt_pieces(kt__tls *c, const struct iovec *pieces, size_t count)
 {
     size_t taken = 0, offset = 0;
@@ -234,6 +245,8 @@ static ssize_t tls_writev(void *object, const struct iovec *pieces, size_t count
         rc = -EPIPE;
     if (rc == 0 && unsent(c) >= BATCH_BYTES)
         rc = kt__tls_flush(c);
+    if (rc == 0)
+        rc = make_room(c, pieces, count);
     return rc < 0 ? rc : encrypt_pieces(c, pieces, count);
 }
 
