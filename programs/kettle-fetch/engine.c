@@ -120,6 +120,10 @@ static int skip(engine *e, trail *t, const kt_url *url, unsigned depth, unsigned
     if (rc <= 0)
         return rc;
     e->figures.skipped++;
+    const char *final_url = records_final(e->o.records, key);
+    rc = final_url ? engine_arrive(e, final_url) : 0;
+    if (rc < 0)
+        return rc;
     return trail_add(t, depth < e->o.crawl ? records_found(e->o.records, key) : NULL, records_next(e->o.records, key),
                      depth, page);
 }
@@ -179,6 +183,15 @@ int engine_give(engine *e, const char *final_url)
 int engine_name(engine *e, const char *url)
 {
     return give(e, url, true);
+}
+
+int engine_arrive(engine *e, const char *final_url)
+{
+    kt_auto(kt_url) url = KT_URL_INIT;
+    int rc = kt_url_parse(final_url, NULL, &url);
+    if (rc == 0)
+        rc = frontier_see(&e->frontier, &url);
+    return rc == -ENOMEM ? rc : 0;
 }
 
 /* Of a URL that the user has given and an earlier run has done. */

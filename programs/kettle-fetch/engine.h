@@ -274,6 +274,9 @@ int engine_finish(engine *e, item *it) KT_CHECKED;
 /* Where a URL of the user's has led to by redirects may be crawled, too. 0, -ENOMEM. */
 int engine_give(engine *e, const char *final_url) KT_CHECKED;
 
+/* A page has been had from here: links to it lead to nothing new. 0, -ENOMEM. */
+int engine_arrive(engine *e, const char *final_url) KT_CHECKED;
+
 /* The URLs that a page has led to, which is at this depth and page itself: those that the options allow go into the
  * frontier. Where an earlier run has done one, those that it has led to do. `found` and `next_url` may be NULL. 0,
  * -ENOMEM. */

@@ -454,6 +454,19 @@ class Crawling(Case):
             _, summary = self.json('--crawl', '1', '-o', name, '--resume', site.url('/moved'))
             self.assertEqual((summary['total'], summary['skipped']), (0, 2))
 
+    def test_where_a_redirect_has_led_to_is_not_fetched_again(self):
+        site = self.server({'/robots.txt': ('text/plain', b''), '/': self.links('/moved', '/a'),
+                            '/home/': self.links('/home/', '/home/#top', '/b'), '/a': self.links('/home/', '/c'),
+                            '/b': self.links('/home/'), '/c': self.links('/home/')})
+        site.on_moved = lambda c: site.send(c, 301, 'text/plain', b'', 'Location: /home/')
+        for name in ('r.jsonl', 'r.sqlite'):
+            del site.seen[:]
+            results, _ = self.json('--crawl', '3', '--limit', '1', '-o', name, site.url('/'))
+            self.assertEqual([u[len(site.url('')):] for u in results], ['/', '/moved', '/a', '/b', '/c'])
+            self.assertEqual(site.seen.count('/home/'), 1)
+            _, summary = self.json('--crawl', '3', '-o', name, '--resume', site.url('/'))
+            self.assertEqual((summary['total'], summary['skipped']), (0, 5))
+
     def test_urls_max(self):
         pages = {'/': self.links(*['/p%d' % n for n in range(100)])}
         got, summary = self.crawl({**pages, **{'/p%d' % n: self.links() for n in range(100)}}, '--urls-max', '10')
