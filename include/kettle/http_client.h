@@ -247,8 +247,9 @@ typedef enum kt_http_source {
     KT_HTTP_SOURCE_SERVER,    /* the server, all of it */
     KT_HTTP_SOURCE_CACHE,     /* the session's cache, and nobody was asked; its header Age says how old it is */
     KT_HTTP_SOURCE_CONFIRMED, /* the cache, and the server said 304 */
-    KT_HTTP_SOURCE_STALE,     /* the cache, although it is stale: the server could not be reached or said 500, 502, 503
-                               * or 504, and stale-if-error or stale-while-revalidate allows it (RFC 5861) */
+    KT_HTTP_SOURCE_STALE,     /* the cache, although it is stale (RFC 5861): stale-while-revalidate allows it, and a
+                               * task of the session confirms it meanwhile; or the server could not be reached or said
+                               * 500, 502, 503 or 504, and stale-if-error allows it */
 } kt_http_source;
 
 /* Does not suspend. */

@@ -15,6 +15,7 @@
  *   client_h1.c        an attempt over HTTP/1.1
  *   client_response.c  what a caller sees of an answer
  *   client_phase.c     time limits
+ *   client_cache.c, client_refresh.c  the session's cache; what of it is confirmed behind its answers
  *
  * A request of a caller is a kt__http_call, which lives in kt_http_send; it makes attempts, each on a connection, until
  * one of them gives a response, which the connection then belongs to. */
@@ -128,6 +129,10 @@ struct kt_http_session {
     kt_lock tls_door;
     kt_tls_config *own_tls;
 
+    struct kt__client_refresh *refreshes; /* under way */
+    size_t refresh_count;
+    kt_event refreshed; /* set by each that ends */
+
     uint64_t opened, reused, requests, retries;
     double budget; /* repeats that may still be made */
 };
@@ -190,6 +195,7 @@ struct kt__http_call {
     uint64_t body_size; /* KT__HTTP_UNLIMITED: not known */
     int64_t body_at;
 
+    bool refreshes;      /* asks the server, to confirm what has been answered from the cache */
     bool foreign;        /* a redirect has led to another origin: credentials stay behind */
     unsigned redirects, attempts;
     bool has_auth;       /* credentials for this origin */
@@ -219,6 +225,10 @@ static inline bool kt__client_is_head(const kt__http_call *c)
 int kt__client_send_to(kt_http_session *s, const kt_http_request *request, const char *target,
                        kt_http_response **ret_response) KT_CHECKED;
 
+/* As kt_http_send, but what the cache has is confirmed although it might be used as it is. */
+int kt__client_send_refresh(kt_http_session *s, const kt_http_request *request,
+                            kt_http_response **ret_response) KT_CHECKED;
+
 /* ---- client_try.c */
 
 /* Attempts at c->url until one has given c->response, or they are used up. Suspends. */
@@ -242,6 +252,13 @@ void kt__client_cache_piece(kt_http_response *r, const void *bytes, size_t size)
 int kt__client_cache_end(kt_http_response *r) KT_CHECKED;
 /* Before the connection is given back, within a cancellation hold. May suspend. */
 void kt__client_cache_close(kt_http_response *r);
+
+/* ---- client_refresh.c */
+
+/* Has the call's answer in the cache confirmed by a task. False: it cannot, and the call has to do so itself. */
+bool kt__client_refresh(const kt__http_call *c);
+/* Ends those tasks, within a cancellation hold. Suspends. */
+void kt__client_refreshes_end(kt_http_session *s);
 
 /* ---- client_date.c */
 

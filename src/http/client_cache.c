@@ -204,6 +204,8 @@ int kt__client_ask(kt__http_call *c)
         return verdict;
     if (verdict == KT_HTTP_CACHE_FRESH || verdict == KT_HTTP_CACHE_ONLY)
         return serve(&a, KT_HTTP_SOURCE_CACHE);
+    if (verdict == KT_HTTP_CACHE_STALE_GOOD && !c->refreshes && kt__client_refresh(c))
+        return serve(&a, KT_HTTP_SOURCE_STALE);
     a.good = verdict == KT_HTTP_CACHE_STALE_GOOD;
     return ask_server(&a);
 }

@@ -171,12 +171,13 @@ static int send_and_follow(kt__http_call *c)
     return rc;
 }
 
-int kt__client_send_to(kt_http_session *s, const kt_http_request *request, const char *target,
-                       kt_http_response **ret_response)
+static int send_by(kt_http_session *s, const kt_http_request *request, const char *target, bool refreshes,
+                   kt_http_response **ret_response)
 {
     if (s->closed)
         return kt_error_set(KT_ECLOSED, "the session was closed");
-    __attribute__((cleanup(call_cleanup))) kt__http_call c = {.session = s, .request = request};
+    __attribute__((cleanup(call_cleanup))) kt__http_call c = {
+        .session = s, .request = request, .refreshes = refreshes};
     s->references++;
     int rc = begin(&c);
     if (rc == 0 && target)
@@ -184,6 +185,17 @@ int kt__client_send_to(kt_http_session *s, const kt_http_request *request, const
     if (rc == 0)
         rc = send_and_follow(&c);
     return rc < 0 ? rc : finish(&c, ret_response);
+}
+
+int kt__client_send_to(kt_http_session *s, const kt_http_request *request, const char *target,
+                       kt_http_response **ret_response)
+{
+    return send_by(s, request, target, false, ret_response);
+}
+
+int kt__client_send_refresh(kt_http_session *s, const kt_http_request *request, kt_http_response **ret_response)
+{
+    return send_by(s, request, NULL, true, ret_response);
 }
 
 int kt_http_send(kt_http_session *s, const kt_http_request *request, kt_http_response **ret_response)

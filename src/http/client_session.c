@@ -223,6 +223,7 @@ void kt_http_session_close(kt_http_session *s)
         kt_task_cancel(s->keeper);
         (void)!kt_task_join(kt_steal(s->keeper)); /* it ends by the cancellation */
     }
+    kt__client_refreshes_end(s);
     kt__client_pool_close(s);
     kt_cancel_unhold();
     kt__client_session_unref(s);

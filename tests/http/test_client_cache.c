@@ -5,6 +5,8 @@
 #include <kettle/http_cache.h>
 #include <kettle/temp.h>
 
+#include "http/client.h"
+
 static kt_time now;
 
 static kt_time clock_of(void *arg)
@@ -350,6 +352,98 @@ TEST(an_old_answer_is_better_than_an_error_where_that_is_allowed)
     CHECK_STR(buy(&h, "/"), "stale 200 tea");
     now += KT_S(60);
     CHECK_STR(buy(&h, "/"), "server 503 ");
+    shop_close(&h);
+}
+
+/* ---- Confirmed meanwhile ------------------------------------------------------------------------- */
+
+#define LENIENT(body) \
+    "HTTP/1.1 200 OK\r\nCache-Control: max-age=10, stale-while-revalidate=5\r\nETag: \"e\"\r\nContent-Length: " \
+    "3\r\n\r\n" body
+
+#define MOVED "HTTP/1.1 301 No\r\nCache-Control: no-store\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"
+
+static void await_refreshes(const shop *h)
+{
+    while (h->web->refreshes)
+        CHECK_OK(kt_sleep(0));
+}
+
+TEST(an_answer_that_may_be_used_while_it_is_confirmed_is_used_at_once)
+{
+    const char *const headers[] = {"X-Mine", "yes", NULL};
+    const kt_http_request q = {.url = "/", .headers = headers, .bearer = "token"};
+    shop h = {.p.script = {{LENIENT("tea"), SAME("Cache-Control: max-age=20\r\n"), FRESH("mat")}}};
+    shop_open(&h, (kt_http_cache_options){0});
+    CHECK_STR(buy_with(&h, &q), "server 200 tea");
+    h.p.size = 0;
+    now += KT_S(12);
+    CHECK_STR(buy_with(&h, &q), "stale 200 tea");
+    CHECK_STR(h.age, "12");
+    CHECK_STR(buy_with(&h, &q), "stale 200 tea"); /* by one question for both */
+    await_refreshes(&h);
+    CHECK_EQ(h.p.requests, 2);
+    h.p.heard[h.p.size] = '\0';
+    CHECK(strstr(h.p.heard, "If-None-Match: \"e\"\r\n"));
+    CHECK(strstr(h.p.heard, "X-Mine: yes\r\n") && strstr(h.p.heard, "Authorization: Bearer token\r\n"));
+    now += KT_S(15);
+    CHECK_STR(buy_with(&h, &q), "cache 200 tea");
+    now += KT_S(10);
+    CHECK_STR(buy_with(&h, &q), "server 200 mat"); /* the 304 has allowed nothing of the kind */
+    shop_close(&h);
+}
+
+TEST(what_the_server_says_instead_is_the_next_answer)
+{
+    shop h = {.p.script = {{LENIENT("tea"), FRESH("mat")}}};
+    shop_open(&h, (kt_http_cache_options){0});
+    CHECK_STR(buy(&h, "/"), "server 200 tea");
+    now += KT_S(12);
+    CHECK_STR(buy_by(&h, "HEAD", NULL, NULL), "stale 200 ");
+    await_refreshes(&h);
+    CHECK_STR(buy(&h, "/"), "cache 200 mat");
+    CHECK_EQ(h.p.requests, 2);
+    shop_close(&h);
+}
+
+TEST(an_answer_that_cannot_be_confirmed_serves_as_long_as_it_may)
+{
+    shop h = {.p.script = {{LENIENT("tea"), "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", "!"},
+                           {"!"}, {FRESH("mat")}}};
+    shop_open(&h, (kt_http_cache_options){0});
+    CHECK_STR(buy(&h, "/"), "server 200 tea");
+    now += KT_S(12);
+    for (int i = 0; i < 2; i++) {
+        CHECK_STR(buy(&h, "/"), "stale 200 tea");
+        await_refreshes(&h);
+    }
+    now += KT_S(4);
+    CHECK_STR(buy(&h, "/"), "server 200 mat");
+    shop_close(&h);
+}
+
+TEST(a_session_that_is_closed_ends_what_confirms)
+{
+    for (int i = 0; i < 2; i++) {
+        shop h = {.p.script = {{LENIENT("tea"), ""}}};
+        shop_open(&h, (kt_http_cache_options){0});
+        CHECK_STR(buy(&h, "/"), "server 200 tea");
+        now += KT_S(12);
+        CHECK_STR(buy(&h, "/"), "stale 200 tea");
+        while (i == 1 && h.p.requests < 2) /* else it has not begun */
+            CHECK_OK(kt_sleep(0));
+        CHECK(h.web->refreshes);
+        shop_close(&h);
+    }
+}
+
+TEST(who_has_been_sent_on_confirms_by_itself)
+{
+    shop h = {.p.script = {{MOVED, LENIENT("tea"), MOVED, SAME("")}}};
+    shop_open(&h, (kt_http_cache_options){0});
+    CHECK_STR(buy(&h, "/"), "server 200 tea");
+    now += KT_S(12);
+    CHECK_STR(buy(&h, "/"), "confirmed 200 tea");
     shop_close(&h);
 }
 
