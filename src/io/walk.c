@@ -183,10 +183,15 @@ static int tell_failure(kt_walk *w)
     return kt_error_set(rc, "read %s%s%s: %s", w->root, slash, path, kt_strerror(rc));
 }
 
-static int refill(kt_walk *w)
+/* While one task waits for entries, all of it but this flag is the pool's. */
+static void check_alone(const kt_walk *w)
 {
     if (w->busy)
         kt__misuse("two tasks read %s through the same object", w->root);
+}
+
+static int refill(kt_walk *w)
+{
     w->busy = true;
     w->at = w->batch.size = 0;
     int rc = kt_thread_run(fill, w, 0);
@@ -196,6 +201,7 @@ static int refill(kt_walk *w)
 
 int kt_walk_next(kt_walk *w, kt_walk_entry *ret_entry)
 {
+    check_alone(w);
     w->told = NULL;
     while (w->at == w->batch.size) {
         bool passed_over = w->rc < 0 && w->rc != -ENOMEM && w->options.skip_errors;
