@@ -106,6 +106,9 @@ void kt__test_memory_prepare(void);
 /* Counts from zero and gives Kettle the counting allocator. */
 void kt__test_memory_start(void);
 
+/* Bytes in the blocks alive now. */
+size_t kt__test_memory_bytes(void);
+
 /* Adds the blocks alive to the report, the oldest first with their call sites. */
 void kt__test_memory_report(void);
 

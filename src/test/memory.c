@@ -35,9 +35,9 @@ typedef struct block {
 
 _Static_assert(sizeof(block) % 16 == 0, "blocks must be aligned as malloc's");
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of ring, live, made */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of ring, live, live_bytes, made */
 static block ring = {.next = &ring, .previous = &ring};
-static size_t live;
+static size_t live, live_bytes;
 static uint64_t made;
 
 static _Atomic uint64_t fail_in; /* allocations until one fails, that one included; 0 = off */
@@ -63,6 +63,7 @@ static void link_block(block *b)
     b->previous->next = b;
     ring.previous = b;
     live++;
+    live_bytes += b->size;
     pthread_mutex_unlock(&lock);
 }
 
@@ -72,6 +73,7 @@ static void unlink_block(block *b)
     b->previous->next = b->next;
     b->next->previous = b->previous;
     live--;
+    live_bytes -= b->size;
     pthread_mutex_unlock(&lock);
 }
 
@@ -167,7 +169,7 @@ void kt__test_memory_start(void)
 {
     static const kt_allocator counting = {counted_alloc, counted_realloc, counted_free};
     ring.next = ring.previous = &ring;
-    live = 0;
+    live = live_bytes = 0;
     made = 0;
     atomic_store(&fail_in, 0);
     atomic_store(&failed, false);
@@ -179,13 +181,19 @@ void kt__test_memory_stop(void)
     kt_allocator_set(NULL);
 }
 
+size_t kt__test_memory_bytes(void)
+{
+    pthread_mutex_lock(&lock);
+    size_t bytes = live_bytes;
+    pthread_mutex_unlock(&lock);
+    return bytes;
+}
+
 void kt__test_memory_report(void)
 {
-    size_t bytes = 0, count = 0;
+    size_t count = 0;
     pthread_mutex_lock(&lock);
-    for (block *b = ring.next; b != &ring; b = b->next)
-        bytes += b->size;
-    kt__test_say_failure("    %zu block%s, %zu bytes:\n", live, live == 1 ? "" : "s", bytes);
+    kt__test_say_failure("    %zu block%s, %zu bytes:\n", live, live == 1 ? "" : "s", live_bytes);
     for (block *b = ring.next; b != &ring && count < SHOWN_MAX; b = b->next, count++) {
         kt__test_say_failure("    %zu bytes, allocation %" PRIu64 "%s\n", b->size, b->sequence,
                              b->depth > 0 ? "" : ": too late in the test for its call site");
