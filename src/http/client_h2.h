@@ -35,6 +35,7 @@ struct kt__client_h2 {
     unsigned idle_frames; /* that carried nothing since something came */
     size_t idle_bytes;    /* and bytes, those of frames that the session does not know included */
     bool flooded;         /* too many of either */
+    size_t late_bytes;    /* of these may be of streams that were given up: the server had sent them before it heard */
     kt_time heard_at; /* the last bytes, whatever they were */
     int rc;          /* why it is over; 0: it is not */
     bool going;      /* the server takes no new streams, or is not there */

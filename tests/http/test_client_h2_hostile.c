@@ -135,6 +135,47 @@ TEST(an_idle_connection_that_is_flooded_is_dropped)
     evil_close(&e);
 }
 
+/* ---- What comes late ------------------------------------------------------------------------------- */
+
+static int late_frames;
+
+static void sends_on(peer *p, uint32_t id)
+{
+    static const uint8_t bytes[16 * 1024];
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    say_head(p, id, END_HEADERS | (id > 1 ? END_STREAM : 0), NULL, NULL);
+    if (id > 1)
+        return;
+    put_frame(&b, DATA, 0, id, bytes, 1);
+    spill(p, b.data, b.size);
+    while (p->f.type != RST_STREAM && hears_frame(p))
+        continue;
+    for (int i = 0; i < late_frames; i++)
+        put_frame(&b, DATA, 0, id, bytes, sizeof bytes);
+    spill(p, b.data, b.size);
+}
+
+static const char *ask_behind_late_frames(int count)
+{
+    evil e = {.acts = sends_on};
+    kt_http_response *r = NULL;
+    char byte;
+    late_frames = count;
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_OK(kt_http_get(e.web, "/", &r));
+    CHECK_EQ(kt_http_response_read(r, &byte, 1), 1);
+    kt_http_response_close(r);
+    const char *answer = ask(e.web, "/");
+    evil_close(&e);
+    return answer;
+}
+
+TEST(what_a_server_had_sent_on_a_stream_that_is_given_up_is_no_flood)
+{
+    CHECK_STR(ask_behind_late_frames(60), "200 "); /* its window is 64 of them */
+    CHECK_STR(ask_behind_late_frames(200), "KT_ELIMIT");
+}
+
 static void resets(peer *p, uint32_t id)
 {
     flood(p, RST_STREAM, 0, id, "\0\0\0\2", 4);
