@@ -53,7 +53,7 @@ static int hears(kt_websocket_hub *hub, kt_websocket *ws, const kt_websocket_mes
 {
     char topic[32], before[32];
     (void)arg;
-    int n = atoi(m->data.data);
+    int n = (int)strtol(m->data.data, NULL, 10);
     snprintf(topic, sizeof topic, "topic %d", n);
     snprintf(before, sizeof before, "topic %d", n - 1);
     kt_websocket_hub_unsubscribe(hub, ws, before);
