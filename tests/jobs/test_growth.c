@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* An engine takes no more memory for all the jobs that it has done and forgotten, nor its API for all that was asked. */
+/* An engine takes no more memory for all the jobs that it has done, nor its API for all that was asked. */
 
 #include "../growth.h"
 
