@@ -10,7 +10,13 @@
 #include <malloc.h>
 
 /* What may be on its way out at the moment of looking: a connection that is ending has a buffer or two. */
-enum { GROWTH_BLOCKS = 40, GROWTH_BYTES = 64 * 1024, GROWTH_HEAP_BYTES = 256 * 1024 };
+enum {
+    GROWTH_BLOCKS = 40,
+    GROWTH_BYTES = 64 * 1024,
+    GROWTH_HEAP_BYTES = 256 * 1024,
+    GROWTH_DESCRIPTORS = 10,
+    GROWTH_TASKS = 10,
+};
 
 /* The libraries' memory, too. malloc counts what a thread keeps for its next calls as used. */
 static inline size_t heap_bytes(void)
@@ -22,17 +28,39 @@ static inline size_t heap_bytes(void)
 #endif
 }
 
+static inline size_t open_descriptors(void)
+{
+    kt__descriptors d;
+    kt__test_files_read(&d);
+    size_t count = d.count;
+    kt__test_files_release(&d);
+    return count;
+}
+
+typedef struct held {
+    size_t blocks, bytes, heap, descriptors, tasks;
+} held;
+
+static inline held held_now(void)
+{
+    size_t descriptors = open_descriptors(), tasks = kt_task_each(NULL, NULL);
+    return (held){kt_test_blocks(), kt__test_memory_bytes(), heap_bytes(), descriptors, tasks};
+}
+
 /* The first rounds fill what is kept for later: stacks, idle connections, histories. Five times as many follow. */
 static inline void check_no_growth(int rounds, void (*round)(void *arg), void *arg)
 {
     for (int i = 0; i < rounds; i++)
         round(arg);
-    size_t blocks = kt_test_blocks(), bytes = kt__test_memory_bytes(), heap = heap_bytes();
+    held before = held_now();
     for (int i = 0; i < 5 * rounds; i++)
         round(arg);
-    CHECK_LT(kt_test_blocks(), blocks + GROWTH_BLOCKS);
-    CHECK_LT(kt__test_memory_bytes(), bytes + GROWTH_BYTES);
-    CHECK_LT(heap_bytes(), heap + GROWTH_HEAP_BYTES);
+    held after = held_now();
+    CHECK_LT(after.blocks, before.blocks + GROWTH_BLOCKS);
+    CHECK_LT(after.bytes, before.bytes + GROWTH_BYTES);
+    CHECK_LT(after.heap, before.heap + GROWTH_HEAP_BYTES);
+    CHECK_LT(after.descriptors, before.descriptors + GROWTH_DESCRIPTORS);
+    CHECK_LT(after.tasks, before.tasks + GROWTH_TASKS);
 }
 
 #endif
