@@ -312,6 +312,36 @@ TEST(servers_that_are_asked_no_more_take_no_memory_of_the_session)
     kt_http_session_close(s);
 }
 
+/* Each of them is another server to the session, which keeps its connection for a while. */
+static void ask_by_proxy(void *arg)
+{
+    static int number;
+    char url[80];
+    for (int i = 0; i < 32; i++, number++) {
+        snprintf(url, sizeof url, "http://host%d.example/", number);
+        CHECK_STR(ask(arg, url), "200 ab");
+    }
+    CHECK_OK(kt_sleep(KT_S(60)));
+}
+
+TEST(servers_behind_a_proxy_take_no_memory_of_the_session)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    char proxy[64];
+    kt_http_session *s = NULL;
+    parrot p = {.l = NULL};
+    for (int i = 0; i < 8; i++)
+        p.script[i][0] = OK(2, "ab");
+    parrot_open(&p);
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", p.port);
+    CHECK_OK(kt_http_session_open(&(kt_http_session_options){.proxy = proxy, .connections_max = 10}, &s));
+    check_no_growth(10, ask_by_proxy, s);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
 /* ---- Cookies and the cache ------------------------------------------------------------------------------- */
 
 static void ask_numbers(void *arg)
