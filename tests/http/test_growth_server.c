@@ -315,13 +315,13 @@ WITH_SERVER(streams_whose_bodies_nobody_read_take_no_memory_of_their_connection)
 
 /* ---- TLS ------------------------------------------------------------------------------------------- */
 
-static void tls_open(hall *h)
+static void tls_open(hall *h, uint32_t requests_max)
 {
     static const char *const both[] = {"h2", "http/1.1", NULL};
     const kt_tls_certificate certificate = {.chain_pem = certificate_of(good()), .key_pem = key_of(good())};
     const kt_tls_server_options server = {.certificates = &certificate, .certificate_count = 1, .alpn = both};
     const kt_tls_client_options client = {.ca_pem = certificate_of(authority()), .no_system_trust = true};
-    *h = (hall){.o = {.grace = -1}};
+    *h = (hall){.o = {.grace = -1, .requests_max = requests_max}};
     CHECK_OK(kt_tls_server_new(&server, &h->tls));
     CHECK_OK(kt_tls_client_new(&client, &h->trust));
     h->o.tls = h->tls;
@@ -360,7 +360,17 @@ static void check_secure_session(const hall *h, kt_http_protocol version)
 WITH_SERVER(requests_over_tls_take_no_memory_of_their_connection)
 {
     hall h;
-    tls_open(&h);
+    tls_open(&h, 0);
+    check_secure_session(&h, KT_HTTP_1);
+    check_secure_session(&h, KT_HTTP_AUTO);
+    tls_close(&h);
+}
+
+/* Each connection is good for two requests. */
+WITH_SERVER(connections_over_tls_that_the_server_ends_take_no_memory_of_their_session)
+{
+    hall h;
+    tls_open(&h, 2);
     check_secure_session(&h, KT_HTTP_1);
     check_secure_session(&h, KT_HTTP_AUTO);
     tls_close(&h);
@@ -385,7 +395,7 @@ static void shake_hands(void *arg)
 WITH_SERVER(connections_over_tls_that_have_ended_take_no_memory)
 {
     hall h;
-    tls_open(&h);
+    tls_open(&h, 0);
     check_no_growth(40, shake_hands, &h);
     tls_close(&h);
 }
