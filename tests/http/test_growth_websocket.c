@@ -61,14 +61,19 @@ static int hears(kt_websocket_hub *hub, kt_websocket *ws, const kt_websocket_mes
     return rc < 0 ? rc : kt_websocket_write(ws, KT_WEBSOCKET_TEXT, "done", 4);
 }
 
-static void place_open(place *p)
+static void place_open_with(place *p, kt_websocket_slow slow)
 {
     static const kt_http_options server = {.grace = -1};
-    const kt_websocket_hub_options hub = {.on_message = hears, .queue_bytes_max = 100 * 1024};
+    const kt_websocket_hub_options hub = {.on_message = hears, .queue_bytes_max = 100 * 1024, .slow = slow};
     *p = (place){.n = net_open((kt_test_network_options){0})};
     CHECK_OK(kt_websocket_hub_new(&hub, &p->hub));
     site_open(&p->s, &server, serves, p);
     p->web = session_for(kt_listener_port(p->s.l), (kt_http_session_options){0});
+}
+
+static void place_open(place *p)
+{
+    place_open_with(p, KT_WEBSOCKET_CUT);
 }
 
 static void place_close(place *p)
@@ -207,20 +212,44 @@ static void publish_much(void *arg)
         much[i] = (char)(x >> 24); /* which cannot be compressed */
     for (int i = 0; i < 5; i++)
         (void)!kt_websocket_hub_publish(p->hub, "news", KT_WEBSOCKET_BINARY, much, sizeof much);
-    CHECK_OK(kt_sleep(0));
+    (void)!kt_sleep(0); /* or it has been cancelled */
 }
 
-/* The hub gives it up once its queue is full. */
-TEST(a_member_that_does_not_read_gets_a_bounded_queue)
+static int publishes(void *arg)
+{
+    publish_much(arg);
+    return 0;
+}
+
+/* Where publishers wait, they give up. */
+static void publish_in_vain(void *arg)
+{
+    kt_task *t = NULL;
+    CHECK_OK(kt_spawn(publishes, arg, 0, &t));
+    for (int i = 0; i < 3; i++)
+        CHECK_OK(kt_sleep(0));
+    kt_task_cancel(t);
+    (void)!kt_task_join(t);
+}
+
+static void check_slow_member(kt_websocket_slow slow)
 {
     place p;
-    place_open(&p);
+    place_open_with(&p, slow);
     kt_websocket *ws = come(&p, "/kept");
     while (kt_websocket_hub_count(p.hub, "news") < 1)
         CHECK_OK(kt_sleep(0));
-    check_no_growth(20, publish_much, &p);
+    check_no_growth(20, slow == KT_WEBSOCKET_WAIT ? publish_in_vain : publish_much, &p);
     kt_websocket_close(ws);
     place_close(&p);
+}
+
+TEST(a_member_that_does_not_read_gets_a_bounded_queue)
+{
+    check_slow_member(KT_WEBSOCKET_CUT);
+    check_slow_member(KT_WEBSOCKET_DROP_OLDEST);
+    check_slow_member(KT_WEBSOCKET_DROP_NEWEST);
+    check_slow_member(KT_WEBSOCKET_WAIT);
 }
 
 /* ---- Over HTTP/2 ------------------------------------------------------------------------------------- */
