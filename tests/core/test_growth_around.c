@@ -4,6 +4,7 @@
 #include "../growth.h"
 #include "sure.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -307,4 +308,23 @@ static void handle_signal(void *arg)
 TEST_WITH(handlers_of_signals_that_were_released_take_no_memory, KT_TEST_REAL_TIME)
 {
     check_no_growth(50, handle_signal, NULL);
+}
+
+/* ---- Eyes --------------------------------------------------------------------------------------------- */
+
+static void dump_tasks(void *fd)
+{
+    kt_task *t = spawn_sleeper(10);
+    sure(kt_sleep(0));
+    kt_task_dump(*(int *)fd);
+    kt_task_cancel(t);
+    CHECK_ERR(kt_task_join(t), KT_ECANCELED);
+}
+
+TEST(dumps_of_the_tasks_take_no_memory)
+{
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    CHECK_GE(fd, 0);
+    check_no_growth(20, dump_tasks, &fd);
+    close(fd);
 }
