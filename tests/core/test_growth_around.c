@@ -325,6 +325,6 @@ TEST(dumps_of_the_tasks_take_no_memory)
 {
     int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     CHECK_GE(fd, 0);
-    check_no_growth(20, dump_tasks, &fd);
+    check_no_growth(4, dump_tasks, &fd);
     close(fd);
 }
