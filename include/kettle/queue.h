@@ -10,7 +10,8 @@
  *     rc = kt_queue_get(&orders, &n);
  *
  * The queue lives in the caller's storage; its items on the heap, allocated as needed, at most
- * `max` of them (0: no bound). Values are copied bytes: what they point to is the users' concern.
+ * `max` of them (0: no bound; then the memory of a burst is given back once the queue is empty). Values are copied
+ * bytes: what they point to is the users' concern.
  * Getters and putters are served in the order of asking. One that is cancelled takes and
  * leaves nothing. A call that need not wait succeeds at once. */
 

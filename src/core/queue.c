@@ -10,6 +10,9 @@
 #include "core/core.h"
 
 #define CAPACITY_MIN 8
+/* Room that an empty queue without a bound keeps: what is more was a burst. One with a bound keeps all, so that who has
+ * waited for room does not fail for want of memory. */
+#define CAPACITY_KEPT 1024
 
 static bool is_full(const kt_queue *q)
 {
@@ -134,6 +137,14 @@ static void store(kt_queue *q, const void *item)
     q->count++;
 }
 
+static void give_back(kt_queue *q)
+{
+    if (q->max > 0 || q->capacity <= CAPACITY_KEPT)
+        return;
+    kt_free(kt_steal(q->items));
+    q->capacity = q->head = 0;
+}
+
 static void fetch(kt_queue *q, void *ret_item)
 {
     q->count--;
@@ -170,6 +181,8 @@ int kt_queue_get_nowait(kt_queue *q, void *ret_item)
     if (q->count == 0)
         return q->shut ? KT_ESHUTDOWN : KT_EEMPTY;
     fetch(q, ret_item);
+    if (q->count == 0)
+        give_back(q);
     kt__line_wake(&q->putters, 0);
     return 0;
 }
@@ -242,6 +255,7 @@ void kt_queue_shutdown(kt_queue *q, bool immediate)
     if (immediate) {
         size_t dropped = q->count;
         q->count = q->head = 0;
+        give_back(q);
         finish(q, dropped < q->unfinished ? dropped : q->unfinished);
     }
     /* All wake and look: getters find what is left or the end, putters the end. */

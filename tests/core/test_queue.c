@@ -224,6 +224,57 @@ TEST(a_bounded_queue_takes_room_as_it_needs_it_and_not_beyond_its_bound)
     CHECK_EQ(large.capacity, 8);
 }
 
+static void burst(kt_queue *q, int count)
+{
+    int item;
+    for (int i = 0; i < count; i++)
+        CHECK_OK(kt_queue_put_nowait(q, &i));
+    for (int i = 0; i < count; i++)
+        CHECK_OK(kt_queue_get_nowait(q, &item));
+    CHECK_ERR(kt_queue_get_nowait(q, &item), KT_EEMPTY);
+}
+
+static int in_order(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+TEST(the_memory_of_a_burst_is_given_back_once_all_is_taken)
+{
+    kt_queue q[] = {KT_QUEUE_INIT(int, 0), KT_LIFO_QUEUE_INIT(int, 0), KT_PRIORITY_QUEUE_INIT(int, 0, in_order)};
+    size_t before = kt_test_blocks();
+    for (size_t i = 0; i < 3; i++) {
+        for (int k = 0; k < 3; k++) {
+            burst(&q[i], 5000);
+            CHECK_EQ(kt_test_blocks(), before);
+        }
+        burst(&q[i], 1000); /* so much is usual */
+        CHECK_EQ(kt_test_blocks(), before + 1);
+        kt_queue_release(&q[i]);
+    }
+}
+
+TEST(an_immediate_shutdown_gives_the_memory_of_a_burst_back)
+{
+    kt_auto(kt_queue) q = KT_QUEUE_INIT(int, 0);
+    size_t before = kt_test_blocks();
+    for (int i = 0; i < 5000; i++)
+        CHECK_OK(kt_queue_put_nowait(&q, &i));
+    kt_queue_shutdown(&q, true);
+    CHECK_EQ(kt_test_blocks(), before);
+}
+
+/* Who waits for room must not fail for want of memory when there is some. */
+TEST(a_bounded_queue_keeps_its_memory)
+{
+    kt_auto(kt_queue) q = KT_QUEUE_INIT(int, 5000);
+    burst(&q, 5000);
+    kt_test_fail_allocation(1);
+    burst(&q, 5000);
+    CHECK(!kt_test_allocation_failed());
+    kt_test_fail_allocation(0);
+}
+
 KT_FN(gets, a, struct { kt_queue *q; int *ret; })
 {
     return kt_queue_get(a->q, a->ret);
