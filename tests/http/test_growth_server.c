@@ -372,7 +372,6 @@ WITH_SERVER(connections_over_tls_that_the_server_ends_take_no_memory_of_their_se
     hall h;
     tls_open(&h, 2);
     check_secure_session(&h, KT_HTTP_1);
-    check_secure_session(&h, KT_HTTP_AUTO);
     tls_close(&h);
 }
 
