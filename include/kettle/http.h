@@ -80,7 +80,7 @@ typedef struct kt_http_options {
     uint32_t connections_per_address_max; /* 1,000, of one IPv4 address or IPv6 /64; beyond it they are closed at once.
                                         This machine's own (loopback, Unix sockets) are not counted. A reverse proxy
                                         on another machine may need more */
-    uint32_t requests_max;           /* of one connection, which is then closed; 0: any number */
+    uint32_t requests_max;           /* of one connection, which ends with the last of them; 0: any number */
     size_t stack_bytes;              /* of a connection's task, thus for handlers; 0: the loop's */
     bool no_http2;                   /* only HTTP/1.1 */
     const kt_tls_config *tls;        /* of a server; NULL: plain. For HTTP/2 its alpn has "h2", and "http/1.1" behind

@@ -114,9 +114,10 @@ static kt_time deadline(const kt__h2 *h)
     return (h->tasks > 0 ? kt_now() : h->idle_since) + o->idle_timeout;
 }
 
+/* Behind a good-bye, when its last stream has ended. */
 static bool is_over(const kt__h2 *h)
 {
-    return h->failed < 0 || h->c->write_rc < 0 || (h->tasks == 0 && h->c->server->stopping);
+    return h->failed < 0 || h->c->write_rc < 0 || (h->tasks == 0 && h->said_goaway);
 }
 
 /* The limit is over, or somebody has woken the reader. 1 to go on, 0 to end. */
@@ -139,11 +140,15 @@ static int feed(kt__h2 *h, const char *bytes, size_t size)
     int rc = 0, error = KT__H2_NO_ERROR;
     kt_time now = kt_now();
     uint32_t requests = c->requests;
+    uint32_t max = c->server->o.requests_max ? c->server->o.requests_max : UINT32_MAX;
     while (rc == 0 && error == KT__H2_NO_ERROR && size > 0) {
         size_t good = kt__h2_watch_see(&h->watch, bytes, size, now, &error);
         rc = kt__h2_session_feed(h, bytes, good);
-        if (h->begun)
+        if (h->begun) {
             kt__h2_stream_run(kt_steal(h->begun));
+            if (c->requests >= max)
+                end_with(h, KT__H2_NO_ERROR, NULL);
+        }
         bytes += good;
         size -= good;
     }

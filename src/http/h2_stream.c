@@ -349,7 +349,7 @@ static void stream_over(void *arg)
     if (--h->tasks > 0)
         return;
     h->idle_since = kt_now();
-    if (h->c->server->stopping)
+    if (h->said_goaway)
         kt__h2_wake_reader(h);
 }
 

@@ -101,6 +101,30 @@ static int mirror(kt_http_exchange *x, void *arg)
     return rc < 0 ? rc : kt_http_respond(x, 200, NULL, body.data, body.size);
 }
 
+WITH_SERVER(a_connection_that_has_had_its_requests_says_good_bye_and_ends_with_the_last)
+{
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    const kt_http_options o = {.requests_max = 3};
+    site_open(&s, &o, wait_for, &go);
+    greet(&p, dial(&s));
+    get(&p, 1, "/later");
+    get(&p, 3, "/now");
+    expect_status(&p, 3, "200");
+    get(&p, 5, "/now");
+    get(&p, 7, "/now");
+    const frame *f = expect(&p, GOAWAY, 0);
+    CHECK_EQ(number_at(f, 0), 5);
+    CHECK_EQ(number_at(f, 4), NGHTTP2_NO_ERROR);
+    kt_event_set(&go);
+    expect_status(&p, 1, "200");
+    while (next(&p))
+        CHECK_NE(p.f.id, 7);
+    leave(&p);
+    site_close(&s);
+}
+
 /* What the server has to say has come before the answer to a second PING. Did it reset the stream? */
 static bool was_refused(peer *p, uint32_t id)
 {
