@@ -121,9 +121,11 @@ typedef struct kt_http_session_options {
     kt_cookie_jar *cookies;          /* borrowed; NULL: none are kept */
     kt_http_cache *cache;            /* borrowed; NULL: none. Each hop of a GET or HEAD without body is looked up in it;
                                       * what the cache keeps, confirms and forgets, see http_cache.h. Fresh answers take
-                                      * no connection, and run no hooks. A request's own Cache-Control holds: no-store,
-                                      * no-cache, only-if-cached (504 where there is nothing). A session with several
-                                      * users needs a cache with `shared` */
+                                      * no connection, and run no hooks. What may be used stale meanwhile is confirmed
+                                      * by a GET with the same headers, in a task of the session, which runs the hooks;
+                                      * 16 at a time. A request's own Cache-Control holds: no-store, no-cache,
+                                      * only-if-cached (504 where there is nothing). A session with several users needs
+                                      * a cache with `shared` */
     const char *user, *password;     /* for the base URL's origin only, or without one for any: see kt_http_request */
     const char *bearer;
 
@@ -152,8 +154,8 @@ typedef struct kt_http_session_options {
 KT_API int kt_http_session_open(const kt_http_session_options *options, kt_http_session **ret_session) KT_CHECKED;
 
 /* Closes its connections and frees it; NULL is allowed. Requests under way on it, of other tasks, and responses that
- * are still open get KT_ECLOSED; the latter must be closed all the same. Suspends at most to end those and to part
- * from TLS servers in order; a cancellation is held back. Like ClientSession.close. */
+ * are still open get KT_ECLOSED; the latter must be closed all the same. Suspends at most to end those, what confirms
+ * cached answers, and to part from TLS servers in order; a cancellation is held back. Like ClientSession.close. */
 KT_API void kt_http_session_close(kt_http_session *s);
 
 /* What a session does at the moment. */

@@ -88,17 +88,18 @@ static struct kt__client_refresh *refresh_new(const kt__http_call *c)
     return NULL;
 }
 
-/* The answer goes into the cache as it is read. Whether it can be had is nobody's affair: the old one stays. */
+/* The answer goes into the cache as it is read, and is read no further than that. Whether it can be had is nobody's
+ * affair: the old one stays. */
 static int refresh_run(void *arg)
 {
     struct kt__client_refresh *f = *(struct kt__client_refresh **)arg;
     kt_auto(kt_http_response) *r = NULL;
     char bytes[2048];
-    ssize_t n = kt__client_send_refresh(f->session, &f->request, &r);
-    do
-        n = n < 0 ? n : kt_http_response_read(r, bytes, sizeof bytes);
-    while (n > 0);
-    return 0;
+    int rc = kt__client_send_refresh(f->session, &f->request, &r);
+    ssize_t n = rc < 0 ? rc : 1;
+    while (n > 0 && r->store)
+        n = kt_http_response_read(r, bytes, sizeof bytes);
+    return kt_is_cancel((int)n) ? (int)n : 0;
 }
 
 static void refresh_over(void *arg)
@@ -113,6 +114,7 @@ static void refresh_over(void *arg)
     refresh_free(f);
 }
 
+/* One for a URL, whatever the request's fields: another variant of it waits for the next who asks. */
 static bool is_under_way(const kt__http_call *c)
 {
     for (const struct kt__client_refresh *f = c->session->refreshes; f; f = f->next)
@@ -124,6 +126,8 @@ static bool is_under_way(const kt__http_call *c)
 bool kt__client_refresh(const kt__http_call *c)
 {
     kt_http_session *s = c->session;
+    if (s->closed) /* while the caller looked into the cache */
+        return false;
     if (c->redirects > 0) /* what the caller has shown the first server is not for others */
         return false;
     if (is_under_way(c))

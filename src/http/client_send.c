@@ -138,7 +138,7 @@ static int finish(kt__http_call *c, kt_http_response **ret_response)
         return -ENOMEM;
     if (r->conn)
         kt__client_settle(r);
-    int rc = kt__client_decoder_begin(r);
+    int rc = c->refreshes ? 0 : kt__client_decoder_begin(r); /* the cache keeps it as it was sent */
     if (rc < 0)
         return rc;
     *ret_response = kt_steal(c->response);

@@ -166,8 +166,10 @@ static int verdict_of(const kt_http_cache_request *request, kt_http_cache_hit **
         judge(*hit, &facts);
         verdict = kt__cache_verdict(&(*hit)->options, &control, &facts);
     }
-    if (!control.only_if_cached || verdict == KT_HTTP_CACHE_FRESH || verdict == KT_HTTP_CACHE_STALE_GOOD)
+    if (!control.only_if_cached || verdict == KT_HTTP_CACHE_FRESH)
         return verdict;
+    if (verdict == KT_HTTP_CACHE_STALE_GOOD) /* it may be used, and nobody is to be asked */
+        return KT_HTTP_CACHE_FRESH;
     kt_http_cache_hit_release(kt_steal(*hit));
     return KT_HTTP_CACHE_ONLY;
 }

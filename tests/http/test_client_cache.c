@@ -437,6 +437,59 @@ TEST(a_session_that_is_closed_ends_what_confirms)
     }
 }
 
+static int buys_too_late(void *arg)
+{
+    shop *h = arg;
+    CHECK_STR(buy(h, "/"), "KT_ECLOSED");
+    return 0;
+}
+
+TEST_WITH(a_session_that_is_closed_during_a_look_into_its_directory_confirms_nothing, KT_TEST_REAL_TIME)
+{
+    kt_auto(kt_temp_dir) *dir = NULL;
+    kt_task *buyer = NULL;
+    CHECK_OK(kt_temp_dir_make(NULL, "cache", &dir));
+    shop h = {.p.script = {{LENIENT("tea")}}};
+    shop_open(&h, (kt_http_cache_options){.dir = kt_temp_dir_path(dir)});
+    CHECK_STR(buy(&h, "/"), "server 200 tea");
+    kt_http_session_close(h.web);
+    kt_http_cache_close(h.cache);
+    const kt_http_cache_options o = {.dir = kt_temp_dir_path(dir), .clock = clock_of};
+    CHECK_OK(kt_http_cache_open(&o, &h.cache)); /* which has nothing in memory yet */
+    h.web = session_for(h.p.port, (kt_http_session_options){.cache = h.cache});
+    now += KT_S(12);
+    CHECK_OK(kt_spawn(buys_too_late, &h, 0, &buyer));
+    CHECK_OK(kt_sleep(0)); /* it looks */
+    kt_http_session_close(kt_steal(h.web));
+    CHECK_OK(kt_task_join(buyer));
+    CHECK_EQ(h.p.requests, 1);
+    shop_close(&h);
+}
+
+TEST(what_only_the_cache_may_answer_is_not_confirmed)
+{
+    shop h = {.p.script = {{LENIENT("tea")}}};
+    shop_open(&h, (kt_http_cache_options){0});
+    CHECK_STR(buy(&h, "/"), "server 200 tea");
+    now += KT_S(12);
+    CHECK_STR(buy_by(&h, "GET", "Cache-Control", "only-if-cached"), "cache 200 tea");
+    CHECK(!h.web->refreshes);
+    shop_close(&h);
+}
+
+/* Of an answer that is not kept no more is read than its head. */
+TEST(an_answer_that_does_not_end_and_is_not_kept_ends_the_confirmation)
+{
+    shop h = {.p.script = {{LENIENT("tea"), "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 1000000"
+                                            "\r\n\r\nno end"}}};
+    shop_open(&h, (kt_http_cache_options){0});
+    CHECK_STR(buy(&h, "/"), "server 200 tea");
+    now += KT_S(12);
+    CHECK_STR(buy(&h, "/"), "stale 200 tea");
+    await_refreshes(&h);
+    shop_close(&h);
+}
+
 TEST(who_has_been_sent_on_confirms_by_itself)
 {
     shop h = {.p.script = {{MOVED, LENIENT("tea"), MOVED, SAME("")}}};
