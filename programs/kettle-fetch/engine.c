@@ -121,7 +121,7 @@ static int skip(engine *e, trail *t, const kt_url *url, unsigned depth, unsigned
         return rc;
     e->figures.skipped++;
     const char *final_url = records_final(e->o.records, key);
-    rc = final_url ? engine_arrive(e, final_url) : 0;
+    rc = final_url ? engine_arrive(e, key, final_url) : 0;
     if (rc < 0)
         return rc;
     return trail_add(t, depth < e->o.crawl ? records_found(e->o.records, key) : NULL, records_next(e->o.records, key),
@@ -134,6 +134,8 @@ static int visit(engine *e, trail *t, const char *text, unsigned depth, unsigned
     int rc = text ? kt_url_parse(text, NULL, &url) : -EINVAL;
     if (rc < 0 || !(anywhere || e->o.any_host || frontier_is_given(&e->frontier, &url)))
         return rc == -ENOMEM ? rc : 0;
+    if (frontier_has_arrived(&e->frontier, &url))
+        return 0;
     if (e->o.records && records_has(e->o.records, frontier_key(&url)))
         return skip(e, t, &url, depth, page);
     rc = frontier_add(&e->frontier, &url, depth, page, &e->figures.left_out);
@@ -185,12 +187,14 @@ int engine_name(engine *e, const char *url)
     return give(e, url, true);
 }
 
-int engine_arrive(engine *e, const char *final_url)
+int engine_arrive(engine *e, kt_slice url, const char *final_url)
 {
-    kt_auto(kt_url) url = KT_URL_INIT;
-    int rc = kt_url_parse(final_url, NULL, &url);
+    kt_auto(kt_url) final = KT_URL_INIT;
+    if (kt_slice_is(url, final_url))
+        return 0;
+    int rc = kt_url_parse(final_url, NULL, &final);
     if (rc == 0)
-        rc = frontier_see(&e->frontier, &url);
+        rc = frontier_arrive(&e->frontier, &final);
     return rc == -ENOMEM ? rc : 0;
 }
 

@@ -204,6 +204,10 @@ int frontier_add(frontier *f, const kt_url *url, unsigned depth, unsigned page, 
 /* Marks a URL as known. 1 it is new, 0, -ENOMEM. */
 int frontier_see(frontier *f, const kt_url *url) KT_CHECKED;
 
+/* A page has been had from this URL by a redirect: 1, 0 it is known, -ENOMEM. And has one? */
+int frontier_arrive(frontier *f, const kt_url *url) KT_CHECKED;
+bool frontier_has_arrived(const frontier *f, const kt_url *url);
+
 /* The next URL: of hosts in turn, of one host in order, and of none more than per_host at a time. Waits where there may
  * be one later. 1; 0: there will be none any more; a cancellation's code. Every item is given back by frontier_done. */
 int frontier_take(frontier *f, item **ret_item) KT_CHECKED;
@@ -274,8 +278,9 @@ int engine_finish(engine *e, item *it) KT_CHECKED;
 /* Where a URL of the user's has led to by redirects may be crawled, too. 0, -ENOMEM. */
 int engine_give(engine *e, const char *final_url) KT_CHECKED;
 
-/* A page has been had from here: links to it lead to nothing new. 0, -ENOMEM. */
-int engine_arrive(engine *e, const char *final_url) KT_CHECKED;
+/* A page was had by way of this URL: links to where redirects have led, if they have, lead to nothing new. 0,
+ * -ENOMEM. */
+int engine_arrive(engine *e, kt_slice url, const char *final_url) KT_CHECKED;
 
 /* The URLs that a page has led to, which is at this depth and page itself: those that the options allow go into the
  * frontier. Where an earlier run has done one, those that it has led to do. `found` and `next_url` may be NULL. 0,

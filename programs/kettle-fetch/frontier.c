@@ -128,25 +128,57 @@ kt_slice frontier_key(const kt_url *url)
     return (kt_slice){url->text.data, url->text.size - fragment};
 }
 
+static bool has(const frontier *f, const key k)
+{
+    return f->seen && memcmp(place_of(f->seen, f->seen_capacity, k), k, sizeof(key)) == 0;
+}
+
+/* 1, 0 where it is there already, -ENOMEM. */
+static int put(frontier *f, const key k)
+{
+    if (2 * (f->seen_count + 1) > f->seen_capacity && grow(f) < 0)
+        return -ENOMEM;
+    key *place = place_of(f->seen, f->seen_capacity, k);
+    if (memcmp(place, k, sizeof(key)) == 0)
+        return 0;
+    memcpy(place, k, sizeof(key));
+    f->seen_count++;
+    return 1;
+}
+
 static bool is_seen(const frontier *f, const kt_url *url)
 {
     key k;
     key_of(frontier_key(url), k);
-    return f->seen && memcmp(place_of(f->seen, f->seen_capacity, k), k, sizeof k) == 0;
+    return has(f, k);
 }
 
 int frontier_see(frontier *f, const kt_url *url)
 {
     key k;
     key_of(frontier_key(url), k);
-    if (2 * (f->seen_count + 1) > f->seen_capacity && grow(f) < 0)
-        return -ENOMEM;
-    key *place = place_of(f->seen, f->seen_capacity, k);
-    if (memcmp(place, k, sizeof k) == 0)
-        return 0;
-    memcpy(place, k, sizeof k);
-    f->seen_count++;
-    return 1;
+    return put(f, k);
+}
+
+/* The mark of an arrival is a key of its own: what the user names is fetched although a redirect has led there. */
+static void arrival_of(const kt_url *url, key ret_key)
+{
+    key_of(frontier_key(url), ret_key);
+    ret_key[1] ^= 0xff;
+}
+
+int frontier_arrive(frontier *f, const kt_url *url)
+{
+    key k;
+    arrival_of(url, k);
+    return put(f, k);
+}
+
+bool frontier_has_arrived(const frontier *f, const kt_url *url)
+{
+    key k;
+    arrival_of(url, k);
+    return has(f, k);
 }
 
 /* ---- Lines ------------------------------------------------------------------------------------ */

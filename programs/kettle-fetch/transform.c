@@ -365,7 +365,7 @@ int transform_item(engine *e, item *it)
     work w = {.o = &e->o, .it = it, .cause = CAUSE_OTHER, .base = KT_URL_INIT};
     if (!transform_wanted(&e->o))
         return 0;
-    int rc = e->o.crawl > 0 ? engine_arrive(e, it->final_url) : 0;
+    int rc = e->o.crawl > 0 ? engine_arrive(e, kt_slice_from(it->url), it->final_url) : 0;
     if (rc < 0)
         return rc;
     rc = kt_thread_run(KT_WITH(transform_thread, .w = &w, .why = why, .size = sizeof why));

@@ -467,6 +467,17 @@ class Crawling(Case):
             _, summary = self.json('--crawl', '3', '-o', name, '--resume', site.url('/'))
             self.assertEqual((summary['total'], summary['skipped']), (0, 5))
 
+    def test_what_the_user_names_is_fetched_although_a_redirect_has_led_there(self):
+        site = self.server({'/robots.txt': ('text/plain', b''), '/home/': self.links('/home/')})
+        site.on_moved = lambda c: site.send(c, 301, 'text/plain', b'', 'Location: /home/')
+        both = [site.url('/moved'), site.url('/home/')]
+        for more in [], ['--crawl', '1', '--limit', '1']:
+            self.json('-o', 'r.jsonl', *more, both[0])
+            results, summary = self.json('-o', 'r.jsonl', '--resume', *more, *both)
+            self.assertEqual((list(results), summary['skipped']), (both[1:], 1))
+            results, _ = self.json('-o', 'r.jsonl', *more, *both)
+            self.assertEqual(list(results), both)
+
     def test_urls_max(self):
         pages = {'/': self.links(*['/p%d' % n for n in range(100)])}
         got, summary = self.crawl({**pages, **{'/p%d' % n: self.links() for n in range(100)}}, '--urls-max', '10')
