@@ -193,8 +193,8 @@ int kt__h2_stream_field(kt__h2_stream *s, kt_slice name, kt_slice value);
 /* The head is complete. 0, -ENOMEM. */
 int kt__h2_stream_begin(kt__h2_stream *s);
 /* Calls the handler of the stream that has begun, in a task, at once if the request is complete: one after the other,
- * requests that have come together need one stack and little of the processor's cache. Where there is neither memory
- * nor a stack the stream is refused. Not from within the session. */
+ * requests that have come together need one stack and little of the processor's cache. Where there is no memory or
+ * no stack the stream is refused. Not from within the session. */
 void kt__h2_stream_run(kt__h2_stream *s);
 /* A piece of the body. 0, -ENOMEM. */
 int kt__h2_stream_data(kt__h2_stream *s, const void *bytes, size_t size);

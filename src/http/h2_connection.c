@@ -144,7 +144,7 @@ static int feed(kt__h2 *h, const char *bytes, size_t size)
     while (rc == 0 && error == KT__H2_NO_ERROR && size > 0) {
         size_t good = kt__h2_watch_see(&h->watch, bytes, size, now, &error);
         rc = kt__h2_session_feed(h, bytes, good);
-        if (h->begun) {
+        if (rc == 0 && h->begun) {
             kt__h2_stream_run(kt_steal(h->begun));
             if (c->requests >= max)
                 end_with(h, KT__H2_NO_ERROR, NULL);

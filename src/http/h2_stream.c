@@ -349,6 +349,8 @@ static void stream_over(void *arg)
     if (--h->tasks > 0)
         return;
     h->idle_since = kt_now();
+    if (h->out.capacity > 0 || h->sending.capacity > 0)
+        kt_event_set(&h->out_ready); /* the writer gives them away */
     if (h->said_goaway)
         kt__h2_wake_reader(h);
 }

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "core/switch.h"
+#include "http/server.h"
+#include "test/kit.h"
 
 #define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
 
@@ -99,6 +101,43 @@ static int mirror(kt_http_exchange *x, void *arg)
     (void)arg;
     int rc = kt_http_read_all(x, 1024 * 1024, &body);
     return rc < 0 ? rc : kt_http_respond(x, 200, NULL, body.data, body.size);
+}
+
+static char plenty[300 * 1000];
+
+static int answers_much(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    return kt_http_respond(x, 200, NULL, plenty, sizeof plenty);
+}
+
+/* Asks for much, with windows open for all of it, and keeps the connection. */
+static void have_much(peer *p, const site *s)
+{
+    static const uint8_t window[6] = {0, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0, 16, 0, 0};
+    greet(p, dial(s));
+    send_frame(p, SETTINGS, 0, 0, window, sizeof window);
+    send_number(p, WINDOW_UPDATE, 0, 1 << 20);
+    get(p, 1, "/");
+    expect_status(p, 1, "200");
+    while (!(expect(p, DATA, 1)->flags & END_STREAM))
+        continue;
+}
+
+WITH_SERVER(an_idle_connection_has_no_buffers_of_its_last_answer)
+{
+    enum { MANY = 60, SPARE = KT__HTTP_SPARE_BUFFERS * 128 * 1024 }; /* the latter are the server's */
+    static peer p[MANY];
+    site s;
+    site_open(&s, NULL, answers_much, NULL);
+    size_t before = kt__test_memory_bytes();
+    for (int i = 0; i < MANY; i++)
+        have_much(&p[i], &s);
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    CHECK_LT(kt__test_memory_bytes(), before + SPARE + MANY * (size_t)64 * 1024);
+    for (int i = 0; i < MANY; i++)
+        leave(&p[i]);
+    site_close(&s);
 }
 
 WITH_SERVER(a_connection_that_has_had_its_requests_says_good_bye_and_ends_with_the_last)
