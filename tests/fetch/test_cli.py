@@ -471,7 +471,7 @@ class Crawling(Case):
         site = self.server({'/robots.txt': ('text/plain', b''), '/home/': self.links('/home/')})
         site.on_moved = lambda c: site.send(c, 301, 'text/plain', b'', 'Location: /home/')
         both = [site.url('/moved'), site.url('/home/')]
-        for more in [], ['--crawl', '1', '--limit', '1']:
+        for more in ['--limit', '1'], ['--crawl', '1', '--limit', '1']:
             self.json('-o', 'r.jsonl', *more, both[0])
             results, summary = self.json('-o', 'r.jsonl', '--resume', *more, *both)
             self.assertEqual((list(results), summary['skipped']), (both[1:], 1))
