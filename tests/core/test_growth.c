@@ -1,32 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* A loop, and what its tasks share, take no more memory for all that they have done. */
+#include "growth_jobs.h"
 #include "../growth.h"
 #include "sure.h"
 
 #include <kettle/context.h>
 
-static int succeeds(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-static int yields(void *arg)
-{
-    (void)arg;
-    return kt_sleep(0);
-}
-
 static int sleeps(void *arg)
 {
     (void)arg;
     return kt_sleep(KT_S(10));
-}
-
-static int fails(void *arg)
-{
-    (void)arg;
-    return kt_error_set(-EIO, "the kettle leaks");
 }
 
 /* ---- Tasks and groups ------------------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The patterns upon tasks, and what a loop shares with the world around it, take no more memory for all that they have
  * done. */
+#include "growth_jobs.h"
 #include "../growth.h"
 #include "sure.h"
 
@@ -11,24 +12,6 @@
 
 #include <kettle/cache.h>
 #include <kettle/pool.h>
-
-static int succeeds(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-static int yields(void *arg)
-{
-    (void)arg;
-    return kt_sleep(0);
-}
-
-static int fails(void *arg)
-{
-    (void)arg;
-    return kt_error_set(-EIO, "the kettle leaks");
-}
 
 static void nothing(void *arg)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What fails for want of memory, or is given up at whatever moment, leaves nothing in what goes on: a loop, a group, a
  * cache, a pool. */
+#include "growth_jobs.h"
 #include "../growth.h"
 #include "sure.h"
 
@@ -24,18 +25,6 @@ typedef struct place {
     kt_thread_pool *threads;
     int number;
 } place;
-
-static int yields(void *arg)
-{
-    (void)arg;
-    return kt_sleep(0);
-}
-
-static int fails(void *arg)
-{
-    (void)arg;
-    return kt_error_set(-EIO, "the kettle leaks");
-}
 
 /* ---- What is done ------------------------------------------------------------------------------------- */
 
