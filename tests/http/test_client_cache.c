@@ -490,6 +490,43 @@ TEST(an_answer_that_does_not_end_and_is_not_kept_ends_the_confirmation)
     shop_close(&h);
 }
 
+static int buys_the_last(void *arg)
+{
+    (void)buy(arg, "/16"); /* until the session is closed */
+    return 0;
+}
+
+TEST(beyond_sixteen_confirmations_who_asks_waits_for_the_server)
+{
+    enum { MANY = 17, EACH = PARROT_REQUESTS - 1 };
+    shop h = {.p.connections = 0};
+    kt_task *last = NULL;
+    char path[MANY][8];
+    for (int i = 0; i < MANY; i++)
+        h.p.script[i / EACH][i % EACH] = LENIENT("tea");
+    h.p.script[MANY / EACH][MANY % EACH] = ""; /* to the first that confirms, whose connection the others wait for */
+    shop_open(&h, (kt_http_cache_options){0});
+    kt_http_session_close(h.web);
+    h.web = session_for(h.p.port,
+                        (kt_http_session_options){.cache = h.cache, .connections_per_host_max = 1});
+    for (int i = 0; i < MANY; i++) {
+        snprintf(path[i], sizeof path[i], "/%d", i);
+        CHECK_STR(buy(&h, path[i]), "server 200 tea");
+    }
+    now += KT_S(12);
+    for (int i = 0; i < MANY - 1; i++)
+        CHECK_STR(buy(&h, path[i]), "stale 200 tea");
+    CHECK_EQ(h.web->refresh_count, 16);
+    CHECK_OK(kt_spawn(buys_the_last, &h, 0, &last));
+    for (int i = 0; i < 10; i++)
+        CHECK_OK(kt_sleep(0));
+    CHECK(!kt_task_done(last));
+    CHECK_EQ(h.web->refresh_count, 16);
+    kt_http_session_close(kt_steal(h.web));
+    CHECK_OK(kt_task_join(last));
+    shop_close(&h);
+}
+
 TEST(who_has_been_sent_on_confirms_by_itself)
 {
     shop h = {.p.script = {{MOVED, LENIENT("tea"), MOVED, SAME("")}}};
