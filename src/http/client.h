@@ -66,6 +66,8 @@ struct kt__client_origin {
     kt__client_origin *next;
     size_t users;          /* calls that hold it */
     size_t open;           /* connections, and permits to open one */
+    size_t opening;        /* of these, permits */
+    bool failing;          /* the last that was opened could not be */
     kt__client_conn *idle; /* used last, first; of HTTP/1.1 */
     kt__client_conn *shared; /* of HTTP/2, which takes new streams, or NULL */
     uint8_t speaks;

@@ -204,11 +204,17 @@ static void share(kt__client_conn *conn)
     (void)kt__client_h2_users(conn, 1);
 }
 
-/* While it is not known whether a server speaks HTTP/2, one connection at a time finds out; one that does is not asked
- * for a second as long as the first takes streams. */
+/* One connection of HTTP/2 is enough for all: nobody opens a second one while there is one that lives, or while another
+ * call opens what may become one. But where that has failed, all find out for themselves at once, until one succeeds:
+ * a crowd at a server that does not answer would else wait for it one after the other. */
+static bool one_is_enough(const kt__client_origin *o)
+{
+    return (o->shared && kt__client_h2_alive(o->shared)) || (o->opening > 0 && !o->failing);
+}
+
 static bool may_open(const kt_http_session *s, const kt__client_origin *o, bool only_1)
 {
-    if (!only_1 && o->open > 0 && (o->speaks == KT__CLIENT_UNKNOWN || (o->shared && kt__client_h2_alive(o->shared))))
+    if (!only_1 && one_is_enough(o))
         return false;
     return o->open < s->o.connections_per_host_max && (s->open < s->o.connections_max || s->idle > 0);
 }
@@ -219,6 +225,7 @@ static kt__client_conn *permit(kt_http_session *s, kt__client_origin *o)
     kt__client_conn *old = s->open >= s->o.connections_max ? oldest_idle(s) : NULL;
     if (old)
         forget(old);
+    o->opening++;
     o->open++;
     s->open++;
     return old;
@@ -308,6 +315,7 @@ static void discard(kt__client_conn *conn, kt__client_fate fate)
 
 static void permit_return(kt_http_session *s, kt__client_origin *o)
 {
+    o->opening--;
     o->open--;
     s->open--;
     serve(s);
@@ -439,9 +447,12 @@ static int open_new(kt__http_call *c)
     kt_http_session *s = c->session;
     int rc = kt__client_connect(c, &c->conn);
     if (rc < 0) {
+        c->origin->failing = rc != KT_ECANCELED;
         permit_return(s, c->origin);
         return rc;
     }
+    c->origin->opening--;
+    c->origin->failing = false;
     c->reused = false;
     enlist(c->conn);
     s->opened++;

@@ -180,6 +180,21 @@ static inline const char *ask(kt_http_session *s, const char *path)
     return ask_with(s, &q);
 }
 
+KT_FN(asks_for, a, struct { kt_http_session *s; const char *url, *answer; })
+{
+    CHECK_STR(ask(a->s, a->url), a->answer);
+    return 0;
+}
+
+/* So many tasks ask at once, and all have to get the answer. */
+static inline void crowd_asks(kt_http_session *s, int size, const char *url, const char *answer)
+{
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    for (int i = 0; i < size; i++)
+        CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_for, .s = s, .url = url, .answer = answer)));
+    CHECK_OK(kt_group_join(&g, 0));
+}
+
 /* What one answer of a parrot comes to. */
 static inline const char *answer_of(const char *text)
 {

@@ -382,6 +382,30 @@ TEST(a_server_that_refuses_all_is_not_asked_for_ever)
     CHECK_STR(answer_of_evil(refuses, (kt_http_session_options){0}), "ECONNRESET");
 }
 
+enum { CROWD = 8 };
+
+static int crowd_heard;
+
+static void leaves_the_first_crowd(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    if (++crowd_heard > CROWD)
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+    else if (crowd_heard == CROWD)
+        put_frame(&b, GOAWAY, 0, 0, "\0\0\0\0\0\0\0\0", 8);
+    spill(p, b.data, b.size);
+}
+
+TEST(a_crowd_whose_connection_of_http_2_is_lost_opens_one)
+{
+    evil e = {.acts = leaves_the_first_crowd};
+    crowd_heard = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    crowd_asks(e.web, CROWD, "/", "200 ");
+    CHECK_EQ(e.connections, 2);
+    evil_close(&e);
+}
+
 static void pushes(peer *p, uint32_t id)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;

@@ -116,6 +116,27 @@ TEST(nobody_waits_in_line_for_ever)
     peer_close(&f);
 }
 
+/* ---- Crowds --------------------------------------------------------------------------------------- */
+
+/* The first finds out; the others do so at once, and not one after the other. */
+TEST(a_crowd_waits_no_longer_for_a_silent_server_than_two_do)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    char url[64];
+    kt_listener *l = NULL;
+    kt_http_session *s = NULL;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(kt_http_session_open(&(kt_http_session_options){.timeouts.tls = KT_S(2)}, &s));
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/", kt_listener_port(l));
+    kt_time start = kt_now();
+    crowd_asks(s, 8, url, "ETIMEDOUT");
+    CHECK_EQ(kt_now() - start, 2 * KT_S(2));
+    kt_http_session_close(s);
+    kt_listener_close(l);
+}
+
 /* ---- What is used again --------------------------------------------------------------------------- */
 
 TEST(a_connection_with_bytes_left_over_is_not_used_again)

@@ -14,10 +14,22 @@ typedef struct house {
     kt_http_session *web;
 } house;
 
+static int hello_or_echo(kt_http_exchange *x, void *arg)
+{
+    kt_stream *s = NULL;
+    char byte;
+    if (!kt_http_upgrade_asked(x).data)
+        return hello(x, arg);
+    int rc = kt_http_upgrade(x, "echo", &s);
+    while (rc == 0 && kt_stream_read(s, &byte, 1) > 0)
+        rc = kt_stream_write(s, &byte, 1);
+    return rc;
+}
+
 static int serves(void *arg)
 {
     house *h = arg;
-    return kt_http_serve(h->l, &h->o, hello, NULL);
+    return kt_http_serve(h->l, &h->o, hello_or_echo, NULL);
 }
 
 static void house_open(house *h, const char *const *alpn, const made *trusted, kt_http_session_options o)
@@ -97,6 +109,20 @@ TEST_WITH(while_the_version_is_not_known_one_connection_finds_out, KT_TEST_REAL_
         CHECK_OK(kt_group_join(&g, 0));
     }
     CHECK_EQ(facts_of(h.web).opened, 1);
+    house_close(&h);
+}
+
+TEST_WITH(a_connection_that_was_upgraded_holds_nobody_up, KT_TEST_REAL_TIME)
+{
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    const kt_http_request q = {.url = "/", .upgrade = "echo"};
+    kt_http_response *r = NULL;
+    house h;
+    house_open(&h, both, authority(), (kt_http_session_options){0});
+    CHECK_OK(kt_http_send(h.web, &q, &r));
+    CHECK_EQ(kt_http_response_status(r), 101);
+    CHECK_EQ(version_of(h.web), 20);
+    kt_http_response_close(r);
     house_close(&h);
 }
 
