@@ -426,6 +426,11 @@ static void run(kt__http_conn *c)
     (void)!kt_group_join(&group, 0); /* the flusher returns 0 */
 }
 
+int kt__http_over(void)
+{
+    return kt_task_cancelling(kt_task_current()) > 0 ? KT_ECANCELED : 0;
+}
+
 int kt__http_connection(void *arg)
 {
     kt__http_conn *c = *(kt__http_conn **)arg;
@@ -435,5 +440,5 @@ int kt__http_connection(void *arg)
         c->guest->begin(c->guest);
     else
         kt__http_conn_end(c);
-    return 0; /* a failure would end the group, and with it the server */
+    return kt__http_over();
 }

@@ -329,7 +329,7 @@ static int stream_task(void *arg)
         (void)!kt__h2_wait_composed(s); /* a failure shows in end_sent */
     if (s->end_sent && !s->ended && !s->extended)
         let_end(s);
-    return 0;
+    return kt__http_over();
 }
 
 /* Behind the task, or in its stead. */

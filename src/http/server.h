@@ -259,6 +259,8 @@ void kt__http_handle(kt_http_exchange *x, int rc);
 int kt__http_connection(void *arg);
 /* Lets the client notice that the connection is about to be closed. Suspends. */
 void kt__http_linger(kt__http_conn *c);
+/* What a task of a server returns: a failure would end its group, and with it the server. */
+int kt__http_over(void);
 /* Sees to it that clients that go away are noticed while handlers run. */
 void kt__http_watch_hang_ups(kt__http_server *s);
 /* Has the client ended its side? */

@@ -134,3 +134,64 @@ WITH_SERVER(a_handler_may_outlive_its_client)
     CHECK_EQ(d.rc, 0);
     site_close(&s);
 }
+
+/* ---- Debug mode -------------------------------------------------------------------------------------------------- */
+
+static char reported[4096];
+
+static void keep_report(const char *message)
+{
+    size_t size = strlen(reported);
+    snprintf(reported + size, sizeof reported - size, "%s\n", message);
+}
+
+KT_FN(serves, a, struct { kt_listener *l; doing *d; })
+{
+    const kt_http_options o = {.grace = -1};
+    return kt_http_serve(a->l, &o, take_long, a->d);
+}
+
+/* Of each version a client that goes away, one that the stop finds waiting for its answer, and one that rests. */
+static int goes_away_and_stops(void *arg)
+{
+    doing *d = arg;
+    kt_task *server;
+    site s;
+    peer gone, waits, rests;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &s.l));
+    CHECK_OK(kt_spawn(KT_WITH(serves, .l = s.l, .d = d), &server));
+    kt_stream *old_gone = dial(&s), *old_waits = dial(&s), *old_rests = dial(&s);
+    say(old_gone, GET);
+    greet(&gone, dial(&s));
+    get(&gone, 1, "/");
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    kt_stream_close(old_gone);
+    wait_until(&d->ended);
+    d->ended = false;
+    leave(&gone);
+    wait_until(&d->ended);
+    say(old_waits, GET);
+    greet(&waits, dial(&s));
+    get(&waits, 1, "/");
+    greet(&rests, dial(&s));
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    kt_task_cancel(server);
+    CHECK_ERR(kt_task_join(server), KT_ECANCELED);
+    kt_stream_close(old_waits);
+    kt_stream_close(old_rests);
+    leave(&waits);
+    leave(&rests);
+    kt_listener_close(s.l);
+    return 0;
+}
+
+TEST_WITH(what_a_server_cancels_is_not_reported_in_debug_mode, KT_TEST_NO_LOOP | KT_TEST_REAL_TIME)
+{
+    const kt_options debug = {.debug = KT_DEBUG_ON, .slow_step = KT_S(60)};
+    doing d = {0};
+    reported[0] = '\0';
+    kt_log_hook_set(keep_report);
+    CHECK_OK(kt_run_with(&debug, goes_away_and_stops, &d, 0));
+    kt_log_hook_set(NULL);
+    CHECK_STR(reported, "");
+}
