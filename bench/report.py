@@ -48,8 +48,8 @@ TABLES = [
            ('1 CPU us', '1 stream, server CPU', '{:.2f} us', '1, CPU'),
            ('100 requests/s', '100 streams, requests/s', '{:,.0f}', '100, rate'),
            ('100 CPU us', '100 streams, server CPU', '{:.2f} us', '100, CPU')], 'nginx',
-          '`h2load -t1 -c10`, without TLS; h2o serves a file of the same bytes. CPU is per '
-          'request.'),
+          '`h2load -t1 -c10`, without TLS; h2o and nghttpd serve a file of the same bytes. nghttpd and '
+          'Kettle speak HTTP/2 by the same library, nghttp2; h2o by code of its own. CPU is per request.'),
     Table('pipelined', 'HTTP: hello, world, sixteen at once', REQUESTS[:2], 'nginx',
           '`wrk -t1 -c50`, each connection with sixteen requests behind one another.'),
     Table('tls', 'TLS',

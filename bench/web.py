@@ -105,6 +105,11 @@ def h2o(site):
     return [kit.find('h2o'), '-c', path], {}
 
 
+def nghttpd(site):
+    """nghttp2's own server, which serves a file of the same bytes, too."""
+    return [kit.find('nghttpd'), '--no-tls', '-n1', '-a', '127.0.0.1', '-d', site.folder, str(site.port)], {}
+
+
 def python(module, *words):
     return lambda site: ([PYTHON, *(word.format(port=site.port) for word in words)],
                          {'PYTHONPATH': os.path.join(HERE, 'peers')}), lambda build: lacks(module)
@@ -172,6 +177,7 @@ def daemon(program, command):
 OURS = {'Kettle, epoll': kettle('epoll'), 'Kettle, uring': kettle('uring')}
 NGINX_PEER = {'nginx': daemon('nginx', nginx)}
 H2O_PEER = {'h2o': daemon('h2o', h2o)}
+NGHTTPD_PEER = {'nghttpd': daemon('nghttpd', nghttpd)}
 HTTP = {
     **OURS, **NGINX_PEER,
     'Go net/http': built('web_go'),
@@ -340,4 +346,4 @@ def http2(settings):
             add(f'{streams} requests/s', rate)
             add(f'{streams} CPU us', (kit.cpu_seconds(process.pid) - before) / requests * 1e6)
 
-    return served(settings, {**OURS, **NGINX_PEER, **H2O_PEER}, measure, http2=True)
+    return served(settings, {**OURS, **NGINX_PEER, **H2O_PEER, **NGHTTPD_PEER}, measure, http2=True)
