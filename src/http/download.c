@@ -49,12 +49,27 @@ static int check_headers(const char *const *headers, size_t *ret_count)
     return rc;
 }
 
+static int restart(download *d, kt_slice validator, int64_t total)
+{
+    d->resumed = 0;
+    return kt__part_restart(&d->part, validator, total);
+}
+
+static int restart_blank(download *d)
+{
+    return restart(d, (kt_slice){"", 0}, -1);
+}
+
+/* What cannot be recognised again is asked for from its beginning: only bytes that share a strong validator are of one
+ * file (RFC 9110 section 15.3.7.3). */
 static int ask(download *d, kt_http_response **ret_response)
 {
     kt__part *p = &d->part;
     char range[48];
     size_t n = 0;
-    int rc = kt_buffer_reserve(&p->validator, 1);
+    int rc = p->at > 0 && p->validator.size == 0 ? restart_blank(d) : 0;
+    if (rc == 0)
+        rc = kt_buffer_reserve(&p->validator, 1);
     if (rc < 0)
         return rc;
     const char **h = d->headers;
@@ -121,12 +136,6 @@ static int too_long(const download *d, uint64_t bytes)
                         (unsigned long long)d->o.bytes_max);
 }
 
-static int restart(download *d, kt_slice validator, int64_t total)
-{
-    d->resumed = 0;
-    return kt__part_restart(&d->part, validator, total);
-}
-
 static int begin_whole(download *d, const kt_http_response *r)
 {
     int64_t length = kt_http_response_length(r);
@@ -142,17 +151,18 @@ static int begin_rest(download *d, const kt_http_response *r)
     kt__part *p = &d->part;
     uint64_t first, last;
     int64_t total;
-    kt_slice tag = kt_http_response_header(r, "ETag"), ours = kt_buffer_slice(&p->validator);
+    kt_slice tag = kt_http_response_header(r, "ETag"), date = kt_http_response_header(r, "Last-Modified");
+    kt_slice ours = kt_buffer_slice(&p->validator), theirs = ours.data[0] == '"' ? tag : date;
     kt_slice range = kt_http_response_header(r, "Content-Range");
     if (p->at == 0 || !take_range(range, &first, &last, &total) || first != p->at ||
         kt_http_response_header(r, "Content-Encoding").data)
         return kt_error_set(KT_EPROTOCOL, "%s answered with the range '%.*s', asked for from byte %llu on", d->url,
                             (int)range.size, range.data ? range.data : "", (unsigned long long)p->at);
-    bool other_tag = tag.data && ours.data[0] == '"' && !kt_slice_equal(tag, ours);
+    bool is_other = theirs.data && !kt_slice_equal(theirs, ours);
     bool other_size = total >= 0 && p->total >= 0 && total != p->total;
     bool endless = total < 0 && p->total < 0; /* nobody could tell whether it is the whole */
-    if (other_tag || other_size || endless) {
-        int rc = restart(d, (kt_slice){"", 0}, -1);
+    if (is_other || other_size || endless) {
+        int rc = restart_blank(d);
         return rc < 0 ? rc : 1;
     }
     if (last >= d->o.bytes_max || (total > 0 && (uint64_t)total > d->o.bytes_max))
@@ -182,7 +192,7 @@ static int begin(download *d, const kt_http_response *r)
         return begin_rest(d, r);
     case 416: /* there is less of it than we have */
         if (d->part.at > 0) {
-            int rc = restart(d, (kt_slice){"", 0}, -1);
+            int rc = restart_blank(d);
             return rc < 0 ? rc : 1;
         }
     }
@@ -319,7 +329,10 @@ int kt_http_download(kt_http_session *s, const char *url, const char *path, cons
     if (rc == 0)
         rc = kt__part_finish(&d.part, path, d.o.mode, d.o.no_sync);
     if (rc < 0) {
+        char *why = kt_strndup(kt_error_detail(), strlen(kt_error_detail())); /* the clean-up has failures of its own */
         kt__part_leave(&d.part, d.o.discard);
+        rc = why ? kt_error_set(rc, "%s", why) : rc;
+        kt_free(why);
         return rc;
     }
     if (ret_result)

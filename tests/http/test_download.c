@@ -208,6 +208,35 @@ TEST(what_cannot_be_recognised_again_leaves_nothing)
     }
 }
 
+/* RFC 9110 section 15.3.7.3: nothing says that the second piece would be of the same file. */
+TEST(what_cannot_be_recognised_again_is_asked_for_whole_by_the_next_attempt)
+{
+    static const char *const fields[] = {"", "ETag: W/\"v1\"\r\n"};
+    for (size_t i = 0; i < 2; i++) {
+        char cut[200];
+        snprintf(cut, sizeof cut, "~HTTP/1.1 200 OK\r\n%sContent-Length: 10\r\n\r\ngreen", fields[i]);
+        shop h = {.p.script = {{cut}, {WHOLE("", 10, "black tea!")}}};
+        shop_open(&h);
+        CHECK_OK(load_with(&h, (kt_http_download_options){.attempts = 2}));
+        CHECK(!strstr(h.p.heard, "Range"));
+        check_file(&h, "/tea", "black tea!");
+        CHECK_EQ(h.got.attempts, 2);
+        shop_close(&h);
+    }
+}
+
+TEST(a_range_with_another_date_is_not_glued_on)
+{
+    shop h = {.p.script = {{"~" WHOLE("Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
+                                      "Date: Tue, 14 Nov 2023 22:13:21 GMT\r\n", 10, "green")},
+                           {REST("Last-Modified: Tue, 14 Nov 2023 22:13:50 GMT\r\n", "5-9/10", 5, " tea!"),
+                            WHOLE("", 10, "black tea!")}}};
+    shop_open(&h);
+    CHECK_OK(load_with(&h, (kt_http_download_options){.attempts = 2}));
+    check_file(&h, "/tea", "black tea!");
+    shop_close(&h);
+}
+
 TEST(a_last_modified_that_is_old_enough_is_a_validator)
 {
     shop h = {.p.script = {{"~" WHOLE("Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
@@ -270,6 +299,7 @@ TEST(statuses_are_errors_with_a_name)
         shop h = {.p.script = {{cases[i].answer}}};
         shop_open(&h);
         CHECK_ERR(load_with(&h, (kt_http_download_options){.attempts = 5}), cases[i].rc);
+        CHECK(strstr(kt_error_detail(), "/tea answered "));
         CHECK_EQ(h.p.requests, 1);
         check_clean(&h);
         shop_close(&h);
