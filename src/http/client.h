@@ -71,6 +71,7 @@ struct kt__client_origin {
     kt__client_conn *idle; /* used last, first; of HTTP/1.1 */
     kt__client_conn *shared; /* of HTTP/2, which takes new streams, or NULL */
     uint8_t speaks;
+    uint32_t streams_served; /* by its last connection of HTTP/2 that refused some; 0: none has */
     kt__client_waiter *first, *last;
     kt_rate rate;
     kt_time rate_used;     /* at that time */
@@ -214,6 +215,7 @@ struct kt__http_call {
     kt_http_field conditions[2]; /* of the cache's own, which each attempt says */
     size_t condition_count;
     bool refused;        /* the server has done nothing, and says so: another attempt is safe with any method */
+    bool refused_in_vain; /* nor for anybody else on that connection */
 };
 
 static inline bool kt__client_is_head(const kt__http_call *c)

@@ -32,6 +32,8 @@ struct kt__client_h2 {
     kt_event wanted; /* there may be something to send */
     kt_buffer out;
     unsigned users;  /* calls and responses */
+    unsigned served; /* streams that have had an answer */
+    uint32_t taken;  /* streams that its GOAWAY says it has taken */
     unsigned idle_frames; /* that carried nothing since something came */
     size_t idle_bytes;    /* and bytes, those of frames that the session does not know included */
     bool flooded;         /* too many of either */

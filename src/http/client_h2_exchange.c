@@ -144,6 +144,7 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
     *ret_silent = false;
     if (h->rc < 0 || h->going) {
         *ret_silent = c->refused = true; /* nothing of it was sent */
+        c->refused_in_vain = h->served == 0;
         return h->rc < 0 ? h->rc : -ECONNRESET;
     }
     kt__client_stream *st = kt__client_stream_new(h);
@@ -160,6 +161,7 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
     if (rc == 0)
         rc = hear(st, c);
     c->refused = rc < 0 && !kt_is_cancel(rc) && st->refused;
+    c->refused_in_vain = c->refused && h->served == 0;
     *ret_silent = !st->has_head;
     return rc < 0 ? rc : take_head(st, r);
 }

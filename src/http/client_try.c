@@ -12,7 +12,8 @@
 /* An answer that is not returned is read on, up to this size and for so long, for the sake of its connection. */
 #define DRAIN_BYTES 65536
 #define DRAIN_TIME KT_S(1)
-/* So often one request may be refused before it was begun. */
+/* So often one request may be refused before it was begun, by connections that answer nobody. Where others are answered
+ * meanwhile, its own time limits it. */
 #define REFUSALS_MAX 20u
 
 /* ---- Repeats --------------------------------------------------------------------------------- */
@@ -108,7 +109,7 @@ static int exchange(kt__http_call *c, bool *ret_silent)
     kt_http_response *r = NULL;
     *ret_silent = false;
     c->conn = NULL;
-    c->refused = false;
+    c->refused = c->refused_in_vain = false;
     int rc = kt__client_response_new(c, &r);
     if (rc == 0)
         rc = kt__client_acquire(c);
@@ -139,9 +140,14 @@ static bool was_stale(const kt__http_call *c, int rc, bool silent)
 
 static int exchange_fresh(kt__http_call *c)
 {
+    unsigned refusals = REFUSALS_MAX, repeats = 1;
     bool silent;
     int rc = exchange(c, &silent);
-    for (unsigned n = 1; rc < 0 && was_stale(c, rc, silent) && n <= (c->refused ? REFUSALS_MAX : 1); n++) {
+    while (rc < 0 && was_stale(c, rc, silent)) {
+        unsigned *left = c->refused ? &refusals : &repeats;
+        if (*left == 0)
+            break;
+        *left -= !c->refused || c->refused_in_vain;
         kt__client_origin_drop_idle(c->origin);
         rc = kt__client_body_rewind(c);
         rc = rc < 0 ? rc : exchange(c, &silent);

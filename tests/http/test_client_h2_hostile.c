@@ -406,6 +406,34 @@ TEST(a_crowd_whose_connection_of_http_2_is_lost_opens_one)
     evil_close(&e);
 }
 
+enum { A_FEW = 3, MANY = 40 };
+
+static int asked_of_misers;
+
+/* Each connection answers a few, and then goes; what it has heard of by then is refused. */
+static void answers_a_few(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    asked_of_misers++;
+    if (id < 2 * A_FEW)
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+    if (id == 2 * A_FEW - 1)
+        put_frame(&b, GOAWAY, 0, 0, "\0\0\0\5\0\0\0\0", 8);
+    spill(p, b.data, b.size);
+}
+
+/* More than 20 rounds of three; and most are not sent to be refused. */
+TEST(many_at_once_are_served_by_connections_of_a_few_requests)
+{
+    evil e = {.acts = answers_a_few};
+    asked_of_misers = 0;
+    evil_open(&e, (kt_http_session_options){.connections_per_host_max = 1});
+    crowd_asks(e.web, 3 * MANY, "/", "200 ");
+    CHECK_EQ(e.connections, MANY);
+    CHECK_LT(asked_of_misers, 100 + 3 * 3 * MANY);
+    evil_close(&e);
+}
+
 static void pushes(peer *p, uint32_t id)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
