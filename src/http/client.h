@@ -183,6 +183,19 @@ typedef struct kt__client_seen {
     char url[];
 } kt__client_seen;
 
+/* Where the body of a request comes from, and how much of it has been taken. */
+typedef struct kt__client_body {
+    bool is_there;
+    bool begun;        /* some of it was taken from where it comes */
+    uint64_t size;     /* KT__HTTP_UNLIMITED: not known */
+    int64_t at;
+    const char *bytes; /* of the three, at most one */
+    ssize_t (*read)(void *buffer, size_t size, void *arg);
+    kt_file *file;
+    int (*rewind)(void *arg); /* of `read` */
+    void *arg;
+} kt__client_body;
+
 /* One kt_http_send. */
 struct kt__http_call {
     kt_http_session *session;
@@ -193,10 +206,7 @@ struct kt__http_call {
     kt_url url;
     kt__client_origin *origin;
 
-    bool has_body;
-    bool body_begun;    /* some of it was taken from where it comes */
-    uint64_t body_size; /* KT__HTTP_UNLIMITED: not known */
-    int64_t body_at;
+    kt__client_body body;
 
     bool refreshes;      /* asks the server, to confirm what has been answered from the cache */
     bool foreign;        /* a redirect has led to another origin: credentials stay behind */
@@ -309,12 +319,12 @@ void kt__client_decoder_free(kt__client_decoder *d);
 /* ---- client_body.c */
 
 /* Finds out what there is to send. Suspends for files. */
-int kt__client_body_begin(kt__http_call *c) KT_CHECKED;
+int kt__client_body_begin(kt__client_body *b, const kt_http_request *q) KT_CHECKED;
 /* Goes back to the beginning, if that is needed. -ESPIPE: it cannot. */
-int kt__client_body_rewind(kt__http_call *c) KT_CHECKED;
-bool kt__client_body_replayable(const kt__http_call *c);
+int kt__client_body_rewind(kt__client_body *b) KT_CHECKED;
+bool kt__client_body_replayable(const kt__client_body *b);
 /* The next piece; 0 at the end. Checks a known length. Suspends as its source does. */
-ssize_t kt__client_body_read(kt__http_call *c, void *buffer, size_t size) KT_CHECKED;
+ssize_t kt__client_body_read(kt__client_body *b, void *buffer, size_t size) KT_CHECKED;
 
 /* ---- client_pool.c */
 

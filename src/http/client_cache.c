@@ -191,7 +191,7 @@ static int look_up(ask *a)
 /* The cache knows an answer by URL and fields: one to a body is none of its own. */
 static bool is_for_cache(const kt__http_call *c)
 {
-    return c->session->o.cache && !c->request->upgrade && (!c->has_body || kt__cache_unsafe(c->method));
+    return c->session->o.cache && !c->request->upgrade && (!c->body.is_there || kt__cache_unsafe(c->method));
 }
 
 int kt__client_ask(kt__http_call *c)
@@ -199,7 +199,7 @@ int kt__client_ask(kt__http_call *c)
     if (!is_for_cache(c))
         return kt__client_try(c);
     __attribute__((cleanup(ask_cleanup))) ask a = {.c = c, .cache = c->session->o.cache};
-    int verdict = c->has_body ? KT_HTTP_CACHE_MISS : look_up(&a);
+    int verdict = c->body.is_there ? KT_HTTP_CACHE_MISS : look_up(&a);
     if (verdict < 0)
         return verdict;
     if (verdict == KT_HTTP_CACHE_FRESH || verdict == KT_HTTP_CACHE_ONLY)

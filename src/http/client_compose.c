@@ -186,7 +186,7 @@ int kt__client_fields_make(kt__http_call *c)
     int rc = add_own(c);
     if (rc == 0)
         rc = add_all(c, c->session->o.headers);
-    if (rc == 0 && c->has_body && q->content_type)
+    if (rc == 0 && c->body.is_there && q->content_type)
         rc = add(c, kt_slice_from("Content-Type"), kt_slice_from(q->content_type));
     if (rc == 0)
         rc = add_all(c, q->headers);
@@ -226,14 +226,14 @@ static bool says_length(const char *method)
 
 static int put_framing(const kt__http_call *c, kt_buffer *out)
 {
-    const char *expect = c->request->expect_continue && c->has_body ? "Expect: 100-continue\r\n" : "";
+    const char *expect = c->request->expect_continue && c->body.is_there ? "Expect: 100-continue\r\n" : "";
     if (c->request->upgrade)
         return kt_buffer_printf(out, "Connection: Upgrade\r\nUpgrade: %s\r\n", c->request->upgrade);
-    if (c->has_body && c->body_size == KT__HTTP_UNLIMITED)
+    if (c->body.is_there && c->body.size == KT__HTTP_UNLIMITED)
         return kt_buffer_printf(out, "Transfer-Encoding: chunked\r\n%s", expect);
-    if (c->has_body || says_length(c->method))
+    if (c->body.is_there || says_length(c->method))
         return kt_buffer_printf(out, "Content-Length: %llu\r\n%s",
-                                (unsigned long long)(c->has_body ? c->body_size : 0), expect);
+                                (unsigned long long)(c->body.is_there ? c->body.size : 0), expect);
     return 0;
 }
 

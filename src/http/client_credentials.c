@@ -132,7 +132,7 @@ int kt__client_auth_put(kt__http_call *c)
     const kt_http_auth_request request = {
         .method = c->method,
         .target = c->url.target,
-        .body = {c->has_body ? q->body : "", c->has_body ? q->body_size : 0},
+        .body = {c->body.is_there ? q->body : "", c->body.is_there ? q->body_size : 0},
     };
     rc = kt_http_auth_value(c->origin->auth, &request, &value);
     if (rc == 1)
@@ -147,7 +147,7 @@ int kt__client_auth_challenged(kt__http_call *c)
     kt_slice fields[CHALLENGES_MAX];
     size_t count = 0;
     if (r->status != 401 || !c->has_auth || !c->origin->auth || c->answers >= ANSWERS_MAX ||
-        !kt__client_body_replayable(c))
+        !kt__client_body_replayable(&c->body))
         return 0;
     for (size_t i = 0; i < r->header_count && count < CHALLENGES_MAX; i++)
         if (kt__http_header_find(&r->headers[i], 1, "WWW-Authenticate"))

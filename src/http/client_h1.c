@@ -47,7 +47,7 @@ static int write_pieces(const exchange *x, struct iovec *pieces, size_t count)
 static int send_piece(const exchange *x, char *bytes, size_t size)
 {
     char line[32];
-    bool chunked = x->c->body_size == KT__HTTP_UNLIMITED;
+    bool chunked = x->c->body.size == KT__HTTP_UNLIMITED;
     int n = snprintf(line, sizeof line, "%zx\r\n", size);
     struct iovec pieces[] = {{line, (size_t)n}, {bytes, size}, {line + n - 2, 2}};
     return chunked ? write_pieces(x, pieces, 3) : write_pieces(x, &pieces[1], 1);
@@ -58,13 +58,13 @@ static int send_bytes(const exchange *x)
 {
     kt__http_call *c = x->c;
     int rc = 0;
-    c->body_begun = true;
-    while (rc == 0 && (uint64_t)c->body_at < c->body_size) {
-        uint64_t left = c->body_size - (uint64_t)c->body_at;
+    c->body.begun = true;
+    while (rc == 0 && (uint64_t)c->body.at < c->body.size) {
+        uint64_t left = c->body.size - (uint64_t)c->body.at;
         size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        struct iovec piece = {(char *)(uintptr_t)c->request->body + c->body_at, n};
+        struct iovec piece = {(char *)(uintptr_t)c->request->body + c->body.at, n};
         rc = write_pieces(x, &piece, 1);
-        c->body_at += (int64_t)n;
+        c->body.at += (int64_t)n;
     }
     return rc;
 }
@@ -74,13 +74,13 @@ static int send_pieces(const exchange *x)
     char *buffer = kt_alloc(PIECE_BYTES), end[] = "0\r\n\r\n";
     ssize_t n = buffer ? 1 : -ENOMEM;
     while (n > 0) {
-        n = kt__client_body_read(x->c, buffer, PIECE_BYTES);
+        n = kt__client_body_read(&x->c->body, buffer, PIECE_BYTES);
         int rc = n > 0 ? send_piece(x, buffer, (size_t)n) : 0;
         n = rc < 0 ? rc : n;
     }
     kt_free(buffer);
     struct iovec last = {end, sizeof end - 1};
-    return n == 0 && x->c->body_size == KT__HTTP_UNLIMITED ? write_pieces(x, &last, 1) : (int)n;
+    return n == 0 && x->c->body.size == KT__HTTP_UNLIMITED ? write_pieces(x, &last, 1) : (int)n;
 }
 
 static int send_body(const exchange *x)
@@ -111,8 +111,8 @@ static int send_head(exchange *x, bool with_body)
 {
     struct iovec pieces[] = {{x->head.data, x->head.size}, {(void *)(uintptr_t)x->c->request->body, 0}};
     if (with_body) {
-        pieces[1].iov_len = (size_t)x->c->body_size;
-        x->c->body_begun = true;
+        pieces[1].iov_len = (size_t)x->c->body.size;
+        x->c->body.begun = true;
     }
     return write_pieces(x, pieces, with_body ? 2 : 1);
 }
@@ -244,8 +244,8 @@ static int converse(exchange *x)
 {
     kt__http_call *c = x->c;
     bool is_bytes = !c->request->body_read && !c->request->body_file;
-    bool asks = c->has_body && c->request->expect_continue;
-    bool whole = c->has_body && is_bytes && c->body_size <= INLINE_BYTES && !asks;
+    bool asks = c->body.is_there && c->request->expect_continue;
+    bool whole = c->body.is_there && is_bytes && c->body.size <= INLINE_BYTES && !asks;
     int rc = x->sent = send_head(x, whole);
     if (rc < 0 && !is_deaf(rc))
         return rc;
@@ -260,7 +260,7 @@ static int converse(exchange *x)
             return 0;
         }
     }
-    if (c->has_body && !whole && rc == 0)
+    if (c->body.is_there && !whole && rc == 0)
         return send_and_hear(x);
     return hear_in_time(x);
 }

@@ -67,7 +67,7 @@ static int send_body(kt__client_stream *st, kt__http_call *c)
             return rc;
         st->out.size = st->out_at = 0;
         rc = kt_buffer_reserve(&st->out, PIECE_BYTES);
-        ssize_t n = rc < 0 ? rc : kt__client_body_read(c, st->out.data, PIECE_BYTES);
+        ssize_t n = rc < 0 ? rc : kt__client_body_read(&c->body, st->out.data, PIECE_BYTES);
         if (n < 0)
             return (int)n;
         st->out.size = (size_t)n;
@@ -156,7 +156,7 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
     if (rc < 0)
         return rc;
     kt_event_set(&h->wanted);
-    if (c->has_body)
+    if (c->body.is_there)
         rc = send_body(st, c);
     if (rc == 0)
         rc = hear(st, c);

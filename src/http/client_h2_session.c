@@ -416,7 +416,7 @@ static int put_length(kt__http_call *c, nghttp2_nv *nv, size_t *count)
     char *text = kt__client_alloc(c, 24);
     if (!text)
         return -ENOMEM;
-    int n = snprintf(text, 24, "%llu", (unsigned long long)c->body_size);
+    int n = snprintf(text, 24, "%llu", (unsigned long long)c->body.size);
     nv[(*count)++] = pair(kt_slice_from("content-length"), (kt_slice){text, (size_t)n});
     return 0;
 }
@@ -429,10 +429,10 @@ int kt__client_h2_submit(kt__client_h2 *h, kt__client_stream *st, kt__http_call 
     if (!nv)
         return -ENOMEM;
     int rc = put_head(c, nv, &count);
-    if (rc == 0 && c->has_body && c->body_size != KT__HTTP_UNLIMITED)
+    if (rc == 0 && c->body.is_there && c->body.size != KT__HTTP_UNLIMITED)
         rc = put_length(c, nv, &count);
     if (rc == 0) {
-        int32_t id = nghttp2_submit_request(h->session, NULL, nv, count, c->has_body ? &body : NULL, st);
+        int32_t id = nghttp2_submit_request(h->session, NULL, nv, count, c->body.is_there ? &body : NULL, st);
         st->id = id;
         rc = id < 0 ? code_of(id) : 0;
     }

@@ -30,8 +30,8 @@ static int begin(kt__http_call *c)
     c->timeouts = kt__client_timeouts(&q->timeouts, &c->session->o.timeouts);
     c->deadline = kt__client_deadline(c->timeouts.total);
     kt__client_budget_earn(c->session);
-    int rc = kt__client_body_begin(c);
-    c->method = q->method ? q->method : c->has_body ? "POST" : "GET";
+    int rc = kt__client_body_begin(&c->body, q);
+    c->method = q->method ? q->method : c->body.is_there ? "POST" : "GET";
     if (rc == 0)
         rc = check(c);
     if (rc == 0)
@@ -54,7 +54,7 @@ static bool leads_on(const kt__http_call *c)
     const kt_http_response *r = c->response;
     if (!is_redirect(r->status) || c->session->o.no_redirects || c->request->no_redirects)
         return false;
-    if (r->status >= 307 && !kt__client_body_replayable(c))
+    if (r->status >= 307 && !kt__client_body_replayable(&c->body))
         return false;
     return kt_http_response_header(r, "Location").data != NULL;
 }
@@ -93,9 +93,9 @@ static int choose_method(kt__http_call *c, int status)
     bool was_post = strcmp(c->method, "POST") == 0;
     if ((status == 303 && !kt__client_is_head(c)) || (status <= 302 && was_post)) {
         c->method = "GET";
-        c->has_body = false;
+        c->body.is_there = false;
     }
-    return kt__client_body_rewind(c);
+    return kt__client_body_rewind(&c->body);
 }
 
 static int move_to(kt__http_call *c, kt_slice location)

@@ -29,7 +29,7 @@ static bool is_among(const char *method, const char *const *list)
 bool kt__client_may_repeat(const kt__http_call *c)
 {
     static const char *const idempotent[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", NULL};
-    return (c->request->idempotent || is_among(c->method, idempotent)) && kt__client_body_replayable(c);
+    return (c->request->idempotent || is_among(c->method, idempotent)) && kt__client_body_replayable(&c->body);
 }
 
 /* Each request earns a part of a repeat, so that a server in trouble is not asked many times as often. */
@@ -133,7 +133,7 @@ static int exchange(kt__http_call *c, bool *ret_silent)
 static bool was_stale(const kt__http_call *c, int rc, bool silent)
 {
     if (c->refused)
-        return kt__client_body_replayable(c);
+        return kt__client_body_replayable(&c->body);
     bool broken = rc == -EPIPE || rc == -ECONNRESET || rc == KT_EINCOMPLETE || rc == KT_ETRUNCATED;
     return broken && silent && c->reused && kt__client_may_repeat(c);
 }
@@ -149,7 +149,7 @@ static int exchange_fresh(kt__http_call *c)
             break;
         *left -= !c->refused || c->refused_in_vain;
         kt__client_origin_drop_idle(c->origin);
-        rc = kt__client_body_rewind(c);
+        rc = kt__client_body_rewind(&c->body);
         rc = rc < 0 ? rc : exchange(c, &silent);
     }
     return rc;
@@ -218,7 +218,7 @@ static int wait_to_repeat(kt__http_call *c, kt_retry *tries, int rc)
     }
     waited = kt__client_phase_end(&phase, waited);
     if (waited == 0)
-        waited = kt__client_body_rewind(c);
+        waited = kt__client_body_rewind(&c->body);
     return waited < 0 ? waited : 1;
 }
 
@@ -236,7 +236,7 @@ int kt__client_try(kt__http_call *c)
         int challenged = rc == 0 ? kt__client_auth_challenged(c) : 0;
         if (challenged > 0) {
             kt__client_dismiss(c);
-            challenged = kt__client_body_rewind(c);
+            challenged = kt__client_body_rewind(&c->body);
             if (challenged == 0)
                 continue;
         }
