@@ -195,6 +195,10 @@ typedef struct kt_http_request {
 
     bool expect_continue;       /* waits for the server's leave before it sends the body, at most 1 s (RFC 9110
                                  * 10.1.1): for bodies that might be refused */
+    bool duplex;                /* kt_http_send returns with the head of an answer below 300 although the body is still
+                                 * being sent, and a task goes on with that: for talk both ways at once, where the
+                                 * server answers as it reads. What the body comes from is then needed until the answer
+                                 * was read to its end, which waits for the sending, or closed, which ends it */
     bool idempotent;            /* may be repeated although its method does not say so */
     bool no_redirects;
     bool no_cookies;            /* neither sent nor kept */
@@ -209,7 +213,7 @@ typedef struct kt_http_request {
 
 /* Sends the request and waits for the head of the answer, following redirects (RFC 9110 15.4: 303, and 301 and 302
  * after POST, become GET). The caller owns *ret_response, and closes it in any case. Nothing of the request is needed
- * afterwards.
+ * afterwards, but see `duplex`.
  *
  * 0 whatever the status. -EINVAL: the request makes no sense (the detail says what); KT_EGUARD; KT_ELIMIT: the answer's
  * head is too long, or there were too many redirects; -ELOOP: they go in a circle; KT_EPROTOCOL: the answer breaks the

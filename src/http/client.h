@@ -10,6 +10,7 @@
  *   client_compose.c   what an attempt's head says
  *   client_credentials.c, client_decode.c   Authorization and cookies; compressed bodies
  *   client_body.c      where a request's body comes from
+ *   client_sender.c    a task that sends it while the answer is heard
  *   client_pool.c      which connection an attempt gets
  *   client_connect.c   opens connections
  *   client_h1.c        an attempt over HTTP/1.1
@@ -326,6 +327,32 @@ bool kt__client_body_replayable(const kt__client_body *b);
 /* The next piece; 0 at the end. Checks a known length. Suspends as its source does. */
 ssize_t kt__client_body_read(kt__client_body *b, void *buffer, size_t size) KT_CHECKED;
 
+/* ---- client_sender.c */
+
+/* A task that sends the body, of an attempt or (with `duplex`) of the response that this became. */
+typedef struct kt__client_sender kt__client_sender;
+struct kt__client_sender {
+    kt__client_body body;
+    kt__client_conn *conn;
+    struct kt__client_stream *stream; /* of HTTP/2 */
+    kt_time limit, patience, deadline; /* for a piece, and for the answer behind the last; all of it */
+    int (*send)(kt__client_sender *s);
+    bool heard; /* the head of the answer is there */
+    int rc;     /* 1: under way */
+    kt_task *task;
+};
+
+/* Copies what it needs of the call. -ENOMEM, KT_ENOSTACK. */
+int kt__client_sender_start(const kt__http_call *c, int (*send)(kt__client_sender *s),
+                            kt__client_sender **ret_sender) KT_CHECKED;
+/* Waits until all is sent. Passes a cancellation on. */
+int kt__client_sender_wait(kt__client_sender *s) KT_CHECKED;
+/* Has it failed, and not because nobody listens any more? A server may answer before it has read everything, and then
+ * stop reading: its answer counts. */
+bool kt__client_sender_failed(const kt__client_sender *s);
+/* Ends it, and frees it. What it came to. Suspends until the task has ended, and is not cancelled. */
+int kt__client_sender_end(kt__client_sender *s);
+
 /* ---- client_pool.c */
 
 /* Finds or makes the record of c->url's server, and holds it for the call. */
@@ -407,6 +434,7 @@ struct kt_http_response {
     kt_http_session *session;
     kt__client_conn *conn; /* NULL: given back */
     struct kt__client_stream *stream; /* of HTTP/2 */
+    kt__client_sender *sender; /* of what is left of the request's body, or NULL */
     kt_time between, deadline;
     int status, version;
     char *head;            /* what the next three point into */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* One attempt over HTTP/1.1 (RFC 9112): the head and the body go out, the answer's head comes in; later its body. */
-#include <kettle/group.h>
-
 #include "http/client.h"
 #include "http/parser_internal.h"
 
@@ -37,56 +35,50 @@ static void exchange_cleanup(exchange *x)
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
-static int write_pieces(const exchange *x, struct iovec *pieces, size_t count)
+static int write_pieces(const kt__client_sender *s, struct iovec *pieces, size_t count)
 {
     kt__client_phase phase;
-    kt__client_phase_begin(&phase, "sending the request", x->c->timeouts.send, x->c->deadline);
-    return kt__client_phase_end(&phase, kt_stream_writev(x->conn->stream, pieces, count));
+    kt__client_phase_begin(&phase, "sending the request", s->limit, s->deadline);
+    return kt__client_phase_end(&phase, kt_stream_writev(s->conn->stream, pieces, count));
 }
 
-static int send_piece(const exchange *x, char *bytes, size_t size)
+static int send_piece(const kt__client_sender *s, char *bytes, size_t size)
 {
     char line[32];
-    bool chunked = x->c->body.size == KT__HTTP_UNLIMITED;
+    bool chunked = s->body.size == KT__HTTP_UNLIMITED;
     int n = snprintf(line, sizeof line, "%zx\r\n", size);
     struct iovec pieces[] = {{line, (size_t)n}, {bytes, size}, {line + n - 2, 2}};
-    return chunked ? write_pieces(x, pieces, 3) : write_pieces(x, &pieces[1], 1);
+    return chunked ? write_pieces(s, pieces, 3) : write_pieces(s, &pieces[1], 1);
 }
 
 /* Bytes are sent from where they lie. */
-static int send_bytes(const exchange *x)
+static int send_bytes(kt__client_sender *s)
 {
-    kt__http_call *c = x->c;
+    kt__client_body *b = &s->body;
     int rc = 0;
-    c->body.begun = true;
-    while (rc == 0 && (uint64_t)c->body.at < c->body.size) {
-        uint64_t left = c->body.size - (uint64_t)c->body.at;
+    b->begun = true;
+    while (rc == 0 && (uint64_t)b->at < b->size) {
+        uint64_t left = b->size - (uint64_t)b->at;
         size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-        struct iovec piece = {(char *)(uintptr_t)c->request->body + c->body.at, n};
-        rc = write_pieces(x, &piece, 1);
-        c->body.at += (int64_t)n;
+        struct iovec piece = {(char *)(uintptr_t)b->bytes + b->at, n};
+        rc = write_pieces(s, &piece, 1);
+        b->at += (int64_t)n;
     }
     return rc;
 }
 
-static int send_pieces(const exchange *x)
+static int send_pieces(kt__client_sender *s)
 {
     char *buffer = kt_alloc(PIECE_BYTES), end[] = "0\r\n\r\n";
     ssize_t n = buffer ? 1 : -ENOMEM;
     while (n > 0) {
-        n = kt__client_body_read(&x->c->body, buffer, PIECE_BYTES);
-        int rc = n > 0 ? send_piece(x, buffer, (size_t)n) : 0;
+        n = kt__client_body_read(&s->body, buffer, PIECE_BYTES);
+        int rc = n > 0 ? send_piece(s, buffer, (size_t)n) : 0;
         n = rc < 0 ? rc : n;
     }
     kt_free(buffer);
     struct iovec last = {end, sizeof end - 1};
-    return n == 0 && x->c->body.size == KT__HTTP_UNLIMITED ? write_pieces(x, &last, 1) : (int)n;
-}
-
-static int send_body(const exchange *x)
-{
-    bool is_bytes = !x->c->request->body_read && !x->c->request->body_file;
-    return is_bytes ? send_bytes(x) : send_pieces(x);
+    return n == 0 && s->body.size == KT__HTTP_UNLIMITED ? write_pieces(s, &last, 1) : (int)n;
 }
 
 /* A server may answer before it has read everything, and then stop reading: its answer counts. */
@@ -95,26 +87,31 @@ static bool is_deaf(int rc)
     return rc == -EPIPE || rc == -ECONNRESET;
 }
 
-/* From when all is sent the answer's time runs; who hears it cancels this task. */
-static int sends_body(void *arg)
+/* From when all is sent the answer's time runs; who hears it ends this. After a failure there is nothing to hear. */
+static int send_body(kt__client_sender *s)
 {
-    exchange *x = *(exchange **)arg;
-    kt_time patience = x->c->timeouts.first_byte;
-    x->sent = send_body(x);
-    if (x->has_head || (x->sent < 0 && !is_deaf(x->sent)))
-        return x->sent;
-    int rc = kt_sleep(patience);
-    return rc < 0 ? rc : kt__client_too_late("waiting for the answer", patience);
+    int rc = s->rc = s->body.bytes ? send_bytes(s) : send_pieces(s);
+    if (!s->heard && (rc == 0 || is_deaf(rc))) {
+        int slept = kt_sleep(s->patience);
+        if (slept < 0)
+            return rc;
+        rc = s->rc = kt__client_too_late("waiting for the answer", s->patience);
+    }
+    if (kt__client_sender_failed(s))
+        kt_stream_hang_up(s->conn->stream, true);
+    return rc;
 }
 
 static int send_head(exchange *x, bool with_body)
 {
-    struct iovec pieces[] = {{x->head.data, x->head.size}, {(void *)(uintptr_t)x->c->request->body, 0}};
+    kt__http_call *c = x->c;
+    const kt__client_sender s = {.conn = x->conn, .limit = c->timeouts.send, .deadline = c->deadline};
+    struct iovec pieces[] = {{x->head.data, x->head.size}, {(void *)(uintptr_t)c->body.bytes, 0}};
     if (with_body) {
-        pieces[1].iov_len = (size_t)x->c->body.size;
-        x->c->body.begun = true;
+        pieces[1].iov_len = (size_t)c->body.size;
+        c->body.begun = true;
     }
-    return write_pieces(x, pieces, with_body ? 2 : 1);
+    return write_pieces(&s, pieces, with_body ? 2 : 1);
 }
 
 /* ---- The answer's head ----------------------------------------------------------------------- */
@@ -225,27 +222,32 @@ static int hear_leave(exchange *x)
 /* Hears the answer while a task sends the body: who is refused early need not send it all. */
 static int send_and_hear(exchange *x)
 {
-    kt_auto(kt_group) sender = KT_GROUP_INIT;
+    kt__client_sender *s = NULL;
     kt__client_phase phase;
-    kt_task *task = NULL;
-    kt_spawn_options o = {.name = "HTTP request body"};
-    x->sent = 1; /* under way */
-    int rc = kt_group_spawn_with(&sender, &o, sends_body, &x, sizeof x, &task);
+    int rc = kt__client_sender_start(x->c, send_body, &s);
     if (rc < 0)
         return rc;
     kt__client_phase_begin(&phase, "waiting for the answer", KT_FOREVER, x->c->deadline);
     rc = kt__client_phase_end(&phase, hear(x, false));
-    if (rc == 0 && (x->sent <= 0 || x->r->status >= 300))
-        kt_task_cancel(task);
-    return kt_group_join(&sender, rc);
+    s->heard = rc == 0;
+    bool goes_on = rc == 0 && s->rc > 0 && x->r->status < 300;
+    if (goes_on && x->c->request->duplex) {
+        x->r->sender = s;
+        return 0;
+    }
+    if (goes_on)
+        rc = kt__client_sender_wait(s);
+    bool failed = kt__client_sender_failed(s);
+    x->c->body = s->body;
+    x->sent = kt__client_sender_end(s);
+    return failed && !kt_is_cancel(rc) ? x->sent : rc;
 }
 
 static int converse(exchange *x)
 {
     kt__http_call *c = x->c;
-    bool is_bytes = !c->request->body_read && !c->request->body_file;
     bool asks = c->body.is_there && c->request->expect_continue;
-    bool whole = c->body.is_there && is_bytes && c->body.size <= INLINE_BYTES && !asks;
+    bool whole = c->body.bytes && c->body.is_there && c->body.size <= INLINE_BYTES && !asks;
     int rc = x->sent = send_head(x, whole);
     if (rc < 0 && !is_deaf(rc))
         return rc;
@@ -376,6 +378,8 @@ ssize_t kt__client_h1_read(kt_http_response *r, void *buffer, size_t size)
     kt__client_phase_begin(&phase, "reading the answer", r->between, r->deadline);
     ssize_t n = read_on(r, buffer, size);
     int rc = kt__client_phase_end(&phase, n < 0 ? (int)n : 0);
+    if (rc < 0 && !kt_is_cancel(rc) && r->sender && kt__client_sender_failed(r->sender))
+        rc = r->sender->rc;
     if (rc < 0)
         return broken(r, rc);
     if (rc == 0)

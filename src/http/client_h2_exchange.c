@@ -48,26 +48,28 @@ static bool may_stop_sending(const kt__client_stream *st)
     return st->closed || (st->has_head && st->status >= 300);
 }
 
-static int await_room(kt__client_stream *st, const kt__http_call *c)
+static int await_room(const kt__client_sender *s)
 {
+    kt__client_stream *st = s->stream;
     kt__client_phase phase;
     kt_time begun = kt_now();
     int rc = 0;
-    kt__client_phase_begin(&phase, "sending the request", c->timeouts.send, c->deadline);
+    kt__client_phase_begin(&phase, "sending the request", s->limit, s->deadline);
     while (rc == 0 && st->out_at < st->out.size && !may_stop_sending(st))
         rc = wait_on(st);
     return end_phase(st, &phase, begun, rc);
 }
 
-static int send_body(kt__client_stream *st, kt__http_call *c)
+static int send_body(kt__client_sender *s)
 {
+    kt__client_stream *st = s->stream;
     for (;;) {
-        int rc = await_room(st, c);
+        int rc = await_room(s);
         if (rc < 0 || may_stop_sending(st))
             return rc;
         st->out.size = st->out_at = 0;
         rc = kt_buffer_reserve(&st->out, PIECE_BYTES);
-        ssize_t n = rc < 0 ? rc : kt__client_body_read(&c->body, st->out.data, PIECE_BYTES);
+        ssize_t n = rc < 0 ? rc : kt__client_body_read(&s->body, st->out.data, PIECE_BYTES);
         if (n < 0)
             return (int)n;
         st->out.size = (size_t)n;
@@ -76,6 +78,25 @@ static int send_body(kt__client_stream *st, kt__http_call *c)
         if (n == 0)
             return 0;
     }
+}
+
+/* In a task of its own, whose end is waited for, too. */
+static int send_beside(kt__client_sender *s)
+{
+    s->rc = send_body(s);
+    kt_event_set(&s->stream->changed);
+    return s->rc;
+}
+
+static int send_first(kt__http_call *c)
+{
+    kt__client_sender s = {.body = c->body,
+                           .stream = c->response->stream,
+                           .limit = c->timeouts.send,
+                           .deadline = c->deadline};
+    int rc = send_body(&s);
+    c->body = s.body;
+    return rc;
 }
 
 /* ---- The head -------------------------------------------------------------------------------- */
@@ -126,6 +147,19 @@ static int take_head(kt__client_stream *st, kt_http_response *r)
     return rc;
 }
 
+/* As long as the body is being sent, the answer may take its time. */
+static int hear_beside(kt__client_stream *st, const kt__http_call *c)
+{
+    const kt__client_sender *s = st->r->sender;
+    kt__client_phase phase;
+    int rc = 0;
+    kt__client_phase_begin(&phase, "waiting for the answer", KT_FOREVER, c->deadline);
+    while (rc == 0 && !st->has_head && s->rc > 0)
+        rc = wait_on(st);
+    rc = kt__client_phase_end(&phase, rc);
+    return rc == 0 && !st->has_head && s->rc < 0 ? s->rc : rc;
+}
+
 static int hear(kt__client_stream *st, const kt__http_call *c)
 {
     kt__client_phase phase;
@@ -135,6 +169,19 @@ static int hear(kt__client_stream *st, const kt__http_call *c)
     while (rc == 0 && !st->has_head)
         rc = wait_on(st);
     return end_phase(st, &phase, begun, rc);
+}
+
+static int send_and_hear(kt__client_stream *st, kt__http_call *c)
+{
+    kt_http_response *r = st->r;
+    int rc = kt__client_sender_start(c, send_beside, &r->sender);
+    if (rc == 0)
+        rc = hear_beside(st, c);
+    if (r->sender && (rc < 0 || may_stop_sending(st))) {
+        c->body = r->sender->body;
+        (void)kt__client_sender_end(kt_steal(r->sender));
+    }
+    return rc;
 }
 
 int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
@@ -156,8 +203,10 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
     if (rc < 0)
         return rc;
     kt_event_set(&h->wanted);
-    if (c->body.is_there)
-        rc = send_body(st, c);
+    if (c->body.is_there && c->request->duplex)
+        rc = send_and_hear(st, c);
+    else if (c->body.is_there)
+        rc = send_first(c);
     if (rc == 0)
         rc = hear(st, c);
     c->refused = rc < 0 && !kt_is_cancel(rc) && st->refused;
@@ -199,7 +248,7 @@ ssize_t kt__client_h2_read(kt_http_response *r, void *buffer, size_t size)
     int rc = 0;
     kt__client_phase_begin(&phase, "reading the answer", r->between, r->deadline);
     while (rc == 0 && st->in.size == st->at && !st->ended)
-        rc = wait_on(st);
+        rc = r->sender && kt__client_sender_failed(r->sender) ? r->sender->rc : wait_on(st);
     rc = end_phase(st, &phase, begun, rc);
     if (rc < 0 && !kt_is_cancel(rc))
         r->rc = rc;

@@ -34,6 +34,8 @@ static void head_release(kt_http_response *r)
 /* Gives the connection back. */
 static void end(kt_http_response *r)
 {
+    if (r->sender && kt__client_sender_end(kt_steal(r->sender)) != 0)
+        r->keep = false;
     if (r->conn && r->conn->h2)
         kt__client_h2_end(r);
     else
@@ -121,7 +123,7 @@ void kt__client_settle(kt_http_response *r)
         r->ended = r->framing == KT__HTTP_NO_BODY;
     else
         kt__client_h1_look(r);
-    if (r->ended)
+    if (r->ended && !r->sender)
         end(r);
 }
 
@@ -214,6 +216,17 @@ static ssize_t read_kept(kt_http_response *r, void *buffer, size_t size)
     return (ssize_t)n;
 }
 
+/* The answer may have ended before the request has: its last read waits for that. */
+static ssize_t end_both(kt_http_response *r, ssize_t n)
+{
+    if (n > 0)
+        return n;
+    int rc = kt__client_sender_wait(r->sender);
+    bool failed = rc < 0 && (kt_is_cancel(rc) || kt__client_sender_failed(r->sender));
+    end(r);
+    return failed ? rc : 0;
+}
+
 ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size)
 {
     if (!r->conn)
@@ -221,8 +234,11 @@ ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size)
     ssize_t n = r->conn->h2 ? kt__client_h2_read(r, buffer, size) : kt__client_h1_read(r, buffer, size);
     if (n > 0)
         kt__client_cache_piece(r, buffer, (size_t)n);
-    if (n >= 0 && r->ended && r->pending.size == 0)
-        end(r);
+    if (n < 0 || !r->ended || r->pending.size > 0)
+        return n;
+    if (r->sender)
+        return end_both(r, n);
+    end(r);
     return n;
 }
 
