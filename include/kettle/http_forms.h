@@ -4,10 +4,10 @@
 
 /* Forms that browsers send, with files or without, and cookies. Library: libkettle-net.
  *
- *     kt_http_form form;                                             // application/x-www-form-urlencoded
+ *     kt_http_urlencoded form;                                       // application/x-www-form-urlencoded
  *     kt_slice name;
- *     int rc = kt_http_form_read(x, 64 * 1024, &form);
- *     if (rc == 0 && kt_http_form_value(&form, "name", &name))
+ *     int rc = kt_http_urlencoded_read(x, 64 * 1024, &form);
+ *     if (rc == 0 && kt_http_urlencoded_value(&form, "name", &name))
  *         ...
  *
  *     kt_auto(kt_http_multipart) *m = NULL;                          // multipart/form-data, piece by piece
@@ -31,22 +31,22 @@ KT_BEGIN
 
 /* ---- Without files --------------------------------------------------------------------------- */
 
-typedef struct kt_http_field {
+typedef struct kt_http_urlencoded_field {
     kt_slice name, value; /* decoded; they hold no NUL */
-} kt_http_field;
+} kt_http_urlencoded_field;
 
-typedef struct kt_http_form {
-    const kt_http_field *fields; /* in the order of the form */
+typedef struct kt_http_urlencoded {
+    const kt_http_urlencoded_field *fields; /* in the order of the form */
     size_t count;
-} kt_http_form;
+} kt_http_urlencoded;
 
 /* Reads a body of application/x-www-form-urlencoded as a whole (URL standard, section 5.1), which then belongs to the
  * exchange. KT_EPROTOCOL: it is of another type, or has a broken escape or %00; KT_ELIMIT: it has more than
  * size_max bytes or 1000 fields; -ENOMEM; otherwise as kt_http_read_all. Suspends. Like aiohttp's request.post. */
-KT_API int kt_http_form_read(kt_http_exchange *x, size_t size_max, kt_http_form *ret_form) KT_CHECKED;
+KT_API int kt_http_urlencoded_read(kt_http_exchange *x, size_t size_max, kt_http_urlencoded *ret_form) KT_CHECKED;
 
 /* The value of the first field of this name; false if there is none. Does not suspend. */
-KT_API bool kt_http_form_value(const kt_http_form *form, const char *name, kt_slice *ret_value);
+KT_API bool kt_http_urlencoded_value(const kt_http_urlencoded *form, const char *name, kt_slice *ret_value);
 
 /* ---- With files: multipart/form-data (RFC 7578) ---------------------------------------------- */
 

@@ -39,7 +39,7 @@ static int decode(kt_http_exchange *x, kt_slice raw, char **out, kt_slice *ret_t
     return 0;
 }
 
-int kt_http_form_read(kt_http_exchange *x, size_t size_max, kt_http_form *ret_form)
+int kt_http_urlencoded_read(kt_http_exchange *x, size_t size_max, kt_http_urlencoded *ret_form)
 {
     static const char type[] = "application/x-www-form-urlencoded";
     kt_slice body, said = kt__parameter_main(kt_http_request_header(x, "Content-Type"));
@@ -55,7 +55,7 @@ int kt_http_form_read(kt_http_exchange *x, size_t size_max, kt_http_form *ret_fo
         kt__http_fault(x, 413, "too many fields in the form");
         return kt_error_set(KT_ELIMIT, "more than %d fields", FIELDS_MAX);
     }
-    kt_http_field *fields = kt_http_alloc(x, (count + 1) * sizeof *fields);
+    kt_http_urlencoded_field *fields = kt_http_alloc(x, (count + 1) * sizeof *fields);
     char *text = kt_http_alloc(x, body.size + 1);
     if (!fields || !text)
         return -ENOMEM;
@@ -70,11 +70,11 @@ int kt_http_form_read(kt_http_exchange *x, size_t size_max, kt_http_form *ret_fo
         at++;
     }
     if (rc == 0)
-        *ret_form = (kt_http_form){fields, count};
+        *ret_form = (kt_http_urlencoded){fields, count};
     return rc;
 }
 
-bool kt_http_form_value(const kt_http_form *form, const char *name, kt_slice *ret_value)
+bool kt_http_urlencoded_value(const kt_http_urlencoded *form, const char *name, kt_slice *ret_value)
 {
     for (size_t i = 0; i < form->count; i++) {
         if (!kt_slice_is(form->fields[i].name, name))

@@ -306,16 +306,16 @@ WITH_SERVER(what_is_not_read_of_a_part_is_skipped)
 static int reads_form(kt_http_exchange *x, void *arg)
 {
     desk *d = arg;
-    kt_http_form form;
-    d->rc = kt_http_form_read(x, 100, &form);
+    kt_http_urlencoded form;
+    d->rc = kt_http_urlencoded_read(x, 100, &form);
     if (d->rc < 0)
         return d->rc;
     for (size_t i = 0; i < form.count; i++)
         note(d, "%.*s=%.*s;", (int)form.fields[i].name.size, form.fields[i].name.data, (int)form.fields[i].value.size,
              form.fields[i].value.data);
     kt_slice value;
-    CHECK(!kt_http_form_value(&form, "none", &value));
-    CHECK(kt_http_form_value(&form, "a", &value));
+    CHECK(!kt_http_urlencoded_value(&form, "none", &value));
+    CHECK(kt_http_urlencoded_value(&form, "a", &value));
     CHECK_SLICE(value, "1");
     return kt_http_respond(x, 200, NULL, NULL, 0);
 }

@@ -34,9 +34,9 @@ static int reads_form(kt_http_exchange *x)
     kt_auto(kt_http_multipart) *m = NULL;
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     kt_http_part p;
-    kt_http_form form;
+    kt_http_urlencoded form;
     if (kt_http_request_header(x, "Content-Type").size < 50) {
-        int rc = kt_http_form_read(x, 1000, &form);
+        int rc = kt_http_urlencoded_read(x, 1000, &form);
         return rc < 0 ? rc : hello(x, NULL);
     }
     int rc = kt_http_multipart_open(x, NULL, &m);

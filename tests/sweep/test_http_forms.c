@@ -172,26 +172,26 @@ SWEEP(kt_http_multipart_save, SUSPENDS | ALLOCATES | SPARES | REAL | WINS | UNRE
 static int reads_form(void *arg)
 {
     const site *s = arg;
-    kt_http_form f;
-    int rc = SWEPT(kt_http_form_read, (s->x, 10 * 1000, &f));
+    kt_http_urlencoded f;
+    int rc = SWEPT(kt_http_urlencoded_read, (s->x, 10 * 1000, &f));
     if (rc >= 0)
         CHECK_EQ(f.count, 2);
     return rc;
 }
 
-SWEEP(kt_http_form_read, SUSPENDS | ALLOCATES | SPARES | REAL | UNREFUSED)
+SWEEP(kt_http_urlencoded_read, SUSPENDS | ALLOCATES | SPARES | REAL | UNREFUSED)
 {
     site s = {.act = reads_form, .after = answers};
     visit(&s, POST_HEAD("application/x-www-form-urlencoded", "7"), "a=1&b=2");
     CHECK(heard_once(&s, "tea"));
 }
 
-SWEEP(kt_http_form_value, PLAIN | NO_LOOP)
+SWEEP(kt_http_urlencoded_value, PLAIN | NO_LOOP)
 {
-    const kt_http_field field = {kt_slice_from("a"), kt_slice_from("1")};
-    const kt_http_form f = {&field, 1};
+    const kt_http_urlencoded_field field = {kt_slice_from("a"), kt_slice_from("1")};
+    const kt_http_urlencoded f = {&field, 1};
     kt_slice value;
-    CHECK(SWEPT(kt_http_form_value, (&f, "a", &value)));
+    CHECK(SWEPT(kt_http_urlencoded_value, (&f, "a", &value)));
     CHECK_SLICE(value, "1");
 }
 

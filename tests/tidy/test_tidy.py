@@ -191,6 +191,19 @@ class Tidy(unittest.TestCase):
         found, output = tidy(header('typedef int class;\n'))
         self.assertEqual(set(found), {'include/kettle/task.h:2: headers-compile'}, output)
 
+    def test_headers_that_do_not_go_together_are_found(self):
+        files = {**header('struct k { int a; };\n', 'a.h'), **header('struct k { int b; };\n', 'b.h')}
+        found, output = tidy(files, '--rule', 'headers-compile')
+        self.assertEqual(set(found), {f'include/kettle/{name}.h:2: headers-compile' for name in 'ab'}, output)
+
+    def test_headers_go_together_in_either_order(self):
+        first = '#ifndef A_H\n#define A_H\nenum { K };\n#endif\n'
+        second = '#ifndef A_H\nstruct k { int a; };\n#else\n#error b.h first\n#endif\n'
+        for names in ('a.h', 'b.h'), ('b.h', 'a.h'):
+            files = {**header(first, names[0]), **header(second, names[1])}
+            found, output = tidy(files, '--rule', 'headers-compile')
+            self.assertIn(f'include/kettle/{names[1]}:5: headers-compile', found, output)
+
 
 if __name__ == '__main__':
     kit.main()
