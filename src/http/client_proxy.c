@@ -7,6 +7,7 @@
 
 #define ANSWER_BYTES_MAX ((size_t)16 * 1024)
 #define ANSWER_HEADERS_MAX 50
+#define INTERIM_ANSWERS_MAX 16u
 
 /* ---- Which ----------------------------------------------------------------------------------- */
 
@@ -167,19 +168,17 @@ static int put_connect(const kt__client_proxy *p, const char *to, kt_buffer *out
     return rc < 0 ? rc : kt_buffer_append(out, "\r\n", 2);
 }
 
-/* Nothing but the head is taken: what follows is the other end's. */
-static int hear_connect(kt_stream *s)
+/* The status of one answer. Nothing but its head is taken: what follows is the next one, or the other end's. */
+static int hear_head(kt_stream *s, kt__http_parser *parser)
 {
-    kt__http_header headers[ANSWER_HEADERS_MAX];
-    kt__http_parser parser;
     kt__http_event e = {.type = KT__HTTP_NEED_MORE};
     kt_slice in = kt_stream_buffered(s);
-    kt__http_parser_init(&parser, KT__HTTP_RESPONSE, headers, ANSWER_HEADERS_MAX, NULL);
-    kt__http_parser_answers(&parser, KT__HTTP_TO_CONNECT);
+    kt__http_parser_reset(parser);
+    kt__http_parser_answers(parser, KT__HTTP_TO_CONNECT);
     while (e.type != KT__HTTP_HEAD) {
-        ssize_t n = kt__http_parser_feed(&parser, in.data, in.size, &e);
+        ssize_t n = kt__http_parser_feed(parser, in.data, in.size, &e);
         if (n < 0)
-            return kt_error_set((int)n, "the proxy's answer: %s", parser.error.reason);
+            return kt_error_set((int)n, "the proxy's answer: %s", parser->error.reason);
         kt_stream_consume(s, (size_t)n);
         size_t have = kt_stream_buffered(s).size;
         ssize_t got = e.type == KT__HTTP_HEAD ? 1 : kt_stream_fill(s, have, ANSWER_BYTES_MAX, &in);
@@ -188,11 +187,32 @@ static int hear_connect(kt_stream *s)
         if (e.type != KT__HTTP_HEAD && (size_t)got == have)
             return kt_error_set(KT_EINCOMPLETE, "the proxy closed before its answer");
     }
-    if (e.head->status == 407)
+    return e.head->status;
+}
+
+static int judge(int status)
+{
+    if (status == 101)
+        return kt_error_set(KT_EPROTOCOL, "the proxy switched protocols unasked");
+    if (status == 407)
         return kt_error_set(-EACCES, "the proxy wants other credentials");
-    if (e.head->status < 200 || e.head->status > 299)
-        return kt_error_set(-ECONNREFUSED, "the proxy answered %d", e.head->status);
+    if (status < 200 || status > 299)
+        return kt_error_set(-ECONNREFUSED, "the proxy answered %d", status);
     return 0;
+}
+
+/* RFC 9110 section 15.2: interim answers may come before the one that counts. */
+static int hear_connect(kt_stream *s)
+{
+    kt__http_header headers[ANSWER_HEADERS_MAX];
+    kt__http_parser parser;
+    kt__http_parser_init(&parser, KT__HTTP_RESPONSE, headers, ANSWER_HEADERS_MAX, NULL);
+    for (unsigned n = 0; n <= INTERIM_ANSWERS_MAX; n++) {
+        int status = hear_head(s, &parser);
+        if (status < 0 || status >= 200 || status == 101)
+            return status < 0 ? status : judge(status);
+    }
+    return kt_error_set(KT_ELIMIT, "more than %u interim answers of the proxy", INTERIM_ANSWERS_MAX);
 }
 
 static int tunnel(const kt__client_proxy *p, kt_stream *s, const char *host, uint16_t port)

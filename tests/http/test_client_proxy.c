@@ -82,6 +82,86 @@ TEST(a_tunnel_may_be_refused)
     parrot_close(&p);
 }
 
+#define EARLY "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+#define EARLY_4 EARLY EARLY EARLY EARLY
+#define EARLY_16 EARLY_4 EARLY_4 EARLY_4 EARLY_4
+
+/* Asks for what needs a tunnel, which a proxy answers like that; the network delivers so many bytes at a time. */
+static void check_tunnel(size_t segment_max, const char *answer, const char *result)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){.segment_max = segment_max});
+    (void)n;
+    parrot p = {.script = {{answer, "~HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello"}}};
+    parrot_open(&p);
+    kt_http_session *s = by_way_of("http", p.port, NULL);
+    const kt_http_request q = {.url = "ws://far.example/a", .upgrade = "x"};
+    kt_http_response *r = NULL;
+    int rc = kt_http_send(s, &q, &r);
+    CHECK_STR(rc < 0 ? kt_error_name(rc) : kt_http_response_status(r) == 101 ? "101" : "another", result);
+    CHECK_EQ(p.requests, rc < 0 ? 1 : 2);
+    kt_http_response_close(r);
+    CHECK_EQ(facts_of(s).connections, 0);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+TEST(interim_answers_of_a_proxy_are_skipped)
+{
+    for (size_t bytes = 0; bytes <= 1; bytes++) {
+        check_tunnel(bytes, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Connected\r\n\r\n", "101");
+        check_tunnel(bytes, EARLY "HTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 502 No\r\n\r\n", "ECONNREFUSED");
+        check_tunnel(bytes, EARLY "HTTP/1.1 407 Who\r\n\r\n", "EACCES");
+        check_tunnel(bytes, "~" EARLY, "KT_EINCOMPLETE");
+        check_tunnel(bytes, EARLY_16 "HTTP/1.1 200 Connected\r\n\r\n", "101");
+    }
+}
+
+TEST(interim_answers_of_a_proxy_have_an_end)
+{
+    for (size_t bytes = 0; bytes <= 1; bytes++)
+        check_tunnel(bytes, EARLY_16 EARLY "HTTP/1.1 200 Connected\r\n\r\n", "KT_ELIMIT");
+}
+
+TEST(a_proxy_may_not_switch_protocols)
+{
+    for (size_t bytes = 0; bytes <= 1; bytes++)
+        check_tunnel(bytes, "HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "KT_EPROTOCOL");
+}
+
+KT_FN(says_early, a, struct { kt_listener *l; })
+{
+    kt_auto(kt_stream) *s = NULL;
+    kt_slice head, end = {"\r\n\r\n", 4};
+    CHECK_OK(kt_listener_accept(a->l, &s));
+    CHECK_EQ(kt_stream_read_until(s, end, 4096, &head), 1);
+    int rc = 0;
+    while (rc == 0) {
+        rc = kt_stream_write(s, EARLY, sizeof EARLY - 1);
+        rc = rc == 0 ? kt_sleep(KT_S(4)) : rc;
+    }
+    return rc;
+}
+
+TEST(interim_answers_of_a_proxy_buy_it_no_time)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    kt_listener *l = NULL;
+    kt_task *t = NULL;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(kt_spawn(KT_WITH(says_early, .l = l), &t));
+    kt_http_session *s = by_way_of("http", kt_listener_port(l), NULL);
+    kt_time start = kt_now();
+    CHECK_STR(ask(s, "https://far.example/"), "ETIMEDOUT");
+    CHECK_GE(kt_now() - start, KT_S(10));
+    CHECK_LT(kt_now() - start, KT_S(11));
+    kt_http_session_close(s);
+    kt_task_cancel(t);
+    (void)!kt_task_join(t);
+    kt_listener_close(l);
+}
+
 typedef struct socks {
     kt_listener *l;
     unsigned char reply;
