@@ -194,7 +194,8 @@ typedef struct kt_http_request {
     kt_file *body_file;         /* from its beginning, whole */
 
     bool expect_continue;       /* waits for the server's leave before it sends the body, at most 1 s (RFC 9110
-                                 * 10.1.1): for bodies that might be refused */
+                                 * 10.1.1): for bodies that might be refused. HTTP/1.1's. A request that is answered
+                                 * by 417 before its body has begun is sent once more without, whatever its method */
     bool duplex;                /* kt_http_send returns with the head of an answer below 300 although the body is still
                                  * being sent, and a task goes on with that: for talk both ways at once, where the
                                  * server answers as it reads. What the body comes from is then needed until the answer

@@ -214,6 +214,7 @@ struct kt__http_call {
     unsigned redirects, attempts;
     bool has_auth;       /* credentials for this origin */
     unsigned answers;    /* to challenges */
+    bool no_expect;      /* 417 has come: what is at this URL is asked without Expect */
     struct kt__client_seen *seen; /* where the call has been, last first */
     bool reused;         /* the attempt was on a connection that was there before */
 
@@ -232,6 +233,12 @@ struct kt__http_call {
 static inline bool kt__client_is_head(const kt__http_call *c)
 {
     return strcmp(c->method, "HEAD") == 0;
+}
+
+/* Does an attempt over HTTP/1.1 say Expect: 100-continue? */
+static inline bool kt__client_expects(const kt__http_call *c)
+{
+    return c->body.is_there && c->request->expect_continue && !c->request->upgrade && !c->no_expect;
 }
 
 /* ---- client_send.c */

@@ -226,7 +226,7 @@ static bool says_length(const char *method)
 
 static int put_framing(const kt__http_call *c, kt_buffer *out)
 {
-    const char *expect = c->request->expect_continue && c->body.is_there ? "Expect: 100-continue\r\n" : "";
+    const char *expect = kt__client_expects(c) ? "Expect: 100-continue\r\n" : "";
     if (c->request->upgrade)
         return kt_buffer_printf(out, "Connection: Upgrade\r\nUpgrade: %s\r\n", c->request->upgrade);
     if (c->body.is_there && c->body.size == KT__HTTP_UNLIMITED)

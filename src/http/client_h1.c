@@ -246,7 +246,7 @@ static int send_and_hear(exchange *x)
 static int converse(exchange *x)
 {
     kt__http_call *c = x->c;
-    bool asks = c->body.is_there && c->request->expect_continue;
+    bool asks = kt__client_expects(c);
     bool whole = c->body.bytes && c->body.is_there && c->body.size <= INLINE_BYTES && !asks;
     int rc = x->sent = send_head(x, whole);
     if (rc < 0 && !is_deaf(rc))

@@ -110,6 +110,7 @@ static int move_to(kt__http_call *c, kt_slice location)
     }
     c->foreign = c->foreign || !kt_url_same_origin(&c->url, &next);
     c->answers = 0;
+    c->no_expect = false;
     kt__client_origin_release(c);
     kt_url_release(&c->url);
     c->url = next;

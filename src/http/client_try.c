@@ -198,6 +198,29 @@ static int attempt(kt__http_call *c)
 
 /* ---- All of them ----------------------------------------------------------------------------- */
 
+/* RFC 9110 section 10.1.1: 417 may come from somebody on the way who knows no expectations. What of the body has not
+ * been taken cannot have been acted upon, whatever the method. */
+static bool expectation_failed(const kt__http_call *c)
+{
+    const kt_http_response *r = c->response;
+    return r->status == 417 && r->version < 20 && kt__client_expects(c) && !c->body.begun;
+}
+
+/* 1: the answer is of a kind that another attempt at once can meet. 0: it is not; or an error. */
+static int meet(kt__http_call *c)
+{
+    int rc = kt__client_auth_challenged(c);
+    if (rc == 0 && expectation_failed(c)) {
+        c->no_expect = true;
+        rc = 1;
+    }
+    if (rc <= 0)
+        return rc;
+    kt__client_dismiss(c);
+    rc = kt__client_body_rewind(&c->body);
+    return rc < 0 ? rc : 1;
+}
+
 /* 1: the attempt is to be repeated, and it is time. 0: its result counts; or an error. */
 static int wait_to_repeat(kt__http_call *c, kt_retry *tries, int rc)
 {
@@ -233,16 +256,9 @@ int kt__client_try(kt__http_call *c)
         int rc = attempt(c);
         if (rc == 0)
             rc = kt__client_cookies_take(c);
-        int challenged = rc == 0 ? kt__client_auth_challenged(c) : 0;
-        if (challenged > 0) {
-            kt__client_dismiss(c);
-            challenged = kt__client_body_rewind(&c->body);
-            if (challenged == 0)
-                continue;
-        }
-        if (challenged < 0)
-            return challenged;
-        int again = wait_to_repeat(c, &tries, rc);
+        int again = rc == 0 ? meet(c) : 0;
+        if (again == 0)
+            again = wait_to_repeat(c, &tries, rc);
         if (again <= 0)
             return again < 0 ? again : rc;
     }

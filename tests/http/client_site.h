@@ -57,6 +57,7 @@ typedef struct parrot {
     const char *script[PARROT_CONNECTIONS][PARROT_REQUESTS];
     const char *at_once; /* said when a connection begins */
     kt_time stalls;      /* before each answer */
+    bool hasty;          /* answers what expects a leave before its body */
     kt_task *task;
     int connections, requests, ended;
     char heard[4 * 1024]; /* all heads, one after the other */
@@ -74,7 +75,8 @@ static inline int parrot__hears(parrot *p, kt_stream *s)
         memcpy(p->heard + p->size, head.data, head.size);
         p->size += head.size;
     }
-    const char *length = memmem(head.data, head.size, "Content-Length: ", 16);
+    bool waits = p->hasty && memmem(head.data, head.size, "Expect: ", 8);
+    const char *length = waits ? NULL : memmem(head.data, head.size, "Content-Length: ", 16);
     size_t left = length ? strtoul(length + 16, NULL, 10) : 0;
     p->requests++;
     while (left > 0) {

@@ -364,3 +364,79 @@ TEST(a_body_waits_for_the_servers_leave_for_a_second)
     kt_http_session_close(s);
     parrot_close(&p);
 }
+
+#define FAILED "HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\nno"
+
+/* What a request that expects a leave, of a body of one byte that can be had once, comes to. */
+static const char *expects(parrot *p, kt_http_request q)
+{
+    parrot_open(p);
+    source src = {.left = 1, .piece = 1};
+    kt_http_session *s = session_for(p->port, (kt_http_session_options){.retries = {.attempts = 5}});
+    q.url = "/";
+    q.body_read = gives;
+    q.body_arg = &src;
+    q.body_size_known = true;
+    q.body_size = 1;
+    const char *text = ask_with(s, &q);
+    CHECK_EQ(facts_of(s).retries, 0);
+    kt_http_session_close(s);
+    parrot_close(p);
+    return text;
+}
+
+TEST(a_request_whose_expectation_fails_is_sent_once_more_without)
+{
+    for (size_t segment_max = 0; segment_max <= 1; segment_max++) {
+        kt_auto(net) n = net_open((kt_test_network_options){.segment_max = segment_max});
+        (void)n;
+        parrot p = {.script = {{FAILED}, {OK(2, "ab")}}, .hasty = true};
+        parrot q = {.script = {{FAILED}, {FAILED}}, .hasty = true};
+        CHECK_STR(expects(&p, (kt_http_request){.expect_continue = true}), "200 ab");
+        CHECK_EQ(p.connections, 2);
+        CHECK_EQ(count_of(p.heard, "POST / HTTP/1.1\r\n"), 2);
+        CHECK_EQ(count_of(p.heard, "Content-Length: 1\r\nExpect: 100-continue\r\n"), 1);
+        CHECK_STR(expects(&q, (kt_http_request){.expect_continue = true}), "417 no");
+        CHECK_EQ(q.requests, 2);
+    }
+}
+
+TEST(what_expects_nothing_is_not_sent_once_more)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{FAILED}, {OK(2, "ab")}}, .hasty = true};
+    CHECK_STR(expects(&p, (kt_http_request){0}), "417 no");
+    CHECK_EQ(p.requests, 1);
+}
+
+TEST(a_body_that_has_begun_is_not_sent_once_more)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{FAILED}, {OK(2, "ab")}}};
+    CHECK_STR(expects(&p, (kt_http_request){.expect_continue = true}), "417 no");
+    CHECK_EQ(p.requests, 1);
+}
+
+TEST(a_failed_expectation_is_forgotten_at_a_redirect_only)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{FAILED},
+                           {"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 0\r\n\r\n",
+                            "HTTP/1.1 307 There\r\nContent-Length: 0\r\nLocation: /there\r\n\r\n", FAILED},
+                           {OK(2, "ab")}},
+                .hasty = true};
+    parrot_open(&p);
+    kt_http_session *s = session_for(p.port, (kt_http_session_options){.retries = {.attempts = 2}});
+    const kt_http_request q = {.url = "/", .body = "x", .body_size = 1, .expect_continue = true, .idempotent = true};
+    CHECK_STR(ask_with(s, &q), "200 ab");
+    CHECK_EQ(count_of(p.heard, "POST / HTTP/1.1\r\n"), 3);
+    CHECK_EQ(count_of(p.heard, "POST /there HTTP/1.1\r\n"), 2);
+    CHECK_EQ(count_of(p.heard, "Expect: "), 2);
+    CHECK_EQ(facts_of(s).retries, 1);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}

@@ -8,6 +8,8 @@ static int mirrors(kt_http_exchange *x, void *arg)
     kt_slice path = kt_http_path(x);
     if (kt_slice_is(path, "/hello"))
         return hello(x, NULL);
+    if (kt_slice_is(path, "/unexpected"))
+        return kt_http_respond(x, 417, NULL, "no", 2);
     if (kt_slice_is(path, "/later") && kt_event_wait(go) < 0)
         return KT_ECANCELED;
     char piece[4096];
@@ -285,6 +287,23 @@ KT_FN(answers_in_frames, a, struct { kt_listener *l; })
     while (rc == 0 && kt_stream_read(s, request, sizeof request) > 0)
         ;
     return rc;
+}
+
+static void counts_attempts(const kt_http_attempt *a, void *arg)
+{
+    int *count = arg;
+    *count = (int)a->number;
+}
+
+TEST(an_expectation_that_was_not_said_cannot_fail)
+{
+    house h;
+    int attempts = 0;
+    house_open(&h, (kt_http_session_options){.after = counts_attempts, .hook_arg = &attempts});
+    const kt_http_request q = {.url = "/unexpected", .body = "x", .body_size = 1, .expect_continue = true};
+    CHECK_STR(ask_with(h.web, &q), "417 no");
+    CHECK_EQ(attempts, 1);
+    house_close(&h);
 }
 
 TEST(a_head_in_many_frames_may_come_byte_by_byte)
