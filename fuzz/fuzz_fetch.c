@@ -85,9 +85,10 @@ static void try_parameter(kt_slice input)
 static int found(enum feed_kind kind, kt_slice url, void *arg)
 {
     int *count = arg;
-    require(kind == FEED_PAGE || kind == FEED_SITEMAP, "a URL leads somewhere");
-    require(url.size > 0, "a URL is not empty");
-    require((unsigned char)url.data[0] > ' ' && (unsigned char)url.data[url.size - 1] > ' ', "no blanks around");
+    require(kind == FEED_PAGE || kind == FEED_SITEMAP || kind == FEED_NOTHING, "a URL leads somewhere");
+    require((url.size > 0) == (kind != FEED_NOTHING), "a URL is not empty");
+    if (url.size > 0)
+        require((unsigned char)url.data[0] > ' ' && (unsigned char)url.data[url.size - 1] > ' ', "no blanks around");
     return ++*count == 100 ? KT_ECANCELED : 0;
 }
 

@@ -49,9 +49,10 @@ typedef struct reading {
     void *arg;
     enum { UNKNOWN, INDEX, URLSET, RSS, ATOM } kind;
     bool in_item;       /* within what item_name says */
+    bool item_gave;     /* a URL */
     int item_depth;
-    bool in_url;        /* within its <loc> or <link> */
-    kt_buffer text;
+    kt_buffer *into;    /* where text goes: to one of these, within a <loc> or <link>, or a <guid>; NULL: nowhere */
+    kt_buffer text, guid;
     int count;
 } reading;
 
@@ -70,6 +71,7 @@ static int give(reading *r, kt_slice url)
         return 0;
     if (r->count++ == FEED_URLS_MAX)
         return kt_error_set(KT_ELIMIT, "more than %d URLs", FEED_URLS_MAX);
+    r->item_gave = true;
     return r->found(r->kind == INDEX ? FEED_SITEMAP : FEED_PAGE, url, r->arg);
 }
 
@@ -77,19 +79,6 @@ static int give(reading *r, kt_slice url)
 static const char *item_name(const reading *r)
 {
     return r->kind == INDEX ? "sitemap" : r->kind == URLSET ? "url" : r->kind == RSS ? "item" : "entry";
-}
-
-static int begin_root(reading *r, const char *name)
-{
-    r->kind = is(name, "sitemapindex")               ? INDEX
-              : is(name, "urlset")                   ? URLSET
-              : is(name, "rss") || is(name, "RDF")   ? RSS
-              : is(name, "feed") || is(name, "entry") ? ATOM
-                                                     : UNKNOWN;
-    if (r->kind == UNKNOWN)
-        return kt_error_set(-EINVAL, "XML, but neither a sitemap nor a feed: <%.40s>", name);
-    r->in_item = is(name, "entry");
-    return 0;
 }
 
 /* <link href="..." rel="alternate">: the entry's page. Others are its comments, its own address, ... */
@@ -105,33 +94,77 @@ static int atom_link(reading *r)
     return rc;
 }
 
+/* The guid of RSS 2.0 is the item's address, unless it says that it is not. */
+static bool is_address(reading *r)
+{
+    xmlChar *value = xmlTextReaderGetAttribute(r->xml, (const xmlChar *)"isPermaLink");
+    bool is_one = !value || !is((const char *)value, "false");
+    xmlFree(value);
+    return is_one;
+}
+
+/* Where the text of this element of an item goes. */
+static kt_buffer *place_of(reading *r, const char *name)
+{
+    if (xmlTextReaderConstPrefix(r->xml) || xmlTextReaderIsEmptyElement(r->xml))
+        return NULL; /* <image:loc> is not the page */
+    if (r->kind == RSS && is(name, "guid"))
+        return is_address(r) ? &r->guid : NULL;
+    return is(name, r->kind == RSS ? "link" : "loc") ? &r->text : NULL;
+}
+
+static int end_item(reading *r)
+{
+    int rc = r->item_gave ? 0 : give(r, kt_buffer_slice(&r->guid));
+    r->in_item = false;
+    return rc == 0 && !r->item_gave ? r->found(FEED_NOTHING, (kt_slice){NULL, 0}, r->arg) : rc;
+}
+
+static int begin_item(reading *r, int depth)
+{
+    r->in_item = true;
+    r->item_gave = false;
+    r->item_depth = depth;
+    kt_buffer_clear(&r->guid);
+    return xmlTextReaderIsEmptyElement(r->xml) ? end_item(r) : 0;
+}
+
+static int begin_root(reading *r, const char *name)
+{
+    r->kind = is(name, "sitemapindex")               ? INDEX
+              : is(name, "urlset")                   ? URLSET
+              : is(name, "rss") || is(name, "RDF")   ? RSS
+              : is(name, "feed") || is(name, "entry") ? ATOM
+                                                     : UNKNOWN;
+    if (r->kind == UNKNOWN)
+        return kt_error_set(-EINVAL, "XML, but neither a sitemap nor a feed: <%.40s>", name);
+    return is(name, "entry") ? begin_item(r, 0) : 0;
+}
+
 static int begin(reading *r, const char *name)
 {
     int depth = xmlTextReaderDepth(r->xml);
-    r->in_url = false;
+    r->into = NULL;
     if (depth == 0)
         return begin_root(r, name);
-    if (is(name, item_name(r)) && (!r->in_item || depth <= r->item_depth)) {
-        r->in_item = !xmlTextReaderIsEmptyElement(r->xml);
-        r->item_depth = depth;
-        return 0;
-    }
+    if (is(name, item_name(r)) && (!r->in_item || depth <= r->item_depth))
+        return begin_item(r, depth);
     if (!r->in_item || depth != r->item_depth + 1) /* deeper: of an entry's <source>, say */
         return 0;
     if (r->kind == ATOM)
         return is(name, "link") ? atom_link(r) : 0;
-    /* <image:loc> is not the page. */
-    const xmlChar *prefix = xmlTextReaderConstPrefix(r->xml);
-    r->in_url = !prefix && is(name, r->kind == RSS ? "link" : "loc") && !xmlTextReaderIsEmptyElement(r->xml);
-    kt_buffer_clear(&r->text);
+    r->into = place_of(r, name);
+    if (r->into)
+        kt_buffer_clear(r->into);
     return 0;
 }
 
 static int end(reading *r)
 {
-    int rc = r->in_url ? give(r, kt_buffer_slice(&r->text)) : 0;
-    r->in_url = false;
-    r->in_item = r->in_item && xmlTextReaderDepth(r->xml) > r->item_depth;
+    int rc = r->into == &r->text ? give(r, kt_buffer_slice(&r->text)) : 0;
+    r->into = NULL;
+    if (rc == 0 && r->in_item && xmlTextReaderDepth(r->xml) <= r->item_depth)
+        rc = end_item(r);
     return rc;
 }
 
@@ -145,8 +178,8 @@ static int take_node(reading *r)
         return end(r);
     case XML_READER_TYPE_TEXT:
     case XML_READER_TYPE_CDATA:
-        if (r->in_url)
-            return kt_buffer_append_string(&r->text, (const char *)xmlTextReaderConstValue(r->xml));
+        if (r->into)
+            return kt_buffer_append_string(r->into, (const char *)xmlTextReaderConstValue(r->xml));
         return 0;
     default:
         return 0;
@@ -194,7 +227,8 @@ static int read_xml(kt_slice bytes, reading *r)
 int feed_read(kt_slice bytes, int (*found)(enum feed_kind kind, kt_slice url, void *arg), void *arg)
 {
     kt_auto(kt_buffer) plain = KT_BUFFER_INIT_MAX(FEED_BYTES_MAX);
-    reading r = {.found = found, .arg = arg, .text = KT_BUFFER_INIT_MAX(URL_BYTES_MAX)};
+    reading r = {.found = found, .arg = arg, .text = KT_BUFFER_INIT_MAX(URL_BYTES_MAX),
+                 .guid = KT_BUFFER_INIT_MAX(URL_BYTES_MAX)};
     int rc = 0;
     if (is_gzip(bytes)) {
         rc = gunzip(bytes, &plain);
@@ -203,5 +237,6 @@ int feed_read(kt_slice bytes, int (*found)(enum feed_kind kind, kt_slice url, vo
     if (rc == 0)
         rc = read_xml(bytes, &r);
     kt_buffer_release(&r.text);
+    kt_buffer_release(&r.guid);
     return rc;
 }

@@ -15,11 +15,12 @@
 enum feed_kind {
     FEED_PAGE,
     FEED_SITEMAP, /* another sitemap, of an index */
+    FEED_NOTHING, /* nowhere: an entry that has no URL; it is empty */
 };
 
 /* Calls `found` with each URL as it is written there, which may be relative in feeds; what it returns below 0 ends the
- * reading. 0; -EINVAL, and kt_error_detail says why: it is no XML, or neither of these; KT_ELIMIT; -ENOMEM. What came
- * before the mistake has been found. */
+ * reading. An item of RSS without <link> gives its <guid>, unless that is no permalink. 0; -EINVAL, and kt_error_detail
+ * says why: it is no XML, or neither of these; KT_ELIMIT; -ENOMEM. What came before the mistake has been found. */
 int feed_read(kt_slice bytes, int (*found)(enum feed_kind kind, kt_slice url, void *arg), void *arg) KT_CHECKED;
 
 #endif

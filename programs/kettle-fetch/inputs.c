@@ -75,12 +75,17 @@ typedef struct reading {
     urls *pages, *maps;
     const char *from; /* the document's URL; NULL: a file */
     kt_slice bytes;
+    size_t nowhere; /* entries that have no URL */
     char why[256];
 } reading;
 
 static int found(enum feed_kind kind, kt_slice text, void *arg)
 {
     reading *r = arg;
+    if (kind == FEED_NOTHING) {
+        r->nowhere++;
+        return 0;
+    }
     kt_auto(kt_url) base = KT_URL_INIT, url = KT_URL_INIT;
     int rc = r->from ? kt_url_parse(r->from, NULL, &base) : 0;
     if (rc == 0)
@@ -116,6 +121,8 @@ static int read_document(const char *place, engine *e, urls *pages, urls *maps)
         return rc;
     reading r = {.pages = pages, .maps = maps, .from = remote ? place : NULL, .bytes = kt_buffer_slice(&body)};
     rc = kt_thread_run(KT_WITH(read_thread, .r = &r));
+    if (rc == 0 && r.nowhere > 0) /* which is allowed, so that nothing has failed */
+        complain(place, kt_error_set(KT_ENOTFOUND, "entries without a URL: %zu", r.nowhere));
     return rc < 0 && *r.why ? kt_error_set(rc, "%s", r.why) : rc;
 }
 

@@ -131,7 +131,7 @@ static int note(enum feed_kind kind, kt_slice url, void *arg)
 {
     list *l = arg;
     l->size += (size_t)snprintf(l->text + l->size, sizeof l->text - l->size, "%s%s%.*s", l->size ? " " : "",
-                                kind == FEED_SITEMAP ? "+" : "", (int)url.size, url.data);
+                                kind == FEED_SITEMAP ? "+" : kind == FEED_NOTHING ? "-" : "", (int)url.size, url.data);
     return 0;
 }
 
@@ -165,7 +165,24 @@ TEST(what_is_within_an_entry_is_not_of_it)
 {
     CHECK_STR(urls_of("<feed><entry><source><link href='no'/></source><link href='/1'/></entry></feed>"), "/1");
     CHECK_STR(urls_of("<rss><channel><item><image><url>no</url><link>no</link></image><link>/1</link></item>"
-                      "<item/><link>no</link></channel></rss>"), "/1");
+                      "<item/><link>no</link></channel></rss>"), "/1 -");
+}
+
+TEST(an_item_without_a_link_gives_its_guid_if_that_is_a_permalink)
+{
+    CHECK_STR(urls_of("<rss><channel><item><guid> /1 </guid><title>x</title></item>"
+                      "<item><guid isPermaLink='true'>/2</guid><link> </link></item>"
+                      "<item><guid isPermaLink='false'>no</guid></item>"
+                      "<item><guid>no</guid><link>/3</link></item></channel></rss>"), "/1 /2 - /3");
+    CHECK_STR(urls_of("<rss><item><guid>/1</guid></item><item><title>x</title></item></rss>"), "/1 -");
+}
+
+TEST(an_entry_that_has_no_url_is_told)
+{
+    CHECK_STR(urls_of("<feed><entry/><entry><link rel='self' href='no'/></entry><entry><link href='/1'/></entry>"
+                      "</feed>"), "- - /1");
+    CHECK_STR(urls_of("<entry/>"), "-");
+    CHECK_STR(urls_of("<urlset><url><loc/></url><url><loc> </loc></url></urlset>"), "- -");
 }
 
 /* What is wrong is told by the result alone. */

@@ -174,6 +174,16 @@ class Lists(Case):
         _, summary = self.json('--urls-max', '4', '--sitemap', site.url('/map.xml'))
         self.assertEqual((summary['ok'], summary['left_out']), (4, 5))
 
+    def test_items_of_a_feed_that_have_no_url_are_told_once(self):
+        site = self.server()
+        items = ['<guid>/ok/1</guid>', '<guid isPermaLink="false">/no</guid>', '<title>x</title>']
+        site.pages['/rss'] = ('application/rss+xml', ''.join(
+            ['<rss><channel>', *[f'<item>{i}</item>' for i in items], '</channel></rss>']).encode())
+        status, out, err = self.run_it('--feed', site.url('/rss'))
+        self.assertEqual((status, err), (0, f'kettle-fetch: {site.url("/rss")}: entries without a URL: 2\n'))
+        self.assertIn('total 1, successful 1', out)
+        self.assertEqual(site.seen, ['/rss', '/ok/1'])
+
     def test_what_is_known_is_not_one_too_many(self):
         _, summary = self.json('--urls-max', '1', *[self.site.url('/ok')] * 3)
         self.assertEqual((summary['duplicates'], summary['left_out']), (2, 0))
