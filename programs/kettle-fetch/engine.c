@@ -209,17 +209,26 @@ static int add_done(engine *e, const kt_url *url)
     return rc == 0 ? follow_trail(e, &t) : rc;
 }
 
+static int refuse(engine *e, const char *text, int rc, const char *why)
+{
+    item it = {.url = (char *)text};
+    item_fail(&it, CAUSE_URL, rc, why);
+    rc = tell(e, &it);
+    kt_free(it.why);
+    return rc;
+}
+
+int engine_refuse(engine *e, const char *text, const char *why)
+{
+    return refuse(e, text, -EINVAL, why);
+}
+
 int engine_add(engine *e, const char *text, bool named)
 {
     kt_auto(kt_url) url = KT_URL_INIT;
     int rc = kt_url_parse(text, NULL, &url);
-    if (rc < 0 && rc != -ENOMEM) {
-        item it = {.url = (char *)text};
-        item_fail(&it, CAUSE_URL, rc, NULL);
-        rc = tell(e, &it);
-        kt_free(it.why);
-        return rc;
-    }
+    if (rc < 0 && rc != -ENOMEM)
+        return refuse(e, text, rc, NULL);
     if (rc == 0)
         rc = frontier_give(&e->frontier, &url, named);
     if (rc == 0 && e->o.records && records_has(e->o.records, frontier_key(&url)))

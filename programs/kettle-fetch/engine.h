@@ -259,6 +259,9 @@ int engine_open(const engine_options *o, engine **ret_engine) KT_CHECKED;
  * at once. 0, -ENOMEM. */
 int engine_add(engine *e, const char *url, bool named) KT_CHECKED;
 
+/* What was given is known to be no URL, and `why`: it becomes a result at once. 0, -ENOMEM. */
+int engine_refuse(engine *e, const char *text, const char *why) KT_CHECKED;
+
 /* The host of a URL is one that the user has named himself. 0, -ENOMEM; what is no URL has none. */
 int engine_name(engine *e, const char *url) KT_CHECKED;
 

@@ -14,39 +14,75 @@ int urls_add(urls *u, const char *text, size_t size)
 {
     if (u->count == u->capacity) {
         size_t capacity = u->capacity ? 2 * u->capacity : 64;
-        char **items = kt_realloc(u->items, capacity * sizeof *items);
+        given *items = kt_realloc(u->items, capacity * sizeof *items);
         if (!items)
             return -ENOMEM;
         u->items = items;
         u->capacity = capacity;
     }
-    if (!(u->items[u->count] = kt_strndup(text, size)))
+    given g = {.text = kt_strndup(text, size)};
+    if (!g.text)
         return -ENOMEM;
-    u->count++;
+    u->items[u->count++] = g;
     return 0;
+}
+
+void given_release(given *g)
+{
+    kt_free(g->text);
+    kt_free(g->why);
 }
 
 void urls_release(urls *u)
 {
     for (size_t i = 0; i < u->count; i++)
-        kt_free(u->items[i]);
+        given_release(&u->items[i]);
     kt_free(u->items);
     *u = (urls){.items = NULL};
 }
 
-/* One a line; blank lines and those that begin with # are none. */
+static bool is_blank(char c)
+{
+    return c != '\0' && (unsigned char)c <= ' ';
+}
+
+/* What stands before a zero byte may be a URL, which nobody has given: the text is one with U+FFFD in its place. */
+static int add_broken(urls *u, kt_slice line, size_t number)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT, why = KT_BUFFER_INIT;
+    int rc = kt_buffer_append(&text, line.data, strnlen(line.data, line.size));
+    if (rc == 0)
+        rc = kt_buffer_append_string(&text, "\xef\xbf\xbd");
+    if (rc == 0)
+        rc = kt_buffer_printf(&why, "a zero byte in line %zu of the list", number);
+    if (rc == 0)
+        rc = urls_add(u, text.data, text.size);
+    if (rc == 0 && !(u->items[u->count - 1].why = kt_strndup(why.data, why.size)))
+        rc = -ENOMEM;
+    return rc;
+}
+
+/* Blank lines and those that begin with # are no URLs. */
+static int add_line(urls *u, kt_slice line, size_t number)
+{
+    while (line.size > 0 && is_blank(line.data[0]))
+        line = (kt_slice){line.data + 1, line.size - 1};
+    while (line.size > 0 && is_blank(line.data[line.size - 1]))
+        line.size--;
+    if (line.size == 0 || line.data[0] == '#')
+        return 0;
+    return memchr(line.data, '\0', line.size) ? add_broken(u, line, number) : urls_add(u, line.data, line.size);
+}
+
 static int add_lines(urls *u, kt_slice text)
 {
     int rc = 0;
-    while (rc == 0 && text.size > 0) {
+    if (text.size >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
+        text = (kt_slice){text.data + 3, text.size - 3};
+    for (size_t number = 1; rc == 0 && text.size > 0; number++) {
         const char *end = memchr(text.data, '\n', text.size);
-        size_t size = end ? (size_t)(end - text.data) : text.size, from = 0, to = size;
-        while (from < to && (unsigned char)text.data[from] <= ' ')
-            from++;
-        while (to > from && (unsigned char)text.data[to - 1] <= ' ')
-            to--;
-        if (to > from && text.data[from] != '#')
-            rc = urls_add(u, text.data + from, to - from);
+        size_t size = end ? (size_t)(end - text.data) : text.size;
+        rc = add_line(u, (kt_slice){text.data, size}, number);
         size += end != NULL;
         text = (kt_slice){text.data + size, text.size - size};
     }
@@ -129,7 +165,7 @@ static int read_document(const char *place, engine *e, urls *pages, urls *maps)
 static bool is_before(const urls *u, size_t index)
 {
     for (size_t i = 0; i < index; i++)
-        if (strcmp(u->items[i], u->items[index]) == 0)
+        if (strcmp(u->items[i].text, u->items[index].text) == 0)
             return true;
     return false;
 }
@@ -145,10 +181,10 @@ static int read_documents(const char *place, engine *e, urls *pages)
     for (size_t i = 0; rc == 0 && i < maps.count; i++) {
         if (is_before(&maps, i))
             continue;
-        rc = read_document(maps.items[i], e, pages, &maps);
+        rc = read_document(maps.items[i].text, e, pages, &maps);
         if (rc == 0 || kt_is_cancel(rc))
             continue;
-        complain(maps.items[i], rc);
+        complain(maps.items[i].text, rc);
         if (i > 0 && rc != -ENOMEM) {
             pages->failed = true;
             rc = 0;

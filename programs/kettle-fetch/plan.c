@@ -187,10 +187,10 @@ static int forget_kept(const char *folder, urls *u)
     json_t *hashes = json_object();
     int rc = hashes ? list_hashes(folder, hashes) : -ENOMEM;
     for (size_t i = 0; i < u->count; i++) {
-        int kept = rc == 0 ? is_kept(u->items[i], hashes) : 0;
+        int kept = rc == 0 ? is_kept(u->items[i].text, hashes) : 0;
         rc = kept < 0 ? kept : rc;
         if (kept == 1)
-            kt_free(u->items[i]);
+            given_release(&u->items[i]);
         else
             u->items[left++] = u->items[i];
         named = i < u->named ? left : named;
@@ -213,8 +213,10 @@ static int run_once(const plan *p, const engine_options *o, const urls *u, repor
     e->figures.left_out = u->left_out;
     r->known = &e->frontier.numbers;
     report_begin(r, p->o, u->count);
-    for (size_t i = 0; rc == 0 && i < u->count; i++)
-        rc = engine_add(e, u->items[i], i < u->named);
+    for (size_t i = 0; rc == 0 && i < u->count; i++) {
+        const given *g = &u->items[i];
+        rc = g->why ? engine_refuse(e, g->text, g->why) : engine_add(e, g->text, i < u->named);
+    }
     const char *const places[] = {p->o->sitemap, p->o->feed};
     for (size_t i = 0; rc == 0 && i < 2; i++)
         rc = places[i] ? engine_name(e, places[i]) : 0;

@@ -59,8 +59,13 @@ int usage_error(const char *format, ...) KT_PRINTF(1, 2);
 
 /* ---- inputs.c --------------------------------------------------------------------------------- */
 
+typedef struct given {
+    char *text;
+    char *why; /* it is no URL; NULL: it may be one */
+} given;
+
 typedef struct urls {
-    char **items;
+    given *items;
     size_t count, capacity;
     size_t named;   /* the first of them, which the user has named himself; the others are of sitemaps and feeds */
     size_t skipped; /* done by an earlier run, and no more among them */
@@ -70,6 +75,7 @@ typedef struct urls {
 } urls;
 
 int urls_add(urls *u, const char *text, size_t size) KT_CHECKED;
+void given_release(given *g);
 void urls_release(urls *u);
 
 /* All URLs that arguments and options name, in that order. Sitemaps and feeds are fetched by `e`. Errors were told. */

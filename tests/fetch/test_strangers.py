@@ -184,6 +184,26 @@ class Lists(Case):
         self.assertIn('total 1, successful 1', out)
         self.assertEqual(site.seen, ['/rss', '/ok/1'])
 
+    def list_of(self, data, **more):
+        with open(self.path('urls'), 'wb') as f:
+            f.write(data)
+        return self.json('-i', 'urls', **more)
+
+    def test_a_byte_order_mark_costs_no_url(self):
+        urls = self.urls('/ok/%d', 2)
+        text = '\ufeff' + '\n'.join(urls)
+        self.assertEqual(sorted(self.list_of(text.encode())[0]), urls)
+        self.assertEqual(sorted(self.json('-i', '-', stdin=text)[0]), urls)
+        self.assertEqual(self.list_of('\ufeff# a comment\n'.encode())[1]['total'], 0)
+
+    def test_a_zero_byte_fails_its_own_line(self):
+        a, b, c = (u.encode() for u in self.urls('/ok/%d', 3))
+        results, _ = self.list_of(b'\n'.join([a, b + b'\0/x ', c + b'\0', b'# \0', b' \0']), status=1)
+        self.assertEqual(self.site.seen, ['/ok/0'])
+        self.assertEqual({u: (r['cause'], r['error']) for u, r in results.items() if not r['ok']},
+                         {u: ('url', f'a zero byte in line {n} of the list')
+                          for u, n in ((b.decode() + '\ufffd', 2), (c.decode() + '\ufffd', 3), ('\ufffd', 5))})
+
     def test_what_is_known_is_not_one_too_many(self):
         _, summary = self.json('--urls-max', '1', *[self.site.url('/ok')] * 3)
         self.assertEqual((summary['duplicates'], summary['left_out']), (2, 0))
