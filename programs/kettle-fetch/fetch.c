@@ -8,6 +8,7 @@
 #include <kettle/memory.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "engine.h"
 #include "names.h"
@@ -212,14 +213,32 @@ static void forget_attempt(item *it)
     kt_buffer_clear(&it->body);
 }
 
-/* Retry-After in seconds; 0: none, or a date, which means our own patience. */
+/* The three forms of a date (RFC 9110 section 5.6.7), as the time until then; 0: it is none, or over. */
+static kt_time until_date(kt_slice text)
+{
+    enum { SECONDS_MAX = 999999 }; /* as many as retry_after reads */
+    static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                        "%a %b %e %H:%M:%S %Y"};
+    char date[48];
+    snprintf(date, sizeof date, "%.*s", (int)text.size, text.data);
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        struct tm parts = {.tm_sec = 0};
+        const char *end = strptime(date, forms[i], &parts);
+        int64_t left = end && !*end ? (int64_t)timegm(&parts) - (int64_t)time(NULL) : 0;
+        if (left > 0)
+            return KT_S(left < SECONDS_MAX ? left : SECONDS_MAX);
+    }
+    return 0;
+}
+
+/* Retry-After: seconds, or a date; 0: none that is understood, which means our own patience. */
 static kt_time retry_after(const kt_http_response *r)
 {
     kt_slice text = kt_http_response_header(r, "Retry-After");
     kt_time seconds = 0;
     for (size_t i = 0; i < text.size && i < 6; i++) {
         if (text.data[i] < '0' || text.data[i] > '9')
-            return 0;
+            return until_date(text);
         seconds = 10 * seconds + (text.data[i] - '0');
     }
     return KT_S(seconds);

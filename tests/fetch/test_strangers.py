@@ -225,6 +225,24 @@ class Waiting(Case):
         self.assertGreaterEqual(summary['seconds'], 2)
         self.assertLess(max(r['seconds'] for r in results.values()), 0.4)
 
+    def told_after(self, retry_after):
+        site = self.server()
+        site.on_later = lambda c: site.send(c, 503, 'text/plain', b'x', f'Retry-After: {retry_after}')
+        err = self.run_it('-v', '--retries', '1', '--retry-wait', '1ms', '--deadline', '1s',
+                          site.url('/later'))[2]
+        return err.splitlines()[0].partition('; ')[2]
+
+    def test_a_server_says_by_a_date_when_to_come_again(self):
+        forms = '%a, %d %b %Y %H:%M:%S GMT', '%A, %d-%b-%y %H:%M:%S GMT', '%a %b %e %H:%M:%S %Y'
+        for form in forms:
+            then = [time.strftime(form, time.gmtime(time.time() + s)) for s in (200, 400, -400)]
+            self.assertRegex(self.told_after(then[0]), r'^again in (19\d|200) s$')
+            self.assertEqual(self.told_after(then[1]), '')
+            self.assertEqual(self.told_after(then[2]), 'again in 0.001 s')
+        for other in 'soon', 'Sun, 06 Nov 9994 08:49:37 CET', 'Sun, 06 Nov':
+            self.assertEqual(self.told_after(other), 'again in 0.001 s')
+        self.assertEqual(self.told_after('Sun, 06 Nov 9994 08:49:37 GMT'), '')
+
 
 class Told(Case):
     def test_records_and_bodies_in_one_folder_are_refused(self):
