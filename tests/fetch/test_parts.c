@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <feed.h>
 #include <json_path.h>
+#include <json_text.h>
 #include <kettle/error.h>
 #include <kettle/test.h>
 #include <names.h>
@@ -70,6 +71,35 @@ TEST(what_is_no_json_path_is_told_with_its_place)
     CHECK_STR(find("a[99999999999]"), "JSON path: neither [number], [*] nor ['key'] at byte 1");
     CHECK_ERR(json_path_check("a."), -EINVAL);
     CHECK_OK(json_path_check("a.b"));
+}
+
+/* ---- JSON as text ----------------------------------------------------------------------------- */
+
+static const char *read_json(const char *text)
+{
+    static char again[1024];
+    json_t *value = NULL;
+    int rc = json_text_parse(kt_slice_from(text), JSON_DECODE_ANY, BODY_DEPTH_MAX, &value);
+    size_t size = rc < 0 ? 0 : json_dumpb(value, again, sizeof again - 1, JSON_COMPACT | JSON_ENCODE_ANY);
+    again[size] = '\0';
+    json_decref(value);
+    return rc < 0 ? kt_error_detail() : again;
+}
+
+TEST(integers_beyond_64_bits_are_reals_and_the_others_stay)
+{
+    CHECK_STR(read_json("[9223372036854775807,9223372036854775808,-9223372036854775808,-9223372036854775809]"),
+              "[9223372036854775807,9.2233720368547758e18,-9223372036854775808,-9.2233720368547758e18]");
+    CHECK_STR(read_json("{\"\\\"99999999999999999999\":[\"88888888888888888888\\\\\",1000000000000000000000,3,0.5]}"),
+              "{\"\\\"99999999999999999999\":[\"88888888888888888888\\\\\",1e21,3,0.5]}");
+    CHECK_STR(read_json("100000000000000000000"), "1e20");
+}
+
+TEST(what_is_no_json_is_told_beside_a_large_integer_too)
+{
+    CHECK_STR(read_json("[100000000000000000000,\n\"x]"), "line 2: premature end of input near '\"x]'");
+    CHECK_STR(read_json("[100000000000000000000,\n-99999999999999999999x]"), "line 2: ']' expected near 'x'");
+    CHECK_STR(read_json("1e999"), "line 1: real number overflow near '1e999'");
 }
 
 /* ---- Character sets --------------------------------------------------------------------------- */

@@ -48,6 +48,11 @@ class Nesting(Case):
         results, _ = self.json('-x', 'a=json:sum(a)', '-x', 'm=json:mean(a)', '-x', 'b=json:sum(b)', site.url('/'))
         self.assertEqual(results[site.url('/')]['fields'], {'a': None, 'm': None, 'b': 3})
 
+    def test_a_large_integer_costs_nobody_else_anything(self):
+        site = self.server({'/': ('application/json', b'{"large": 36893488147419103232, "a": 9007199254740993}')})
+        results, _ = self.json('-x', 'a=json:a', '-x', 'l=json:large', site.url('/'))
+        self.assertEqual(results[site.url('/')]['fields'], {'a': 9007199254740993, 'l': 2.0 ** 65})
+
     def test_an_at_sign_within_a_selector_is_its_own(self):
         site = self.server({'/': fetch_server.page('x', '<a href="mailto:a@b" title=t>yes</a><a href=c>no</a>')})
         results, _ = self.json('-x', 'a=css:a[href*="@"]', '-x', 'b=css:a[href*="@"]@title', site.url('/'))
