@@ -108,6 +108,21 @@ static bool is_same_folder(const char *a, const char *b)
     return name_size(a) == name_size(b) && memcmp(a, b, name_size(a)) == 0;
 }
 
+/* Options that cannot be meant together; NULL: none. */
+static const char *contradiction(const options *o, enum records_kind kind)
+{
+    bool goes_on = o->crawl || o->paginate || o->follow; /* and a record says where to */
+    if (o->sequential && o->pipeline)
+        return "--sequential and --pipeline contradict each other: stages work at the same time";
+    if (o->out && o->save && is_same_folder(o->out, o->save))
+        return "--out and --save are one folder, where a record could replace a body";
+    if (o->resume && !o->out && !o->save)
+        return "--resume needs the --out or --save of the earlier run";
+    if (o->resume && goes_on && (!o->out || kind == RECORDS_CSV || kind == RECORDS_FOLDER))
+        return "--resume with --crawl, --paginate or --follow needs --out with .jsonl, .json or .sqlite";
+    return NULL;
+}
+
 int plan_make(plan *p)
 {
     const options *o = p->o;
@@ -141,14 +156,9 @@ int plan_make(plan *p)
     p->e.follow = p->follow;
     if (rc == 0 && o->out && (rc = records_kind_of(o->out, &kind)) < 0)
         (void)usage_error("--out %s: %s", o->out, kt_error_detail());
-    if (rc == 0 && o->out && o->save && is_same_folder(o->out, o->save))
-        rc = -EINVAL, (void)usage_error("--out and --save are one folder, where a record could replace a body");
-    if (rc == 0 && o->resume && !o->out && !o->save)
-        rc = -EINVAL, (void)usage_error("--resume needs the --out or --save of the earlier run");
-    bool goes_on = o->crawl || o->paginate || o->follow; /* and a record says where to */
-    if (rc == 0 && o->resume && goes_on && (!o->out || kind == RECORDS_CSV || kind == RECORDS_FOLDER))
-        rc = -EINVAL, (void)usage_error("--resume with --crawl, --paginate or --follow needs --out with .jsonl, .json "
-                                        "or .sqlite");
+    const char *wrong = rc == 0 ? contradiction(o, kind) : NULL;
+    if (wrong)
+        rc = -EINVAL, (void)usage_error("%s", wrong);
     p->resume_by = !o->out ? o->save : kind == RECORDS_FOLDER ? o->out : NULL;
     return rc;
 }

@@ -255,6 +255,11 @@ class Told(Case):
         self.assertEqual(status, 2)
         self.assertIn('one folder', err)
 
+    def test_one_after_the_other_in_stages_is_refused(self):
+        status, out, err = self.run_it('--sequential', '--pipeline', self.site.url('/ok'))
+        self.assertEqual((status, out, self.site.seen), (2, '', []))
+        self.assertIn('--sequential and --pipeline', err)
+
     def test_standard_output_that_is_full(self):
         for how in [], ['--json']:
             with open('/dev/full', 'w', encoding='ascii') as full:
