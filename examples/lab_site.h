@@ -72,7 +72,8 @@ KT_FN(lab_serve, a, struct {
     int (*answer)(kt_http_exchange *x, void *arg);
 })
 {
-    return kt_http_serve(a->l, NULL, a->answer, a->site);
+    const kt_http_options options = {.grace = -1}; /* once a lab is over nobody waits for an answer */
+    return kt_http_serve(a->l, &options, a->answer, a->site);
 }
 
 static int lab_site_open(lab_site *s)
