@@ -37,10 +37,10 @@ static const struct {
     {"/1", "text/html", PAGE("One", "<a rel=next href=/2>on</a>")},
     {"/2", "text/html", PAGE("Two", "<a rel=next href=/3>on</a>")},
     {"/3", "text/html", PAGE("Three", "the end")},
-    {"/d", "application/json", "{\"items\": [{\"price\": 1}, {\"price\": 2}]}"},
+    {"/d", "application/json", "{\"items\": [{\"price\": 1}, {\"price\": 2}], \"n\": 18446744073709551616}"},
     {"/robots.txt", "text/plain", "User-agent: *\nDisallow: /private/\n"},
     {"/map.xml", "application/xml", "<urlset><url><loc>/a</loc></url><url><loc>/b</loc></url></urlset>"},
-    {"/rss", "application/rss+xml", "<rss><channel><item><link>/a</link></item><item><link>/b</link></item>"
+    {"/rss", "application/rss+xml", "<rss><channel><item><link>/a</link></item><item><guid>/b</guid></item>"
                                     "</channel></rss>"},
 };
 
