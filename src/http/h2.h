@@ -56,6 +56,7 @@ typedef struct kt__h2_watch {
     uint8_t header_size;
     bool in_block;           /* of headers, whose end has not come */
     bool block_ends;         /* with the payload under way */
+    uint32_t block_id;       /* its stream */
     uint32_t block_bytes, continuations;
     uint32_t last_id;
     uint32_t ids[KT__H2_IDS]; /* at (id / 2) % KT__H2_IDS the last stream opened there, twice its id, and 1 if ended */

@@ -100,6 +100,7 @@ static int see_headers(kt__h2_watch *w, uint32_t length, unsigned flags, uint32_
     if (flags & END_STREAM && *slot(w, id) == 2 * id)
         *slot(w, id) |= 1;
     w->block_bytes = w->continuations = 0;
+    w->block_id = id;
     return see_block(w, length, flags);
 }
 
@@ -140,6 +141,8 @@ static int see_frame(kt__h2_watch *w)
     uint32_t id = ((uint32_t)b[5] << 24 | (uint32_t)b[6] << 16 | (uint32_t)b[7] << 8 | b[8]) & 0x7fffffff;
     w->payload_left = length;
     bool is_client_id = id % 2 == 1; /* others are errors, and the session's affair */
+    if (w->in_block && (type != CONTINUATION || id != w->block_id)) /* RFC 9113 section 6.10 */
+        return verdict(w, KT__H2_PROTOCOL_ERROR, "another frame stands within a request's head");
     switch (type) {
     case DATA:
         return is_client_id ? see_data(w, length, flags, id) : KT__H2_NO_ERROR;

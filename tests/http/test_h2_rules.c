@@ -39,6 +39,10 @@ TRIALS(frames_have_sizes_and_unknown_ones_are_ignored,
      ENDS(PROTOCOL_ERROR)},
     {"4.3", "HEADERS of another stream in a field block", {HEAD(0, 1, "GET"), HEAD(5, 3, "GET")},
      ENDS(PROTOCOL_ERROR)},
+    {"4.3", "HEADERS of the same stream in a field block", {HEAD(1, 1, "GET"), HEAD(5, 1, "GET")},
+     ENDS(PROTOCOL_ERROR)},
+    {"4.3", "HEADERS of an ended stream in a field block", {HEAD(5, 1, "GET"), HEAD(0, 3, "GET"), HEAD(5, 1, "GET")},
+     ENDS(PROTOCOL_ERROR)},
     {"4.3", "PING in a field block", {HEAD(0, 1, "GET"), FRAME(PING, 0, 0, "12345678")}, ENDS(PROTOCOL_ERROR)}, )
 
 TRIALS(streams_have_states,
