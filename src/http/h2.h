@@ -39,6 +39,7 @@ enum { /* RFC 9113 section 7 */
 /* ---- h2_watch.c ------------------------------------------------------------------------------ */
 
 #define KT__H2_IDS 256u
+#define KT__H2_RESET_IDS 128u /* more than there are streams at once */
 
 /* A bucket of tokens. */
 typedef struct kt__h2_budget {
@@ -46,7 +47,10 @@ typedef struct kt__h2_budget {
     kt_time at;
 } kt__h2_budget;
 
-/* In the caller's storage. Pure: it sees bytes and times, and does nothing. */
+/* Is this stream of the client's open, on either side? */
+typedef bool kt__h2_has_stream(void *arg, uint32_t id);
+
+/* In the caller's storage. Pure: it sees bytes and times, asks for streams that it has forgotten, and does nothing. */
 typedef struct kt__h2_watch {
     kt__h2_budget frames;    /* that carry nothing for a request */
     kt__h2_budget resets;    /* of streams: received, and caused */
@@ -60,16 +64,21 @@ typedef struct kt__h2_watch {
     uint32_t block_bytes, continuations;
     uint32_t last_id;
     uint32_t ids[KT__H2_IDS]; /* at (id / 2) % KT__H2_IDS the last stream opened there, twice its id, and 1 if ended */
+    kt__h2_has_stream *has_stream;
+    void *arg;
+    uint32_t reset_ids[KT__H2_RESET_IDS]; /* the last streams that we have reset, in a ring; 0: none */
+    uint32_t reset_count;
     const char *reason;      /* of a verdict */
 } kt__h2_watch;
 
-void kt__h2_watch_init(kt__h2_watch *w, uint32_t block_bytes_max, kt_time now);
-/* Looks at what was received. How many bytes may be fed to the session: those up to the end of the first head, or all;
- * or those before the frame that is at fault; then *ret_verdict is the error to end the connection with, otherwise
- * KT__H2_NO_ERROR. */
+void kt__h2_watch_init(kt__h2_watch *w, uint32_t block_bytes_max, kt__h2_has_stream *has_stream, void *arg,
+                       kt_time now);
+/* Looks at what was received. How many bytes may be fed to the session: those up to the end of the first head, or to a
+ * frame for which it is to be asked, or all; or those before the frame that is at fault; then *ret_verdict is the error
+ * to end the connection with, otherwise KT__H2_NO_ERROR. They are fed before the watch sees the next ones. */
 size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time now, int *ret_verdict);
-/* Counts a reset that the client has made us send. False when there are too many. */
-bool kt__h2_watch_caused(kt__h2_watch *w, kt_time now);
+/* We have reset a stream; for an error, the client has made us. False when it has done so too often. */
+bool kt__h2_watch_reset(kt__h2_watch *w, uint32_t id, uint32_t error, kt_time now);
 /* A frame of DATA was sent: the client may say that it has read it. */
 void kt__h2_watch_sent(kt__h2_watch *w);
 
@@ -161,6 +170,8 @@ int kt__h2_session_take(kt__h2 *h);
 void kt__h2_session_goaway(kt__h2 *h, int error);
 /* Does it want more input? */
 bool kt__h2_session_wants(const kt__h2 *h);
+/* As the watch asks; `h` is a kt__h2. */
+bool kt__h2_session_has(void *h, uint32_t id);
 void kt__h2_session_reset(const kt__h2_stream *s, int error);
 /* The stream's object goes away. */
 void kt__h2_session_forget(const kt__h2_stream *s);

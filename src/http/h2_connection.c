@@ -205,7 +205,7 @@ static int open_session(kt__h2 *h, kt__http_conn *c)
         c->work = kt__http_work_take(c->server);
     if (!c->work)
         return -ENOMEM;
-    kt__h2_watch_init(&h->watch, (uint32_t)c->server->in_bytes_max, kt_now());
+    kt__h2_watch_init(&h->watch, (uint32_t)c->server->in_bytes_max, kt__h2_session_has, h, kt_now());
     h->idle_since = kt_now();
     int rc = kt__h2_session_open(h);
     if (rc < 0)

@@ -159,8 +159,8 @@ static int on_sending(nghttp2_session *session, const nghttp2_frame *frame, void
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     kt__h2 *h = user;
-    if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
-        !kt__h2_watch_caused(&h->watch, kt_now()))
+    if (frame->hd.type == NGHTTP2_RST_STREAM &&
+        !kt__h2_watch_reset(&h->watch, (uint32_t)frame->hd.stream_id, frame->rst_stream.error_code, kt_now()))
         return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM) == 0
                    ? 0
                    : NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -319,6 +319,11 @@ int kt__h2_session_feed(kt__h2 *h, const void *bytes, size_t size)
 bool kt__h2_session_wants(const kt__h2 *h)
 {
     return h->failed == 0 && nghttp2_session_want_read(h->session);
+}
+
+bool kt__h2_session_has(void *h, uint32_t id)
+{
+    return nghttp2_session_get_stream_remote_close(((kt__h2 *)h)->session, (int32_t)id) >= 0;
 }
 
 void kt__h2_session_goaway(kt__h2 *h, int error)

@@ -18,10 +18,12 @@ enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY
 #define RESETS_MAX 200u
 #define RESETS_PER_SECOND 20u
 
-void kt__h2_watch_init(kt__h2_watch *w, uint32_t block_bytes_max, kt_time now)
+void kt__h2_watch_init(kt__h2_watch *w, uint32_t block_bytes_max, kt__h2_has_stream *has_stream, void *arg, kt_time now)
 {
     memset(w, 0, sizeof *w);
     w->block_bytes_max = block_bytes_max;
+    w->has_stream = has_stream;
+    w->arg = arg;
     w->preface_left = KT__H2_PREFACE_BYTES;
     w->frames = (kt__h2_budget){FRAMES_MAX, FRAMES_MAX, FRAMES_PER_SECOND, now};
     w->resets = (kt__h2_budget){RESETS_MAX, RESETS_MAX, RESETS_PER_SECOND, now};
@@ -50,10 +52,11 @@ static void give(kt__h2_budget *b, uint32_t tokens)
     b->left = b->max - b->left < tokens ? b->max : b->left + tokens;
 }
 
-bool kt__h2_watch_caused(kt__h2_watch *w, kt_time now)
+bool kt__h2_watch_reset(kt__h2_watch *w, uint32_t id, uint32_t error, kt_time now)
 {
+    w->reset_ids[w->reset_count++ % KT__H2_RESET_IDS] = id;
     refill(&w->resets, now);
-    return spend(&w->resets, 1);
+    return error == KT__H2_NO_ERROR || spend(&w->resets, 1);
 }
 
 void kt__h2_watch_sent(kt__h2_watch *w)
@@ -84,18 +87,49 @@ static uint32_t *slot(kt__h2_watch *w, uint32_t id)
     return &w->ids[id / 2 % KT__H2_IDS];
 }
 
+/* A slot that a later stream has taken tells nothing of an earlier one: then the session says. */
+static bool is_forgotten(kt__h2_watch *w, uint32_t id)
+{
+    return *slot(w, id) / 2 > id;
+}
+
+static bool was_reset(const kt__h2_watch *w, uint32_t id)
+{
+    for (size_t i = 0; i < KT__H2_RESET_IDS; i++)
+        if (w->reset_ids[i] == id)
+            return true;
+    return false;
+}
+
+/* What the client may still do on a stream. */
+enum state { OPEN, ENDED, PASSED_OVER };
+
+/* Of an id not above the last one. A stream that a later one has passed over was never opened, and is closed (RFC 9113
+ * section 5.1.1). So is one that is forgotten and not open: which of the two it was can no longer be told. One that we
+ * have reset takes what was sent before the client heard of it (section 5.1). */
+static enum state state_of(kt__h2_watch *w, uint32_t id)
+{
+    if (is_forgotten(w, id))
+        return was_reset(w, id) || w->has_stream(w->arg, id) ? OPEN : PASSED_OVER;
+    if (*slot(w, id) / 2 < id)
+        return PASSED_OVER;
+    return *slot(w, id) == 2 * id ? OPEN : ENDED;
+}
+
 /* An id below the last one is a stream that was opened before, and has not ended on the client's side: its trailers
- * (RFC 9113 section 5.1.1). A slot that a later stream has taken tells nothing of an earlier one. */
+ * (RFC 9113 section 5.1.1). */
 static int see_headers(kt__h2_watch *w, uint32_t length, unsigned flags, uint32_t id)
 {
     if (id > w->last_id) {
         w->last_id = id;
         *slot(w, id) = 2 * id;
         give(&w->frames, 2);
-    } else if (*slot(w, id) / 2 < id) {
-        return verdict(w, KT__H2_PROTOCOL_ERROR, "a stream was opened out of order");
-    } else if (*slot(w, id) == 2 * id + 1) {
-        return verdict(w, KT__H2_STREAM_CLOSED, "headers for a stream that has ended");
+    } else {
+        enum state state = state_of(w, id);
+        if (state == PASSED_OVER)
+            return verdict(w, KT__H2_PROTOCOL_ERROR, "a stream was opened out of order");
+        if (state == ENDED)
+            return verdict(w, KT__H2_STREAM_CLOSED, "headers for a stream that has ended");
     }
     if (flags & END_STREAM && *slot(w, id) == 2 * id)
         *slot(w, id) |= 1;
@@ -120,11 +154,10 @@ static int see_reset(kt__h2_watch *w, uint32_t id)
     return verdict(w, KT__H2_ENHANCE_YOUR_CALM, "too many streams were reset");
 }
 
-/* A stream that a later one has passed over was never opened, and is closed (RFC 9113 section 5.1.1). */
 static int see_data(kt__h2_watch *w, uint32_t length, unsigned flags, uint32_t id)
 {
-    if (id < w->last_id && *slot(w, id) / 2 < id)
-        return verdict(w, KT__H2_STREAM_CLOSED, "data for a stream that was passed over");
+    if (id <= w->last_id && state_of(w, id) != OPEN) /* above it, they are errors, and the session's affair */
+        return verdict(w, KT__H2_STREAM_CLOSED, "data for a stream that is closed");
     if (flags & END_STREAM) {
         if (*slot(w, id) == 2 * id)
             *slot(w, id) |= 1;
@@ -133,12 +166,26 @@ static int see_data(kt__h2_watch *w, uint32_t length, unsigned flags, uint32_t i
     return length == 0 ? see_costly(w, 1) : KT__H2_NO_ERROR;
 }
 
+static uint32_t id_of(const kt__h2_watch *w)
+{
+    const uint8_t *b = w->header;
+    return ((uint32_t)b[5] << 24 | (uint32_t)b[6] << 16 | (uint32_t)b[7] << 8 | b[8]) & 0x7fffffff;
+}
+
+/* Is it the session's state that decides of the frame? */
+static bool is_for_session(kt__h2_watch *w)
+{
+    unsigned type = w->header[3];
+    uint32_t id = id_of(w);
+    return (type == DATA || type == HEADERS) && id % 2 == 1 && is_forgotten(w, id);
+}
+
 static int see_frame(kt__h2_watch *w)
 {
     const uint8_t *b = w->header;
     uint32_t length = (uint32_t)b[0] << 16 | (uint32_t)b[1] << 8 | b[2];
     unsigned type = b[3], flags = b[4];
-    uint32_t id = ((uint32_t)b[5] << 24 | (uint32_t)b[6] << 16 | (uint32_t)b[7] << 8 | b[8]) & 0x7fffffff;
+    uint32_t id = id_of(w);
     w->payload_left = length;
     bool is_client_id = id % 2 == 1; /* others are errors, and the session's affair */
     if (w->in_block && (type != CONTINUATION || id != w->block_id)) /* RFC 9113 section 6.10 */
@@ -186,6 +233,10 @@ size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time
         while (w->header_size < sizeof w->header && at < size)
             w->header[w->header_size++] = p[at++];
         if (at > begun && w->header_size == sizeof w->header) {
+            if (begun > 0 && is_for_session(w)) { /* which has to know of the frames before */
+                w->header_size = 0;
+                return begun;
+            }
             *ret_verdict = see_frame(w);
             if (*ret_verdict != KT__H2_NO_ERROR)
                 return begun;

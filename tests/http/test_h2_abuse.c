@@ -190,6 +190,46 @@ WITH_SERVER(streams_are_opened_in_order_or_the_connection_ends)
     site_close(&s);
 }
 
+/* Asks so often that what is remembered of streams begins anew; then the connection ends for this number. */
+static void expect_that_is_no_number(const site *s, uint32_t id)
+{
+    peer p;
+    greet(&p, dial(s));
+    for (uint32_t i = 1; i < 2 * 267; i += i == 1 ? 4 : 2) {
+        get(&p, i, "/");
+        expect(&p, DATA, i);
+    }
+    get(&p, id, "/");
+    expect_goaway(&p, NGHTTP2_PROTOCOL_ERROR);
+    leave(&p);
+}
+
+WITH_SERVER(streams_are_opened_in_order_however_many_there_were)
+{
+    site s;
+    site_open(&s, NULL, hello, NULL);
+    expect_that_is_no_number(&s, 3); /* never opened */
+    expect_that_is_no_number(&s, 5); /* closed */
+    site_close(&s);
+}
+
+/* A library may remember the last streams, say a hundred. */
+WITH_SERVER(data_for_a_stream_that_has_ended_is_an_error_for_long)
+{
+    site s;
+    peer p;
+    site_open(&s, NULL, hello, NULL);
+    greet(&p, dial(&s));
+    for (uint32_t i = 1; i < 2 * 200; i += 2) {
+        get(&p, i, "/");
+        expect(&p, DATA, i);
+    }
+    send_frame(&p, DATA, 0, 1, "a", 1);
+    expect_goaway(&p, NGHTTP2_STREAM_CLOSED);
+    leave(&p);
+    site_close(&s);
+}
+
 static int answer_much(kt_http_exchange *x, void *arg)
 {
     static char much[100000];
