@@ -50,7 +50,7 @@ static outcome watch(const uint8_t *bytes, size_t size, size_t step)
     see(&w, (const uint8_t *)KT__H2_PREFACE, KT__H2_PREFACE_BYTES, &o, 0);
     for (size_t at = 0; at < size && o.verdict == 0;) {
         size_t n = size - at < step ? size - at : step;
-        size_t before = w.header_size == sizeof w.header ? 0 : w.header_size; /* of a header begun in an earlier read */
+        size_t before = w.header_size; /* of a header begun in an earlier read */
         at += see(&w, bytes + at, n, &o, before);
     }
     o.in_block = w.in_block;

@@ -60,6 +60,7 @@ typedef struct kt__h2_watch {
     uint8_t header_size;
     bool in_block;           /* of headers, whose end has not come */
     bool block_ends;         /* with the payload under way */
+    bool pads;               /* DATA, the length of whose padding comes next */
     uint32_t block_id;       /* its stream */
     uint32_t block_bytes, continuations;
     uint32_t last_id;
@@ -74,8 +75,9 @@ typedef struct kt__h2_watch {
 void kt__h2_watch_init(kt__h2_watch *w, uint32_t block_bytes_max, kt__h2_has_stream *has_stream, void *arg,
                        kt_time now);
 /* Looks at what was received. How many bytes may be fed to the session: those up to the end of the first head, or to a
- * frame for which it is to be asked, or all; or those before the frame that is at fault; then *ret_verdict is the error
- * to end the connection with, otherwise KT__H2_NO_ERROR. They are fed before the watch sees the next ones. */
+ * frame for which it is to be asked, or all; or those before the frame that is at fault, none where that has begun in
+ * an earlier read; then *ret_verdict is the error to end the connection with, otherwise KT__H2_NO_ERROR. They are fed
+ * before the watch sees the next ones. */
 size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time now, int *ret_verdict);
 /* We have reset a stream; for an error, the client has made us. False when it has done so too often. */
 bool kt__h2_watch_reset(kt__h2_watch *w, uint32_t id, uint32_t error, kt_time now);

@@ -9,6 +9,7 @@ enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY
 
 #define END_STREAM 0x1
 #define END_HEADERS 0x4
+#define PADDED 0x8
 
 #define CONTINUATIONS_MAX 7u /* nghttp2 takes 8, and then says no good-bye */
 #define FRAME_BYTES_MAX 16384u /* of SETTINGS_MAX_FRAME_SIZE, which nghttp2 does not check of CONTINUATION */
@@ -163,7 +164,15 @@ static int see_data(kt__h2_watch *w, uint32_t length, unsigned flags, uint32_t i
             *slot(w, id) |= 1;
         return KT__H2_NO_ERROR;
     }
+    w->pads = flags & PADDED;
     return length == 0 ? see_costly(w, 1) : KT__H2_NO_ERROR;
+}
+
+/* The payload begins with the length of its padding (RFC 9113 section 6.1): if that is all, it carries nothing. */
+static int see_padding(kt__h2_watch *w, uint8_t length)
+{
+    w->pads = false;
+    return length + 1u == w->payload_left ? see_costly(w, 1) : KT__H2_NO_ERROR;
 }
 
 static uint32_t id_of(const kt__h2_watch *w)
@@ -187,6 +196,7 @@ static int see_frame(kt__h2_watch *w)
     unsigned type = b[3], flags = b[4];
     uint32_t id = id_of(w);
     w->payload_left = length;
+    w->pads = false;
     bool is_client_id = id % 2 == 1; /* others are errors, and the session's affair */
     if (w->in_block && (type != CONTINUATION || id != w->block_id)) /* RFC 9113 section 6.10 */
         return verdict(w, KT__H2_PROTOCOL_ERROR, "another frame stands within a request's head");
@@ -246,6 +256,11 @@ size_t kt__h2_watch_see(kt__h2_watch *w, const void *bytes, size_t size, kt_time
             w->header_size = 3;
 #endif
         size_t n = size - at < w->payload_left ? size - at : w->payload_left;
+        if (w->pads && n > 0) {
+            *ret_verdict = see_padding(w, p[at]);
+            if (*ret_verdict != KT__H2_NO_ERROR)
+                return begun;
+        }
         at += n;
         w->payload_left -= (uint32_t)n;
         if (w->header_size == sizeof w->header && w->payload_left == 0 && end_frame(w))

@@ -9,7 +9,7 @@
 #include <nghttp2/nghttp2.h>
 
 enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
-enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8 };
 
 typedef struct frame {
     unsigned type, flags;

@@ -8,7 +8,7 @@
 
 /* Steps that are no frames. */
 enum { SAY = 256, ANSWERED }; /* bytes as they are; waits until the stream's answer has ended */
-enum { PADDED = 8, WITH_PRIORITY = 0x20, WHOLE = END_STREAM | END_HEADERS };
+enum { WITH_PRIORITY = 0x20, WHOLE = END_STREAM | END_HEADERS };
 
 typedef struct step {
     unsigned type, flags;

@@ -95,7 +95,27 @@ WITH_SERVER(floods_of_frames_that_carry_nothing_are_cut_off)
     flood(SETTINGS, 0, 0, NULL, 0);
     flood(PRIORITY, 0, 1, "\0\0\0\0\1", 5);
     flood(DATA, 0, 1, NULL, 0);
+    flood(DATA, PADDED, 1, "\0", 1);
+    flood(DATA, PADDED, 1, "\5\0\0\0\0", 6);
     flood(77, 0, 0, "unknown", 7);
+}
+
+WITH_SERVER(a_byte_of_data_beside_padding_is_something)
+{
+    site s;
+    peer p;
+    guests g = {0};
+    const kt_http_options o = {.grace = -1};
+    site_open(&s, &o, stay, &g);
+    greet(&p, dial(&s));
+    request(&p, "POST", "/");
+    send_head(&p, 1, END_HEADERS);
+    for (int i = 0; i < 1100; i++)
+        send_frame(&p, DATA, PADDED, 1, "\1a", 3);
+    send_frame(&p, PING, 0, 0, "12345678", 8);
+    expect(&p, PING, 0);
+    leave(&p);
+    site_close(&s);
 }
 
 static int much(kt_http_exchange *x, void *arg)
