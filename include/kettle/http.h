@@ -96,7 +96,8 @@ typedef struct kt_http_options {
  *
  * When cancelled it accepts no more, closes idle connections and cancels event streams (which
  * never end by themselves) at once, lets running handlers finish for `grace`, cancels the rest,
- * and returns once all have ended; a second cancellation meanwhile ends the grace period.
+ * and returns once all have ended; a second cancellation meanwhile ends the grace period. Clients of
+ * HTTP/2 that wait for answers are told, and what they ask until they hear of it is served, too.
  * Nothing is left behind. Returns the cancellation's code, KT_ECLOSED if another task closed the
  * listener, -EINVAL for header limits over 16 MiB or a server name with control characters. Who
  * cannot be let in for want of memory is dropped. Suspends. Like asyncio's Server.serve_forever. */

@@ -105,6 +105,8 @@ struct kt__h2 {
     bool woken;             /* and was cancelled, to look around */
     bool closing;           /* the writer ends once all is written */
     bool said_goaway;
+    bool noticed;           /* the client knows that the server stops, and asks for nothing new */
+    kt_time leave_by;       /* the server stops, and says GOAWAY by then; 0: it does not */
     kt__h2_watch watch;
 };
 
@@ -170,6 +172,8 @@ int kt__h2_session_feed(kt__h2 *h, const void *bytes, size_t size);
 int kt__h2_session_take(kt__h2 *h);
 /* Says good-bye: no streams after those that have come. */
 void kt__h2_session_goaway(kt__h2 *h, int error);
+/* Says that there will be a good-bye, and sets h->noticed when the client has heard of it. */
+void kt__h2_session_give_notice(kt__h2 *h);
 /* Does it want more input? */
 bool kt__h2_session_wants(const kt__h2 *h);
 /* As the watch asks; `h` is a kt__h2. */
@@ -234,6 +238,12 @@ int kt__h2_send_head(kt__h2_stream *s, const kt__http_answer *a, int kind);
 
 kt_slice kt__h2_upgrade_asked(const kt_http_exchange *x);
 int kt__h2_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream);
+
+/* Does the connection end with its last stream? */
+static inline bool kt__h2_is_leaving(const kt__h2 *h)
+{
+    return h->said_goaway || h->leave_by > 0;
+}
 
 static inline kt__h2_stream *kt__h2_stream_of(kt_http_exchange *x)
 {

@@ -6,6 +6,9 @@
 
 #include "http/h2.h"
 
+/* From the notice that the server stops to the good-bye, for a client that does not say that it has heard. */
+#define NOTICE KT_S(1)
+
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 void kt__h2_pump(kt__h2 *h)
@@ -93,9 +96,28 @@ static void end_with(kt__h2 *h, int error, const char *reason)
     }
 }
 
+/* The good-bye says which requests were taken; those that were on their way are lost. So, while there is something to
+ * finish anyway, it comes when no more are (RFC 9113 section 6.8). */
+static void give_notice(kt__h2 *h)
+{
+    h->noticed = false;
+    h->leave_by = kt_now() + NOTICE;
+    kt__h2_session_give_notice(h);
+    kt__h2_pump(h);
+}
+
+static void leave_in_time(kt__h2 *h)
+{
+    if (h->leave_by > 0 && (h->noticed || kt_now() >= h->leave_by))
+        end_with(h, KT__H2_NO_ERROR, NULL);
+}
+
 void kt__h2_stop(kt__h2 *h)
 {
-    end_with(h, KT__H2_NO_ERROR, NULL);
+    if (h->tasks > 0 && !h->said_goaway)
+        give_notice(h);
+    else
+        end_with(h, KT__H2_NO_ERROR, NULL);
     for (kt__h2_stream *s = h->streams; s; s = s->next) {
         if (s->x.is_events && s->task)
             kt_task_cancel(s->task);
@@ -114,10 +136,17 @@ static kt_time deadline(const kt__h2 *h)
     return (h->tasks > 0 ? kt_now() : h->idle_since) + o->idle_timeout;
 }
 
+/* When the reader has to look around. */
+static kt_time next_look(const kt__h2 *h)
+{
+    kt_time limit = deadline(h);
+    return h->leave_by > 0 && !h->said_goaway && h->leave_by < limit ? h->leave_by : limit;
+}
+
 /* Behind a good-bye, when its last stream has ended. */
 static bool is_over(const kt__h2 *h)
 {
-    return h->failed < 0 || h->c->write_rc < 0 || (h->tasks == 0 && h->said_goaway);
+    return h->failed < 0 || h->c->write_rc < 0 || (h->tasks == 0 && kt__h2_is_leaving(h));
 }
 
 /* The limit is over, or somebody has woken the reader. 1 to go on, 0 to end. */
@@ -126,6 +155,7 @@ static int look_around(kt__h2 *h)
     kt__http_conn *c = h->c;
     if (is_over(h))
         return 0;
+    leave_in_time(h);
     if (kt_now() < deadline(h))
         return 1;
     end_with(h, c->head_deadline > 0 && h->watch.in_block ? KT__H2_ENHANCE_YOUR_CALM : KT__H2_NO_ERROR,
@@ -160,6 +190,7 @@ static int feed(kt__h2 *h, const char *bytes, size_t size)
         c->head_deadline = c->head_deadline > 0 ? c->head_deadline : now + c->server->o.head_timeout;
     else if (requests < c->requests || requests > 0)
         c->head_deadline = 0;
+    leave_in_time(h);
     kt__h2_pump(h);
     return rc == 0 && kt__h2_session_wants(h);
 }
@@ -180,7 +211,7 @@ static int read_once(kt__h2 *h)
 {
     kt__http_work *w = h->c->work;
     kt_timeout limit = KT_TIMEOUT_INIT;
-    kt_timeout_start_at(&limit, deadline(h));
+    kt_timeout_start_at(&limit, next_look(h));
     h->reading = true;
     ssize_t n = kt_stream_read(h->c->stream, w->in, w->in_capacity);
     h->reading = false;
@@ -247,6 +278,8 @@ void kt__h2_serve(kt__http_conn *c)
             end_with(&h, KT__H2_NO_ERROR, NULL);
         while (rc > 0 && !is_over(&h))
             rc = read_once(&h);
+        if (h.leave_by > 0)
+            end_with(&h, KT__H2_NO_ERROR, NULL);
     }
     close_session(&h);
     c->h2 = NULL;

@@ -88,7 +88,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
-    (void)user;
+    kt__h2 *h = user;
+    if (frame->hd.type == NGHTTP2_PING && frame->hd.flags & NGHTTP2_FLAG_ACK)
+        h->noticed = true; /* there is no other PING of ours */
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
         return 0;
     int32_t id = frame->hd.stream_id;
@@ -156,9 +158,17 @@ static int on_sending(nghttp2_session *session, const nghttp2_frame *frame, void
                                                                                        : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* A PING goes ahead of all that waits, so it is submitted behind the notice. */
+static int on_notice_sent(nghttp2_session *session)
+{
+    return nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, NULL) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     kt__h2 *h = user;
+    if (frame->hd.type == NGHTTP2_GOAWAY && h->leave_by > 0 && !h->said_goaway)
+        return on_notice_sent(session);
     if (frame->hd.type == NGHTTP2_RST_STREAM &&
         !kt__h2_watch_reset(&h->watch, (uint32_t)frame->hd.stream_id, frame->rst_stream.error_code, kt_now()))
         return nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM) == 0
@@ -336,6 +346,13 @@ void kt__h2_session_goaway(kt__h2 *h, int error)
                                    nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
     else
         rc = nghttp2_session_terminate_session(h->session, (uint32_t)error);
+    if (rc != 0)
+        (void)!fail(h, rc);
+}
+
+void kt__h2_session_give_notice(kt__h2 *h)
+{
+    int rc = h->failed == 0 ? nghttp2_submit_shutdown_notice(h->session) : 0;
     if (rc != 0)
         (void)!fail(h, rc);
 }

@@ -351,7 +351,7 @@ static void stream_over(void *arg)
     h->idle_since = kt_now();
     if (h->out.capacity > 0 || h->sending.capacity > 0)
         kt_event_set(&h->out_ready); /* the writer gives them away */
-    if (h->said_goaway)
+    if (kt__h2_is_leaving(h))
         kt__h2_wake_reader(h);
 }
 

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A server that stops, and its connections of HTTP/2: the two GOAWAYs of RFC 9113 section 6.8. */
+#include "client_site.h"
+
+#include "h2_client.h"
+
+#define ANY 0x7fffffffu /* the last stream of a GOAWAY that only warns */
+
+static int wait_for(kt_http_exchange *x, void *arg)
+{
+    if (kt_slice_is(kt_http_path(x), "/now"))
+        return hello(x, NULL);
+    int rc = kt_event_wait(arg);
+    return rc < 0 ? rc : hello(x, NULL);
+}
+
+static void stopped(const site *s)
+{
+    CHECK_OK(kt_task_join(s->task));
+    CHECK_ERR(s->rc, KT_ECANCELED);
+    kt_listener_close(s->l);
+}
+
+/* Asks, waits until that has arrived, and stops the server, which warns. */
+static void ask_and_stop(site *s, peer *p)
+{
+    greet(p, dial(s));
+    get(p, 1, "/later");
+    send_frame(p, PING, 0, 0, "arrived?", 8);
+    expect(p, PING, 0);
+    kt_task_cancel(s->task);
+    CHECK_EQ(number_at(expect(p, GOAWAY, 0), 0), ANY);
+    CHECK_EQ(number_at(&p->f, 4), NGHTTP2_NO_ERROR);
+}
+
+static void expect_last(peer *p, uint32_t id)
+{
+    CHECK_EQ(number_at(expect(p, GOAWAY, 0), 0), id);
+    CHECK_EQ(number_at(&p->f, 4), NGHTTP2_NO_ERROR);
+}
+
+/* Between the warning and its answer. */
+TEST(requests_on_their_way_to_a_server_that_stops_are_served)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    site_open(&s, NULL, wait_for, &go);
+    ask_and_stop(&s, &p);
+    get(&p, 3, "/now");
+    get(&p, 5, "/later");
+    expect(&p, PING, 0);
+    send_frame(&p, PING, ACK, 0, p.f.bytes, 8);
+    expect_status(&p, 3, "200");
+    expect_last(&p, 5);
+    get(&p, 7, "/now");
+    kt_event_set(&go);
+    int answers = 0;
+    while (next(&p)) {
+        CHECK_NE(p.f.id, 7);
+        answers += p.f.type == HEADERS;
+    }
+    CHECK_EQ(answers, 2);
+    leave(&p);
+    stopped(&s);
+}
+
+TEST(the_good_bye_comes_with_the_last_answer_at_the_latest)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    site_open(&s, NULL, wait_for, &go);
+    ask_and_stop(&s, &p);
+    kt_event_set(&go);
+    expect_status(&p, 1, "200");
+    expect_last(&p, 1);
+    CHECK(!next(&p));
+    leave(&p);
+    stopped(&s);
+}
+
+TEST(a_client_that_does_not_answer_the_warning_gets_its_good_bye_in_time)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    site s;
+    peer p;
+    kt_event go = KT_EVENT_INIT;
+    site_open(&s, NULL, wait_for, &go);
+    ask_and_stop(&s, &p);
+    kt_time warned = kt_now();
+    for (uint32_t id = 3; id < 9; id += 2) { /* what it goes on asking does not put it off */
+        CHECK_OK(kt_sleep(KT_MS(200)));
+        get(&p, id, "/now");
+    }
+    expect_last(&p, 7);
+    CHECK_GE(kt_now() - warned, KT_MS(950));
+    CHECK_LT(kt_now() - warned, KT_MS(1050));
+    kt_event_set(&go);
+    while (next(&p))
+        ;
+    leave(&p);
+    stopped(&s);
+}
+
+TEST(an_idle_connection_gets_one_good_bye_at_once)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    site s;
+    peer p;
+    site_open(&s, NULL, hello, NULL);
+    greet(&p, dial(&s));
+    get(&p, 1, "/");
+    while (!(expect(&p, DATA, 1)->flags & END_STREAM))
+        continue;
+    kt_time begun = kt_now();
+    kt_task_cancel(s.task);
+    expect_last(&p, 1);
+    CHECK(!next(&p));
+    CHECK_LT(kt_now() - begun, KT_MS(500));
+    leave(&p);
+    stopped(&s);
+}
