@@ -188,7 +188,8 @@ KT_API int kt_http_read_all(kt_http_exchange *x, size_t size_max, kt_slice *ret_
 
 /* ---- The answer -------------------------------------------------------------------------- */
 
-/* Adds a header to the answer; name and value are copied. -EINVAL for a name that is not a token,
+/* Adds a header to the answer; name and value are copied, without blanks at the value's ends, which are no part of it
+ * (RFC 9110 section 5.5). -EINVAL for a name that is not a token,
  * for control characters in the value (CR, LF, NUL), and for Connection, Content-Length, Date, Host,
  * Transfer-Encoding, which are not the handler's to set. KT_EINVALIDSTATE once the answer has begun;
  * KT_ELIMIT over 32 KiB in all; -ENOMEM. Does not suspend. */

@@ -39,12 +39,13 @@ static bool is_reserved(const char *name, size_t size)
 
 int kt__http_header_put(kt_buffer *b, const char *name, const char *value)
 {
-    size_t name_size = strlen(name), value_size = strlen(value);
+    size_t name_size = strlen(name);
+    kt_slice trimmed = kt__http_trim(kt_slice_from(value));
     if (!is_token(name) || is_reserved(name, name_size))
         return kt_error_set(-EINVAL, "header '%.100s' cannot be set", name);
     if (!is_value(value))
         return kt_error_set(-EINVAL, "control character in header '%.100s'", name);
-    int rc = kt_buffer_reserve(b, name_size + value_size + 4);
+    int rc = kt_buffer_reserve(b, name_size + trimmed.size + 4);
     if (rc < 0)
         return rc;
     char *p = b->data + b->size;
@@ -52,10 +53,10 @@ int kt__http_header_put(kt_buffer *b, const char *name, const char *value)
     p += name_size;
     memcpy(p, ": ", 2);
     p += 2;
-    memcpy(p, value, value_size);
-    p += value_size;
+    memcpy(p, trimmed.data, trimmed.size);
+    p += trimmed.size;
     memcpy(p, "\r\n", 2);
-    b->size += name_size + value_size + 4;
+    b->size += name_size + trimmed.size + 4;
     return 0;
 }
 
@@ -79,6 +80,11 @@ static int check_begin(const kt_http_exchange *x, int status, const char *conten
     return 0;
 }
 
+static kt_slice type_from(const char *content_type)
+{
+    return kt__http_trim(kt_slice_from(content_type ? content_type : ""));
+}
+
 /* What of an answer depends on its request, and on its status. */
 static void decide(kt_http_exchange *x, kt__http_answer *a)
 {
@@ -86,7 +92,7 @@ static void decide(kt_http_exchange *x, kt__http_answer *a)
     x->bodiless = no_content || kt_slice_is(x->head.method, "HEAD");
     if (no_content) {
         a->framing = KT__HTTP_EMPTY;
-        a->content_type = NULL;
+        a->content_type = (kt_slice){NULL, 0};
     }
 }
 
@@ -98,7 +104,7 @@ int kt_http_respond(kt_http_exchange *x, int status, const char *content_type, c
         return rc;
     kt__http_answer a = {
         .status = status,
-        .content_type = content_type,
+        .content_type = type_from(content_type),
         .framing = KT__HTTP_HAS_LENGTH,
         .length = size,
     };
@@ -113,7 +119,11 @@ int kt_http_start(kt_http_exchange *x, int status, const char *content_type)
     int rc = check_begin(x, status, content_type);
     if (rc < 0)
         return rc;
-    kt__http_answer a = {.status = status, .content_type = content_type, .framing = KT__HTTP_HAS_CHUNKS};
+    kt__http_answer a = {
+        .status = status,
+        .content_type = type_from(content_type),
+        .framing = KT__HTTP_HAS_CHUNKS,
+    };
     decide(x, &a);
     return x->back->start(x, &a);
 }
@@ -125,7 +135,7 @@ int kt__http_start_sized(kt_http_exchange *x, int status, const char *content_ty
         return rc;
     kt__http_answer a = {
         .status = status,
-        .content_type = content_type,
+        .content_type = type_from(content_type),
         .framing = KT__HTTP_HAS_LENGTH,
         .length = size,
     };

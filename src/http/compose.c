@@ -184,13 +184,11 @@ int kt__http_compose(kt_http_exchange *x, const kt__http_answer *a, size_t extra
     kt__http_server *s = x->c->server;
     const kt_buffer *fields = &x->m->fields;
     const char *reason = kt_http_reason(a->status);
-    size_t type_size = a->content_type ? strlen(a->content_type) : 0;
-    size_t server_size = s->o.server ? strlen(s->o.server) : 0;
     size_t upgrade_size = a->upgrade ? strlen(a->upgrade) : 0;
     if (extra > SIZE_MAX / 2)
         return -ENOMEM;
-    int rc = kt_buffer_reserve(&w->out, FIXED_BYTES + strlen(reason) + type_size + server_size + upgrade_size +
-                                            fields->size + extra);
+    int rc = kt_buffer_reserve(&w->out, FIXED_BYTES + strlen(reason) + a->content_type.size + s->name.size +
+                                            upgrade_size + fields->size + extra);
     if (rc < 0)
         return rc == KT_ELIMIT ? -ENOMEM : rc;
     char *p = w->out.data + w->out.size;
@@ -200,14 +198,14 @@ int kt__http_compose(kt_http_exchange *x, const kt__http_answer *a, size_t extra
     p = put_string(p, reason);
     p = put_string(p, "\r\n");
     p = put(p, kt__http_date_line(&s->date), KT__HTTP_DATE_BYTES);
-    if (server_size > 0) {
+    if (s->name.size > 0) {
         p = put_string(p, "Server: ");
-        p = put(p, s->o.server, server_size);
+        p = put(p, s->name.data, s->name.size);
         p = put_string(p, "\r\n");
     }
-    if (type_size > 0) {
+    if (a->content_type.size > 0) {
         p = put_string(p, "Content-Type: ");
-        p = put(p, a->content_type, type_size);
+        p = put(p, a->content_type.data, a->content_type.size);
         p = put_string(p, "\r\n");
     }
     if (fields->size > 0)

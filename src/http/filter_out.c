@@ -16,17 +16,24 @@ static bool ends_with(kt_slice s, const char *end)
     return s.size >= size && kt__http_same(s.data + s.size - size, size, end);
 }
 
+/* Without its parameters. */
+static kt_slice bare_type(kt_slice content_type)
+{
+    size_t size = 0;
+    while (size < content_type.size && !strchr("; \t", content_type.data[size]))
+        size++;
+    return (kt_slice){content_type.data, size};
+}
+
 /* Images, sound and archives are compressed already. */
-static bool is_compressible(const char *content_type)
+static bool is_compressible(kt_slice content_type)
 {
     static const char *const types[] = {
         "application/json", "application/javascript", "application/xml", "application/wasm", "application/rtf",
         "application/x-ndjson", "application/manifest+json", "application/x-www-form-urlencoded", "image/bmp",
         "image/vnd.microsoft.icon", "font/ttf", "font/otf",
     };
-    if (!content_type)
-        return false;
-    kt_slice type = {content_type, strcspn(content_type, "; \t")};
+    kt_slice type = bare_type(content_type);
     if (type.size > 5 && kt__http_same(type.data, 5, "text/"))
         return true;
     if (ends_with(type, "+json") || ends_with(type, "+xml"))
@@ -247,7 +254,8 @@ static int out_start(kt_http_exchange *x, kt__http_answer *a)
     }
     if (!name)
         return 0;
-    f->events = kt__http_same(a->content_type, strcspn(a->content_type, "; \t"), "text/event-stream");
+    kt_slice type = bare_type(a->content_type);
+    f->events = kt__http_same(type.data, type.size, "text/event-stream");
     f->back.write = out_write;
     f->back.flush = out_flush;
     f->back.finish = out_finish;

@@ -28,7 +28,7 @@ static void refuse(kt__http_conn *c, int rc, int status, const char *reason)
     size_t size = kt__http_refusal_text(text, status, reason);
     kt__http_answer a = {
         .status = status,
-        .content_type = "text/plain",
+        .content_type = kt_slice_from("text/plain"),
         .framing = KT__HTTP_HAS_LENGTH,
         .length = size,
         .minor = 1,

@@ -80,10 +80,10 @@ int kt__h2_send_head(kt__h2_stream *s, const kt__http_answer *a, int kind)
     f[n++] = a_field(":status", status, (size_t)(kt__http_put_decimal(status, (uint64_t)a->status) - status));
     if (kind != KT__H2_INTERIM)
         f[n++] = a_field("date", date + 6, KT__HTTP_DATE_BYTES - 8); /* without "Date: " and the line's end */
-    if (kind != KT__H2_INTERIM && server->o.server)
-        f[n++] = a_field("server", server->o.server, strlen(server->o.server));
-    if (a->content_type)
-        f[n++] = a_field("content-type", a->content_type, strlen(a->content_type));
+    if (kind != KT__H2_INTERIM && server->name.size > 0)
+        f[n++] = a_field("server", server->name.data, server->name.size);
+    if (a->content_type.size > 0)
+        f[n++] = a_field("content-type", a->content_type.data, a->content_type.size);
     if (a->framing == KT__HTTP_HAS_LENGTH)
         f[n++] = a_field("content-length", length, (size_t)(kt__http_put_decimal(length, a->length) - length));
     if (kind != KT__H2_INTERIM)

@@ -97,7 +97,7 @@ bool kt__http_same(const char *data, size_t size, const char *lower)
     return lower[size] == '\0';
 }
 
-static kt_slice trim(kt_slice s)
+kt_slice kt__http_trim(kt_slice s)
 {
     while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
         s.data++;
@@ -113,7 +113,7 @@ bool kt__http_list_next(kt_slice *rest, kt_slice *ret_element)
     while (rest->size > 0) {
         const char *comma = memchr(rest->data, ',', rest->size);
         size_t size = comma ? (size_t)(comma - rest->data) : rest->size;
-        kt_slice element = trim((kt_slice){rest->data, size});
+        kt_slice element = kt__http_trim((kt_slice){rest->data, size});
         size_t used = comma ? size + 1 : size;
         rest->data += used;
         rest->size -= used;

@@ -41,6 +41,9 @@ uint32_t kt__http_run_value(const char *data, uint32_t at, uint32_t end);
 /* Compares ASCII without case; `lower` holds no upper-case letter. */
 bool kt__http_same(const char *data, size_t size, const char *lower);
 
+/* Without spaces and tabs at both ends (RFC 9110 section 5.6.3, OWS). */
+kt_slice kt__http_trim(kt_slice s);
+
 /* The next element of a comma-separated list without surrounding white space; empty elements are
  * skipped (RFC 9110 section 5.6.1.2). False at the end. `*rest` moves on. */
 bool kt__http_list_next(kt_slice *rest, kt_slice *ret_element);

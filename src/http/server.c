@@ -50,6 +50,7 @@ static int server_init(kt__http_server *s, const kt_http_options *options, kt_gr
     int rc = options_fill(&s->o, options);
     if (rc < 0)
         return rc;
+    s->name = kt__http_trim(kt_slice_from(s->o.server ? s->o.server : ""));
     s->limits = (kt__http_limits){
         .start_line_bytes_max = s->o.request_line_bytes_max,
         .header_bytes_max = s->o.header_bytes_max,

@@ -66,6 +66,7 @@ typedef struct kt__http_date {
 /* One kt_http_serve, on its stack. */
 typedef struct kt__http_server {
     kt_http_options o;    /* with the defaults filled in */
+    kt_slice name;        /* of o, without blanks at its ends; empty: none */
     kt__http_limits limits;
     kt_http_handler handler;
     void *arg;
@@ -369,7 +370,7 @@ bool kt__http_body_skippable(const kt_http_exchange *x);
 /* The head of an answer. */
 struct kt__http_answer {
     int status;
-    const char *content_type; /* or NULL */
+    kt_slice content_type; /* without blanks at its ends; empty: none */
     enum { KT__HTTP_HAS_LENGTH, KT__HTTP_HAS_CHUNKS, KT__HTTP_TO_THE_END, KT__HTTP_EMPTY } framing;
     uint64_t length;
     bool keep;
@@ -391,8 +392,9 @@ void kt__http_date_make(kt__http_date *d, time_t second);
 
 /* ---- answer.c */
 
-/* Appends "name: value\r\n". 0; -EINVAL for what would break the message or is not the caller's to
- * set; -ENOMEM, KT_ELIMIT. */
+/* Appends "name: value\r\n", without the blanks at the value's ends: a field has none there (RFC 9110 section 5.5), and
+ * HTTP/2 takes them for malformed (RFC 9113 section 8.2.1). 0; -EINVAL for what would break the message or is not the
+ * caller's to set; -ENOMEM, KT_ELIMIT. */
 int kt__http_header_put(kt_buffer *b, const char *name, const char *value);
 
 /* ---- events.c */

@@ -13,7 +13,7 @@ static int with_headers(kt_http_exchange *x, void *arg)
 {
     (void)arg;
     CHECK_OK(kt_http_header(x, "X-One", "1"));
-    CHECK_OK(kt_http_header(x, "x-two", "caf\xc3\xa9\t"));
+    CHECK_OK(kt_http_header(x, "x-two", "caf\xc3\xa9\t2"));
     CHECK_ERR(kt_http_header(x, "X-Bad", "a\r\nX-Evil: 1"), -EINVAL);
     CHECK_ERR(kt_http_header(x, "X-Bad", "a\nb"), -EINVAL);
     CHECK_ERR(kt_http_header(x, "X-Bad", "a\x01"), -EINVAL);
@@ -43,7 +43,27 @@ WITH_SERVER(headers_go_out_as_set_and_what_would_break_the_message_is_refused)
     kt_http_options o = {.server = "kettle test"};
     site_open(&s, &o, with_headers, NULL);
     converse(&s, REQUEST("GET / HTTP/1.1"),
-             "HTTP/1.1 201 Created\r\nServer: kettle test\r\nX-One: 1\r\nx-two: caf\xc3\xa9\t\r\n"
+             "HTTP/1.1 201 Created\r\nServer: kettle test\r\nX-One: 1\r\nx-two: caf\xc3\xa9\t2\r\n"
+             "Content-Length: 1\r\nConnection: close\r\n\r\nx");
+    site_close(&s);
+}
+
+static int with_blanks(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    CHECK_OK(kt_http_header(x, "X-One", " \t1 2\t "));
+    CHECK_OK(kt_http_header(x, "X-None", " \t"));
+    return kt_http_respond(x, 200, " text/plain\t", "x", 1);
+}
+
+/* RFC 9110 section 5.5. */
+WITH_SERVER(blanks_at_the_ends_of_a_value_are_no_part_of_it)
+{
+    site s;
+    kt_http_options o = {.server = "\tkettle test "};
+    site_open(&s, &o, with_blanks, NULL);
+    converse(&s, REQUEST("GET / HTTP/1.1"),
+             "HTTP/1.1 200 OK\r\nServer: kettle test\r\nContent-Type: text/plain\r\nX-One: 1 2\r\nX-None: \r\n"
              "Content-Length: 1\r\nConnection: close\r\n\r\nx");
     site_close(&s);
 }
