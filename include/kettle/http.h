@@ -106,8 +106,8 @@ KT_API int kt_http_serve(kt_listener *l, const kt_http_options *options, kt_http
 
 /* ---- The request ------------------------------------------------------------------------ */
 
-/* "GET", "POST", ...; case matters (RFC 9110 section 9.1). CONNECT never reaches a handler
- * (501). */
+/* "GET", "POST", ...; case matters (RFC 9110 section 9.1). CONNECT reaches a handler only with a protocol to go on
+ * with, over HTTP/2 (see kt_http_upgrade_asked); any other is answered with 501. */
 KT_API kt_slice kt_http_method(const kt_http_exchange *x);
 
 /* Is the method this one? */
@@ -200,14 +200,14 @@ KT_API int kt_http_header(kt_http_exchange *x, const char *name, const char *val
  * one system call with the head where they fit. HEAD, 204 and 304 get no content. With
  * pipelined requests already received, small answers leave together, at the latest when
  * a handler waits. 0, KT_EINVALIDSTATE if the answer has begun, -EINVAL for the status or a
- * content_type with control characters, -ENOMEM, the stream's errors, the cancellation's code (then
- * the connection is closed). Suspends. */
+ * content_type with control characters, -EOPNOTSUPP for a 2xx to an extended CONNECT (see kt_http_upgrade),
+ * -ENOMEM, the stream's errors, the cancellation's code (then the connection is closed). Suspends. */
 KT_API int kt_http_respond(kt_http_exchange *x, int status, const char *content_type,
                            const void *bytes, size_t size) KT_CHECKED;
 
 /* Begins an answer whose length is not known: chunked, or until close for HTTP/1.0 (RFC 9112
  * sections 6.3 and 7.1). Its head leaves with the first write or flush. 0, KT_EINVALIDSTATE,
- * -EINVAL, -ENOMEM. Suspends only while earlier answers are being written. */
+ * -EINVAL, -EOPNOTSUPP, -ENOMEM. Suspends only while earlier answers are being written. */
 KT_API int kt_http_start(kt_http_exchange *x, int status, const char *content_type) KT_CHECKED;
 
 /* Writes a piece of the answer, in one system call where it fits; the bytes stay the caller's.
@@ -248,11 +248,12 @@ KT_API int kt_http_background(kt_http_exchange *x, KT__JOB) KT_CHECKED;
 KT_API kt_slice kt_http_upgrade_asked(const kt_http_exchange *x);
 
 /* Goes on with another protocol: answers 101 (Switching Protocols) with the headers that were set, or 200 to an
- * extended CONNECT (RFC 8441). *ret_stream reads first what was received behind the request. It is borrowed: it ends
- * with the handler, who must not close it, nor use it afterwards. Its time limits are the handler's own affair. The
- * server has no answer to send any more; request, headers and kt_http_alloc's memory stay until the handler returns.
- * 0; -EINVAL if the request does not ask for `protocol`; KT_EINVALIDSTATE once an answer has begun; -ENOMEM; the
- * stream's errors; the cancellation's code (then the connection is closed). Suspends. */
+ * extended CONNECT (RFC 8441), whose client takes every 2xx for this: a handler that answers one by itself gets
+ * -EOPNOTSUPP, and the client 501 if nothing else is answered. *ret_stream reads first what was received behind the
+ * request. It is borrowed: it ends with the handler, who must not close it, nor use it afterwards. Its time limits are
+ * the handler's own affair. The server has no answer to send any more; request, headers and kt_http_alloc's memory stay
+ * until the handler returns. 0; -EINVAL if the request does not ask for `protocol`; KT_EINVALIDSTATE once an answer has
+ * begun; -ENOMEM; the stream's errors; the cancellation's code (then the connection is closed). Suspends. */
 KT_API int kt_http_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_stream) KT_CHECKED;
 
 /* ---- Server-Sent Events (HTML standard, section 9.2) ------------------------------------- */

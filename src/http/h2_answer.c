@@ -165,15 +165,28 @@ int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool las
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
+/* To an extended CONNECT (RFC 8441) any 2xx says that the other protocol begins (RFC 9110 section 9.3.6), which is for
+ * kt__h2_upgrade to say. 501 is what RFC 9220 section 3 has for a protocol that is not spoken. */
+static int check_answer(kt__h2_stream *s, const kt__http_answer *a)
+{
+    if (s->gone)
+        return gone();
+    if (!s->extended || a->status / 100 != 2)
+        return 0;
+    kt__http_fault(&s->x, 501, "the protocol is not spoken here");
+    return kt_error_set(-EOPNOTSUPP, "status %d would begin the other protocol", a->status);
+}
+
 static int h2_respond(kt_http_exchange *x, kt__http_answer *a, const void *bytes, size_t size)
 {
     kt__h2_stream *s = kt__h2_stream_of(x);
-    if (s->gone)
-        return gone();
+    int rc = check_answer(s, a);
+    if (rc < 0)
+        return rc;
     if (x->bodiless)
         size = 0;
     bool whole = size == 0 && s->m.trailers.size == 0;
-    int rc = kt__h2_send_head(s, a, whole ? KT__H2_WHOLE : KT__H2_FINAL);
+    rc = kt__h2_send_head(s, a, whole ? KT__H2_WHOLE : KT__H2_FINAL);
     if (rc < 0)
         return rc;
     x->state = KT__HTTP_DONE;
@@ -188,9 +201,9 @@ static int h2_respond(kt_http_exchange *x, kt__http_answer *a, const void *bytes
 static int h2_start(kt_http_exchange *x, kt__http_answer *a)
 {
     kt__h2_stream *s = kt__h2_stream_of(x);
-    if (s->gone)
-        return gone();
-    int rc = kt__h2_send_head(s, a, KT__H2_FINAL);
+    int rc = check_answer(s, a);
+    if (rc == 0)
+        rc = kt__h2_send_head(s, a, KT__H2_FINAL);
     if (rc < 0)
         return rc;
     x->state = KT__HTTP_STARTED;

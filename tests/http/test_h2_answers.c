@@ -49,3 +49,46 @@ TEST(blanks_at_the_ends_of_a_value_are_not_sent)
     CHECK_STR(e.p.head, "x-sum: 42\n");
     ends_close(&e);
 }
+
+/* ---- Extended CONNECT (RFC 8441) ------------------------------------------------------------- */
+
+static int tries; /* each test is a process of its own */
+
+/* /respond, /start, /events answer with success; /404 does so after it has been told that it cannot. */
+static int does_not_upgrade(kt_http_exchange *x, void *arg)
+{
+    kt_slice path = kt_http_path(x);
+    int rc;
+    CHECK_SLICE(kt_http_upgrade_asked(x), "websocket");
+    CHECK_OK(kt_http_header(x, "X-Mine", "yes"));
+    if (kt_slice_is(path, "/start"))
+        rc = kt_http_start(x, 204, NULL);
+    else if (kt_slice_is(path, "/events"))
+        rc = kt_http_events_start(x);
+    else
+        rc = hello(x, arg);
+    CHECK_ERR(rc, -EOPNOTSUPP);
+    CHECK_ERR(kt_http_write(x, "tea", 3), KT_EINVALIDSTATE);
+    tries++;
+    if (kt_slice_is(path, "/404"))
+        return kt_http_respond(x, 404, NULL, "none", 4);
+    return kt_slice_is(path, "/start") ? 0 : rc;
+}
+
+TEST(a_success_does_not_tell_an_extended_connect_that_its_protocol_begins)
+{
+    static const char *const paths[] = {"/respond", "/start", "/events", "/404"};
+    ends e;
+    ends_open(&e, NULL, does_not_upgrade);
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t id = 2 * i + 1;
+        request(&e.p, "CONNECT", paths[i]);
+        field(&e.p, ":protocol", "websocket");
+        send_head(&e.p, id, END_HEADERS);
+        expect_status(&e.p, id, i < 3 ? "501" : "404");
+        CHECK_EQ(strstr(e.p.head, "x-mine") != NULL, i == 3);
+        CHECK_EQ(expect(&e.p, DATA, id)->flags, END_STREAM);
+    }
+    CHECK_EQ(tries, 4);
+    ends_close(&e);
+}
