@@ -231,6 +231,9 @@ int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool las
 ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size);
 /* Submits the answer's trailers. */
 int kt__h2_send_trailers(kt__h2_stream *s);
+/* 0, or an error where no answer can reach the client: it has reset the stream, or the connection has ended or must
+ * end, though its tasks still run. */
+int kt__h2_lost(const kt__h2_stream *s);
 /* Submits a head of an answer; `kind` as below. */
 int kt__h2_send_head(kt__h2_stream *s, const kt__http_answer *a, int kind);
 

@@ -21,6 +21,16 @@ static int gone(void)
     return kt_error_set(-ECONNRESET, "the client has reset the stream");
 }
 
+int kt__h2_lost(const kt__h2_stream *s)
+{
+    const kt__h2 *h = s->h;
+    if (h->c->write_rc < 0)
+        return kt_error_set(h->c->write_rc, "the connection has ended");
+    if (h->failed < 0)
+        return h->failed;
+    return s->gone || !kt__h2_session_wants(h) ? gone() : 0;
+}
+
 /* ---- Heads ----------------------------------------------------------------------------------- */
 
 /* The next "name: value\r\n" of *rest, with the name in small letters, as HTTP/2 wants it. False at the end. */
@@ -169,10 +179,9 @@ int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool las
  * kt__h2_upgrade to say. 501 is what RFC 9220 section 3 has for a protocol that is not spoken. */
 static int check_answer(kt__h2_stream *s, const kt__http_answer *a)
 {
-    if (s->gone)
-        return gone();
-    if (!s->extended || a->status / 100 != 2)
-        return 0;
+    int rc = kt__h2_lost(s);
+    if (rc < 0 || !s->extended || a->status / 100 != 2)
+        return rc;
     kt__http_fault(&s->x, 501, "the protocol is not spoken here");
     return kt_error_set(-EOPNOTSUPP, "status %d would begin the other protocol", a->status);
 }

@@ -89,14 +89,11 @@ int kt__h2_upgrade(kt_http_exchange *x, const char *protocol, kt_stream **ret_st
     kt_slice asked = kt__h2_upgrade_asked(x);
     if (!asked.data || strlen(protocol) != asked.size || strncasecmp(asked.data, protocol, asked.size) != 0)
         return kt_error_set(-EINVAL, "the request does not ask for '%.100s'", protocol);
-    if (s->gone)
-        return kt_error_set(-ECONNRESET, "the client has reset the stream");
-    if (!s->stream) {
-        int rc = kt_stream_new(&backend, s, &s->stream);
-        if (rc < 0)
-            return rc;
-    }
-    int rc = kt__h2_send_head(s, &a, KT__H2_FINAL);
+    int rc = kt__h2_lost(s);
+    if (rc == 0 && !s->stream)
+        rc = kt_stream_new(&backend, s, &s->stream);
+    if (rc == 0)
+        rc = kt__h2_send_head(s, &a, KT__H2_FINAL);
     if (rc < 0)
         return rc;
     x->state = KT__HTTP_DONE;

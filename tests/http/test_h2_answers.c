@@ -92,3 +92,74 @@ TEST(a_success_does_not_tell_an_extended_connect_that_its_protocol_begins)
     CHECK_EQ(tries, 4);
     ends_close(&e);
 }
+
+/* ---- Clients that leave ---------------------------------------------------------------------- */
+
+static kt_event done = KT_EVENT_INIT;
+static bool outlives, begun;
+
+static int waits(kt_http_exchange *x, void *arg)
+{
+    begun = true;
+    if (outlives)
+        kt_http_outlive_client(x);
+    int rc = kt_sleep(KT_MS(50));
+    return rc < 0 ? rc : hello(x, arg);
+}
+
+static void write_log(const kt_http_record *r, void *arg)
+{
+    (void)arg;
+    if (r->method.size == 0)
+        return; /* the connection's own end */
+    kt_test_say("%.*s %d %d", (int)r->method.size, r->method.data, r->status, (int)r->bytes_sent);
+    kt_event_set(&done);
+}
+
+typedef void leave_by(peer *p);
+
+static void leaves(leave_by *by)
+{
+    const kt_http_options o = {.log = write_log};
+    ends e;
+    kt_event_clear(&done);
+    begun = false;
+    ends_open(&e, &o, waits);
+    get(&e.p, 1, "/");
+    while (!begun)
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    by(&e.p);
+    CHECK_OK(kt_event_wait(&done));
+    ends_close(&e);
+}
+
+static void by_reset(peer *p)
+{
+    send_number(p, RST_STREAM, 1, NGHTTP2_CANCEL);
+}
+
+static void by_close(peer *p)
+{
+    kt_stream_hang_up(p->c, false);
+}
+
+static void by_abort(peer *p)
+{
+    kt_stream_hang_up(p->c, true);
+}
+
+static void by_mistake(peer *p)
+{
+    send_frame(p, PING, 0, 1, "12345678", 8);
+}
+
+TEST(a_client_that_leaves_before_its_answer_is_recorded_as_having_none)
+{
+    static leave_by *const ways[] = {by_reset, by_close, by_abort, by_mistake};
+    sim_only();
+    for (int i = 0; i < 8; i++) {
+        outlives = i >= 4;
+        leaves(ways[i % 4]);
+    }
+    CHECK_TRACE("GET 0 0\nGET 0 0\nGET 0 0\nGET 0 0\nGET 0 0\nGET 0 0\nGET 0 0\nGET 0 0");
+}
