@@ -197,7 +197,7 @@ KT_API int kt_http_header(kt_http_exchange *x, const char *name, const char *val
 
 /* Answers as a whole. `status` is 200 to 599; content_type NULL adds no Content-Type. The bytes are
  * the caller's and free again when the call returns: large ones are written from where they lie, in
- * one system call with the head where they fit. HEAD, 204 and 304 get no content. With
+ * one system call with the head where they fit. HEAD, 204, 205 and 304 get no content. With
  * pipelined requests already received, small answers leave together, at the latest when
  * a handler waits. 0, KT_EINVALIDSTATE if the answer has begun, -EINVAL for the status or a
  * content_type with control characters, -EOPNOTSUPP for a 2xx to an extended CONNECT (see kt_http_upgrade),
@@ -211,8 +211,8 @@ KT_API int kt_http_respond(kt_http_exchange *x, int status, const char *content_
 KT_API int kt_http_start(kt_http_exchange *x, int status, const char *content_type) KT_CHECKED;
 
 /* Writes a piece of the answer, in one system call where it fits; the bytes stay the caller's.
- * Waits while the client does not read. After an answer to HEAD, or with 204 and 304, the bytes
- * are dropped. 0, KT_EINVALIDSTATE outside start and finish, the stream's errors (so one learns
+ * Waits while the client does not read. After an answer to HEAD, or with 204, 205 and 304, the
+ * bytes are dropped. 0, KT_EINVALIDSTATE outside start and finish, the stream's errors (so one learns
  * that the client is gone), the cancellation's code (then the answer stays cut). Suspends. */
 KT_API int kt_http_write(kt_http_exchange *x, const void *bytes, size_t size) KT_CHECKED;
 

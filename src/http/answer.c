@@ -88,12 +88,14 @@ static kt_slice type_from(const char *content_type)
 /* What of an answer depends on its request, and on its status. */
 static void decide(kt_http_exchange *x, kt__http_answer *a)
 {
-    bool no_content = a->status == 204 || a->status == 304; /* RFC 9110 sections 15.3.5, 15.4.5 */
+    bool no_content = a->status == 204 || a->status == 205 || a->status == 304;
     x->bodiless = no_content || kt_slice_is(x->head.method, "HEAD");
-    if (no_content) {
-        a->framing = KT__HTTP_EMPTY;
-        a->content_type = (kt_slice){NULL, 0};
-    }
+    if (!no_content)
+        return;
+    a->content_type = (kt_slice){NULL, 0};
+    /* RFC 9110 sections 15.3.5, 15.4.5; behind 205 a client expects content unless it is told (RFC 9112 section 6.3) */
+    a->framing = a->status == 205 ? KT__HTTP_HAS_LENGTH : KT__HTTP_EMPTY;
+    a->length = 0;
 }
 
 int kt_http_respond(kt_http_exchange *x, int status, const char *content_type, const void *bytes,

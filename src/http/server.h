@@ -203,7 +203,7 @@ struct kt_http_exchange {
     uint8_t state;
     bool body_done;
     bool continued;      /* 100 was sent, or need not be */
-    bool bodiless;       /* the answer has no content: HEAD, 204, 304 */
+    bool bodiless;       /* the answer has no content: HEAD, 204, 205, 304 */
     bool chunked;
     bool sized;          /* between start and finish: with a known length, which `owed` counts down */
     bool keep;           /* the connection goes on after this answer */

@@ -143,8 +143,16 @@ WITH_SERVER(head_and_the_statuses_without_content_send_none)
              "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
     converse(&s, REQUEST("GET /1204 HTTP/1.1"),
              "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n");
+    converse(&s, REQUEST("GET /205 HTTP/1.1"),
+             "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    converse(&s, REQUEST("GET /1205 HTTP/1.1"),
+             "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     converse(&s, REQUEST("GET /304 HTTP/1.1"),
              "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
+    converse(&s, "GET /1205 HTTP/1.1\r\nHost: a\r\n\r\n" REQUEST("GET /404 HTTP/1.1"),
+             "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n"
+             "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n"
+             "Connection: close\r\n\r\ncontent");
     converse(&s, "HEAD /200 HTTP/1.1\r\nHost: a\r\n\r\n" REQUEST("GET /404 HTTP/1.1"),
              "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\n"
              "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n"

@@ -50,6 +50,33 @@ TEST(blanks_at_the_ends_of_a_value_are_not_sent)
     ends_close(&e);
 }
 
+static int says_205(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    if (kt_http_method_is(x, "GET"))
+        return kt_http_respond(x, 205, "text/plain", "content", 7);
+    int rc = kt_http_start(x, 205, "text/plain");
+    return rc < 0 ? rc : kt_http_write(x, "content", 7);
+}
+
+/* RFC 9110 section 15.3.6. */
+TEST(status_205_has_no_content)
+{
+    ends e;
+    ends_open(&e, NULL, says_205);
+    get(&e.p, 1, "/");
+    expect_status(&e.p, 1, "205");
+    CHECK_EQ(e.p.f.flags, END_STREAM | END_HEADERS);
+    CHECK(strstr(e.p.head, "\ncontent-length: 0\n") && !strstr(e.p.head, "content-type"));
+    request(&e.p, "POST", "/");
+    send_head(&e.p, 3, END_STREAM | END_HEADERS);
+    expect_status(&e.p, 3, "205");
+    CHECK(strstr(e.p.head, "\ncontent-length: 0\n") && !strstr(e.p.head, "content-type"));
+    CHECK_EQ(expect(&e.p, DATA, 3)->size, 0);
+    CHECK_EQ(e.p.f.flags, END_STREAM);
+    ends_close(&e);
+}
+
 /* ---- Extended CONNECT (RFC 8441) ------------------------------------------------------------- */
 
 static int tries; /* each test is a process of its own */
