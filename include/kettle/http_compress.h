@@ -35,7 +35,8 @@ typedef struct kt_http_compress_options {
  * 9110 section 12.5.3, with its weights, "*" and identity;q=0), and if it is worth it: its content type is one of text
  * or the like; its status is not 206 and its headers have neither Content-Encoding nor Cache-Control: no-transform; if
  * whole, it is large enough and becomes smaller; if in pieces, its length is not known before. A strong ETag becomes a
- * weak one, and Vary: Accept-Encoding is added wherever another client could get it compressed.
+ * weak one, also with 304 unless the request's If-None-Match has it as a strong one, and Vary: Accept-Encoding is added
+ * wherever another client could get it compressed.
  *
  * Before the answer: else KT_EINVALIDSTATE. NULL options mean the defaults. -EINVAL for a level that there is not;
  * -ENOMEM. Does not suspend. kt_http_respond and its kin then may also fail for want of memory where otherwise they

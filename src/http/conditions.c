@@ -89,9 +89,8 @@ void kt__http_date_text(time_t second, char text[32])
 /* ---- Tags -------------------------------------------------------------------------------------------- */
 
 /* Compares an element of a list with a tag; `strong` lets no weak one be equal (RFC 9110 section 8.8.3.2). */
-static bool same_tag(kt_slice element, const char *etag, bool strong)
+static bool same_tag(kt_slice element, kt_slice tag, bool strong)
 {
-    kt_slice tag = kt_slice_from(etag);
     bool weak = false;
     if (element.size > 2 && memcmp(element.data, "W/", 2) == 0) {
         weak = true;
@@ -123,8 +122,8 @@ static bool next_tag(kt_slice *rest, kt_slice *ret_tag)
     return true;
 }
 
-/* -1: the request has no such header; 1: one of them has "*" or the tag; 0: not. */
-static int matches(const kt_http_exchange *x, const char *lower_name, const char *etag, bool exists, bool strong)
+/* -1: the request has no such header; 1: one of them has "*" or the tag (data NULL: there is none); 0: not. */
+static int matches(const kt_http_exchange *x, const char *lower_name, kt_slice tag, bool exists, bool strong)
 {
     kt_slice name, value, element;
     int found = -1;
@@ -133,12 +132,17 @@ static int matches(const kt_http_exchange *x, const char *lower_name, const char
             continue;
         found = 0;
         while (next_tag(&value, &element)) {
-            bool same = kt_slice_is(element, "*") ? exists : etag && same_tag(element, etag, strong);
+            bool same = kt_slice_is(element, "*") ? exists : tag.data && same_tag(element, tag, strong);
             if (same)
                 return 1;
         }
     }
     return found;
+}
+
+bool kt__none_match_has(const kt_http_exchange *x, kt_slice tag)
+{
+    return matches(x, "if-none-match", tag, false, true) == 1;
 }
 
 /* ---- All of them ------------------------------------------------------------------------------------- */
@@ -157,10 +161,11 @@ int kt_http_conditions(const kt_http_exchange *x, const char *etag, time_t chang
 {
     bool exists = etag || changed != -1;
     bool reads = kt_http_method_is(x, "GET") || kt_http_method_is(x, "HEAD");
-    int match = matches(x, "if-match", etag, exists, true);
+    kt_slice tag = etag ? kt_slice_from(etag) : (kt_slice){NULL, 0};
+    int match = matches(x, "if-match", tag, exists, true);
     if (match == 0 || (match < 0 && unchanged_since(x, "If-Unmodified-Since", changed) == 0))
         return 412;
-    int none = matches(x, "if-none-match", etag, exists, false);
+    int none = matches(x, "if-none-match", tag, exists, false);
     if (none == 1)
         return reads ? 304 : 412;
     if (none < 0 && reads && unchanged_since(x, "If-Modified-Since", changed) == 1)
@@ -177,6 +182,6 @@ bool kt__ranges_wanted(const kt_http_exchange *x, const char *etag, time_t chang
     if (!value.data)
         return true;
     if (memchr(value.data, '"', value.size))
-        return etag && same_tag(value, etag, true);
+        return etag && same_tag(value, kt_slice_from(etag), true);
     return kt__http_date_parse(value, &when) == 0 && when == changed;
 }

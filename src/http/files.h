@@ -25,6 +25,9 @@ int kt__http_date_parse(kt_slice text, time_t *ret_second);
 /* "Sun, 06 Nov 1994 08:49:37 GMT". */
 void kt__http_date_text(time_t second, char text[32]);
 
+/* Does If-None-Match list this tag, by strong comparison? */
+bool kt__none_match_has(const kt_http_exchange *x, kt_slice tag);
+
 /* ---- ranges.c */
 
 typedef struct kt__range {

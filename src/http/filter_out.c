@@ -77,7 +77,7 @@ static bool forbidden_by_headers(const kt_buffer *fields)
 
 static bool is_worth_it(const kt_http_exchange *x, const kt__http_answer *a)
 {
-    return a->status != 204 && a->status != 206 && a->status != 304 && is_compressible(a->content_type) &&
+    return a->status != 204 && a->status != 206 && is_compressible(a->content_type) &&
            !forbidden_by_headers(&x->m->fields);
 }
 
@@ -96,23 +96,30 @@ static const char *choose(const kt_http_exchange *x, const kt_http_compress_opti
 
 /* ---- Heads ------------------------------------------------------------------------------------------- */
 
+/* Data NULL: there is none. */
+static kt_slice strong_etag(const kt_buffer *fields)
+{
+    kt_slice name, value;
+    for (size_t at = 0; next_line(fields, &at, &name, &value);)
+        if (kt__http_same(name.data, name.size, "etag") && value.size > 0 && value.data[0] == '"')
+            return value;
+    return (kt_slice){NULL, 0};
+}
+
 /* Its bytes are others now (RFC 9110 section 8.8.1). */
 static int weaken_etag(kt__http_filter *f, kt_buffer *fields)
 {
-    kt_slice name, value;
-    for (size_t at = 0; next_line(fields, &at, &name, &value);) {
-        if (!kt__http_same(name.data, name.size, "etag") || value.size == 0 || value.data[0] != '"')
-            continue;
-        size_t place = (size_t)(value.data - fields->data);
-        int rc = kt_buffer_reserve(fields, 2);
-        if (rc < 0)
-            return rc;
-        memmove(fields->data + place + 2, fields->data + place, fields->size - place);
-        memcpy(fields->data + place, "W/", 2);
-        fields->size += 2;
-        f->weak_at = place;
+    kt_slice tag = strong_etag(fields);
+    if (!tag.data)
         return 0;
-    }
+    size_t place = (size_t)(tag.data - fields->data);
+    int rc = kt_buffer_reserve(fields, 2);
+    if (rc < 0)
+        return rc;
+    memmove(fields->data + place + 2, fields->data + place, fields->size - place);
+    memcpy(fields->data + place, "W/", 2);
+    fields->size += 2;
+    f->weak_at = place;
     return 0;
 }
 
@@ -131,9 +138,33 @@ static void take_headers_back(kt__http_filter *f, kt_http_exchange *x, size_t be
         fields->size = before;
 }
 
+/* Once: the handler may have said so itself. */
+static int put_vary(kt_http_exchange *x)
+{
+    kt_slice name, value;
+    for (size_t at = 0; next_line(&x->m->fields, &at, &name, &value);)
+        if (kt__http_same(name.data, name.size, "vary") && kt__http_list_has(value, "Accept-Encoding"))
+            return 0;
+    return kt_http_header(x, "Vary", "Accept-Encoding");
+}
+
+/* 304 has the Vary and the ETag that 200 would have (RFC 9110 section 15.4.5). Whether that would be compressed cannot
+ * be told without its content, but the client may: a tag that it has as a strong one is that of an answer as it was. */
+static int put_unmodified(kt_http_exchange *x, kt__http_filter *f)
+{
+    kt__coding coding;
+    if (forbidden_by_headers(&x->m->fields))
+        return 0;
+    int rc = put_vary(x);
+    kt_slice tag = strong_etag(&x->m->fields);
+    if (rc < 0 || !tag.data || !choose(x, &f->o, &coding) || kt__none_match_has(x, tag))
+        return rc;
+    return weaken_etag(f, &x->m->fields);
+}
+
 static int put_headers(kt_http_exchange *x, kt__http_filter *f, const char *coding)
 {
-    int rc = kt_http_header(x, "Vary", "Accept-Encoding");
+    int rc = put_vary(x);
     if (rc == 0 && coding)
         rc = kt_http_header(x, "Content-Encoding", coding);
     if (rc == 0 && coding)
@@ -181,14 +212,15 @@ static int out_respond(kt_http_exchange *x, kt__http_answer *a, const void *byte
     kt__coding coding;
     size_t before = x->m->fields.size;
     size_t bytes_min = f->o.bytes_min ? f->o.bytes_min : BYTES_MIN;
-    if (size < bytes_min || !is_worth_it(x, a))
+    bool unmodified = a->status == 304;
+    if (!unmodified && (size < bytes_min || !is_worth_it(x, a)))
         return f->below->respond(x, a, bytes, size);
-    const char *name = choose(x, &f->o, &coding);
+    const char *name = unmodified ? NULL : choose(x, &f->o, &coding);
     int rc = 0;
     if (name) {
         rc = respond_coded(x, f, a, bytes, size, name, coding);
     } else {
-        rc = put_headers(x, f, NULL);
+        rc = unmodified ? put_unmodified(x, f) : put_headers(x, f, NULL);
         if (rc == 0)
             rc = f->below->respond(x, a, bytes, size);
     }
@@ -239,12 +271,13 @@ static int out_start(kt_http_exchange *x, kt__http_answer *a)
     kt__http_filter *f = (kt__http_filter *)(uintptr_t)x->back;
     kt__coding coding;
     size_t before = x->m->fields.size;
-    if (a->framing != KT__HTTP_HAS_CHUNKS || !is_worth_it(x, a))
+    bool unmodified = a->status == 304;
+    if (!unmodified && (a->framing != KT__HTTP_HAS_CHUNKS || !is_worth_it(x, a)))
         return f->below->start(x, a);
-    const char *name = choose(x, &f->o, &coding);
+    const char *name = unmodified ? NULL : choose(x, &f->o, &coding);
     int rc = name ? open_encoder(x, f, coding) : 0;
     if (rc == 0)
-        rc = put_headers(x, f, name);
+        rc = unmodified ? put_unmodified(x, f) : put_headers(x, f, name);
     if (rc == 0)
         rc = f->below->start(x, a);
     if (rc < 0) {

@@ -16,6 +16,7 @@ typedef struct plan {
     kt_http_compress_options o;
     kt_http_decompress_options in;
     const char *type, *etag, *header, *header_value;
+    const char *has; /* the client's tag */
     int status;
     size_t size;
     bool pieces, events;
@@ -34,6 +35,8 @@ static int answers(kt_http_exchange *x, void *arg)
         CHECK_OK(kt_http_events_start(x));
         return kt_http_event(x, NULL, NULL, text, 100);
     }
+    if (p->pieces && p->status)
+        return kt_http_start(x, p->status, p->type);
     if (!p->pieces)
         return kt_http_respond(x, p->status ? p->status : 200, p->type, text, p->size);
     CHECK_OK(kt_http_start(x, 200, p->type));
@@ -62,8 +65,9 @@ static const char *ask(plan *p, const char *method, const char *accept, size_t *
     size_t n = 0;
     open_plan(&s, p);
     kt_stream *c = dial(&s);
-    snprintf(request, sizeof request, "%s / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s%s%s\r\n", method,
-             *accept ? "Accept-Encoding: " : "", accept, *accept ? "\r\n" : "");
+    snprintf(request, sizeof request, "%s / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s%s%s%s%s%s\r\n", method,
+             *accept ? "Accept-Encoding: " : "", accept, *accept ? "\r\n" : "", p->has ? "If-None-Match: " : "",
+             p->has ? p->has : "", p->has ? "\r\n" : "");
     say(c, request);
     memset(&h, 0, sizeof h);
     ssize_t got;
@@ -181,6 +185,42 @@ WITH_SERVER(a_strong_tag_becomes_weak_and_head_says_what_get_would)
     CHECK_STR(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
     CHECK(strstr(ask(&weak, "GET", "gzip", &size), "ETag: W/\"v1\"\r\n"));
     CHECK(strstr(ask(&p, "GET", "", &size), "ETag: \"v1\"\r\n"));
+}
+
+/* RFC 9110 section 15.4.5. */
+WITH_SERVER(a_304_has_the_tag_and_the_vary_of_its_200)
+{
+    static const struct {
+        const char *accept, *has, *etag;
+    } cases[] = {
+        {"gzip", "W/\"v1\"", "ETag: W/\"v1\"\r\n"},
+        {"gzip", "*", "ETag: W/\"v1\"\r\n"},
+        {"gzip", NULL, "ETag: W/\"v1\"\r\n"},
+        {"gzip", "\"v0\", \"v1\"", "ETag: \"v1\"\r\n"}, /* of an answer that was not worth it */
+        {"", "\"v1\"", "ETag: \"v1\"\r\n"},
+        {"", "W/\"v1\"", "ETag: \"v1\"\r\n"},
+    };
+    size_t size;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+        plan p = {.etag = "\"v1\"", .status = 304, .has = cases[i / 2].has, .pieces = i % 2};
+        const char *answer = ask(&p, "GET", cases[i / 2].accept, &size);
+        CHECK(strstr(answer, "HTTP/1.1 304 "));
+        if (!strstr(answer, cases[i / 2].etag))
+            kt_test_fail("%s of %s gives %.300s", p.has ? p.has : "-", cases[i / 2].accept, answer);
+        CHECK(strstr(answer, "Vary: Accept-Encoding\r\n"));
+        CHECK(!strstr(answer, "Content-Encoding"));
+    }
+    plan kept = {.etag = "\"v1\"", .status = 304, .header = "Cache-Control", .header_value = "no-transform"};
+    CHECK(strstr(ask(&kept, "GET", "gzip", &size), "ETag: \"v1\"\r\n"));
+}
+
+WITH_SERVER(vary_names_a_header_once)
+{
+    plan p = {.header = "Vary", .header_value = "Cookie, accept-encoding"};
+    plan other = {.header = "Vary", .header_value = "Cookie"};
+    size_t size;
+    CHECK_EQ(count_of(ask(&p, "GET", "gzip", &size), "Vary: "), 1);
+    CHECK_EQ(count_of(ask(&other, "GET", "gzip", &size), "Vary: "), 2);
 }
 
 static int writes_and_waits(kt_http_exchange *x, void *arg)
