@@ -70,6 +70,8 @@ int kt__client_method_check(const char *method)
 
 /* ---- The list -------------------------------------------------------------------------------- */
 
+/* Without the blanks at the value's ends, which are no part of a field (RFC 9110 section 5.5) and malformed in HTTP/2
+ * (RFC 9113 section 8.2.1). */
 static int add(kt__http_call *c, kt_slice name, kt_slice value)
 {
     if (c->field_count == c->field_capacity) {
@@ -80,7 +82,7 @@ static int add(kt__http_call *c, kt_slice name, kt_slice value)
         c->fields = fields;
         c->field_capacity = capacity;
     }
-    c->fields[c->field_count++] = (kt__client_field){name, value};
+    c->fields[c->field_count++] = (kt__client_field){name, kt__http_trim(value)};
     return 0;
 }
 

@@ -10,6 +10,12 @@ static int mirrors(kt_http_exchange *x, void *arg)
         return hello(x, NULL);
     if (kt_slice_is(path, "/unexpected"))
         return kt_http_respond(x, 417, NULL, "no", 2);
+    if (kt_slice_is(path, "/blanks")) {
+        CHECK_SLICE(kt_http_request_header(x, "X-One"), "1 2");
+        CHECK_SLICE(kt_http_request_header(x, "X-None"), "");
+        CHECK_SLICE(kt_http_request_header(x, "Content-Type"), "text/plain");
+        return hello(x, NULL);
+    }
     if (kt_slice_is(path, "/later") && kt_event_wait(go) < 0)
         return KT_ECANCELED;
     char piece[4096];
@@ -65,6 +71,18 @@ TEST(http_2_looks_the_same)
     CHECK_STR(ask_with(h.web, &q), "200 ");
     CHECK_EQ(facts_of(h.web).opened, 1);
     CHECK_EQ(facts_of(h.web).idle, 1);
+    house_close(&h);
+}
+
+/* RFC 9113 section 8.2.1: a server may take the request for malformed. */
+TEST(blanks_at_the_ends_of_a_value_are_not_sent)
+{
+    const char *const headers[] = {"X-One", " \t1 2\t ", "X-None", " ", NULL};
+    house h;
+    house_open(&h, (kt_http_session_options){0});
+    const kt_http_request q = {
+        .url = "/blanks", .headers = headers, .content_type = " text/plain ", .body = "tea", .body_size = 3};
+    CHECK_STR(ask_with(h.web, &q), "200 hello\n");
     house_close(&h);
 }
 
