@@ -15,7 +15,9 @@
  *         ...                                         // send it again, with Authorization: value
  *
  * An object is for one origin (scheme, host, port), or one proxy: to use it for another gives the secret away. It
- * remembers the challenge, so that later requests need no second trip.
+ * remembers the challenge, so that later requests need no second trip. A challenge is taken for the answer to the value
+ * that was made last: requests that are under way at once need an object each. A session of http_client.h keeps its own
+ * apart.
  *
  * No word of an error holds a secret, and memory that held one is cleared before it is freed. Not one function
  * suspends; one thread at a time for each object. */
@@ -60,8 +62,8 @@ static inline void kt_http_auth_cleanup(kt_http_auth **auth)
 /* Reads what a server asks for, the values of all WWW-Authenticate fields of a 401 (or Proxy-Authenticate of a 407),
  * and chooses the strongest scheme that there are credentials for; of equals the first. 1: send the request again. 0:
  * it is of no use: nothing is asked for that we have, or this same challenge was answered already, so the credentials
- * are wrong. A Digest challenge with stale=true is answered with its new nonce; a server may go on saying so, so ask
- * at most three times for one request. What is malformed is passed over. -ENOMEM. RFC 9110 section 11.6. */
+ * are wrong. A Digest challenge with stale=true is answered with its new nonce; a server may go on saying so, so of
+ * challenges in a row three are answered. What is malformed is passed over. -ENOMEM. RFC 9110 section 11.6. */
 KT_API int kt_http_auth_challenge(kt_http_auth *auth, const kt_slice *fields, size_t count) KT_CHECKED;
 
 /* One request to put credentials on. */

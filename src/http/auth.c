@@ -10,15 +10,14 @@
 #define SECRET_BYTES_MAX ((size_t)64 * 1024)
 #define DIGEST (KT_HTTP_AUTH_DIGEST_MD5 | KT_HTTP_AUTH_DIGEST_SHA256)
 /* A server that calls each new nonce stale is not to keep us busy. */
-#define STALE_MAX 3
+#define ANSWERS_MAX 3
 
 struct kt_http_auth {
     char *user, *password, *token, *cnonce; /* NULL: not given */
     unsigned allowed;
     unsigned scheme; /* in use; 0: none yet */
-    bool shown;      /* Basic or Bearer: the server has seen it */
-    unsigned stale;  /* nonces in a row that were stale at their first use */
     kt__digest digest;
+    kt__auth_shown own; /* of the caller's requests, which come one after the other */
 };
 
 static void wipe(char *secret)
@@ -172,22 +171,29 @@ static int consider(const kt_http_auth *auth, const kt__challenge *c, choice *be
     return 0;
 }
 
-/* Was the same tried before and refused? A nonce that served already may be over; one that was refused at its first
- * use, without being called stale, says that the password is wrong. */
-static bool is_hopeless(kt_http_auth *auth, const choice *best)
+/* Was the same tried before and refused? A nonce of earlier may be over; one that this request was given, and that was
+ * not called stale, says that the password is wrong. */
+static bool is_hopeless(const kt__auth_shown *shown, const choice *best)
 {
-    if (best->scheme != auth->scheme)
+    if (shown->answers >= ANSWERS_MAX)
+        return true;
+    if (best->scheme != shown->scheme)
         return false;
-    if (!(best->scheme & DIGEST))
-        return auth->shown;
-    if (auth->digest.count != 1) {
-        auth->stale = 0;
-        return false;
-    }
-    return !best->stale || ++auth->stale >= STALE_MAX;
+    return !(best->scheme & DIGEST) || (shown->answers > 0 && !best->stale);
 }
 
-int kt_http_auth_challenge(kt_http_auth *auth, const kt_slice *fields, size_t count)
+/* A nonce that comes again is counted on: a server takes each count once (RFC 7616 section 3.4). */
+static void take(kt_http_auth *auth, choice *best)
+{
+    if (auth->digest.nonce && best->digest.nonce && strcmp(auth->digest.nonce, best->digest.nonce) == 0)
+        best->digest.count = auth->digest.count;
+    auth->scheme = best->scheme;
+    kt__digest_release(&auth->digest);
+    auth->digest = best->digest;
+    best->digest = (kt__digest){.hash = KT__DIGEST_MD5};
+}
+
+int kt__auth_challenge(kt_http_auth *auth, kt__auth_shown *shown, const kt_slice *fields, size_t count)
 {
     __attribute__((cleanup(choice_cleanup))) choice best = {.scheme = 0};
     for (size_t i = 0; i < count; i++) {
@@ -199,15 +205,17 @@ int kt_http_auth_challenge(kt_http_auth *auth, const kt_slice *fields, size_t co
                 return rc;
         }
     }
-    if (best.scheme == 0 || is_hopeless(auth, &best))
+    if (best.scheme == 0 || is_hopeless(shown, &best))
         return 0;
-    if (best.scheme != auth->scheme)
-        auth->shown = false;
-    auth->scheme = best.scheme;
-    kt__digest_release(&auth->digest);
-    auth->digest = best.digest;
-    best.digest = (kt__digest){.hash = KT__DIGEST_MD5};
+    take(auth, &best);
+    shown->scheme = 0;
+    shown->answers++;
     return 1;
+}
+
+int kt_http_auth_challenge(kt_http_auth *auth, const kt_slice *fields, size_t count)
+{
+    return kt__auth_challenge(auth, &auth->own, fields, count);
 }
 
 /* ---- Values ---------------------------------------------------------------------------------- */
@@ -233,20 +241,28 @@ static int put_bearer(const kt_http_auth *auth, kt_buffer *out)
     return rc < 0 ? rc : kt_buffer_append_string(out, auth->token);
 }
 
-int kt_http_auth_value(kt_http_auth *auth, const kt_http_auth_request *request, kt_buffer *out)
+static int put(kt_http_auth *auth, const kt_http_auth_request *request, kt_buffer *out)
 {
-    if (auth->scheme == 0)
-        return 0;
-    size_t before = out->size;
-    int rc;
     if (auth->scheme & DIGEST)
-        rc = kt__digest_put(&auth->digest, auth->user, auth->password, request, out);
-    else
-        rc = auth->scheme == KT_HTTP_AUTH_BASIC ? put_basic(auth, out) : put_bearer(auth, out);
+        return kt__digest_put(&auth->digest, auth->user, auth->password, request, out);
+    return auth->scheme == KT_HTTP_AUTH_BASIC ? put_basic(auth, out) : put_bearer(auth, out);
+}
+
+int kt__auth_value(kt_http_auth *auth, kt__auth_shown *shown, const kt_http_auth_request *request, kt_buffer *out)
+{
+    size_t before = out->size;
+    int rc = auth->scheme ? put(auth, request, out) : 0;
     if (rc < 0) {
         out->size = before;
         return rc;
     }
-    auth->shown = true;
-    return 1;
+    if (shown->scheme) /* shown before: this value answers no challenge */
+        shown->answers = 0;
+    shown->scheme = auth->scheme;
+    return auth->scheme != 0;
+}
+
+int kt_http_auth_value(kt_http_auth *auth, const kt_http_auth_request *request, kt_buffer *out)
+{
+    return kt__auth_value(auth, &auth->own, request, out);
 }

@@ -56,6 +56,18 @@ void kt__digest_release(kt__digest *d);
 int kt__digest_put(kt__digest *d, const char *user, const char *password, const kt_http_auth_request *request,
                    kt_buffer *out);
 
+/* What one request has carried, by which an answer to it is judged, whatever other requests do with the object
+ * meanwhile. All zero: nothing yet. */
+typedef struct kt__auth_shown {
+    unsigned scheme;  /* of its credentials; 0: they were not shown, or not since it was challenged */
+    unsigned answers; /* to challenges, in a row */
+} kt__auth_shown;
+
+/* As kt_http_auth_challenge and kt_http_auth_value, for one request of several that are under way. */
+int kt__auth_challenge(kt_http_auth *auth, kt__auth_shown *shown, const kt_slice *fields, size_t count) KT_CHECKED;
+int kt__auth_value(kt_http_auth *auth, kt__auth_shown *shown, const kt_http_auth_request *request,
+                   kt_buffer *out) KT_CHECKED;
+
 /* Appends `bytes` in base64. 0, -ENOMEM, KT_ELIMIT. */
 int kt__base64_put(kt_slice bytes, kt_buffer *out);
 

@@ -34,12 +34,14 @@
 #include <kettle/url.h>
 #include <stdio.h>
 
+#include "http/auth_private.h"
 #include "http/parser.h"
 
 typedef struct kt__http_call kt__http_call;
 typedef struct kt__client_conn kt__client_conn;
 typedef struct kt__client_origin kt__client_origin;
 typedef struct kt__client_field kt__client_field;
+typedef struct kt__client_auth kt__client_auth;
 typedef struct kt__client_h2 kt__client_h2;
 
 /* What an origin speaks, as far as is known. */
@@ -76,8 +78,7 @@ struct kt__client_origin {
     kt__client_waiter *first, *last;
     kt_rate rate;
     kt_time rate_used;     /* at that time */
-    struct kt_http_auth *auth; /* NULL: nobody has shown credentials */
-    kt_buffer auth_key;    /* those that it was made of */
+    kt__client_auth *auths; /* of users that it has seen, the last one first; a few */
     char host[];           /* as kt_url's text up to the path: "https://example.org:8443" */
 };
 
@@ -212,9 +213,9 @@ struct kt__http_call {
     bool refreshes;      /* asks the server, to confirm what has been answered from the cache */
     bool foreign;        /* a redirect has led to another origin: credentials stay behind */
     unsigned redirects, attempts;
-    bool has_auth;       /* credentials for this origin */
-    unsigned answers;    /* to challenges */
-    bool no_expect;      /* 417 has come: what is at this URL is asked without Expect */
+    kt__auth_shown shown;   /* to this origin */
+    kt_slice authorization; /* the answer to a challenge, which the next attempt shows; or nothing */
+    bool no_expect;         /* 417 has come: what is at this URL is asked without Expect */
     struct kt__client_seen *seen; /* where the call has been, last first */
     bool reused;         /* the attempt was on a connection that was there before */
 
@@ -307,11 +308,11 @@ int kt__client_head_put(const kt__http_call *c, kt_buffer *out) KT_CHECKED;
 /* Add Authorization and Cookie to the fields, where there are any to send. */
 int kt__client_auth_put(kt__http_call *c) KT_CHECKED;
 int kt__client_cookies_put(kt__http_call *c) KT_CHECKED;
-/* Is the answer a challenge that another attempt can meet? 1, 0, or -ENOMEM. */
+/* Is the answer a challenge that another attempt can meet? 1, 0, or an error of kt_http_auth_value. */
 int kt__client_auth_challenged(kt__http_call *c) KT_CHECKED;
 /* Keeps the answer's cookies. */
 int kt__client_cookies_take(kt__http_call *c) KT_CHECKED;
-void kt__client_origin_forget_auth(kt__client_origin *o);
+void kt__client_origin_forget_auths(kt__client_origin *o);
 
 /* ---- client_decode.c */
 

@@ -6,8 +6,14 @@
 #include "http/client.h"
 
 #define CHALLENGES_MAX 8
-/* A second challenge may have a fresh nonce; a third is a refusal. */
-#define ANSWERS_MAX 2
+/* So many users of one origin are remembered. */
+#define AUTHS_KEPT 8
+
+struct kt__client_auth {
+    kt__client_auth *next;
+    kt_http_auth *auth;
+    kt_buffer key; /* the credentials that it was made of */
+};
 
 /* ---- Whose credentials ----------------------------------------------------------------------- */
 
@@ -75,85 +81,147 @@ static int key_make(credentials *k)
     return rc;
 }
 
-void kt__client_origin_forget_auth(kt__client_origin *o)
+/* ---- What an origin has asked each user for -------------------------------------------------- */
+
+static void forget_from(kt__client_auth **link)
 {
-    kt_http_auth_free(o->auth);
-    o->auth = NULL;
-    wipe(&o->auth_key);
+    while (*link) {
+        kt__client_auth *a = *link;
+        *link = a->next;
+        kt_http_auth_free(a->auth);
+        wipe(&a->key);
+        kt_free(a);
+    }
+}
+
+void kt__client_origin_forget_auths(kt__client_origin *o)
+{
+    forget_from(&o->auths);
+}
+
+static void put_first(kt__client_origin *o, kt__client_auth *a)
+{
+    a->next = o->auths;
+    o->auths = a;
 }
 
 /* Over TLS a password is sent unasked, which saves a trip; otherwise the server may want Digest. */
-static int renew(kt__http_call *c, credentials *k)
+static int add(kt__http_call *c, credentials *k)
 {
-    kt__client_origin *o = c->origin;
     const kt_http_auth_options options = {
         .user = k->user,
         .password = k->password ? k->password : "",
         .token = k->bearer,
         .preemptive = kt_url_is_secure(&c->url),
     };
-    kt_http_auth *auth = NULL;
-    int rc = kt_http_auth_new(&options, &auth);
-    if (rc < 0)
+    kt__client_auth *a = kt_calloc(1, sizeof *a);
+    int rc = a ? kt_http_auth_new(&options, &a->auth) : -ENOMEM;
+    if (rc < 0) {
+        kt_free(a);
         return rc;
-    kt__client_origin_forget_auth(o);
-    o->auth = auth;
-    o->auth_key = k->key;
+    }
+    a->key = k->key;
     k->key = (kt_buffer)KT_BUFFER_INIT;
+    put_first(c->origin, a);
+    kt__client_auth **link = &c->origin->auths;
+    for (size_t i = 0; i < AUTHS_KEPT && *link; i++)
+        link = &(*link)->next;
+    forget_from(link);
     return 0;
 }
 
-/* Makes o->auth that of the call; *ret_has: it has any. */
-static int choose(kt__http_call *c, bool *ret_has)
+static int find_or_add(kt__http_call *c, credentials *k)
 {
-    __attribute__((cleanup(credentials_cleanup))) credentials k = {.user = NULL};
-    int rc = c->foreign ? 0 : find(c, &k);
-    *ret_has = rc == 0 && (k.user || k.bearer);
-    if (rc < 0 || !*ret_has)
-        return rc;
-    rc = key_make(&k);
-    if (rc < 0)
-        return rc;
-    kt__client_origin *o = c->origin;
-    if (o->auth && kt_slice_equal(kt_buffer_slice(&o->auth_key), kt_buffer_slice(&k.key)))
-        return 0;
-    return renew(c, &k);
+    for (kt__client_auth **link = &c->origin->auths; *link; link = &(*link)->next) {
+        kt__client_auth *a = *link;
+        if (kt_slice_equal(kt_buffer_slice(&a->key), kt_buffer_slice(&k->key))) {
+            *link = a->next;
+            put_first(c->origin, a);
+            return 0;
+        }
+    }
+    return add(c, k);
 }
 
-int kt__client_auth_put(kt__http_call *c)
+/* *ret_auth: that of the call's credentials, until the next suspension; NULL: it has none. */
+static int choose(kt__http_call *c, kt_http_auth **ret_auth)
 {
-    bool has;
-    kt_buffer value = KT_BUFFER_INIT;
-    int rc = choose(c, &has);
-    c->has_auth = has;
-    if (rc < 0 || !has || kt__client_field_find(c, "Authorization"))
+    __attribute__((cleanup(credentials_cleanup))) credentials k = {.user = NULL};
+    *ret_auth = NULL;
+    int rc = c->foreign ? 0 : find(c, &k);
+    if (rc < 0 || (!k.user && !k.bearer))
         return rc;
+    rc = key_make(&k);
+    if (rc == 0)
+        rc = find_or_add(c, &k);
+    if (rc == 0)
+        *ret_auth = c->origin->auths->auth;
+    return rc;
+}
+
+/* ---- What an attempt shows ------------------------------------------------------------------- */
+
+/* Makes c->authorization, if there is anything to show. */
+static int prepare(kt__http_call *c, kt_http_auth *auth)
+{
+    kt_buffer value = KT_BUFFER_INIT;
     const kt_http_request *q = c->request;
     const kt_http_auth_request request = {
         .method = c->method,
         .target = c->url.target,
         .body = {c->body.is_there ? q->body : "", c->body.is_there ? q->body_size : 0},
     };
-    rc = kt_http_auth_value(c->origin->auth, &request, &value);
-    if (rc == 1)
-        rc = kt__client_field_set(c, "Authorization", kt_buffer_slice(&value));
+    int rc = kt__auth_value(auth, &c->shown, &request, &value);
+    char *copy = rc == 1 ? kt__client_alloc(c, value.size) : NULL;
+    if (copy)
+        c->authorization = (kt_slice){memcpy(copy, value.data, value.size), value.size};
+    else if (rc == 1)
+        rc = -ENOMEM;
     wipe(&value);
+    return rc < 0 ? rc : 0;
+}
+
+int kt__client_auth_put(kt__http_call *c)
+{
+    kt_http_auth *auth = NULL;
+    int rc = 0;
+    if (kt__client_field_find(c, "Authorization"))
+        return 0;
+    if (!c->authorization.data)
+        rc = choose(c, &auth);
+    if (rc == 0 && auth)
+        rc = prepare(c, auth);
+    if (rc == 0 && c->authorization.data)
+        rc = kt__client_field_set(c, "Authorization", c->authorization);
+    c->authorization = (kt_slice){NULL, 0};
     return rc;
 }
 
-int kt__client_auth_challenged(kt__http_call *c)
+static int take_challenge(kt__http_call *c, kt_http_auth *auth)
 {
     const kt_http_response *r = c->response;
     kt_slice fields[CHALLENGES_MAX];
     size_t count = 0;
-    if (r->status != 401 || !c->has_auth || !c->origin->auth || c->answers >= ANSWERS_MAX ||
-        !kt__client_body_replayable(&c->body))
-        return 0;
     for (size_t i = 0; i < r->header_count && count < CHALLENGES_MAX; i++)
         if (kt__http_header_find(&r->headers[i], 1, "WWW-Authenticate"))
             fields[count++] = r->headers[i].value;
-    c->answers++;
-    return kt_http_auth_challenge(c->origin->auth, fields, count);
+    return kt__auth_challenge(auth, &c->shown, fields, count);
+}
+
+/* The answer is made here: by the next attempt another call may have been given another nonce. */
+int kt__client_auth_challenged(kt__http_call *c)
+{
+    kt_http_auth *auth = NULL;
+    bool not_ours = !c->shown.scheme && kt__client_field_find(c, "Authorization");
+    if (c->response->status != 401 || not_ours || !kt__client_body_replayable(&c->body))
+        return 0;
+    int rc = choose(c, &auth);
+    if (rc == 0 && auth)
+        rc = take_challenge(c, auth);
+    if (rc <= 0)
+        return rc;
+    rc = prepare(c, auth);
+    return rc < 0 ? rc : 1;
 }
 
 /* ---- Cookies --------------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ static void origin_free(kt_http_session *s, kt__client_origin *o)
 {
     s->origin_count--;
     kt_rate_release(&o->rate);
-    kt__client_origin_forget_auth(o);
+    kt__client_origin_forget_auths(o);
     kt_free(o);
 }
 

@@ -109,8 +109,8 @@ static int move_to(kt__http_call *c, kt_slice location)
         return rc == -EINVAL ? kt_error_set(KT_EPROTOCOL, "a redirect to what is no URL") : rc;
     }
     c->foreign = c->foreign || !kt_url_same_origin(&c->url, &next);
-    c->answers = 0;
     c->no_expect = false;
+    c->shown = (kt__auth_shown){0};
     kt__client_origin_release(c);
     kt_url_release(&c->url);
     c->url = next;

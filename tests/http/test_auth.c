@@ -238,6 +238,33 @@ TEST(digest_counts_its_nonce_and_follows_a_stale_one)
     CHECK_EQ(challenge(auth, "Digest realm=r, nonce=n4, qop=auth"), 0); /* the password is wrong */
 }
 
+TEST(digest_counts_on_a_nonce_that_comes_again)
+{
+    kt_auto(kt_http_auth) *auth = auth_of(&(kt_http_auth_options){.user = "u", .password = "p"});
+    kt_http_auth_request r = get("/");
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(challenge(auth, "Digest realm=r, nonce=n, qop=auth, stale=true"), 1);
+        CHECK_EQ(kt_http_auth_value(auth, &r, &out), 1);
+    }
+    CHECK(strstr(kt_buffer_string(&out), "nc=00000001") && strstr(kt_buffer_string(&out), "nc=00000002"));
+}
+
+TEST(requests_under_way_are_judged_each_by_what_it_has_shown)
+{
+    kt_auto(kt_http_auth) *auth = auth_of(&(kt_http_auth_options){.user = "u", .password = "p"});
+    const kt_slice field = kt_slice_from("Basic realm=x");
+    kt_http_auth_request r = get("/");
+    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
+    kt__auth_shown first = {0}, second = {0};
+    CHECK_EQ(kt__auth_challenge(auth, &first, &field, 1), 1);
+    CHECK_EQ(kt__auth_value(auth, &first, &r, &out), 1);
+    CHECK_EQ(kt__auth_challenge(auth, &second, &field, 1), 1);
+    CHECK_EQ(kt__auth_value(auth, &second, &r, &out), 1);
+    CHECK_EQ(kt__auth_challenge(auth, &first, &field, 1), 0);
+    CHECK_EQ(kt__auth_challenge(auth, &second, &field, 1), 0);
+}
+
 TEST(server_that_calls_every_nonce_stale_is_left)
 {
     kt_auto(kt_http_auth) *auth = auth_of(&(kt_http_auth_options){.user = "u", .password = "p"});

@@ -22,7 +22,7 @@ typedef struct house {
     kt_cookie_jar *jar;
     kt_http_cache *cache;
     kt_http_session *web;
-    int served;
+    int served, members;
 } house;
 
 static int joins_hub(kt_http_exchange *x, kt_websocket_hub *hub, bool kept)
@@ -52,6 +52,14 @@ static int says_back(kt_http_exchange *x, house *h)
     return rc < 0 ? rc : kt_http_respond(x, 200, "text/plain", body.data, body.size);
 }
 
+static int admits(kt_http_exchange *x)
+{
+    if (kt_http_request_header(x, "Authorization").data)
+        return kt_http_respond(x, 200, "text/plain", "in", 2);
+    int rc = kt_http_header(x, "WWW-Authenticate", "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"");
+    return rc < 0 ? rc : kt_http_respond(x, 401, "text/plain", "no", 2);
+}
+
 static int serves(kt_http_exchange *x, void *arg)
 {
     house *h = arg;
@@ -62,6 +70,8 @@ static int serves(kt_http_exchange *x, void *arg)
         return joins_hub(x, h->hub, false);
     if (kt_slice_is(path, "/news"))
         return kt_http_event_source_serve(h->source, x);
+    if (kt_slice_is(path, "/members"))
+        return admits(x);
     return says_back(x, h);
 }
 
@@ -106,6 +116,20 @@ static int asks(void *arg)
     const kt_http_request q = {.url = path, .body = "brown fox", .body_size = h->served % 2 ? 9 : 0};
     int rc = kt_http_send(h->web, &q, &r);
     return rc < 0 ? rc : kt_http_response_read_all(r, 100000, &body);
+}
+
+/* Each time another, so that a server's users are forgotten, too. */
+static int asks_as_member(void *arg)
+{
+    house *h = arg;
+    char user[32];
+    kt_auto(kt_http_response) *r = NULL;
+    snprintf(user, sizeof user, "member %d", h->members++);
+    const kt_http_request q = {.url = "/members", .user = user, .password = "secret"};
+    int rc = kt_http_send(h->web, &q, &r);
+    if (rc == 0)
+        CHECK_EQ(kt_http_response_status(r), 200);
+    return rc;
 }
 
 static int chats(const house *h, const char *path)
@@ -185,6 +209,12 @@ TEST(requests_over_http_2_without_memory_leave_nothing_in_session_and_server)
     check_without_memory(KT_HTTP_2, asks);
 }
 
+TEST(credentials_without_memory_leave_nothing_in_their_session)
+{
+    check_without_memory(KT_HTTP_1, asks_as_member);
+    check_without_memory(KT_HTTP_2, asks_as_member);
+}
+
 TEST(websockets_without_memory_leave_nothing_in_their_hub)
 {
     check_without_memory(KT_HTTP_1, chats_with_hub);
@@ -241,6 +271,12 @@ TEST(requests_that_are_given_up_leave_nothing_in_session_and_server)
 TEST(requests_over_http_2_that_are_given_up_leave_nothing_in_session_and_server)
 {
     check_given_up(KT_HTTP_2, asks);
+}
+
+TEST(credentials_that_are_given_up_leave_nothing_in_their_session)
+{
+    check_given_up(KT_HTTP_1, asks_as_member);
+    check_given_up(KT_HTTP_2, asks_as_member);
 }
 
 TEST(websockets_that_are_given_up_leave_nothing_in_their_hub)
