@@ -41,7 +41,7 @@ typedef struct kt_http_exchange kt_http_exchange;
  * deadline was over, or with the status that fits where its own body was at fault (400, 408, 413); afterwards it closes
  * the connection (HTTP/2: resets the stream), so that the client does not take a cut answer for a whole one. A handler
  * that returns without an answer gives 500. What it has left of the request's body is skipped. When the server stops, a
- * handler that outlives the grace period is cancelled. */
+ * handler that outlives the grace period is cancelled, and answered for with 503 if it has not begun its answer. */
 typedef int (*kt_http_handler)(kt_http_exchange *x, void *arg);
 
 #define KT_HTTP_UNLIMITED UINT64_MAX
@@ -95,9 +95,10 @@ typedef struct kt_http_options {
  * caller's, who closes it afterwards. NULL options mean the defaults.
  *
  * When cancelled it accepts no more, closes idle connections and cancels event streams (which
- * never end by themselves) at once, lets running handlers finish for `grace`, cancels the rest,
- * and returns once all have ended; a second cancellation meanwhile ends the grace period. Clients of
- * HTTP/2 that wait for answers are told, and what they ask until they hear of it is served, too.
+ * never end by themselves) at once, lets running handlers finish for `grace`, cancels the rest (503,
+ * for which a client that does not read has half a second), and returns once all have ended; a second
+ * cancellation meanwhile ends the grace period. Clients of HTTP/2 that wait for answers are told, and
+ * what they ask until they hear of it is served, too.
  * Nothing is left behind. Returns the cancellation's code, KT_ECLOSED if another task closed the
  * listener, -EINVAL for header limits over 16 MiB or a server name with control characters. Who
  * cannot be let in for want of memory is dropped. Suspends. Like asyncio's Server.serve_forever. */

@@ -30,6 +30,26 @@ void kt__http_log(kt_http_exchange *x, kt_http_record *r)
     o->log(r, o->log_arg);
 }
 
+/* A task that is being cancelled, as all are that outlive the grace period, cannot send a byte; and a stop is not to
+ * wait for clients that do not read. */
+static int respond_last(kt_http_exchange *x, int status, const char *text, size_t size)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    x->fail_status = status; /* the connection ends with its task, which the answer is to say */
+    kt_cancel_hold();
+    kt_timeout_start(&limit, KT__HTTP_LAST_TIME);
+    int rc = kt_timeout_end(&limit, kt_http_respond(x, status, "text/plain", text, size));
+    kt_cancel_unhold();
+    return rc;
+}
+
+static int respond(kt_http_exchange *x, int status, const char *text, size_t size)
+{
+    if (kt_task_cancelling(kt_task_current()) > 0)
+        return respond_last(x, status, text, size);
+    return kt_http_respond(x, status, "text/plain", text, size);
+}
+
 /* The handler failed, or the library refused, before an answer was begun. Its text is not to lie in the frame in which
  * handlers run. */
 static __attribute__((noinline)) void answer_failure(kt_http_exchange *x, int rc)
@@ -40,9 +60,12 @@ static __attribute__((noinline)) void answer_failure(kt_http_exchange *x, int rc
         status = kt_is_cancel(rc) && x->c->server->stopping ? 503 : 500;
     size_t size = kt__http_refusal_text(text, status, x->fail_reason);
     kt_buffer_clear(&x->m->fields);
-    /* A failure here has marked the connection as broken, or memory is out: it is closed. */
-    if (kt_http_respond(x, status, "text/plain", text, size) < 0)
-        x->keep = false;
+    if (respond(x, status, text, size) == 0)
+        return;
+    /* The connection is marked as broken, or memory is out: it is closed. */
+    x->keep = false;
+    x->status = 0;
+    x->bytes_sent = 0;
 }
 
 /* Completes the answer after the handler. */
@@ -58,13 +81,20 @@ static void conclude(kt_http_exchange *x, int rc)
         x->keep = false;
 }
 
+/* Has the client the head of an answer, or may it still get one? HTTP/1.1 keeps to that what a handler has begun. */
+static bool is_answered(const kt_http_exchange *x)
+{
+    return x->c->is_h2 || x->head_sent || x->c->write_rc == 0;
+}
+
 static void tell_log(kt_http_exchange *x, int rc)
 {
+    bool answered = is_answered(x);
     kt_http_record r = {
         .method = x->head.method,
         .target = x->head.target,
-        .status = x->status,
-        .bytes_sent = x->bytes_sent,
+        .status = answered ? x->status : 0,
+        .bytes_sent = answered ? x->bytes_sent : 0,
         .duration = kt_now() - x->started,
         .rc = rc < 0 ? rc : 0,
         .reason = x->fail_reason,

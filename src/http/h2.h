@@ -96,6 +96,7 @@ struct kt__h2 {
     kt_group *group;        /* of the streams' tasks and the writer */
     kt_buffer out, sending; /* composed; being written */
     kt_event out_ready;     /* wakes the writer */
+    kt_event written;       /* the writer has ended */
     kt__h2_stream *streams; /* all */
     kt__h2_stream *begun;   /* its head has just come, and it has no task yet; or NULL */
     uint32_t tasks;         /* streams whose task has not ended */
@@ -104,6 +105,7 @@ struct kt__h2 {
     bool reading;           /* the reader waits */
     bool woken;             /* and was cancelled, to look around */
     bool closing;           /* the writer ends once all is written */
+    bool giving_up;         /* or, with this, once the last stream has ended as well */
     bool said_goaway;
     bool noticed;           /* the client knows that the server stops, and asks for nothing new */
     kt_time leave_by;       /* the server stops, and says GOAWAY by then; 0: it does not */

@@ -49,11 +49,17 @@ static void wake_streams(const kt__h2 *h)
     }
 }
 
+/* Is all written, and will nobody compose more? */
+static bool is_written(const kt__h2 *h)
+{
+    return h->out.size == 0 && (h->closing || (h->giving_up && h->tasks == 0));
+}
+
 static int writer(void *arg)
 {
     kt__h2 *h = *(kt__h2 **)arg;
     int rc = 0;
-    while (rc >= 0 && !(h->closing && h->out.size == 0)) {
+    while (rc >= 0 && !is_written(h)) {
         if (h->out.size == 0) {
             rest(h);
             rc = kt_event_wait(&h->out_ready);
@@ -69,6 +75,7 @@ static int writer(void *arg)
         wake_streams(h);
         kt__h2_wake_reader(h);
     }
+    kt_event_set(&h->written);
     return 0;
 }
 
@@ -231,7 +238,7 @@ static int read_once(kt__h2 *h)
 
 static int open_session(kt__h2 *h, kt__http_conn *c)
 {
-    *h = (kt__h2){.c = c, .out_ready = KT_EVENT_INIT, .group = c->group};
+    *h = (kt__h2){.c = c, .out_ready = KT_EVENT_INIT, .written = KT_EVENT_INIT, .group = c->group};
     if (!c->work)
         c->work = kt__http_work_take(c->server);
     if (!c->work)
@@ -245,9 +252,28 @@ static int open_session(kt__h2 *h, kt__http_conn *c)
     return kt_group_spawn_with(h->group, &o, writer, &h, sizeof h, NULL);
 }
 
+/* The grace period is over. Lets the handlers that are left be answered for, by a client that reads. */
+static void give_up(kt__h2 *h)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    if (h->failed < 0 || h->c->write_rc < 0)
+        return;
+    h->giving_up = true;
+    kt_cancel_hold();
+    kt_timeout_start(&limit, KT__HTTP_LAST_TIME);
+    for (kt__h2_stream *s = h->streams; s; s = s->next)
+        if (s->task) /* also one that outlives its client */
+            kt_task_cancel(s->task);
+    kt_event_set(&h->out_ready);
+    (void)!kt_timeout_end(&limit, kt_event_wait(&h->written)); /* what is left after that is cut */
+    kt_cancel_unhold();
+}
+
 /* Ends the streams that there are, lets what is composed be written, and waits for all. */
 static void close_session(kt__h2 *h)
 {
+    if (kt_task_cancelling(kt_task_current()) > 0)
+        give_up(h);
     wake_streams(h);
     for (kt__h2_stream *s = h->streams; s; s = s->next)
         if (s->task && !s->x.outlives)

@@ -349,8 +349,8 @@ static void stream_over(void *arg)
     if (--h->tasks > 0)
         return;
     h->idle_since = kt_now();
-    if (h->out.capacity > 0 || h->sending.capacity > 0)
-        kt_event_set(&h->out_ready); /* the writer gives them away */
+    if (h->out.capacity > 0 || h->sending.capacity > 0 || h->giving_up)
+        kt_event_set(&h->out_ready); /* the writer gives them away, or ends */
     if (kt__h2_is_leaving(h))
         kt__h2_wake_reader(h);
 }

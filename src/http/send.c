@@ -54,6 +54,14 @@ int kt__http_write_watched(kt__http_conn *c, struct iovec *pieces, size_t count)
     return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit) ? -ETIMEDOUT : rc;
 }
 
+static size_t size_of(const struct iovec *pieces, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += pieces[i].iov_len;
+    return size;
+}
+
 int kt__http_send(kt__http_conn *c, const struct iovec *pieces, size_t count)
 {
     if (c->write_rc < 0)
@@ -61,7 +69,13 @@ int kt__http_send(kt__http_conn *c, const struct iovec *pieces, size_t count)
     struct iovec all[PIECES_MAX] = {{c->work->out.data, c->work->out.size}};
     for (size_t i = 0; i < count; i++)
         all[i + 1] = pieces[i];
+    size_t total = size_of(all, count + 1);
     int rc = kt__http_write_watched(c, all, count + 1);
+    size_t taken = total - size_of(all, count + 1);
+    /* `out` has the head, if it is not sent yet. Of the stretch that failed nobody knows how much was written. */
+    bool sent = rc == 0 || taken >= c->work->out.size + STRETCH;
+    if (c->handling && sent && c->x->state != KT__HTTP_NEW)
+        c->x->head_sent = true;
     kt_buffer_clear(&c->work->out);
     if (rc < 0)
         c->write_rc = rc;

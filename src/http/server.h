@@ -41,6 +41,8 @@
 #define KT__HTTP_SKIP_BYTES ((size_t)64 * 1024)
 /* Small answers are held back for company up to this size. */
 #define KT__HTTP_HOLD_BYTES ((size_t)32 * 1024)
+/* For the answer of a handler that a stop has given up: time enough for a client that reads. */
+#define KT__HTTP_LAST_TIME KT_MS(500)
 #define KT__HTTP_PEER_BYTES 128
 #define KT__HTTP_REFUSAL_BYTES 256
 /* Of a request's trailers, what is more is forgotten. */
@@ -203,6 +205,7 @@ struct kt_http_exchange {
     uint8_t state;
     bool body_done;
     bool continued;      /* 100 was sent, or need not be */
+    bool head_sent;      /* of the answer; by HTTP/1.1 */
     bool bodiless;       /* the answer has no content: HEAD, 204, 205, 304 */
     bool chunked;
     bool sized;          /* between start and finish: with a known length, which `owed` counts down */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A server that is cancelled ends in good order, and leaves nothing behind. */
 
-#include "serve.h"
+#include "h2_client.h"
+
+#include <kettle/test_network.h>
 
 #define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
 
@@ -74,6 +76,10 @@ WITH_SERVER(running_handlers_finish_and_say_that_the_connection_closes)
     kt_stream_close(c);
 }
 
+#define GIVEN_UP \
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n" \
+    "Connection: close\r\n\r\n503 Service Unavailable\n"
+
 WITH_SERVER(handlers_that_outlive_the_grace_period_are_cancelled)
 {
     site s;
@@ -88,7 +94,7 @@ WITH_SERVER(handlers_that_outlive_the_grace_period_are_cancelled)
     CHECK_GE(took, KT_MS(45));
     CHECK_LT(took, KT_S(5));
     CHECK_ERR(how.rc, KT_ECANCELED);
-    CHECK_STR(hear(c, &h, NULL), "");
+    CHECK_STR(hear(c, &h, NULL), GIVEN_UP);
     kt_stream_close(c);
 }
 
@@ -99,10 +105,12 @@ WITH_SERVER(without_grace_handlers_are_cancelled_at_once)
     kt_http_options o = {.grace = -1};
     site_open(&s, &o, take_time, &how);
     kt_stream *c = dial(&s);
+    heard h = {.size = 0};
     say(c, GET);
     settle();
     CHECK_LT(timed_close(&s), KT_MS(500));
     CHECK_ERR(how.rc, KT_ECANCELED);
+    CHECK_STR(hear(c, &h, NULL), GIVEN_UP);
     kt_stream_close(c);
 }
 
@@ -122,6 +130,134 @@ WITH_SERVER(a_second_cancellation_ends_the_grace_period)
     CHECK_ERR(how.rc, KT_ECANCELED);
     kt_stream_close(c);
 }
+
+/* ---- What is said for handlers that are given up ----------------------------------------------------------------- */
+
+typedef struct told {
+    int count, status, rc;
+    uint64_t bytes_sent;
+} told;
+
+static void tell(const kt_http_record *r, void *arg)
+{
+    told *t = arg;
+    *t = (told){t->count + 1, r->status, r->rc, r->bytes_sent};
+}
+
+WITH_SERVER(streams_that_outlive_the_grace_period_are_answered)
+{
+    site s;
+    peer p;
+    slow how = {.pause = KT_S(30), .rc = 1};
+    told t = {0};
+    kt_http_options o = {.grace = KT_MS(50), .log = tell, .log_arg = &t};
+    site_open(&s, &o, take_time, &how);
+    greet(&p, dial(&s));
+    get(&p, 1, "/");
+    get(&p, 3, "/");
+    settle();
+    CHECK_LT(timed_close(&s), KT_MS(500)); /* all is written: nobody waits for the client */
+    CHECK_ERR(how.rc, KT_ECANCELED);
+    expect_status(&p, 0, "503"); /* in whatever order */
+    expect_status(&p, 0, "503");
+    CHECK_EQ(t.count, 2);
+    CHECK_EQ(t.status, 503);
+    CHECK_EQ(t.bytes_sent, 24);
+    leave(&p);
+}
+
+static int lives_on(kt_http_exchange *x, void *arg)
+{
+    kt_http_outlive_client(x);
+    return take_time(x, arg);
+}
+
+WITH_SERVER(a_handler_that_outlives_its_client_does_not_outlive_the_grace_period)
+{
+    site s;
+    peer p;
+    slow how = {.pause = KT_S(30), .rc = 1};
+    kt_http_options o = {.grace = KT_MS(50)};
+    site_open(&s, &o, lives_on, &how);
+    greet(&p, dial(&s));
+    get(&p, 1, "/");
+    settle();
+    CHECK_LT(timed_close(&s), KT_MS(500));
+    CHECK_ERR(how.rc, KT_ECANCELED);
+    expect_status(&p, 1, "503");
+    leave(&p);
+}
+
+static void ask(kt_stream *c)
+{
+    say(c, GET);
+}
+
+static void ask_by_http2(kt_stream *c)
+{
+    peer p;
+    greet(&p, c);
+    get(&p, 1, "/");
+    nghttp2_hd_inflate_del(p.inflater);
+}
+
+/* The client asks and reads nothing: its window is too small for an answer. */
+static void stop_without_a_reader(void (*asks)(kt_stream *c), kt_http_handler handler, told *ret_told)
+{
+    const kt_test_network_options options = {.window = 100};
+    const kt_http_options o = {.grace = KT_S(1), .log = tell, .log_arg = ret_told};
+    slow how = {.pause = KT_S(30), .rc = 1};
+    site s;
+    *ret_told = (told){0};
+    kt_test_network *n = kt_test_network_open(&options);
+    kt_test_network_use(n);
+    site_open(&s, &o, handler, &how);
+    kt_stream *c = dial(&s);
+    asks(c);
+    settle();
+    kt_time took = timed_close(&s);
+    CHECK_GE(took, KT_S(1));
+    CHECK_LT(took, KT_S(2));
+    CHECK_ERR(how.rc, KT_ECANCELED);
+    kt_stream_close(c);
+    kt_test_network_close(n);
+}
+
+TEST(a_client_that_does_not_read_gets_no_answer_when_its_handler_is_given_up)
+{
+    told t;
+    stop_without_a_reader(ask, take_time, &t);
+    CHECK_EQ(t.count, 1);
+    CHECK_EQ(t.status, 0);
+    CHECK_EQ(t.bytes_sent, 0);
+    CHECK_ERR(t.rc, KT_ECANCELED);
+}
+
+TEST(a_client_that_does_not_read_its_streams_answers_does_not_hold_up_the_stop)
+{
+    told t;
+    stop_without_a_reader(ask_by_http2, take_time, &t);
+    CHECK_EQ(t.count, 1);
+    CHECK_ERR(t.rc, KT_ECANCELED);
+}
+
+static int answers_when_cancelled(kt_http_exchange *x, void *arg)
+{
+    ((slow *)arg)->rc = kt_sleep(KT_S(30));
+    return hello(x, NULL);
+}
+
+TEST(an_answer_that_a_cancelled_handler_could_not_send_is_none_in_the_record)
+{
+    told t;
+    stop_without_a_reader(ask, answers_when_cancelled, &t);
+    CHECK_EQ(t.count, 1);
+    CHECK_EQ(t.status, 0);
+    CHECK_EQ(t.bytes_sent, 0);
+    CHECK_ERR(t.rc, KT_ECANCELED);
+}
+
+/* ---- What ends at once ------------------------------------------------------------------------------------------- */
 
 static int endless_events(kt_http_exchange *x, void *arg)
 {
