@@ -149,7 +149,8 @@ KT_API kt_slice kt_http_request_header(const kt_http_exchange *x, const char *na
 KT_API bool kt_http_request_header_at(const kt_http_exchange *x, size_t index, kt_slice *ret_name,
                                       kt_slice *ret_value);
 
-/* The client's address as kt_address_format writes it; "?" if the system does not tell, or without memory. */
+/* The client's address as kt_address_format writes it, also once the client is gone; "?" if the system does not tell,
+ * or without memory. */
 KT_API const char *kt_http_peer(kt_http_exchange *x);
 
 /* Has the client ended its side of the connection? One system call that never waits: for handlers

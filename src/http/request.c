@@ -169,8 +169,8 @@ int kt__http_peer(const kt_http_exchange *x, const char **ret_peer)
     kt__http_conn *c = x->c;
     char text[KT__HTTP_PEER_BYTES] = "";
     struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    if (!c->peer && kt_stream_peer(c->stream, &address, &size) == 0)
+    socklen_t size = c->peer ? 0 : kt__http_address_of(c, &address);
+    if (size > 0)
         kt_address_format((const struct sockaddr *)(const void *)&address, size, text, sizeof text);
     if (!c->peer && text[0] && !(c->peer = kt_strndup(text, strlen(text))))
         return -ENOMEM;

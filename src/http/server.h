@@ -28,6 +28,7 @@
 #include <kettle/group.h>
 #include <kettle/http.h>
 #include <kettle/sync.h>
+#include <netinet/in.h>
 #include <time.h>
 
 #include "http/parser.h"
@@ -102,12 +103,20 @@ typedef struct kt__http_guest {
     void (*cut)(struct kt__http_guest *g);   /* the grace period is over: it must end now */
 } kt__http_guest;
 
+/* A client's address in few bytes, since idle connections have it. */
+typedef struct kt__http_address {
+    uint8_t bytes[16]; /* of IPv4 the first 4 */
+    uint32_t scope;
+    in_port_t port;    /* as it is sent */
+    uint8_t family;    /* AF_INET, AF_INET6; 0: another, whose stream is asked when somebody asks */
+} kt__http_address;
+
 /* One connection; lives until its task ends, or its guest ends it. */
 struct kt__http_conn {
     kt__http_server *server;
     kt__http_conn *next, **link; /* in the server's list */
     kt__http_conn *address_next, **address_link; /* of those whose addresses meet; NULL: not counted */
-    uint64_t address;
+    kt__http_address address;
     kt_task *task;           /* NULL once the guest has it */
     kt__http_guest *guest;   /* that has announced itself, or NULL */
     kt_stream *stream;
@@ -274,9 +283,11 @@ extern const kt__http_backend kt__h1_backend;
 
 /* ---- addresses.c */
 
-/* Counts a connection to those of its address. False if they are too many already. */
+/* Notes the client's address, and counts a connection to those of it. False if they are too many already. */
 bool kt__http_address_enter(kt__http_conn *c);
 void kt__http_address_leave(kt__http_conn *c);
+/* The client's address and its size; 0 if the system does not tell. */
+socklen_t kt__http_address_of(const kt__http_conn *c, struct sockaddr_storage *ret_address);
 
 /* ---- background.c */
 

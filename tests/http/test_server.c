@@ -271,6 +271,50 @@ static void write_log(const kt_http_record *r, void *arg)
     CHECK_GE(r->duration, 0);
 }
 
+/* Waits until the client is gone, and a while longer. */
+static int outlives_a_reset(kt_http_exchange *x, void *arg)
+{
+    kt_http_outlive_client(x);
+    while (!kt_http_client_closed(x))
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    int rc = hello(x, arg);
+    return rc < 0 ? rc : kt_sleep(0);
+}
+
+typedef struct heard_of {
+    int count;
+    char peer[128];
+} heard_of;
+
+static void keep_peer(const kt_http_record *r, void *arg)
+{
+    heard_of *h = arg;
+    h->count++;
+    snprintf(h->peer, sizeof h->peer, "%s", r->peer);
+}
+
+WITH_SERVER(the_log_hook_hears_the_address_of_a_client_that_has_reset_the_connection)
+{
+    site s;
+    heard_of h = {0};
+    const kt_http_options o = {.log = keep_peer, .log_arg = &h};
+    site_open(&s, &o, outlives_a_reset, NULL);
+    kt_stream *c = dial(&s);
+    kt_address local;
+    char expected[128];
+    CHECK_OK(kt_stream_local(c, &local));
+    kt_address_format(&local.any, local.size, expected, sizeof expected);
+    say(c, GET);
+    CHECK_OK(kt_sleep(KT_MS(20)));
+    kt_stream_hang_up(c, true);
+    for (int i = 0; i < 300 && h.count == 0; i++)
+        CHECK_OK(kt_sleep(KT_MS(10)));
+    CHECK_EQ(h.count, 1);
+    CHECK_STR(h.peer, expected);
+    kt_stream_close(c);
+    site_close(&s);
+}
+
 static int fail_on_x(kt_http_exchange *x, void *arg)
 {
     return kt_slice_is(kt_http_path(x), "/x") ? -EIO : hello(x, arg);
