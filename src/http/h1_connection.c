@@ -119,6 +119,13 @@ static int rest(kt__http_conn *c)
     return read_first(c);
 }
 
+/* For a head that begins now. One that was sent ahead of an answer may do so while the server stops. */
+static kt_time head_time(const kt__http_server *s)
+{
+    kt_time time = s->o.head_timeout;
+    return s->stopping && time > KT__HTTP_LAST_HEAD ? KT__HTTP_LAST_HEAD : time;
+}
+
 /* Receives more of a head that has begun. 1, or 0 to close. The deadline is absolute, so that a client
  * cannot stay by sending a byte now and then. */
 static int read_more(kt__http_conn *c)
@@ -133,14 +140,16 @@ static int read_more(kt__http_conn *c)
         return 0;
     }
     if (c->head_deadline == 0)
-        c->head_deadline = kt_now() + c->server->o.head_timeout;
+        c->head_deadline = kt_now() + head_time(c->server);
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start_at(&limit, c->head_deadline);
+    c->in_head = true;
     ssize_t n = kt_stream_read(c->stream, w->in + w->end, w->in_capacity - w->end);
+    c->in_head = false;
     rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
     if (n > 0)
         w->end += (size_t)n;
-    if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
+    if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit) && !c->server->stopping)
         refuse(c, rc, 408, "the request's head did not arrive in time");
     return rc == 0 && n > 0;
 }
@@ -395,6 +404,8 @@ static bool begin_tls(kt__http_conn *c)
     const kt_http_options *o = &c->server->o;
     const kt_tls_options tls = {.handshake_timeout = o->tls_timeout, .shutdown_timeout = LINGER_TIME};
     kt_tls_info info;
+    if (c->server->stopping) /* accepted in the last moment */
+        return false;
     c->idle = true;
     int rc = kt_stream_start_tls(c->stream, o->tls, &tls);
     c->idle = false;

@@ -180,12 +180,27 @@ static int accept_all(kt__http_server *s, kt_listener *l)
 
 /* ---- Stopping ------------------------------------------------------------------------------ */
 
+/* Waits for the connections. True if it was the time that ended. */
+static bool wait_for_end(kt__http_server *s, kt_time time)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, time);
+    int rc = kt_timeout_end(&limit, kt_event_wait(&s->empty));
+    return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
+}
+
+/* A head that has come in part has nothing running that the grace is for. But its client has a request on its way, and
+ * could not tell from the end whether that was obeyed: it has time for what was sent already. (nginx waits for such a
+ * client as long as ever; Go as for one whose handler runs.) Whatever ends the grace period, next all are cancelled. */
 static void wait_for_grace(kt__http_server *s)
 {
-    kt_auto(kt_timeout) grace = KT_TIMEOUT_INIT;
-    kt_timeout_start(&grace, s->o.grace);
-    int rc = kt_event_wait(&s->empty);
-    (void)!kt_timeout_end(&grace, rc); /* whatever ends the grace period: next, all are cancelled */
+    kt_time first = s->o.grace < KT__HTTP_LAST_HEAD ? s->o.grace : KT__HTTP_LAST_HEAD;
+    if (!wait_for_end(s, first))
+        return;
+    for (kt__http_conn *c = s->conns; c; c = c->next)
+        if (c->in_head)
+            kt_task_cancel(c->task);
+    (void)!wait_for_end(s, s->o.grace - first);
 }
 
 static void stop(kt__http_server *s)

@@ -44,6 +44,8 @@
 #define KT__HTTP_HOLD_BYTES ((size_t)32 * 1024)
 /* For the answer of a handler that a stop has given up: time enough for a client that reads. */
 #define KT__HTTP_LAST_TIME KT_MS(500)
+/* For the rest of a head when the server stops: so much as a segment needs that was lost (RFC 6298 section 2). */
+#define KT__HTTP_LAST_HEAD KT_S(1)
 #define KT__HTTP_PEER_BYTES 128
 #define KT__HTTP_REFUSAL_BYTES 256
 /* Of a request's trailers, what is more is forgotten. */
@@ -133,6 +135,7 @@ struct kt__http_conn {
     uint32_t seen;           /* request whose handler ran already when hang-ups were looked for */
     bool has_flusher;
     bool idle;               /* waits where nobody minds being cut off */
+    bool in_head;            /* waits for the rest of a head */
     bool events;             /* runs a stream of events */
     bool handling;           /* by HTTP/1.1: the handler runs */
     bool gone;               /* the client, and so the handler was cancelled */

@@ -4,6 +4,9 @@
 #include "h2_client.h"
 
 #include <kettle/test_network.h>
+#include <kettle/tls.h>
+
+#include "../tls/certificates.h"
 
 #define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
 
@@ -255,6 +258,108 @@ TEST(an_answer_that_a_cancelled_handler_could_not_send_is_none_in_the_record)
     CHECK_EQ(t.status, 0);
     CHECK_EQ(t.bytes_sent, 0);
     CHECK_ERR(t.rc, KT_ECANCELED);
+}
+
+/* ---- Heads that have come in part -------------------------------------------------------------------------------- */
+
+/* Stops while a client has sent part of a head; the rest follows after a while, if there is any. */
+static kt_time stop_within_a_head(const char *first, kt_time pause, const char *rest, heard *ret_heard)
+{
+    site s;
+    *ret_heard = (heard){.size = 0};
+    kt_test_network *n = kt_test_network_open(NULL);
+    kt_test_network_use(n);
+    site_open(&s, NULL, hello, NULL);
+    kt_stream *c = dial(&s);
+    say(c, first);
+    settle();
+    kt_time start = kt_now();
+    kt_task_cancel(s.task);
+    CHECK_OK(kt_sleep(pause));
+    if (rest)
+        say(c, rest);
+    hear(c, ret_heard, NULL);
+    kt_time took = kt_now() - start;
+    kt_stream_close(c);
+    CHECK_OK(kt_task_join(s.task));
+    CHECK_ERR(s.rc, KT_ECANCELED);
+    kt_listener_close(s.l);
+    kt_test_network_close(n);
+    return took;
+}
+
+TEST(a_head_that_does_not_go_on_holds_a_stop_up_for_a_second)
+{
+    static const char *const parts[] = {"G", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n", "PRI * HTTP/2.0\r\n"};
+    heard h;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        CHECK_LE(stop_within_a_head(parts[i], 0, NULL, &h), KT_S(1) + KT_MS(1));
+        CHECK_STR(h.text, "");
+        CHECK_EQ(h.rc, 0);
+    }
+}
+
+TEST(a_head_that_arrives_while_the_server_stops_is_answered)
+{
+    heard h;
+    CHECK_LT(stop_within_a_head("GET / HT", KT_MS(900), "TP/1.1\r\nHost: a\r\n\r\n", &h), KT_S(1));
+    CHECK_STR(h.text, HELLO_CLOSE);
+}
+
+static int begins_and_waits(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    CHECK_OK(kt_http_start(x, 200, NULL));
+    return kt_sleep(KT_S(2));
+}
+
+TEST(a_head_in_part_behind_an_answer_that_ends_while_the_server_stops_has_a_second)
+{
+    site s;
+    heard h = {.size = 0};
+    kt_test_network *n = kt_test_network_open(NULL);
+    kt_test_network_use(n);
+    site_open(&s, NULL, begins_and_waits, NULL);
+    kt_stream *c = dial(&s);
+    say(c, GET "GET / HT");
+    settle();
+    kt_time took = timed_close(&s);
+    CHECK_GE(took, KT_MS(2900));
+    CHECK_LE(took, KT_MS(3001));
+    CHECK_EQ(count_of(hear(c, &h, NULL), "HTTP/1.1 "), 1);
+    kt_stream_close(c);
+    kt_test_network_close(n);
+}
+
+/* In whatever state of the accept and the handshake the stop finds it. */
+static int stop_within_a_handshake(void *arg)
+{
+    const kt_http_options *o = arg;
+    kt_test_network *n = kt_test_network_open(NULL);
+    kt_test_network_use(n);
+    for (int turns = 0; turns < 8; turns++) {
+        site s;
+        site_open(&s, o, hello, NULL);
+        CHECK_OK(kt_sleep(KT_MS(1)));
+        kt_stream *c = dial(&s);
+        for (int i = 0; i < turns; i++)
+            CHECK_OK(kt_sleep(0));
+        CHECK_LT(timed_close(&s), KT_MS(500));
+        kt_stream_close(c);
+    }
+    kt_test_network_close(n);
+    return 0;
+}
+
+TEST_WITH(a_handshake_that_does_not_go_on_does_not_hold_up_the_stop, KT_TEST_NO_LOOP)
+{
+    const kt_tls_certificate certificate = {.chain_pem = kt_slice_from(good()->certificate),
+                                            .key_pem = kt_slice_from(good()->key)};
+    const kt_tls_server_options server = {.certificates = &certificate, .certificate_count = 1};
+    kt_auto(kt_tls_config) *tls = NULL;
+    CHECK_OK(kt_tls_server_new(&server, &tls));
+    kt_http_options o = {.tls = tls};
+    kt_test_seeds(50, stop_within_a_handshake, &o);
 }
 
 /* ---- What ends at once ------------------------------------------------------------------------------------------- */
