@@ -129,7 +129,7 @@ static int step(kt_http_multipart *m, kt__multipart_event *e)
         if (rc == 0) {
             rc = kt__multipart_feed(&m->parser, (kt_slice){m->window + m->at, m->end - m->at}, e);
             if (rc < 0)
-                return fault(m, rc, "the form is malformed");
+                return fault(m, rc, rc == KT_ELIMIT ? m->parser.too_long : "the form is malformed");
             m->at += e->consumed;
         }
         if (rc < 0 || e->type != KT__MULTIPART_MORE)
@@ -201,7 +201,7 @@ static int begin_part(kt_http_multipart *m, kt_slice lines, kt_http_part *ret_pa
     kt_http_part part;
     int rc = describe(m, lines, &part);
     if (rc < 0)
-        return fault(m, rc, "a part of the form is malformed");
+        return fault(m, rc, rc == KT_ELIMIT ? "a name in the form is too long" : "a part of the form is malformed");
     m->in_part = true;
     m->part_size = 0;
     *ret_part = part;

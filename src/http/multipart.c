@@ -94,8 +94,10 @@ static int preamble(kt__multipart *m, kt_slice in, kt__multipart_event *e)
     bool found;
     size_t before = find_delimiter(m, in, &found);
     m->skipped += before;
-    if (m->skipped > m->header_bytes_max)
+    if (m->skipped > m->header_bytes_max) {
+        m->too_long = "what is in front of the form's first part is too long";
         return kt_error_set(KT_ELIMIT, "more than %zu bytes before the first part", m->header_bytes_max);
+    }
     if (!found)
         return more(e, before);
     m->state = BEHIND_DELIMITER;
@@ -138,8 +140,10 @@ static int headers(kt__multipart *m, kt_slice in, kt__multipart_event *e)
     }
     const char *end = memmem(in.data, in.size, "\r\n\r\n", 4);
     size_t size = end ? (size_t)(end - in.data) + 4 : in.size;
-    if (size > m->header_bytes_max || (!end && size == m->header_bytes_max))
+    if (size > m->header_bytes_max || (!end && size == m->header_bytes_max)) {
+        m->too_long = "the headers of a part of the form are too long";
         return kt_error_set(KT_ELIMIT, "more than %zu bytes of headers in a part", m->header_bytes_max);
+    }
     if (!end)
         return more(e, 0);
     m->state = IN_CONTENT;

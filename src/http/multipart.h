@@ -21,6 +21,7 @@ typedef struct kt__multipart {
     size_t header_bytes_max;
     size_t skipped; /* of the preamble, or of the blanks behind a delimiter */
     int state;
+    const char *too_long; /* what was, behind KT_ELIMIT */
 } kt__multipart;
 
 typedef enum kt__multipart_type {

@@ -274,6 +274,29 @@ WITH_SERVER(a_form_beyond_a_limit_or_malformed_is_refused_with_the_status_that_f
     }
 }
 
+WITH_SERVER(a_form_beyond_a_limit_is_refused_in_words_that_say_which)
+{
+    static const struct {
+        kt_http_multipart_options o;
+        const char *body, *words;
+    } cases[] = {
+        {{.name_bytes_max = 2}, PART("name=abc", "1") "--XX--", "a name in the form is too long"},
+        {{.name_bytes_max = 2}, PART("name=a; filename=abc", "1") "--XX--", "a name in the form is too long"},
+        {{.header_bytes_max = 30}, PART("name=a", "1") "--XX--", "the headers of a part of the form are too long"},
+        {{.header_bytes_max = 5}, "123456\r\n--XX--", "what is in front of the form's first part is too long"},
+        {{.parts_max = 1}, PART("name=a", "1") PART("name=b", "1") "--XX--", "too many parts in the form"},
+        {{.part_bytes_max = 2}, PART("name=a", "123") "--XX--", "a part of the form is too long"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        desk d = {.o = cases[i].o};
+        char expected[120];
+        snprintf(expected, sizeof expected, "\r\n\r\n413 Content Too Large: %s\n", cases[i].words);
+        const char *answer = post(&d, FORM, cases[i].body, reads_parts);
+        if (!strstr(answer, expected))
+            kt_test_fail("case %zu (%s): %s", i, cases[i].body, answer);
+    }
+}
+
 static int skips_parts(kt_http_exchange *x, void *arg)
 {
     desk *d = arg;
