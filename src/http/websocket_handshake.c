@@ -292,16 +292,36 @@ static bool repeated(const kt_http_response *r, const char *name)
     return count > 1;
 }
 
+/* Is the token in any of the headers of this name, which are one list (RFC 9110 section 5.3)? */
+static bool lists(const kt_http_response *r, const char *name, const char *token)
+{
+    kt_slice found, value;
+    for (size_t i = 0; kt_http_response_header_at(r, i, &found, &value); i++)
+        if (kt__http_same(found.data, found.size, name) && kt__http_list_has(value, token))
+            return true;
+    return false;
+}
+
+/* Items 1 to 3 of section 4.1. An HTTP/1.0 server has no 101 to give (RFC 9110 sections 7.8 and 15.2). */
+static int check_switch(const kt_http_response *r)
+{
+    kt_slice upgrade = kt_http_response_header(r, "upgrade");
+    if (kt_http_response_status(r) != 101)
+        return kt_error_set(KT_EPROTOCOL, "WebSocket: the server answered with %d", kt_http_response_status(r));
+    if (kt_http_response_version(r) < 11)
+        return refused("101 in HTTP/1.0");
+    if (!upgrade.data || !kt__http_same(upgrade.data, upgrade.size, "websocket") || repeated(r, "upgrade"))
+        return refused("another protocol than WebSocket");
+    return lists(r, "connection", "upgrade") ? 0 : refused("a Connection that does not say Upgrade");
+}
+
 /* Section 4.1, "the client MUST validate the server's response". */
 static int check_answer(const kt_http_response *r, const char *key, const kt_websocket_options *o, agreed *a)
 {
     char expected[KT__WS_ACCEPT_BYTES + 1];
-    kt_slice upgrade = kt_http_response_header(r, "upgrade");
-    if (kt_http_response_status(r) != 101)
-        return kt_error_set(KT_EPROTOCOL, "WebSocket: the server answered with %d", kt_http_response_status(r));
-    if (!upgrade.data || !kt__http_same(upgrade.data, upgrade.size, "websocket"))
-        return refused("another protocol than WebSocket");
-    int rc = accept_of(kt_slice_from(key), expected);
+    int rc = check_switch(r);
+    if (rc == 0)
+        rc = accept_of(kt_slice_from(key), expected);
     if (rc < 0)
         return rc;
     if (!kt_slice_is(kt_http_response_header(r, "sec-websocket-accept"), expected) ||

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The opening handshake of a WebSocket at the server, by hand: what it takes and what it refuses. */
+/* The opening handshake of a WebSocket at either end, the other one by hand: what it takes and what it refuses. */
 #include "client_site.h"
 
 #include <kettle/websocket.h>
+#include <openssl/evp.h>
 
 static kt_websocket_options options; /* each test is a process of its own */
 
@@ -128,5 +129,79 @@ TEST(an_offer_of_compression_is_taken_as_far_as_it_can_be)
         CHECK(strstr(answer, " 101 "));
         if (cases[i].answer[0] ? !strstr(answer, wanted) : strstr(answer, "Extensions") != NULL)
             kt_test_fail("wanted '%s' for '%s'\ngot: %s", cases[i].answer, cases[i].offer, answer);
+    }
+}
+
+/* ---- The client ------------------------------------------------------------------------------- */
+
+/* Takes one connection, and answers with a Sec-WebSocket-Accept that fits, between what it was told to say. */
+KT_FN(answers, a, struct { kt_listener *l; const char *line, *headers; })
+{
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    char text[24 + sizeof guid], accept[30], answer[600];
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    kt_stream *s = NULL;
+    kt_slice head, end = {"\r\n\r\n", 4};
+    CHECK_OK(kt_listener_accept(a->l, &s));
+    CHECK_EQ(kt_stream_read_until(s, end, 4096, &head), 1);
+    const char *key = memmem(head.data, head.size, "Sec-WebSocket-Key: ", 19);
+    CHECK(key);
+    snprintf(text, sizeof text, "%.24s%s", key + 19, guid);
+    CHECK_EQ(EVP_Digest(text, strlen(text), sum, &size, EVP_sha1(), NULL), 1);
+    EVP_EncodeBlock((unsigned char *)accept, sum, (int)size);
+    snprintf(answer, sizeof answer, "%s\r\n%sSec-WebSocket-Accept: %s\r\n\r\n", a->line, a->headers, accept);
+    say(s, answer);
+    char close[64];
+    (void)!kt_stream_read(s, close, sizeof close);
+    kt_stream_close(s);
+    return 0;
+}
+
+/* What connecting to such a server comes to. */
+static int connect_to(const char *line, const char *headers)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    kt_listener *l = NULL;
+    kt_task *server;
+    kt_websocket *ws = NULL;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(kt_spawn(KT_WITH(answers, .l = l, .line = line, .headers = headers), &server));
+    kt_http_session *web = session_for(kt_listener_port(l), (kt_http_session_options){0});
+    const kt_websocket_options o = {.close_timeout = KT_MS(1)};
+    int rc = kt_websocket_connect(web, "/", &o, &ws);
+    kt_websocket_close(ws);
+    CHECK_OK(kt_task_join(server));
+    kt_http_session_close(web);
+    kt_listener_close(l);
+    return rc;
+}
+
+/* RFC 6455 section 4.1, of the server's response. */
+TEST(an_answer_counts_only_if_all_of_it_says_websocket)
+{
+#define SWITCH "HTTP/1.1 101 Switching Protocols"
+    static const struct {
+        const char *line, *headers;
+        int rc;
+    } cases[] = {
+        {SWITCH, UPGRADE, 0},
+        {SWITCH, "Upgrade: WebSocket\r\nConnection: keep-alive, UPGRADE\r\n", 0},
+        {SWITCH, "Connection: keep-alive\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", 0},
+        {SWITCH, "Upgrade: websocket\r\n", KT_EPROTOCOL},
+        {SWITCH, "Upgrade: websocket\r\nConnection: close\r\n", KT_EPROTOCOL},
+        {SWITCH, "Upgrade: websocket\r\nConnection: upgraded\r\n", KT_EPROTOCOL},
+        {SWITCH, "Connection: Upgrade\r\n", KT_EPROTOCOL},
+        {SWITCH, "Connection: Upgrade\r\nUpgrade: foo\r\n", KT_EPROTOCOL},
+        {SWITCH, UPGRADE "Upgrade: foo\r\n", KT_EPROTOCOL},
+        {SWITCH, UPGRADE "Upgrade: websocket\r\n", KT_EPROTOCOL},
+        {SWITCH, "Connection: Upgrade\r\nUpgrade: websocket, foo\r\n", KT_EPROTOCOL},
+        {"HTTP/1.0 101 Switching Protocols", UPGRADE, KT_EPROTOCOL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int rc = connect_to(cases[i].line, cases[i].headers);
+        if (rc != cases[i].rc)
+            kt_test_fail("got %s for %s\n%s", kt_error_name(rc), cases[i].line, cases[i].headers);
     }
 }
