@@ -247,7 +247,8 @@ KT_API int kt_http_background(kt_http_exchange *x, KT__JOB) KT_CHECKED;
 /* ---- Another protocol ---------------------------------------------------------------------- */
 
 /* The protocol that the request asks to go on with, such as "websocket", in any case: the first one of Upgrade
- * (RFC 9110 section 7.8), or `:protocol` (RFC 8441). `data` is NULL if it asks for none. Does not suspend. */
+ * (RFC 9110 section 7.8), of which kt_http_upgrade may take any, or `:protocol` (RFC 8441). `data` is NULL if it asks
+ * for none. Does not suspend. */
 KT_API kt_slice kt_http_upgrade_asked(const kt_http_exchange *x);
 
 /* Goes on with another protocol: answers 101 (Switching Protocols) with the headers that were set, or 200 to an

@@ -50,25 +50,19 @@ kt_slice kt__h1_upgrade_asked(const kt_http_exchange *x)
 {
     if (!kt__http_may_upgrade(&x->head))
         return (kt_slice){NULL, 0};
-    kt_slice list = kt_http_request_header(x, "upgrade");
-    const char *comma = list.size ? memchr(list.data, ',', list.size) : NULL;
-    if (comma)
-        list.size = (size_t)(comma - list.data);
-    while (list.size > 0 && (list.data[list.size - 1] == ' ' || list.data[list.size - 1] == '\t'))
-        list.size--;
-    return list;
+    for (size_t i = 0; i < x->head.header_count; i++) {
+        const kt__http_header *h = &x->head.headers[i];
+        kt_slice list = h->value, protocol;
+        if (kt__http_same(h->name.data, h->name.size, "upgrade") && kt__http_list_next(&list, &protocol))
+            return protocol;
+    }
+    return (kt_slice){NULL, 0};
 }
 
 static bool asks_for(const kt_http_exchange *x, const char *protocol)
 {
-    if (!kt__http_may_upgrade(&x->head))
-        return false;
-    for (size_t i = 0; i < x->head.header_count; i++) {
-        const kt__http_header *h = &x->head.headers[i];
-        if (kt__http_same(h->name.data, h->name.size, "upgrade") && kt__http_list_has(h->value, protocol))
-            return true;
-    }
-    return false;
+    return kt__http_may_upgrade(&x->head) &&
+           kt__http_headers_have(x->head.headers, x->head.header_count, "upgrade", protocol);
 }
 
 /* Composes the head and gives the stream what was received behind the request. 0, or -ENOMEM and nothing has begun.

@@ -210,6 +210,9 @@ const kt__http_header *kt__http_header_find(const kt__http_header *headers, size
 /* True if `value`, a comma-separated list, holds `token` in any case (RFC 9110 section 5.6.1). */
 bool kt__http_list_has(kt_slice value, const char *token);
 
+/* The same of all headers of that name, which are one list (RFC 9110 section 5.3). */
+bool kt__http_headers_have(const kt__http_header *headers, size_t count, const char *name, const char *token);
+
 KT_END
 
 #endif

@@ -160,3 +160,13 @@ bool kt__http_list_has(kt_slice value, const char *token)
     }
     return false;
 }
+
+bool kt__http_headers_have(const kt__http_header *headers, size_t count, const char *name, const char *token)
+{
+    size_t size = strlen(name);
+    for (size_t i = 0; i < count; i++) {
+        if (same_any_case(headers[i].name, name, size) && kt__http_list_has(headers[i].value, token))
+            return true;
+    }
+    return false;
+}

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <sys/random.h>
 
+#include "http/client.h"
 #include "http/parser_internal.h"
 #include "http/server.h"
 #include "http/websocket_private.h"
@@ -162,16 +163,23 @@ static int agree(kt_http_exchange *x, const kt_websocket_options *o, agreed *a)
     return 0;
 }
 
+/* Of several protocols the server takes the one it likes (RFC 9110 section 7.8). */
+static bool is_asked(const kt_http_exchange *x)
+{
+    kt_slice first = kt_http_upgrade_asked(x);
+    return first.data && (kt__http_same(first.data, first.size, "websocket") ||
+                          kt__http_headers_have(x->head.headers, x->head.header_count, "upgrade", "websocket"));
+}
+
 /* Checks the request, answers one that is none, and fills *a. */
 static int check(kt_http_exchange *x, const kt_websocket_options *o, agreed *a)
 {
     kt_auto(kt_buffer) key = KT_BUFFER_INIT_MAX(PROTOCOLS_BYTES_MAX), version = KT_BUFFER_INIT_MAX(PROTOCOLS_BYTES_MAX);
     size_t keys, versions;
-    kt_slice asked = kt_http_upgrade_asked(x);
     bool extended = kt_http_method_is(x, "CONNECT");
     if (kt_http_stopping(x))
         return refuse(x, 503, KT_ESHUTDOWN, "the server is stopping");
-    if (!asked.data || !kt__http_same(asked.data, asked.size, "websocket"))
+    if (!is_asked(x))
         return refuse(x, 426, -EPROTO, "this resource speaks WebSocket only");
     if (!extended && !kt_http_method_is(x, "GET"))
         return refuse(x, 400, -EPROTO, "a WebSocket begins with GET");
@@ -292,16 +300,6 @@ static bool repeated(const kt_http_response *r, const char *name)
     return count > 1;
 }
 
-/* Is the token in any of the headers of this name, which are one list (RFC 9110 section 5.3)? */
-static bool lists(const kt_http_response *r, const char *name, const char *token)
-{
-    kt_slice found, value;
-    for (size_t i = 0; kt_http_response_header_at(r, i, &found, &value); i++)
-        if (kt__http_same(found.data, found.size, name) && kt__http_list_has(value, token))
-            return true;
-    return false;
-}
-
 /* Items 1 to 3 of section 4.1. An HTTP/1.0 server has no 101 to give (RFC 9110 sections 7.8 and 15.2). */
 static int check_switch(const kt_http_response *r)
 {
@@ -312,7 +310,9 @@ static int check_switch(const kt_http_response *r)
         return refused("101 in HTTP/1.0");
     if (!upgrade.data || !kt__http_same(upgrade.data, upgrade.size, "websocket") || repeated(r, "upgrade"))
         return refused("another protocol than WebSocket");
-    return lists(r, "connection", "upgrade") ? 0 : refused("a Connection that does not say Upgrade");
+    if (!kt__http_headers_have(r->headers, r->header_count, "connection", "upgrade"))
+        return refused("a Connection that does not say Upgrade");
+    return 0;
 }
 
 /* Section 4.1, "the client MUST validate the server's response". */

@@ -102,6 +102,21 @@ WITH_SERVER(an_upgrade_in_an_old_version_or_with_a_body_or_without_connection_is
     site_close(&s);
 }
 
+/* RFC 9110 section 5.6.1.2: an element that is empty is none. */
+WITH_SERVER(the_first_protocol_that_is_named_is_the_one_that_is_asked_for)
+{
+    site s;
+    heard h = {.size = 0};
+    site_open(&s, NULL, echo, NULL);
+    kt_stream *c = dial(&s);
+    say(c, "GET /a%20b HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ,\r\nUpgrade: , echo ,other\r\n\r\n");
+    CHECK_STR(hear(c, &h, "\r\n\r\n"), SWITCHED);
+    kt_stream_close(c);
+    converse(&s, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: ,\r\n\r\n",
+             HELLO_CLOSE);
+    site_close(&s);
+}
+
 WITH_SERVER(a_handler_of_another_protocol_is_cancelled_when_the_grace_is_over)
 {
     site s;

@@ -82,6 +82,26 @@ TEST(what_is_no_handshake_is_refused)
     }
 }
 
+/* RFC 9110 section 7.8: Upgrade is a list, in the client's order, of which the server may choose. */
+TEST(a_websocket_may_be_asked_for_beside_other_protocols)
+{
+    static const char *const upgrades[] = {
+        "Upgrade: h2c, websocket\r\n",
+        "Upgrade: websocket, h2c\r\n",
+        "Upgrade: h2c\r\nUpgrade: WebSocket\r\n",
+        "Upgrade: ,\r\nUpgrade: , foo/2 ,\twebsocket ,\r\n",
+    };
+    for (size_t i = 0; i < sizeof upgrades / sizeof upgrades[0]; i++) {
+        char request[300];
+        snprintf(request, sizeof request, ASK "Connection: Upgrade\r\n%s" VERSION KEY "\r\n", upgrades[i]);
+        const char *answer = ask_by_hand(request, NULL);
+        if (!strstr(answer, " 101 ") || !strstr(answer, "\r\nUpgrade: websocket\r\n"))
+            kt_test_fail("got for %s: %s", upgrades[i], answer);
+    }
+    CHECK(strstr(ask_by_hand(ASK "Connection: Upgrade\r\nUpgrade: h2c, websockets\r\n" VERSION KEY "\r\n", NULL),
+                 " 426 "));
+}
+
 TEST(origins_can_be_named)
 {
     static const char *const one[] = {"https://b", NULL}, *const all[] = {"*", NULL};
