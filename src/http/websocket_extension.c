@@ -10,6 +10,7 @@
 #define BITS_MAX 15
 #define BITS_MIN 8
 #define BITS_NONE 0 /* no such parameter, or one without a value */
+#define VALUE_BYTES 3 /* one more than the longest value that means something */
 
 /* One element of the list, as far as it is permessage-deflate. */
 typedef struct extension {
@@ -49,14 +50,24 @@ static kt_slice token(cursor *c)
     return (kt_slice){start, (size_t)(c->at - start)};
 }
 
-/* A value is a token, in quotes or not (RFC 6455 section 9.1). */
-static kt_slice value(cursor *c)
+/* A value is a token, in quotes or not, also once its quoted pairs are resolved (RFC 6455 section 9.1). Of a quoted one
+ * this gives the first bytes, in `room`. */
+static kt_slice value(cursor *c, char room[VALUE_BYTES])
 {
-    bool quoted = skip(c, '"');
-    kt_slice v = token(c);
-    if (quoted && !skip(c, '"'))
-        v.size = 0;
-    return v;
+    size_t size = 0;
+    if (c->at == c->end || *c->at != '"')
+        return token(c);
+    for (c->at++; c->at < c->end && *c->at != '"'; c->at++) {
+        c->at += *c->at == '\\';
+        if (c->at == c->end || !kt__is(*c->at, KT__C_TOKEN))
+            return (kt_slice){NULL, 0};
+        if (size < VALUE_BYTES)
+            room[size++] = *c->at;
+    }
+    if (c->at == c->end)
+        return (kt_slice){NULL, 0};
+    c->at++;
+    return (kt_slice){room, size};
 }
 
 /* "8" to "15", without zeros in front. */
@@ -98,11 +109,15 @@ static bool note(extension *e, kt_slice name, bool has_value, kt_slice v)
     return bits != BITS_NONE;
 }
 
-/* 1, or -EPROTO. */
+/* Past empty elements, which count for nothing (RFC 9110 section 5.6.1.2). 1, 0 at the end, or -EPROTO. */
 static int next(cursor *c, extension *e)
 {
+    char room[VALUE_BYTES];
     *e = (extension){.sound = true};
-    skip_space(c);
+    while (skip(c, ','))
+        ;
+    if (c->at == c->end)
+        return 0;
     kt_slice name = token(c);
     if (name.size == 0)
         return -EPROTO;
@@ -112,12 +127,12 @@ static int next(cursor *c, extension *e)
         if (name.size == 0)
             return -EPROTO;
         bool has_value = skip(c, '=');
-        kt_slice v = has_value ? value(c) : (kt_slice){NULL, 0};
+        kt_slice v = has_value ? value(c, room) : (kt_slice){NULL, 0};
         if (has_value && v.size == 0)
             return -EPROTO;
         e->sound = note(e, name, has_value, v) && e->sound;
     }
-    return 1;
+    return c->at == c->end || *c->at == ',' ? 1 : -EPROTO;
 }
 
 /* ---- Agreeing ------------------------------------------------------------------------------- */
@@ -162,19 +177,17 @@ static void agree(const extension *e, const kt_websocket_options *o, kt__ws_defl
 int kt__ws_extension_pick(kt_slice offers, const kt_websocket_options *o, kt__ws_deflate *ret,
                           char answer[KT__WS_EXTENSION_BYTES])
 {
+    extension e;
+    int rc;
     *ret = (kt__ws_deflate){.on = false};
     answer[0] = '\0';
     if (offers.size == 0)
         return 0;
     cursor c = {offers.data, offers.data + offers.size};
-    do {
-        extension e;
-        if (next(&c, &e) < 0)
-            return kt_error_set(-EPROTO, "Sec-WebSocket-Extensions is malformed");
+    while ((rc = next(&c, &e)) > 0)
         if (e.is_deflate && e.sound && !o->no_deflate && !ret->on)
             agree(&e, o, ret, answer);
-    } while (skip(&c, ','));
-    return c.at == c.end ? 0 : kt_error_set(-EPROTO, "Sec-WebSocket-Extensions is malformed");
+    return rc < 0 ? kt_error_set(rc, "Sec-WebSocket-Extensions is malformed") : 0;
 }
 
 void kt__ws_extension_offer(const kt_websocket_options *o, char offer[KT__WS_EXTENSION_BYTES])
@@ -198,12 +211,15 @@ static int refused(const char *why)
 /* RFC 7692 section 7.1: an answer may hold only what the offer leaves open. */
 int kt__ws_extension_check(kt_slice answer, const kt_websocket_options *o, kt__ws_deflate *ret)
 {
-    extension e;
+    extension e, other;
     *ret = (kt__ws_deflate){.on = false};
     if (answer.size == 0)
         return 0;
     cursor c = {answer.data, answer.data + answer.size};
-    if (next(&c, &e) < 0 || c.at < c.end || !e.is_deflate || o->no_deflate)
+    int rc = next(&c, &e);
+    if (rc == 0)
+        return 0;
+    if (rc < 0 || next(&c, &other) != 0 || !e.is_deflate || o->no_deflate)
         return refused("extensions that were not offered");
     if (!e.sound || (e.has_client_bits && e.client_bits == BITS_NONE))
         return refused("bad parameters of permessage-deflate");

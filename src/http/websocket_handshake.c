@@ -57,6 +57,13 @@ static int new_key(char key[KT__WS_KEY_BYTES + 1])
     return 0;
 }
 
+/* More than one header of this name. */
+static bool repeated(const kt__http_header *headers, size_t count, const char *name)
+{
+    const kt__http_header *first = kt__http_header_find(headers, count, name);
+    return first && kt__http_header_find(first + 1, count - (size_t)(first + 1 - headers), name);
+}
+
 /* ---- Server: what is asked ------------------------------------------------------------------ */
 
 static int refuse(kt_http_exchange *x, int status, int rc, const char *why)
@@ -192,6 +199,8 @@ static int check(kt_http_exchange *x, const kt_websocket_options *o, agreed *a)
         return refuse(x, 426, -EPROTO, "this server speaks version 13 of WebSocket");
     if (!extended && (keys != 1 || !is_key(kt_buffer_slice(&key))))
         return refuse(x, 400, -EPROTO, "Sec-WebSocket-Key is not 16 bytes in base64");
+    if (repeated(x->head.headers, x->head.header_count, "origin")) /* RFC 6454 section 7.3: whose would count? */
+        return refuse(x, 400, -EPROTO, "there is more than one Origin");
     if (!may_come(x, o->origins))
         return refuse(x, 403, -EACCES, "pages of this origin may not connect");
     rc = agree(x, o, a);
@@ -277,6 +286,11 @@ static int offered(const char *const *protocols, kt_buffer *out)
     return rc == KT_ELIMIT ? kt_error_set(-EINVAL, "the names of the subprotocols are too long") : rc;
 }
 
+static bool is_twice(const kt_http_response *r, const char *name)
+{
+    return repeated(r->headers, r->header_count, name);
+}
+
 static int check_protocol(kt_slice chosen, const char *const *protocols, const char **ret_protocol)
 {
     *ret_protocol = NULL;
@@ -290,16 +304,6 @@ static int check_protocol(kt_slice chosen, const char *const *protocols, const c
     return refused("a subprotocol that was not offered");
 }
 
-/* One header of this name at most. */
-static bool repeated(const kt_http_response *r, const char *name)
-{
-    kt_slice found, value;
-    size_t count = 0;
-    for (size_t i = 0; kt_http_response_header_at(r, i, &found, &value); i++)
-        count += kt__http_same(found.data, found.size, name);
-    return count > 1;
-}
-
 /* Items 1 to 3 of section 4.1. An HTTP/1.0 server has no 101 to give (RFC 9110 sections 7.8 and 15.2). */
 static int check_switch(const kt_http_response *r)
 {
@@ -308,7 +312,7 @@ static int check_switch(const kt_http_response *r)
         return kt_error_set(KT_EPROTOCOL, "WebSocket: the server answered with %d", kt_http_response_status(r));
     if (kt_http_response_version(r) < 11)
         return refused("101 in HTTP/1.0");
-    if (!upgrade.data || !kt__http_same(upgrade.data, upgrade.size, "websocket") || repeated(r, "upgrade"))
+    if (!upgrade.data || !kt__http_same(upgrade.data, upgrade.size, "websocket") || is_twice(r, "upgrade"))
         return refused("another protocol than WebSocket");
     if (!kt__http_headers_have(r->headers, r->header_count, "connection", "upgrade"))
         return refused("a Connection that does not say Upgrade");
@@ -325,9 +329,9 @@ static int check_answer(const kt_http_response *r, const char *key, const kt_web
     if (rc < 0)
         return rc;
     if (!kt_slice_is(kt_http_response_header(r, "sec-websocket-accept"), expected) ||
-        repeated(r, "sec-websocket-accept"))
+        is_twice(r, "sec-websocket-accept"))
         return refused("a Sec-WebSocket-Accept that does not fit the key");
-    if (repeated(r, "sec-websocket-protocol") || repeated(r, "sec-websocket-extensions"))
+    if (is_twice(r, "sec-websocket-protocol") || is_twice(r, "sec-websocket-extensions"))
         return refused("two choices in place of one");
     rc = check_protocol(kt_http_response_header(r, "sec-websocket-protocol"), o->protocols, &a->protocol);
     return rc < 0 ? rc : kt__ws_extension_check(kt_http_response_header(r, "sec-websocket-extensions"), o, &a->deflate);

@@ -68,6 +68,16 @@ TEST(what_is_no_handshake_is_refused)
         {ASK UPGRADE VERSION KEY "Origin: https://b\r\n\r\n", 403},
         {ASK UPGRADE VERSION KEY "Origin: null\r\n\r\n", 403},
         {ASK UPGRADE VERSION KEY "Origin: https://a.b\r\n\r\n", 403},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: x y\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: x;, y\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: x; y=\"\"\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: x; y=\" z\"\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: x; y=\"z, v\"\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: x; y=\"z\\\"\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: x; y=\"z\\\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Sec-WebSocket-Extensions: x; y=\"z\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Origin: https://a\r\nOrigin: https://b\r\n\r\n", 400},
+        {ASK UPGRADE VERSION KEY "Origin: https://a\r\nX: y\r\nOrigin: https://a\r\n\r\n", 400},
         {ASK UPGRADE VERSION KEY "Origin: https://a\r\n\r\n", 101},
         {ASK UPGRADE VERSION KEY "Origin: http://A\r\n\r\n", 101},
     };
@@ -139,6 +149,19 @@ TEST(an_offer_of_compression_is_taken_as_far_as_it_can_be)
         {"permessage-deflate; server_max_window_bits=9, permessage-deflate",
          "permessage-deflate; server_max_window_bits=9"},
         {"x; y=z", ""},
+        {"permessage-deflate; server_max_window_bits=\"1\\0\"", "permessage-deflate; server_max_window_bits=10"},
+        {"permessage-deflate; server_max_window_bits=\"\\9\" , x", "permessage-deflate; server_max_window_bits=9"},
+        {"permessage-deflate; server_max_window_bits=\"1\\00\"", ""},
+        {"permessage-deflate; server_max_window_bits=\"1000000\"", ""},
+        {"x; y=\"a\\bcdefg\", permessage-deflate", "permessage-deflate"},
+        /* RFC 9110 section 5.6.1.2: empty elements count for nothing */
+        {"permessage-deflate,", "permessage-deflate"},
+        {",permessage-deflate", "permessage-deflate"},
+        {" , ,\t, permessage-deflate ; client_max_window_bits , ,", "permessage-deflate"},
+        {"permessage-deflate, ,foo", "permessage-deflate"},
+        {"permessage-deflate\r\nSec-WebSocket-Extensions: ", "permessage-deflate"},
+        {"\r\nSec-WebSocket-Extensions: permessage-deflate", "permessage-deflate"},
+        {",", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char request[500], wanted[200];
@@ -202,6 +225,7 @@ static int connect_to(const char *line, const char *headers)
 TEST(an_answer_counts_only_if_all_of_it_says_websocket)
 {
 #define SWITCH "HTTP/1.1 101 Switching Protocols"
+#define EXTENSIONS "Sec-WebSocket-Extensions: "
     static const struct {
         const char *line, *headers;
         int rc;
@@ -218,6 +242,13 @@ TEST(an_answer_counts_only_if_all_of_it_says_websocket)
         {SWITCH, UPGRADE "Upgrade: websocket\r\n", KT_EPROTOCOL},
         {SWITCH, "Connection: Upgrade\r\nUpgrade: websocket, foo\r\n", KT_EPROTOCOL},
         {"HTTP/1.0 101 Switching Protocols", UPGRADE, KT_EPROTOCOL},
+        {SWITCH, UPGRADE EXTENSIONS ", permessage-deflate,\r\n", 0},
+        {SWITCH, UPGRADE EXTENSIONS "permessage-deflate; server_max_window_bits=\"1\\0\"\r\n", 0},
+        {SWITCH, UPGRADE EXTENSIONS ",\r\n", 0},
+        {SWITCH, UPGRADE EXTENSIONS "permessage-deflate, permessage-deflate\r\n", KT_EPROTOCOL},
+        {SWITCH, UPGRADE EXTENSIONS "permessage-deflate, x\r\n", KT_EPROTOCOL},
+        {SWITCH, UPGRADE EXTENSIONS "permessage-deflate x\r\n", KT_EPROTOCOL},
+        {SWITCH, UPGRADE EXTENSIONS "permessage-deflate\r\n" EXTENSIONS "\r\n", KT_EPROTOCOL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int rc = connect_to(cases[i].line, cases[i].headers);
