@@ -22,8 +22,8 @@
  * every later call says so again. A write that was cut off in the middle ends it too, one that waited for its turn
  * does not.
  *
- * While nothing is under way, a connection keeps no buffers. Thread rule: on the loop's thread, in a task. Like
- * aiohttp's and websockets' WebSocket objects. */
+ * While nothing is under way, a connection keeps no buffers; a server's has its request's head until the handler
+ * returns. Thread rule: on the loop's thread, in a task. Like aiohttp's and websockets' WebSocket objects. */
 
 #include <kettle/http.h>
 #include <kettle/http_client.h>
