@@ -58,7 +58,8 @@ typedef struct kt_websocket_options {
     uint32_t deflate_from;        /* smaller messages are not compressed; 0 = 64 bytes */
     kt_time ping_interval;        /* of silence, until the peer is asked; 0 = 20 s; negative: never */
     kt_time ping_timeout;         /* until it must have answered, or sent anything; 0 = 20 s */
-    kt_time close_timeout;        /* for the peer's part of the closing handshake; 0 = 10 s */
+    kt_time close_timeout;        /* for the peer's part of the closing handshake, from our close on, whatever it says
+                                   * meanwhile; 0 = 10 s */
     uintptr_t reserved[4];
 } kt_websocket_options;
 
@@ -94,8 +95,9 @@ KT_API const char *kt_websocket_protocol(const kt_websocket *ws);
 
 /* The next message, whole. 1; 0 after the peer's close, in order; KT_EPROTOCOL: it broke the protocol (1002) or sent
  * text that is not UTF-8 (1007); KT_ELIMIT: a message longer than message_bytes_max (1009); KT_EINCOMPLETE: the
- * connection ended without a close; -ETIMEDOUT: it answers no ping; -ENOMEM; the stream's errors; the cancellation's
- * code, after which nothing is lost and another read goes on. Suspends. */
+ * connection ended without a close, or was ended because none came within close_timeout of ours; -ETIMEDOUT: it
+ * answers no ping; -ENOMEM; the stream's errors; the cancellation's code, after which nothing is lost and another read
+ * goes on. Suspends. */
 KT_API int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message) KT_CHECKED;
 
 /* The next piece of a message as soon as it is there, for messages of any length: message_bytes_max does not count.
@@ -123,8 +125,8 @@ KT_API int kt_websocket_pong(kt_websocket *ws, const void *bytes, size_t size) K
 
 /* Begins the closing handshake: sends a close with a code (1000: done; 1001: going away; 1008: not allowed; 1011:
  * our fault; 3000 to 4999: the program's own) and a reason of up to 123 bytes of UTF-8, or NULL. Whoever reads gets
- * 0 once the peer has answered. 0 also if a close was sent before; -EINVAL for code or reason; otherwise as
- * kt_websocket_write. Suspends. */
+ * 0 once the peer has answered, or KT_EINCOMPLETE if it has not within close_timeout. 0 also if a close was sent
+ * before; -EINVAL for code or reason; otherwise as kt_websocket_write. Suspends. */
 KT_API int kt_websocket_shutdown(kt_websocket *ws, int code, const char *reason) KT_CHECKED;
 
 /* The code of the peer's close: 1005 if it had none, 1006 if the connection ended without one, 0 before. */

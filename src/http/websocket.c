@@ -6,9 +6,11 @@
 #include <kettle/task.h>
 #include <kettle/timeout.h>
 
+#include "http/server.h"
 #include "http/websocket_private.h"
 
 #define DRAINED_MAX ((size_t)1024 * 1024) /* of what a server sends behind our close */
+#define LATE_MAX ((size_t)1024 * 1024)    /* of what has come in time, and is read when the peer's close is overdue */
 
 enum {
     FIRST_BYTES = 512,      /* a first read takes this much, into the task's stack: so an idle connection has no
@@ -84,6 +86,7 @@ int kt_websocket_over(kt_stream *s, bool client, const kt_websocket_options *opt
 
 void kt__ws_free(kt_websocket *ws)
 {
+    (void)kt_callback_cancel(&ws->close_due);
     kt__encoder_free(ws->deflater);
     kt__decoder_free(ws->inflater);
     kt_buffer_release(&ws->message);
@@ -126,6 +129,41 @@ static int broken(kt_websocket *ws, int rc, int code, const char *why)
     return kt_error_set(rc, "WebSocket: %s", why);
 }
 
+/* ---- The peer's part of the closing handshake ------------------------------------------------ */
+
+static kt_time later(kt_time now, kt_time span)
+{
+    return span < KT_FOREVER - now ? now + span : KT_FOREVER;
+}
+
+/* Whoever waits reads the end. A stream of HTTP/2 that has ended in order could still be read from. */
+static void no_close_came(void *arg)
+{
+    kt_websocket *ws = arg;
+    if (ws->awaited)
+        kt_stream_hang_up(ws->stream, ws->exchange && ws->exchange->c->is_h2);
+}
+
+void kt__ws_closing(kt_websocket *ws)
+{
+    ws->close_sent = true;
+    if (ws->close_code != 0) /* the peer's was first */
+        return;
+    ws->close_by = later(kt_now(), ws->close_timeout);
+    kt_call_at(&ws->close_due, ws->close_by, no_close_came, ws);
+}
+
+bool kt__ws_close_is_overdue(const kt_websocket *ws)
+{
+    return ws->close_sent && kt_now() >= ws->close_by;
+}
+
+static int not_closed(kt_websocket *ws)
+{
+    kt_stream_hang_up(ws->stream, false);
+    return broken(ws, KT_EINCOMPLETE, CODE_CUT, "the peer has not answered a close");
+}
+
 /* ---- Receiving ------------------------------------------------------------------------------ */
 
 /* Asks whether the peer is there, and does not wait longer for it than for the answer. */
@@ -137,47 +175,80 @@ static int ask(kt_websocket *ws)
     return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit) ? -ETIMEDOUT : rc;
 }
 
-/* Reads, for so long at most. The number of bytes, 0 at the end, or the failure; *ret_silent: nothing came in time. */
-static ssize_t read_within(kt_websocket *ws, char *bytes, size_t size, kt_time patience, bool *ret_silent)
+/* Reads, until then at most. The number of bytes, 0 at the end, or the failure; *ret_silent: nothing came in time. */
+static ssize_t read_until(kt_websocket *ws, char *bytes, size_t size, kt_time when, bool *ret_silent)
 {
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, patience);
+    kt_timeout_start_at(&limit, when);
+    ws->awaited = true;
     ssize_t n = kt_stream_read(ws->stream, bytes, size);
+    ws->awaited = false;
     int rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
     *ret_silent = rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
     return n > 0 ? n : rc;
 }
 
+/* What a peer that has been silent since then is waited for. */
+static kt_time patience_ends(const kt_websocket *ws, kt_time since)
+{
+    if (ws->close_sent)
+        return ws->close_by;
+    if (ws->ping_interval <= 0)
+        return KT_FOREVER;
+    return later(since, ws->pinged ? ws->ping_timeout : ws->ping_interval);
+}
+
+/* Asks a silent peer whether it is there. 0, or what kt_websocket_read returns. */
+static int nothing_came(kt_websocket *ws)
+{
+    /* While a frame waits to be sent the reader must go on reading, for the peer may wait for that. Whether the peer
+     * still takes bytes is the system's to find out. */
+    if (ws->close_sent || (!ws->pinged && kt_lock_locked(&ws->writing)))
+        return 0;
+    if (ws->pinged)
+        return broken(ws, -ETIMEDOUT, CODE_OUR_FAULT, "no answer to a ping");
+    ws->pinged = true;
+    int rc = ask(ws);
+    return rc == 0 || kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
+}
+
+/* Why no bytes came, where it was not for the time. */
+static int ended(kt_websocket *ws, int rc)
+{
+    if (kt_is_cancel(rc))
+        return rc;
+    if (kt__ws_close_is_overdue(ws))
+        return not_closed(ws);
+    return rc == 0 ? broken(ws, KT_EINCOMPLETE, CODE_CUT, "the connection ended without a close")
+                   : broken(ws, rc, CODE_CUT, "the connection broke");
+}
+
 /* Waits for bytes, and asks a silent peer whether it is there. At least one, or what kt_websocket_read returns. */
 static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
 {
-    for (kt_time waited = 0;;) {
-        kt_time most = ws->ping_interval <= 0 ? KT_FOREVER : ws->pinged ? ws->ping_timeout : ws->ping_interval;
-        bool rests = waited == 0 && most > REST_AFTER, silent;
-        ssize_t n = read_within(ws, bytes, size, rests ? REST_AFTER : most - waited, &silent);
-        if (n > 0) {
+    bool rested = false;
+    for (kt_time since = kt_now();;) {
+        kt_time until = patience_ends(ws, since), rest = since + REST_AFTER;
+        bool rests = !rested && until > rest, silent;
+        ssize_t n = read_until(ws, bytes, size, rests ? rest : until, &silent);
+        bool overdue = kt__ws_close_is_overdue(ws);
+        if (n > 0 && (!overdue || (ws->late += (size_t)n) <= LATE_MAX)) {
             ws->pinged = false;
             return n;
         }
-        if (n == 0)
-            return broken(ws, KT_EINCOMPLETE, CODE_CUT, "the connection ended without a close");
-        int rc = (int)n;
-        if (!silent)
-            return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
-        waited = rests ? REST_AFTER : 0;
+        if (n <= 0 && !silent)
+            return ended(ws, (int)n);
+        if (overdue)
+            return not_closed(ws);
+        rested = rests;
         if (rests) {
             kt_task_trim();
             continue;
         }
-        if (ws->pinged)
-            return broken(ws, -ETIMEDOUT, CODE_OUR_FAULT, "no answer to a ping");
-        /* While a frame waits to be sent the reader must go on reading, for the peer may wait for that. Whether the
-         * peer still takes bytes is the system's to find out. */
-        if (ws->close_sent || kt_lock_locked(&ws->writing))
-            continue;
-        ws->pinged = true;
-        if ((rc = ask(ws)) < 0)
-            return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
+        int rc = nothing_came(ws);
+        if (rc < 0)
+            return rc;
+        since = kt_now();
     }
 }
 
@@ -230,6 +301,7 @@ static int closed(kt_websocket *ws, const kt__ws_event *e)
     ws->close_code = e->code;
     ws->reason = e->data.size > 0 ? kt_strndup(e->data.data, e->data.size) : NULL;
     ws->read_rc = 0;
+    (void)kt_callback_cancel(&ws->close_due);
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, ws->close_timeout);
     int rc = kt_timeout_end(&limit, kt__ws_send_close(ws, e->code, (kt_slice){NULL, 0}));

@@ -279,7 +279,8 @@ static void frame_sent(member *m, const frame *f)
 {
     if (f->compressed && m->ws->deflater)
         kt__encoder_forget(m->ws->deflater);
-    m->ws->close_sent = m->ws->close_sent || f->closes;
+    if (f->closes)
+        kt__ws_closing(m->ws);
     let_go(m);
 }
 

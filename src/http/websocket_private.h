@@ -7,6 +7,7 @@
  * websocket_handshake.c (both sides' beginning), websocket_hub.c (broadcast), websocket_kept.c (without a task). */
 
 #include <kettle/buffer.h>
+#include <kettle/callback.h>
 #include <kettle/sync.h>
 #include <kettle/websocket_hub.h>
 
@@ -51,6 +52,10 @@ struct kt_websocket {
     kt__ws_utf8 utf8;       /* of a compressed message's text */
     uint8_t piece_of;       /* the kind of the message that is sent in pieces */
     bool close_sent;
+    bool awaited;           /* somebody waits for bytes, by a read or by a watch */
+    kt_time close_by;       /* when the peer's close is due, from when ours was sent on */
+    kt_callback close_due;  /* pending until then, or until it is here */
+    size_t late;            /* bytes that were read after close_by */
     kt__ws_deflate deflate;
 
     kt_lock writing;        /* held while a frame is made and sent */
@@ -78,6 +83,11 @@ enum { KT__WS_RESTS = 2 };
 int kt__ws_read_once(kt_websocket *ws, kt_websocket_message *ret_message) KT_CHECKED;
 /* Between two messages, with nothing received that has not been looked at? Then it has no buffers any more. */
 bool kt__ws_rest(kt_websocket *ws);
+
+/* A close has been sent: from now on the peer's is waited for no longer than close_timeout, whatever it says. */
+void kt__ws_closing(kt_websocket *ws);
+/* Should it have been here? */
+bool kt__ws_close_is_overdue(const kt_websocket *ws);
 
 /* ---- websocket_handshake.c */
 

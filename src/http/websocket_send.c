@@ -129,7 +129,8 @@ int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason)
         return rc;
     if (!ws->close_sent && (rc = kt__ws_check_open(ws)) == 0) {
         rc = write_frame(ws, KT__WS_CLOSE | KT__WS_FINAL, (kt_slice){payload, size});
-        ws->close_sent = rc == 0;
+        if (rc == 0)
+            kt__ws_closing(ws);
     }
     kt_lock_release(&ws->writing);
     return rc;

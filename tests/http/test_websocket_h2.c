@@ -9,6 +9,7 @@
 
 static kt_websocket_options options; /* each test is a process of its own */
 static bool outlives;
+static kt_websocket *served; /* by the handler, while it reads */
 static kt_event done = KT_EVENT_INIT;
 
 static struct {
@@ -25,9 +26,11 @@ static int echo(kt_http_exchange *x, void *arg)
     last.accepted = kt_websocket_accept(x, &options, &ws);
     if (last.accepted < 0)
         return 0; /* it has been answered */
+    served = ws;
     do
         last.rc = kt_websocket_read(ws, &m);
     while (last.rc > 0 && (last.rc = kt_websocket_write(ws, m.kind, m.data.data, m.data.size)) == 0);
+    served = NULL;
     last.code = kt_websocket_close_code(ws);
     last.ended++;
     kt_event_set(&done);
@@ -283,6 +286,31 @@ TEST(a_dead_connection_wakes_those_that_outlive_it)
     outlives = true;
     dies(false);
     dies(true);
+}
+
+/* The handler is reading, without a limit of its own. */
+TEST(a_peer_that_does_not_answer_a_close_is_waited_for_no_longer_than_said)
+{
+    sim_only();
+    for (int i = 0; i < 2; i++) {
+        ends e;
+        options = (kt_websocket_options){.ping_interval = -1, .close_timeout = KT_S(3)};
+        outlives = i;
+        kt_event_clear(&done);
+        begin(&e);
+        SAYS(&e.p, 0, HELLO_MASKED);
+        HEARS(&e.p, "\x81\x05Hello");
+        CHECK_OK(kt_websocket_shutdown(served, 1000, NULL));
+        HEARS(&e.p, "\x88\x02\x03\xe8");
+        kt_time start = kt_now();
+        CHECK_OK(kt_event_wait(&done));
+        CHECK_EQ(kt_now() - start, KT_S(3));
+        CHECK_ERR(last.rc, KT_EINCOMPLETE);
+        CHECK_EQ(last.code, 1006);
+        get(&e.p, 3, "/"); /* and the connection lives on */
+        expect_status(&e.p, 3, "426");
+        ends_close(&e);
+    }
 }
 
 TEST(a_server_that_stops_says_so_on_each_stream)
