@@ -71,7 +71,24 @@ static void end(kept *k, int rc)
     kt_free(k);
 }
 
-static void readable(void *arg);
+static void wake(kept *k);
+
+static void readable(void *arg)
+{
+    kept *k = arg;
+    k->ws->awaited = false;
+    wake(k);
+}
+
+/* A close that is overdue has woken all that were watched then: others find out by reading. */
+static int watch(kept *k)
+{
+    if (kt__ws_close_is_overdue(k->ws))
+        return -EOPNOTSUPP;
+    int rc = kt_stream_watch(k->ws->stream, readable, k);
+    k->ws->awaited = rc == 0;
+    return rc;
+}
 
 /* Where nothing can be watched, or not now for want of memory, the task waits itself. */
 static int serve(void *arg)
@@ -85,7 +102,7 @@ static int serve(void *arg)
         k->heard = kt_now();
         if (rc != KT__WS_RESTS)
             break;
-        rc = kt_stream_watch(k->ws->stream, readable, k);
+        rc = watch(k);
         if (rc == 0) {
             kt_task_detach(kt_steal(k->task));
             return 0;
@@ -103,11 +120,6 @@ static void wake(kept *k)
     k->wants_task = kt_spawn_with(&o, serve, &k, sizeof k, &k->task) < 0;
     if (k->wants_task)
         kt_event_set(&kt__ws_keeping_of(k->hub)->changed);
-}
-
-static void readable(void *arg)
-{
-    wake(arg);
 }
 
 /* ---- What the server wants ------------------------------------------------------------------- */
@@ -156,7 +168,7 @@ static void begin(kt__http_guest *g)
     k->begun = true;
     k->heard = kt_now();
     kt_event_set(&kt__ws_keeping_of(k->hub)->changed);
-    if (k->cut || !kt__ws_rest(k->ws) || kt_stream_watch(k->ws->stream, readable, k) < 0)
+    if (k->cut || !kt__ws_rest(k->ws) || watch(k) < 0)
         wake(k);
     if (k->conn->server->stopping)
         stop(g);
@@ -164,11 +176,10 @@ static void begin(kt__http_guest *g)
 
 /* ---- Those that say nothing ------------------------------------------------------------------- */
 
+/* Until the peer's close is due, time runs elsewhere: kt__ws_closing. */
 static kt_time patience(const kt_websocket *ws)
 {
-    if (ws->close_sent)
-        return ws->close_timeout;
-    if (ws->ping_interval <= 0)
+    if (ws->close_sent || ws->ping_interval <= 0)
         return KT_FOREVER;
     return ws->pinged ? ws->ping_timeout : ws->ping_interval;
 }
@@ -177,8 +188,8 @@ static kt_time patience(const kt_websocket *ws)
 static void silent(kept *k, kt_time now)
 {
     kt_websocket *ws = k->ws;
-    if (ws->pinged || ws->close_sent) {
-        ws->read_rc = ws->close_sent ? KT_EINCOMPLETE : -ETIMEDOUT;
+    if (ws->pinged) {
+        ws->read_rc = -ETIMEDOUT;
         cut(&k->guest);
         return;
     }

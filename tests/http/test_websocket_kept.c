@@ -231,6 +231,88 @@ TEST_WITH(a_silent_peer_is_asked_and_given_up, KT_TEST_REAL_TIME)
     kt_websocket_hub_free(p.hub);
 }
 
+/* A client by hand, whose connection is kept. */
+static kt_stream *come_by_hand(const site *s)
+{
+    kt_stream *c = dial(s);
+    heard h = {.size = 0};
+    say(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    CHECK(strstr(hear(c, &h, "\r\n\r\n"), "101"));
+    return c;
+}
+
+/* Without a mask that changes anything. */
+static int says_masked(kt_stream *c, const char *text)
+{
+    char bytes[6 + 100] = {(char)0x81, (char)(0x80 | strlen(text))};
+    memcpy(bytes + 6, text, strlen(text));
+    return kt_stream_write(c, bytes, 6 + strlen(text));
+}
+
+static int chatters(void *arg)
+{
+    int rc = 0;
+    while (rc == 0 && (rc = says_masked(arg, "blah")) == 0)
+        rc = kt_sleep(KT_MS(20));
+    return 0;
+}
+
+/* The hub's answer to "bye" is a close; or the server's is, which stops. */
+static void answers_no_close(bool chatty, bool stopping)
+{
+    site s;
+    kt_task *t = NULL;
+    const kt_http_options o = {.grace = KT_S(60)};
+    p.o = (kt_websocket_options){.close_timeout = KT_MS(300), .ping_interval = -1};
+    p.ends = 0;
+    place_open(&s, &o);
+    kt_stream *c = come_by_hand(&s);
+    settle();
+    kt_time start = kt_now();
+    if (stopping)
+        kt_task_cancel(s.task);
+    else
+        CHECK_OK(says_masked(c, "bye"));
+    if (chatty)
+        CHECK_OK(kt_spawn(chatters, c, 0, &t));
+    while (p.ends == 0 && kt_now() - start < PATIENCE)
+        CHECK_OK(kt_sleep(KT_MS(10)));
+    CHECK_EQ(p.ends, 1);
+    CHECK_ERR(p.rc, KT_EINCOMPLETE);
+    CHECK(kt_now() - start >= KT_MS(300));
+    if (t)
+        CHECK_OK(kt_task_join(t)); /* the connection has ended */
+    kt_stream_close(c);
+    leave_place(&s);
+    kt_websocket_hub_free(p.hub);
+}
+
+TEST_WITH(one_that_does_not_answer_a_close_is_waited_for_no_longer_than_said, KT_TEST_REAL_TIME)
+{
+    answers_no_close(false, false);
+    answers_no_close(false, true);
+}
+
+TEST_WITH(nor_is_one_that_says_other_things, KT_TEST_REAL_TIME)
+{
+    answers_no_close(true, false);
+    answers_no_close(true, true);
+}
+
+/* On the simulated network, where a task waits, for the time itself. */
+TEST(one_whose_close_is_late_is_ended_at_once)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){.latency = KT_MS(1)});
+    (void)n;
+    sim_only();
+    for (int i = 0; i < 4; i++) {
+        kt_time start = kt_now();
+        answers_no_close(i & 1, i & 2);
+        CHECK_LT(kt_now() - start, KT_S(1));
+    }
+}
+
 TEST_WITH(a_hub_that_goes_ends_what_it_keeps, KT_TEST_REAL_TIME)
 {
     site s;
