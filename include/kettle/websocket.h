@@ -60,6 +60,8 @@ typedef struct kt_websocket_options {
     kt_time ping_timeout;         /* until it must have answered, or sent anything; 0 = 20 s */
     kt_time close_timeout;        /* for the peer's part of the closing handshake, from our close on, whatever it says
                                    * meanwhile; 0 = 10 s */
+    kt_time write_timeout;        /* in which the peer takes less than 64 KiB of what is being sent; negative: none; 0 =
+                                   * the server's for what was accepted, over HTTP/2 in any case, otherwise 30 s */
     uintptr_t reserved[4];
 } kt_websocket_options;
 
@@ -96,8 +98,8 @@ KT_API const char *kt_websocket_protocol(const kt_websocket *ws);
 /* The next message, whole. 1; 0 after the peer's close, in order; KT_EPROTOCOL: it broke the protocol (1002) or sent
  * text that is not UTF-8 (1007); KT_ELIMIT: a message longer than message_bytes_max (1009); KT_EINCOMPLETE: the
  * connection ended without a close, or was ended because none came within close_timeout of ours; -ETIMEDOUT: it
- * answers no ping; -ENOMEM; the stream's errors; the cancellation's code, after which nothing is lost and another read
- * goes on. Suspends. */
+ * answers no ping, or takes nothing of what is sent to it; -ENOMEM; the stream's errors; the cancellation's code, after
+ * which nothing is lost and another read goes on. Suspends. */
 KT_API int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message) KT_CHECKED;
 
 /* The next piece of a message as soon as it is there, for messages of any length: message_bytes_max does not count.
@@ -107,8 +109,9 @@ KT_API int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_pa
 
 /* ---- Writing ----------------------------------------------------------------------------------- */
 
-/* Sends a message. Waits while the peer does not read. 0; -EINVAL: text that is not UTF-8; KT_ECLOSED once a close has
- * been sent or received; -ENOMEM; the stream's errors; the cancellation's code. Suspends. */
+/* Sends a message. Waits while the peer does not read, but no longer than write_timeout. 0; -EINVAL: text that is not
+ * UTF-8; KT_ECLOSED once a close has been sent or received; -ETIMEDOUT: the peer has taken too little for too long, and
+ * the connection has been reset; -ENOMEM; the stream's errors; the cancellation's code. Suspends. */
 KT_API int kt_websocket_write(kt_websocket *ws, kt_websocket_kind kind, const void *bytes, size_t size) KT_CHECKED;
 
 /* Sends a piece of a message, in a frame of its own; the last one is `final`. Between the pieces no other message

@@ -18,8 +18,8 @@
  *
  * A message is framed once, and compressed once for those that have agreed to compression; the subscribers share it.
  * What can be written at once is; the rest waits in the subscriber's queue, which a task of the hub empties while
- * there is something in it. What a subscriber is sent it gets in the order of publishing. A connection that fails,
- * ends, or is closed drops out by itself.
+ * there is something in it. What a subscriber is sent it gets in the order of publishing. A connection that fails, that
+ * takes nothing for write_timeout, that ends, or is closed drops out by itself.
  *
  * Subscribers must be read from, as kettle/websocket.h says. Thread rule: on the loop's thread, in a task. */
 

@@ -60,6 +60,7 @@ kt_websocket *kt__ws_new(kt_stream *s, bool client, const kt_websocket_options *
     ws->ping_interval = o->ping_interval;
     ws->ping_timeout = o->ping_timeout;
     ws->close_timeout = o->close_timeout;
+    ws->write_timeout = o->write_timeout;
     ws->deflate_from = o->deflate_from;
     if (deflate)
         ws->deflate = *deflate;
@@ -202,7 +203,7 @@ static kt_time patience_ends(const kt_websocket *ws, kt_time since)
 static int nothing_came(kt_websocket *ws)
 {
     /* While a frame waits to be sent the reader must go on reading, for the peer may wait for that. Whether the peer
-     * still takes bytes is the system's to find out. */
+     * still takes bytes is for the writer to find out. */
     if (ws->close_sent || (!ws->pinged && kt_lock_locked(&ws->writing)))
         return 0;
     if (ws->pinged)
@@ -219,6 +220,8 @@ static int ended(kt_websocket *ws, int rc)
         return rc;
     if (kt__ws_close_is_overdue(ws))
         return not_closed(ws);
+    if (ws->write_rc == -ETIMEDOUT)
+        return broken(ws, -ETIMEDOUT, CODE_CUT, KT__WS_STALLED);
     return rc == 0 ? broken(ws, KT_EINCOMPLETE, CODE_CUT, "the connection ended without a close")
                    : broken(ws, rc, CODE_CUT, "the connection broke");
 }

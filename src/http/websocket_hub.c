@@ -301,7 +301,7 @@ static int send_first(member *m)
     int rc = kt__ws_check_open(ws);
     frame *f = m->first->f;
     if (rc == 0)
-        rc = kt_stream_write(ws->stream, f->bytes + m->at, f->size - m->at);
+        rc = kt__ws_write_on(ws, (kt_slice){f->bytes, f->size}, &m->at);
     if (rc < 0 && ws->write_rc == 0 && (m->at > 0 || !kt_is_cancel(rc)))
         ws->write_rc = rc;
     if (rc < 0)

@@ -289,6 +289,7 @@ int kt_websocket_hub_keep(kt_websocket_hub *hub, kt_websocket **ws)
         k->next->link = &k->next;
     all->first = k;
     k->ws = kt_steal(*ws);
+    k->ws->write_timeout = kt__ws_write_timeout(k->ws); /* the handler's connection is known until now */
     kt__ws_part(k->ws);
     c->guest = &k->guest;
     return 0;

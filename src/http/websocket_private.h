@@ -18,7 +18,10 @@ enum {
     KT__WS_REASON_MAX = KT__WS_CONTROL_MAX - 2,
     KT__WS_KEY_BYTES = 24,    /* 16 random bytes in base64 */
     KT__WS_ACCEPT_BYTES = 28, /* a SHA-1 in base64 */
+    KT__WS_STRETCH = 64 * 1024, /* the peer must take this much within the write timeout */
 };
+
+#define KT__WS_STALLED "the peer does not take what is sent to it"
 
 /* permessage-deflate as it was agreed on: RFC 7692 section 7.1. */
 typedef struct kt__ws_deflate {
@@ -32,7 +35,7 @@ struct kt_websocket {
     kt_http_response *response; /* whose stream that is; NULL: it is borrowed, or our own */
     kt_http_exchange *exchange; /* of the handler that has accepted it, or NULL */
     size_t message_bytes_max;   /* these are the options that count until the end */
-    kt_time ping_interval, ping_timeout, close_timeout;
+    kt_time ping_interval, ping_timeout, close_timeout, write_timeout;
     uint32_t deflate_from;
     bool owns_stream, client;
     uint8_t rounds;             /* 0: a read waits as often as it must; see kt__ws_read_once */
@@ -104,6 +107,14 @@ void kt__ws_part(kt_websocket *ws);
 int kt__ws_send(kt_websocket *ws, unsigned first, kt_slice payload) KT_CHECKED;
 /* The same with the code and the reason of a close, if none was sent. code 1005: none. */
 int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason) KT_CHECKED;
+
+/* Sends bytes of a frame, KT__WS_STRETCH and a head at most; a peer that does not take them in time is hung up on
+ * (-ETIMEDOUT). The lock is held. Otherwise as kt_stream_writev. */
+int kt__ws_write(kt_websocket *ws, const struct iovec *pieces, size_t count) KT_CHECKED;
+/* Sends all from *at on, which says how far that went. */
+int kt__ws_write_on(kt_websocket *ws, kt_slice bytes, size_t *at) KT_CHECKED;
+/* How long a stretch may last. */
+kt_time kt__ws_write_timeout(const kt_websocket *ws);
 
 /* Why no frame can be sent; 0: one can. */
 int kt__ws_check_open(const kt_websocket *ws) KT_CHECKED;

@@ -2,18 +2,53 @@
 /* Writing: one frame after the other, whole, under the lock. */
 #include <errno.h>
 #include <kettle/memory.h>
+#include <kettle/stream_backend.h>
 #include <kettle/timeout.h>
 #include <kettle/utf8.h>
 #include <sys/random.h>
 
+#include "http/server.h"
 #include "http/websocket_private.h"
+
+#define WRITE_TIMEOUT KT_S(30)
 
 enum {
     MASK_BYTES = 4,
     SMALL = 1024,       /* a client's frame up to this size is masked on the stack, and sent in one write */
-    PIECE = 32 * 1024,  /* of larger ones, at a time */
     CODE_NONE = 1005,
 };
+
+/* ---- Peers that take nothing ----------------------------------------------------------------- */
+
+kt_time kt__ws_write_timeout(const kt_websocket *ws)
+{
+    if (ws->write_timeout != 0)
+        return ws->write_timeout > 0 ? ws->write_timeout : KT_FOREVER;
+    return ws->exchange ? ws->exchange->c->server->o.write_timeout : WRITE_TIMEOUT;
+}
+
+int kt__ws_write(kt_websocket *ws, const struct iovec *pieces, size_t count)
+{
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, kt__ws_write_timeout(ws));
+    int rc = kt_timeout_end(&limit, kt_stream_writev(ws->stream, pieces, count));
+    if (rc != KT_ETIMEDOUT || !kt_timeout_expired(&limit))
+        return rc;
+    kt_stream_hang_up(ws->stream, true); /* whoever reads from it learns of it */
+    return kt_error_set(-ETIMEDOUT, "WebSocket: " KT__WS_STALLED);
+}
+
+int kt__ws_write_on(kt_websocket *ws, kt_slice bytes, size_t *at)
+{
+    int rc = 0;
+    while (rc == 0 && *at < bytes.size) {
+        size_t left = bytes.size - *at, size = left < KT__WS_STRETCH ? left : KT__WS_STRETCH;
+        rc = kt__ws_write(ws, &(struct iovec){(void *)(uintptr_t)(bytes.data + *at), size}, 1);
+        if (rc == 0)
+            *at += size;
+    }
+    return rc;
+}
 
 /* ---- Masks ---------------------------------------------------------------------------------- */
 
@@ -34,13 +69,13 @@ static int write_small(kt_websocket *ws, unsigned first, kt_slice payload, const
     if (payload.size > 0)
         memcpy(frame + head, payload.data, payload.size);
     kt__ws_mask(frame + head, payload.size, mask, 0);
-    return kt_stream_write(ws->stream, frame, head + payload.size);
+    return kt__ws_write(ws, &(struct iovec){frame, head + payload.size}, 1);
 }
 
 /* The caller's bytes stay as they are, so a copy is masked, piece by piece. */
 static int write_large(kt_websocket *ws, unsigned first, kt_slice payload, const uint8_t *mask)
 {
-    size_t room = payload.size < PIECE ? payload.size : PIECE;
+    size_t room = payload.size < KT__WS_STRETCH ? payload.size : KT__WS_STRETCH;
     char *frame = kt_alloc(KT__WS_HEAD_MAX + room);
     if (!frame)
         return -ENOMEM;
@@ -50,7 +85,7 @@ static int write_large(kt_websocket *ws, unsigned first, kt_slice payload, const
         size_t piece = payload.size - at < room ? payload.size - at : room;
         memcpy(frame + size, payload.data + at, piece);
         kt__ws_mask(frame + size, piece, mask, at);
-        rc = kt_stream_write(ws->stream, frame, size + piece);
+        rc = kt__ws_write(ws, &(struct iovec){frame, size + piece}, 1);
         if (rc < 0 && at > 0)
             ws->write_rc = rc; /* the frame stays cut */
         at += piece;
@@ -72,11 +107,15 @@ static int write_masked(kt_websocket *ws, unsigned first, kt_slice payload)
 static int write_plain(kt_websocket *ws, unsigned first, kt_slice payload)
 {
     char head[KT__WS_HEAD_MAX];
-    struct iovec pieces[] = {
+    size_t at = payload.size < KT__WS_STRETCH ? payload.size : KT__WS_STRETCH;
+    const struct iovec pieces[] = {
         {head, kt__ws_head_put(head, first, payload.size, NULL)},
-        {(void *)(uintptr_t)payload.data, payload.size},
+        {(void *)(uintptr_t)payload.data, at},
     };
-    return kt_stream_writev(ws->stream, pieces, payload.size > 0 ? 2 : 1);
+    int rc = kt__ws_write(ws, pieces, at > 0 ? 2 : 1);
+    if (rc == 0 && (rc = kt__ws_write_on(ws, payload, &at)) < 0)
+        ws->write_rc = rc; /* the frame stays cut */
+    return rc;
 }
 
 /* ---- Frames --------------------------------------------------------------------------------- */

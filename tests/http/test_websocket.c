@@ -395,7 +395,8 @@ TEST(a_reader_goes_on_while_a_write_waits)
     kt_stream *two[2];
     kt_websocket *near = NULL, *far = NULL;
     kt_websocket_message m;
-    const kt_websocket_options o = {.ping_interval = KT_S(5), .ping_timeout = KT_S(3), .close_timeout = KT_S(1)};
+    const kt_websocket_options o = {
+        .ping_interval = KT_S(5), .ping_timeout = KT_S(3), .close_timeout = KT_S(1), .write_timeout = -1};
     sim_only();
     CHECK_OK(kt_stream_memory_pair(4096, two));
     CHECK_OK(kt_websocket_over(two[0], true, &o, &near));

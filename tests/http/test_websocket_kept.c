@@ -313,6 +313,28 @@ TEST(one_whose_close_is_late_is_ended_at_once)
     }
 }
 
+/* In the time of the server, whose connection it is no more. */
+TEST_WITH(one_that_takes_nothing_is_given_up, KT_TEST_REAL_TIME)
+{
+    static const char bytes[64 * 1024];
+    const kt_http_options o = {.write_timeout = KT_MS(300)};
+    site s;
+    p.o = (kt_websocket_options){.ping_interval = -1};
+    place_open(&s, &o);
+    kt_stream *c = come_by_hand(&s);
+    settle();
+    kt_time start = kt_now();
+    while (p.ends == 0 && kt_now() - start < PATIENCE) {
+        CHECK_GE(kt_websocket_hub_publish(p.hub, "news", KT_WEBSOCKET_BINARY, bytes, sizeof bytes), 0);
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    }
+    CHECK_EQ(p.ends, 1);
+    CHECK_ERR(p.rc, -ETIMEDOUT);
+    kt_stream_close(c);
+    leave_place(&s);
+    kt_websocket_hub_free(p.hub);
+}
+
 TEST_WITH(a_hub_that_goes_ends_what_it_keeps, KT_TEST_REAL_TIME)
 {
     site s;

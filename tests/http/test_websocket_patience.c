@@ -2,7 +2,7 @@
 /* How long either end waits for a peer that does not do its part: on the simulated network, against bytes by hand. */
 #include "client_site.h"
 
-#include <kettle/websocket.h>
+#include <kettle/websocket_hub.h>
 
 #include "http/websocket_private.h"
 
@@ -131,4 +131,138 @@ TEST(a_close_that_came_in_time_may_be_read_late)
     CHECK_EQ(reads_on(e.ws), 0);
     CHECK_EQ(kt_websocket_close_code(e.ws), 4001);
     ends_close(&e);
+}
+
+/* ---- What is sent ------------------------------------------------------------------------------ */
+
+enum { MUCH = 1024 * 1024, STRETCH = 64 * 1024 };
+
+static const char much[MUCH];
+
+static int writes_much(void *arg)
+{
+    return kt_websocket_write(arg, KT_WEBSOCKET_BINARY, much, MUCH);
+}
+
+/* Takes so much each time. */
+typedef struct sips {
+    kt_stream *peer;
+    size_t size;
+    kt_time pause;
+} sips;
+
+static int takes_sips(void *arg)
+{
+    static char bytes[STRETCH];
+    const sips *s = arg;
+    int rc;
+    while ((rc = kt_stream_read_exactly(s->peer, bytes, s->size)) == 0 && (rc = kt_sleep(s->pause)) == 0)
+        ;
+    return rc;
+}
+
+TEST(a_write_waits_for_a_peer_that_takes_nothing_no_longer_than_said)
+{
+    for (int client = 0; client < 2; client++) {
+        ends e;
+        kt_task *others[2] = {NULL, NULL};
+        ends_open(&e, client, &closes);
+        CHECK_OK(kt_spawn(writes_much, e.ws, 0, &others[0]));
+        CHECK_OK(kt_spawn(reads_on, e.ws, 0, &others[1]));
+        CHECK_OK(kt_sleep(0));
+        kt_time start = kt_now();
+        CHECK_ERR(writes_much(e.ws), -ETIMEDOUT); /* which waits for its turn */
+        CHECK_EQ(kt_now() - start, KT_S(30));
+        CHECK_ERR(kt_task_join(others[0]), -ETIMEDOUT);
+        CHECK_ERR(kt_task_join(others[1]), -ETIMEDOUT);
+        CHECK_EQ(kt_now() - start, KT_S(30));
+        CHECK_ERR(writes_much(e.ws), -ETIMEDOUT);
+        ends_close(&e);
+        CHECK_EQ(kt_now() - start, KT_S(30));
+    }
+}
+
+/* A write that takes longer than the timeout in all, by a peer that takes enough, or not. */
+static int written_to(bool client, size_t sip, kt_time pause, kt_time limit)
+{
+    ends e;
+    kt_task *t = NULL;
+    ends_open(&e, client, &(kt_websocket_options){.write_timeout = limit, .no_deflate = true});
+    sips s = {e.peer, sip, pause};
+    CHECK_OK(kt_spawn(takes_sips, &s, 0, &t));
+    int rc = writes_much(e.ws);
+    kt_task_cancel(t);
+    CHECK_LT(kt_task_join(t), 0);
+    ends_close(&e);
+    return rc;
+}
+
+TEST(one_that_takes_enough_may_take_long)
+{
+    for (int client = 0; client < 2; client++) {
+        CHECK_OK(written_to(client, STRETCH, KT_S(8), KT_S(10)));
+        CHECK_ERR(written_to(client, 1024, KT_S(1), KT_S(10)), -ETIMEDOUT);
+        CHECK_OK(written_to(client, 1024, KT_S(1), -1));
+    }
+}
+
+static int poured_rc = 1;
+
+static int pours(kt_http_exchange *x, void *arg)
+{
+    kt_auto(kt_websocket) *ws = NULL;
+    int rc = kt_websocket_accept(x, arg, &ws);
+    while (rc == 0)
+        rc = writes_much(ws);
+    poured_rc = rc;
+    return rc;
+}
+
+/* How long a handler pours. */
+static kt_time poured_for(const kt_websocket_options *accepts)
+{
+    const kt_http_options o = {.write_timeout = KT_S(7)};
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    site s;
+    kt_websocket *ws = NULL;
+    sim_only();
+    poured_rc = 1;
+    site_open(&s, &o, pours, (void *)(uintptr_t)accepts);
+    kt_http_session *web = session_for(kt_listener_port(s.l), (kt_http_session_options){0});
+    CHECK_OK(kt_websocket_connect(web, "/", &(kt_websocket_options){.no_deflate = true}, &ws));
+    kt_time start = kt_now();
+    while (poured_rc > 0)
+        CHECK_OK(kt_sleep(KT_MS(1)));
+    CHECK_ERR(poured_rc, -ETIMEDOUT);
+    kt_time lasted = kt_now() - start;
+    kt_websocket_close(ws);
+    kt_http_session_close(web);
+    site_close(&s);
+    return lasted;
+}
+
+TEST(what_a_server_has_accepted_has_its_write_timeout)
+{
+    CHECK_EQ(poured_for(NULL) / KT_MS(10), KT_S(7) / KT_MS(10));
+    CHECK_EQ(poured_for(&(kt_websocket_options){.write_timeout = KT_S(4)}) / KT_MS(10), KT_S(4) / KT_MS(10));
+}
+
+TEST(a_subscriber_that_takes_nothing_drops_out)
+{
+    ends e;
+    kt_websocket_hub *hub = NULL;
+    kt_task *t = NULL;
+    ends_open(&e, false, &closes);
+    CHECK_OK(kt_websocket_hub_new(NULL, &hub));
+    CHECK_OK(kt_websocket_hub_subscribe(hub, e.ws, "a"));
+    CHECK_OK(kt_spawn(reads_on, e.ws, 0, &t));
+    kt_time start = kt_now();
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(kt_websocket_hub_publish(hub, "a", KT_WEBSOCKET_BINARY, much, MUCH), 1);
+    CHECK_ERR(kt_task_join(t), -ETIMEDOUT);
+    CHECK_EQ(kt_now() - start, KT_S(30));
+    CHECK_EQ(kt_websocket_hub_count(hub, NULL), 0);
+    ends_close(&e);
+    kt_websocket_hub_free(hub);
 }
