@@ -24,7 +24,6 @@ enum {
     CODE_CUT = 1006,
     CODE_NOT_UTF8 = 1007,
     CODE_TOO_LONG = 1009,
-    CODE_OUR_FAULT = 1011,
 };
 
 /* After so much silence a connection counts as idle. */
@@ -207,7 +206,7 @@ static int nothing_came(kt_websocket *ws)
     if (ws->close_sent || (!ws->pinged && kt_lock_locked(&ws->writing)))
         return 0;
     if (ws->pinged)
-        return broken(ws, -ETIMEDOUT, CODE_OUR_FAULT, "no answer to a ping");
+        return broken(ws, -ETIMEDOUT, KT__WS_OUR_FAULT, KT__WS_MUTE);
     ws->pinged = true;
     int rc = ask(ws);
     return rc == 0 || kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
@@ -266,7 +265,7 @@ static int receive_first(kt_websocket *ws)
     if (!ws->in) {
         if (kt_stream_unread(ws->stream, bytes, (size_t)n) == 0)
             return -ENOMEM;
-        return broken(ws, -ENOMEM, CODE_OUR_FAULT, "out of memory");
+        return broken(ws, -ENOMEM, KT__WS_OUR_FAULT, "out of memory");
     }
     memcpy(ws->in, bytes, (size_t)n);
     ws->at = 0;
@@ -379,7 +378,7 @@ static void message_begin(kt_websocket *ws, const kt__ws_event *e)
 static int inflate_failed(kt_websocket *ws, int rc)
 {
     if (rc == -ENOMEM)
-        return broken(ws, rc, CODE_OUR_FAULT, "out of memory");
+        return broken(ws, rc, KT__WS_OUR_FAULT, "out of memory");
     if (rc == KT_ELIMIT)
         return broken(ws, rc, CODE_TOO_LONG, "a message grows beyond measure");
     return broken(ws, KT_EPROTOCOL, CODE_NOT_UTF8, "compressed data that is malformed");

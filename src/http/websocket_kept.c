@@ -189,6 +189,7 @@ static void silent(kept *k, kt_time now)
 {
     kt_websocket *ws = k->ws;
     if (ws->pinged) {
+        kt__ws_send_last(ws, KT__WS_OUR_FAULT, kt_slice_from(KT__WS_MUTE));
         ws->read_rc = -ETIMEDOUT;
         cut(&k->guest);
         return;

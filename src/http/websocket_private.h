@@ -72,6 +72,9 @@ struct kt_websocket {
     char *reason;           /* NULL: none */
 };
 
+enum { KT__WS_OUR_FAULT = 1011 };
+#define KT__WS_MUTE "no answer to a ping"
+
 /* ---- websocket.c */
 
 /* Puts the defaults in, and checks them. 0, or -EINVAL. */
@@ -107,6 +110,8 @@ void kt__ws_part(kt_websocket *ws);
 int kt__ws_send(kt_websocket *ws, unsigned first, kt_slice payload) KT_CHECKED;
 /* The same with the code and the reason of a close, if none was sent. code 1005: none. */
 int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason) KT_CHECKED;
+/* A server's, for a connection that ends next: as much as goes at once, if no frame is being sent. */
+void kt__ws_send_last(kt_websocket *ws, int code, kt_slice reason);
 
 /* Sends bytes of a frame, KT__WS_STRETCH and a head at most; a peer that does not take them in time is hung up on
  * (-ETIMEDOUT). The lock is held. Otherwise as kt_stream_writev. */

@@ -152,17 +152,22 @@ int kt__ws_send(kt_websocket *ws, unsigned first, kt_slice payload)
     return rc;
 }
 
+/* Returns the size. */
+static size_t close_put(char payload[KT__WS_CONTROL_MAX], int code, kt_slice reason)
+{
+    if (code == CODE_NONE)
+        return 0;
+    payload[0] = (char)(code >> 8);
+    payload[1] = (char)(code & 0xff);
+    if (reason.size > 0)
+        memcpy(payload + 2, reason.data, reason.size);
+    return 2 + reason.size;
+}
+
 int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason)
 {
     char payload[KT__WS_CONTROL_MAX];
-    size_t size = 0;
-    if (code != CODE_NONE) {
-        payload[0] = (char)(code >> 8);
-        payload[1] = (char)(code & 0xff);
-        if (reason.size > 0)
-            memcpy(payload + 2, reason.data, reason.size);
-        size = 2 + reason.size;
-    }
+    size_t size = close_put(payload, code, reason);
     int rc = kt_lock_acquire(&ws->writing);
     if (rc < 0)
         return rc;
@@ -173,6 +178,19 @@ int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason)
     }
     kt_lock_release(&ws->writing);
     return rc;
+}
+
+void kt__ws_send_last(kt_websocket *ws, int code, kt_slice reason)
+{
+    char payload[KT__WS_CONTROL_MAX], frame[KT__WS_HEAD_MAX + KT__WS_CONTROL_MAX];
+    if (kt__ws_check_open(ws) < 0 || kt_lock_acquire_nowait(&ws->writing) < 0)
+        return;
+    size_t size = close_put(payload, code, reason);
+    size_t head = kt__ws_head_put(frame, KT__WS_CLOSE | KT__WS_FINAL, size, NULL);
+    memcpy(frame + head, payload, size);
+    (void)!kt_stream_write_nowait(ws->stream, frame, head + size); /* or some of it, or nothing: it is over */
+    ws->close_sent = true;
+    kt_lock_release(&ws->writing);
 }
 
 /* ---- Messages ------------------------------------------------------------------------------- */

@@ -313,6 +313,28 @@ TEST(one_whose_close_is_late_is_ended_at_once)
     }
 }
 
+TEST_WITH(one_that_answers_no_ping_is_told_why_it_is_ended, KT_TEST_REAL_TIME)
+{
+    static const char all[] = "\x89\0\x88\x15\x03\xf3no answer to a ping"; /* 1011 */
+    char bytes[sizeof all];
+    site s;
+    p.o = (kt_websocket_options){.ping_interval = KT_MS(50), .ping_timeout = KT_MS(50)};
+    place_open(&s, NULL);
+    kt_stream *c = come_by_hand(&s);
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, PATIENCE);
+    CHECK_OK(kt_stream_read_exactly(c, bytes, sizeof all - 1));
+    CHECK_MEM(bytes, all, sizeof all - 1);
+    CHECK_EQ(kt_stream_read(c, bytes, sizeof bytes), 0);
+    CHECK_OK(kt_timeout_end(&limit, 0));
+    settle();
+    CHECK_EQ(p.ends, 1);
+    CHECK_ERR(p.rc, -ETIMEDOUT);
+    kt_stream_close(c);
+    leave_place(&s);
+    kt_websocket_hub_free(p.hub);
+}
+
 /* In the time of the server, whose connection it is no more. */
 TEST_WITH(one_that_takes_nothing_is_given_up, KT_TEST_REAL_TIME)
 {
