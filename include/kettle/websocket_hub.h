@@ -19,7 +19,8 @@
  * A message is framed once, and compressed once for those that have agreed to compression; the subscribers share it.
  * What can be written at once is; the rest waits in the subscriber's queue, which a task of the hub empties while
  * there is something in it. What a subscriber is sent it gets in the order of publishing. A connection that fails, that
- * takes nothing for write_timeout, that ends, or is closed drops out by itself.
+ * takes nothing for write_timeout, that ends, or is closed drops out by itself; one to which a close is to be sent gets
+ * no more.
  *
  * Subscribers must be read from, as kettle/websocket.h says. Thread rule: on the loop's thread, in a task. */
 
@@ -31,7 +32,8 @@ typedef struct kt_websocket_hub kt_websocket_hub;
 
 /* What becomes of a message for a subscriber whose queue is full: */
 typedef enum kt_websocket_slow {
-    KT_WEBSOCKET_DROP_OLDEST, /* what has waited longest makes room; a message that is being sent stays */
+    KT_WEBSOCKET_DROP_OLDEST, /* what has waited longest makes room; a message that is being sent stays, and so do
+                               * pings and closes */
     KT_WEBSOCKET_DROP_NEWEST, /* it does not get this one */
     KT_WEBSOCKET_CUT,         /* its connection is ended at once, without a close, which it would not read either */
     KT_WEBSOCKET_WAIT,        /* the publisher waits: the slowest decides */

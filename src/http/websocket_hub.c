@@ -9,13 +9,9 @@
 
 #include "http/websocket_private.h"
 
-enum { BUCKETS = 256, WINDOW_MAX = 15, FLUSH_TAIL = 4 };
+enum { BUCKETS = 256 };
 
-typedef struct frame { /* as it goes over the wire, for all that it goes to */
-    size_t refs, size;
-    bool compressed, closes;
-    char bytes[];
-} frame;
+typedef kt__ws_frame frame;
 
 typedef struct item {
     struct item *next;
@@ -58,52 +54,6 @@ struct kt_websocket_hub {
     kt_event moved;        /* a queue became shorter, or a member left */
     kt__ws_keeping keeping;
 };
-
-/* ---- Frames --------------------------------------------------------------------------------- */
-
-static void frame_unref(frame *f)
-{
-    if (f && --f->refs == 0)
-        kt_free(f);
-}
-
-static frame *frame_new(unsigned first, kt_slice payload)
-{
-    frame *f = kt_alloc(sizeof *f + KT__WS_HEAD_MAX + payload.size);
-    if (!f)
-        return NULL;
-    f->refs = 1;
-    f->compressed = (first & KT__WS_COMPRESSED) != 0;
-    f->closes = (first & 0xf) == KT__WS_CLOSE;
-    size_t head = kt__ws_head_put(f->bytes, first, payload.size, NULL);
-    if (payload.size > 0)
-        memcpy(f->bytes + head, payload.data, payload.size);
-    f->size = head + payload.size;
-    return f;
-}
-
-/* NULL: it cannot be had, and goes without compression. */
-static frame *frame_compressed(kt_websocket_hub *hub, unsigned first, kt_slice message)
-{
-    kt_auto(kt_buffer) out = KT_BUFFER_INIT;
-    out.size_max = SIZE_MAX / 2;
-    if (!hub->deflater && kt__encoder_new(KT__CODING_RAW_DEFLATE, 0, WINDOW_MAX, &hub->deflater) < 0)
-        return NULL;
-    if (kt__encode(hub->deflater, message, KT__FLUSH_SYNC, &out) < 0) {
-        kt__encoder_free(kt_steal(hub->deflater));
-        return NULL;
-    }
-    kt__encoder_forget(hub->deflater);
-    return frame_new(first | KT__WS_COMPRESSED, (kt_slice){out.data, out.size - FLUSH_TAIL});
-}
-
-/* No distance in what was compressed from nothing is longer than the message, so it fits every window that holds
- * it. */
-static bool takes_compressed(const kt_websocket *ws, size_t size)
-{
-    bool fits = ws->deflate.bits_out == WINDOW_MAX || size <= (size_t)1 << ws->deflate.bits_out;
-    return ws->deflate.on && ws->deflate.bits_out > 8 && fits && size >= ws->deflate_from;
-}
 
 /* ---- Topics --------------------------------------------------------------------------------- */
 
@@ -204,7 +154,7 @@ static void pop(member *m, item **at)
     if (m->last == i)
         m->last = before;
     m->queued -= i->f->size;
-    frame_unref(i->f);
+    kt__ws_frame_unref(i->f);
     kt_free(i);
     kt_event_set(&m->hub->moved);
 }
@@ -350,6 +300,8 @@ static int enqueue(member *m, frame *f)
     *(m->first ? &m->last->next : &m->first) = i;
     m->last = i;
     m->queued += f->size;
+    if (f->closes)
+        kt_event_set(&m->hub->moved); /* nobody waits for room any more */
     int rc = need_sender(m);
     if (rc < 0 && !m->holds) {
         item **at = &m->first;
@@ -382,10 +334,25 @@ static int send_now(member *m, const frame *f)
     return n < 0 ? (int)n : n > 0 && !m->holds;
 }
 
+/* Nothing is queued behind a close, so that is the last. */
+static bool is_closing(const member *m)
+{
+    return m->last && m->last->f->closes;
+}
+
 static bool is_full(const member *m, size_t size)
 {
     size_t most = m->hub->o.queue_bytes_max;
     return m->first && (m->queued >= most || size > most - m->queued);
+}
+
+/* The message that has waited longest. Control frames are not messages: who sent them waits for an answer. */
+static item **oldest(member *m)
+{
+    item **at = m->holds ? &m->first->next : &m->first;
+    while (*at && (*at)->f->control)
+        at = &(*at)->next;
+    return at;
 }
 
 /* 1: it has room now; 0: it does not get this one; KT_ELIMIT: it is to go. */
@@ -397,8 +364,8 @@ static int make_room(member *m, size_t size)
         return KT_ELIMIT;
     if (m->hub->o.slow == KT_WEBSOCKET_DROP_NEWEST)
         return 0;
-    while (is_full(m, size) && (!m->holds || m->first->next))
-        pop(m, m->holds ? &m->first->next : &m->first);
+    for (item **at; is_full(m, size) && *(at = oldest(m)); )
+        pop(m, at);
     return 1;
 }
 
@@ -406,6 +373,8 @@ static int make_room(member *m, size_t size)
 static int deliver(member *m, frame *f)
 {
     int rc = kt__ws_check_open(m->ws);
+    if (rc == 0 && is_closing(m))
+        return 0;
     if (rc == 0)
         rc = make_room(m, f->size);
     if (rc == 1 && (rc = send_now(m, f)) == 0 && (rc = enqueue(m, f)) == 0)
@@ -427,12 +396,14 @@ int kt__ws_hub_control(kt_websocket_hub *hub, kt_websocket *ws, unsigned opcode,
 {
     int rc = kt__ws_check_open(ws);
     member *m = rc == 0 ? need_member(hub, ws) : NULL;
-    frame *f = m ? frame_new(opcode | KT__WS_FINAL, payload) : NULL;
+    if (m && is_closing(m))
+        return opcode == KT__WS_CLOSE ? 0 : KT_ECLOSED;
+    frame *f = m ? kt__ws_frame_new(opcode | KT__WS_FINAL, payload) : NULL;
     if (rc == 0 && !f)
         rc = -ENOMEM;
     if (rc == 0 && (rc = send_now(m, f)) == 0)
         rc = enqueue(m, f);
-    frame_unref(f);
+    kt__ws_frame_unref(f);
     if (m && m->holds && !m->sender) { /* it has begun, and nobody can end it */
         kt_stream_hang_up(ws->stream, true);
         ws->write_rc = rc;
@@ -535,7 +506,7 @@ static bool all_have_room(const kt_websocket_hub *hub, const char *name, size_t 
 {
     const topic *t = find_topic(hub, name);
     for (const subscription *s = t ? t->first : NULL; s; s = s->topic_next)
-        if (kt__ws_check_open(s->member->ws) == 0 && is_full(s->member, size))
+        if (kt__ws_check_open(s->member->ws) == 0 && !is_closing(s->member) && is_full(s->member, size))
             return false;
     return true;
 }
@@ -553,22 +524,22 @@ static int await_room(kt_websocket_hub *hub, const char *name, size_t size)
 static int deliver_all(kt_websocket_hub *hub, const char *name, unsigned first, kt_slice message)
 {
     const topic *t = find_topic(hub, name);
-    frame *plain = frame_new(first, message), *compressed = NULL;
+    frame *plain = kt__ws_frame_new(first, message), *compressed = NULL;
     if (!plain)
         return -ENOMEM;
     bool tried = false;
     int n = 0;
     for (subscription *s = t ? t->first : NULL, *next; s; s = next) {
         next = s->topic_next;
-        bool takes = takes_compressed(s->member->ws, message.size);
+        bool takes = kt__ws_takes_compressed(s->member->ws, message.size);
         if (takes && !tried) {
-            compressed = frame_compressed(hub, first, message);
+            compressed = kt__ws_frame_compressed(&hub->deflater, first, message);
             tried = true;
         }
         n += deliver(s->member, takes && compressed ? compressed : plain);
     }
-    frame_unref(plain);
-    frame_unref(compressed);
+    kt__ws_frame_unref(plain);
+    kt__ws_frame_unref(compressed);
     return n;
 }
 

@@ -4,7 +4,8 @@
 
 /* The rooms: websocket_frame.c (bytes and frames), websocket_extension.c (what is agreed on about compression),
  * websocket_deflate.c (compression), websocket_send.c (writing), websocket.c (reading, and the end),
- * websocket_handshake.c (both sides' beginning), websocket_hub.c (broadcast), websocket_kept.c (without a task). */
+ * websocket_handshake.c (both sides' beginning), websocket_hub.c (broadcast), websocket_shared.c (its frames),
+ * websocket_kept.c (without a task). */
 
 #include <kettle/buffer.h>
 #include <kettle/callback.h>
@@ -123,6 +124,22 @@ kt_time kt__ws_write_timeout(const kt_websocket *ws);
 
 /* Why no frame can be sent; 0: one can. */
 int kt__ws_check_open(const kt_websocket *ws) KT_CHECKED;
+
+/* ---- websocket_shared.c */
+
+typedef struct kt__ws_frame { /* as it goes over the wire, unmasked, for all that it goes to */
+    size_t refs, size;
+    bool compressed, control, closes;
+    char bytes[];
+} kt__ws_frame;
+
+/* NULL without memory. */
+kt__ws_frame *kt__ws_frame_new(unsigned first, kt_slice payload);
+/* By a compressor that forgets after each message, and is made when it is needed. NULL: it cannot be had, and goes
+ * without compression. */
+kt__ws_frame *kt__ws_frame_compressed(kt__encoder **deflater, unsigned first, kt_slice message);
+void kt__ws_frame_unref(kt__ws_frame *f);
+bool kt__ws_takes_compressed(const kt_websocket *ws, size_t size);
 
 /* ---- websocket_hub.c */
 

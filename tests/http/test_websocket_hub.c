@@ -2,7 +2,7 @@
 /* Broadcast to WebSockets: over pairs in memory, and with compression over the simulated network. */
 #include "client_site.h"
 
-#include <kettle/websocket_hub.h>
+#include "http/websocket_private.h"
 
 enum { ROOM = 2000, SIZE = 1000, MANY = 50 };
 
@@ -192,6 +192,82 @@ TEST(a_publisher_no_longer_waits_for_one_that_closes)
 TEST(a_publisher_that_waits_can_be_cancelled)
 {
     wait_until(2);
+}
+
+/* What a slow reader is sent, by the first bytes of the frames: numbers, "P" for a ping, and "C" for the close, behind
+ * which nothing comes. Its hub's queue overflows both before and behind them. */
+static const char *sent_with_control(kt_websocket_slow slow, bool close)
+{
+    static char text[1000];
+    const kt_websocket_hub_options o = {.queue_bytes_max = 3100, .slow = slow};
+    kt_websocket_hub *hub = NULL;
+    kt_websocket *ws = NULL;
+    kt_stream *two[2];
+    char bytes[4 + SIZE];
+    size_t n = 0;
+    CHECK_OK(kt_websocket_hub_new(&o, &hub));
+    CHECK_OK(kt_stream_memory_pair(ROOM, two));
+    CHECK_OK(kt_websocket_over(two[0], false, &(kt_websocket_options){.close_timeout = KT_S(1)}, &ws));
+    CHECK_OK(kt_websocket_hub_subscribe(hub, ws, "a"));
+    for (int i = 0; i < 9; i++)
+        CHECK_LE(0, publish(hub, "a", i));
+    CHECK_OK(kt__ws_hub_control(hub, ws, KT__WS_PING, (kt_slice){NULL, 0}));
+    if (close)
+        CHECK_OK(kt__ws_hub_control(hub, ws, KT__WS_CLOSE, (kt_slice){"\x03\xe9", 2}));
+    for (int i = 9; i < 14; i++)
+        CHECK_EQ(publish(hub, "a", i), !close && slow == KT_WEBSOCKET_DROP_OLDEST);
+    if (close) {
+        CHECK_OK(kt__ws_hub_control(hub, ws, KT__WS_CLOSE, (kt_slice){"\x03\xe9", 2}));
+        CHECK_ERR(kt__ws_hub_control(hub, ws, KT__WS_PING, (kt_slice){NULL, 0}), KT_ECLOSED);
+    }
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_S(1));
+    while (kt_stream_read_exactly(two[1], bytes, 2) == 0) {
+        int opcode = bytes[0] & 15;
+        size_t size = opcode == KT__WS_BINARY ? 2 + SIZE : (size_t)bytes[1];
+        CHECK_OK(kt_stream_read_exactly(two[1], bytes, size));
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", n > 0 ? " " : "",
+                              opcode == KT__WS_BINARY ? bytes + 2 : opcode == KT__WS_PING ? "P" : "C");
+    }
+    CHECK_ERR(kt_timeout_end(&limit, KT_ETIMEDOUT), KT_ETIMEDOUT);
+    kt_stream_close(two[1]);
+    kt_websocket_close(ws);
+    kt_websocket_hub_free(hub);
+    return text;
+}
+
+TEST(a_full_queue_loses_no_control_frames)
+{
+    CHECK_STR(sent_with_control(KT_WEBSOCKET_DROP_OLDEST, false), "0 1 P 12 13");
+    CHECK_STR(sent_with_control(KT_WEBSOCKET_DROP_NEWEST, false), "0 1 2 3 P");
+}
+
+TEST(nothing_comes_behind_a_close_that_is_queued)
+{
+    CHECK_STR(sent_with_control(KT_WEBSOCKET_DROP_OLDEST, true), "0 1 7 8 P C");
+    CHECK_STR(sent_with_control(KT_WEBSOCKET_DROP_NEWEST, true), "0 1 2 3 P C");
+}
+
+TEST(a_publisher_waits_no_longer_for_one_that_is_to_get_a_close)
+{
+    const kt_websocket_hub_options o = {.queue_bytes_max = 3100, .slow = KT_WEBSOCKET_WAIT};
+    saying s = {NULL, 1}, *at = &s;
+    kt_task *t = NULL;
+    CHECK_OK(kt_websocket_hub_new(&o, &s.hub));
+    peer slow = peer_open(s.hub, "a");
+    CHECK_OK(kt_spawn(says_all, &at, sizeof at, &t));
+    CHECK_OK(kt_sleep(KT_S(1)));
+    CHECK_EQ(s.rc, 1); /* it waits */
+    CHECK_OK(kt__ws_hub_control(s.hub, slow.server, KT__WS_CLOSE, (kt_slice){"\x03\xe9", 2}));
+    CHECK_OK(kt_task_join(t));
+    kt_task *st = reader(&slow);
+    CHECK_OK(kt_task_join(st));
+    CHECK_EQ(slow.rc, 0);
+    CHECK_EQ(kt_websocket_close_code(slow.client), 1001);
+    CHECK_LT(slow.got, MANY);
+    kt_websocket_close(slow.client);
+    kt_websocket_close(slow.server);
+    kt_websocket_hub_free(s.hub);
 }
 
 TEST(a_freed_hub_leaves_no_sender)
