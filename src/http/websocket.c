@@ -188,7 +188,7 @@ static ssize_t read_until(kt_websocket *ws, char *bytes, size_t size, kt_time wh
     return n > 0 ? n : rc;
 }
 
-/* What a peer that has been silent since then is waited for. */
+/* Until when a peer is waited for that has been silent since then. */
 static kt_time patience_ends(const kt_websocket *ws, kt_time since)
 {
     if (ws->close_sent)
