@@ -10,6 +10,8 @@ static int check(const kt__http_call *c)
     const char *const made[] = {"Content-Type", q->content_type ? q->content_type : "",
                                 "X", q->upgrade ? q->upgrade : "", NULL};
     int rc = q->url ? kt__client_method_check(c->method) : kt_error_set(-EINVAL, "a request without URL");
+    if (rc == 0 && q->upgrade && c->body.is_there)
+        rc = kt_error_set(-EINVAL, "an upgrade with a body: it could not be told from the other protocol");
     if (rc == 0)
         rc = kt__client_headers_check(q->headers);
     return rc < 0 ? rc : kt__client_headers_check(made);

@@ -223,6 +223,7 @@ TEST(what_would_break_a_request_is_refused)
     check_refused(s, (kt_http_request){.url = "/", .headers = unpaired});
     check_refused(s, (kt_http_request){.url = "/", .content_type = "a\nb"});
     check_refused(s, (kt_http_request){.url = "/", .upgrade = "a\r\nb"});
+    check_refused(s, (kt_http_request){.url = "/", .upgrade = "a", .body = "b", .body_size = 1});
     check_refused(s, (kt_http_request){.url = "/", .body_size = 3});
     check_refused(s, (kt_http_request){.url = NULL});
     kt_http_session_close(s);
