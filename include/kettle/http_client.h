@@ -208,7 +208,9 @@ typedef struct kt_http_request {
                                  * ("https://user:password@host/") otherwise. Never sent on to another scheme, host, or
                                  * port, nor are the headers Authorization and Cookie */
     const char *bearer;         /* a token (RFC 6750) */
-    const char *upgrade;        /* the protocol to switch to, such as "websocket": over HTTP/1.1 only */
+    const char *upgrade;        /* the protocol to switch to, such as "websocket": over HTTP/1.1, or by an extended
+                                 * CONNECT (RFC 8441) on a connection of HTTP/2 whose server takes them, where there
+                                 * is one or `version` is KT_HTTP_2. Without a body */
     kt_http_timeouts timeouts;
 } kt_http_request;
 
@@ -229,7 +231,7 @@ KT_API int kt_http_get(kt_http_session *s, const char *url, kt_http_response **r
 
 /* ---- Responses --------------------------------------------------------------------------------- */
 
-/* The status, 200 to 599, or 101 after an upgrade. */
+/* The status, 200 to 599, or 101 after an upgrade (over HTTP/2 one below 300). */
 KT_API int kt_http_response_status(const kt_http_response *r);
 
 /* What the status line says behind it; empty for HTTP/2. */
@@ -280,8 +282,9 @@ KT_API int kt_http_response_read_all(kt_http_response *r, size_t size_max, kt_sl
 /* Behind the end of the body: the value of a trailer (RFC 9110 6.5); `data` is NULL if there is none. */
 KT_API kt_slice kt_http_response_trailer(const kt_http_response *r, const char *name);
 
-/* After a 101: the connection, which speaks another protocol from here on, and reads first what has come with the
- * answer. It is the response's and ends with it. KT_EINVALIDSTATE if the answer was another. Does not suspend. */
+/* After an upgrade (101, over HTTP/2 below 300): the connection, or the stream of HTTP/2, which speaks another protocol
+ * from here on, and reads first what has come with the answer. It is the response's and ends with it. KT_EINVALIDSTATE
+ * if the answer was another. Does not suspend. */
 KT_API int kt_http_response_stream(kt_http_response *r, kt_stream **ret_stream) KT_CHECKED;
 
 /* Frees it; NULL is allowed. What is left of the body and has come already is skipped if it is short, and the

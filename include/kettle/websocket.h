@@ -78,9 +78,11 @@ typedef struct kt_websocket_options {
 KT_API int kt_websocket_accept(kt_http_exchange *x, const kt_websocket_options *options,
                                kt_websocket **ret_ws) KT_CHECKED;
 
-/* Client: connects to a "ws:" or "wss:" URL by a session, whose proxies, TLS, credentials and cookies serve. The
- * session must outlive *ret_ws, which the caller owns. KT_EPROTOCOL where the server answers otherwise than RFC 6455
- * section 4.1 wants, with the status in the detail; -EINVAL; the errors of kt_http_send. Suspends. Like
+/* Client: connects to a "ws:" or "wss:" URL by a session, whose proxies, TLS, credentials and cookies serve. Over
+ * HTTP/1.1; or on a stream of the session's connection of HTTP/2 to that server, where there is one and the server
+ * says that it takes WebSockets (RFC 8441); with a session of KT_HTTP_2 always so, and -EPROTONOSUPPORT where it does
+ * not. The session must outlive *ret_ws, which the caller owns. KT_EPROTOCOL where the server answers otherwise than
+ * RFC 6455 section 4.1 wants, with the status in the detail; -EINVAL; the errors of kt_http_send. Suspends. Like
  * ClientSession.ws_connect. */
 KT_API int kt_websocket_connect(kt_http_session *s, const char *url, const kt_websocket_options *options,
                                 kt_websocket **ret_ws) KT_CHECKED;

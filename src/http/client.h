@@ -425,6 +425,8 @@ void kt__client_h2_close(kt__client_conn *conn);
 /* Does it take another stream now? Does it take any, when others have ended? */
 bool kt__client_h2_usable(const kt__client_conn *conn);
 bool kt__client_h2_alive(const kt__client_conn *conn);
+/* Does its server switch to other protocols (RFC 8441), as far as is known? */
+bool kt__client_h2_extends(const kt__client_conn *conn);
 /* One more, or one less, uses it. How many do. */
 unsigned kt__client_h2_users(kt__client_conn *conn, int change);
 /* It takes no new streams any more. In the pool. */
@@ -442,6 +444,7 @@ struct kt_http_response {
     kt_http_session *session;
     kt__client_conn *conn; /* NULL: given back */
     struct kt__client_stream *stream; /* of HTTP/2 */
+    kt_stream *upgraded;       /* what that has become, or NULL */
     kt__client_sender *sender; /* of what is left of the request's body, or NULL */
     kt_time between, deadline;
     int status, version;
@@ -469,6 +472,12 @@ struct kt_http_response {
     kt__http_header *trailers;
     size_t trailer_count;
 };
+
+/* Does what has brought it speak another protocol now? */
+static inline bool kt__client_switched(const kt_http_response *r)
+{
+    return r->status == 101 || r->upgraded;
+}
 
 /* Some of the body as it was sent; gives the connection back at its end. Suspends. */
 ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;

@@ -140,7 +140,7 @@ int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn)
     if (rc == 0)
         rc = open_stream(c, &conn->stream);
     bool is_2 = rc == 0 && speaks_2(c, conn->stream);
-    if (rc == 0 && !is_2 && c->session->o.version == KT_HTTP_2 && !c->request->upgrade)
+    if (rc == 0 && !is_2 && c->session->o.version == KT_HTTP_2)
         rc = kt_error_set(KT_EPROTOCOL, "the server does not speak HTTP/2");
     if (rc == 0 && is_2)
         rc = kt__client_h2_open(conn);

@@ -40,7 +40,7 @@ int kt__client_decoder_begin(kt_http_response *r)
 {
     int coding = coding_of(kt_http_response_header(r, "Content-Encoding"));
     if (r->session->o.no_decompression || coding < 0 || r->framing == KT__HTTP_NO_BODY || r->status == 206 ||
-        r->status == 101)
+        kt__client_switched(r))
         return 0;
     kt__client_decoder *d = kt_alloc(sizeof *d);
     if (!d)

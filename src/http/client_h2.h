@@ -7,6 +7,7 @@
  *   client_h2_session.c    nghttp2: the only file of the client that knows the library
  *   client_h2.c            a connection: its reader, its writer, its end
  *   client_h2_exchange.c   an attempt, and its answer's body
+ *   client_h2_upgrade.c    a stream that carries another protocol
  *
  * One task reads and feeds the session, another sends what the session has composed; whoever asks puts his stream into
  * the session, wakes the writer, and waits for his stream's event. */
@@ -32,6 +33,7 @@ struct kt__client_h2 {
     kt_event wanted; /* there may be something to send */
     kt_buffer out;
     unsigned users;  /* calls and responses */
+    bool has_settings; /* the server's have come */
     unsigned served; /* streams that have had an answer */
     uint32_t taken;  /* streams that its GOAWAY says it has taken */
     unsigned idle_frames; /* that carried nothing since something came */
@@ -63,7 +65,9 @@ struct kt__client_stream {
     size_t at;
     kt_buffer out;      /* of the request's body, to be sent */
     size_t out_at;
-    bool out_ended;
+    bool out_ended, end_given; /* no more comes; and the session knows */
+    unsigned inside;    /* tasks that wait in it for another protocol */
+    bool parted;        /* they are to leave */
 };
 
 /* Where a field lies in `text`. */
@@ -88,6 +92,8 @@ void kt__client_h2_resume(kt__client_stream *st);
 void kt__client_h2_consumed(kt__client_stream *st, size_t size);
 /* Gives a stream up, which the session may know for a while. */
 void kt__client_h2_cancel(kt__client_stream *st);
+/* Ends a stream that is still used. */
+void kt__client_h2_reset(kt__client_stream *st);
 /* How many streams the server allows at a time. */
 unsigned kt__client_h2_streams_max(const kt__client_h2 *h);
 /* Has the session said its last word? */
@@ -98,5 +104,19 @@ bool kt__client_h2_takes_more(const kt__client_h2 *h);
 
 kt__client_stream *kt__client_stream_new(kt__client_h2 *h);
 void kt__client_stream_free(kt__client_stream *st);
+
+/* ---- client_h2_exchange.c */
+
+/* Waits for something to happen. 0; or why nothing more will. */
+int kt__client_stream_wait(kt__client_stream *st) KT_CHECKED;
+/* Some of what has come, and there is some. */
+ssize_t kt__client_stream_take(kt__client_stream *st, void *buffer, size_t size);
+
+/* ---- client_h2_upgrade.c */
+
+/* Does the server switch to other protocols? 0, -EPROTONOSUPPORT, or another error. Suspends until it has said so. */
+int kt__client_h2_may_extend(kt__client_stream *st, const kt__http_call *c) KT_CHECKED;
+/* Makes r->upgraded of the response's stream. 0 or -ENOMEM. */
+int kt__client_h2_upgraded(kt_http_response *r) KT_CHECKED;
 
 #endif

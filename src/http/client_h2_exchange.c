@@ -15,8 +15,7 @@ static int gone(const kt__client_stream *st)
     return kt_error_set(h->rc, "HTTP/2: the connection is over: %s", kt_strerror(h->rc));
 }
 
-/* Waits for something to happen. 0; or why nothing more will. */
-static int wait_on(kt__client_stream *st)
+int kt__client_stream_wait(kt__client_stream *st)
 {
     if (st->rc < 0)
         return kt_error_set(st->rc, "HTTP/2: the stream is over: %s", kt_strerror(st->rc));
@@ -56,7 +55,7 @@ static int await_room(const kt__client_sender *s)
     int rc = 0;
     kt__client_phase_begin(&phase, "sending the request", s->limit, s->deadline);
     while (rc == 0 && st->out_at < st->out.size && !may_stop_sending(st))
-        rc = wait_on(st);
+        rc = kt__client_stream_wait(st);
     return end_phase(st, &phase, begun, rc);
 }
 
@@ -155,7 +154,7 @@ static int hear_beside(kt__client_stream *st, const kt__http_call *c)
     int rc = 0;
     kt__client_phase_begin(&phase, "waiting for the answer", KT_FOREVER, c->deadline);
     while (rc == 0 && !st->has_head && s->rc > 0)
-        rc = wait_on(st);
+        rc = kt__client_stream_wait(st);
     rc = kt__client_phase_end(&phase, rc);
     return rc == 0 && !st->has_head && s->rc < 0 ? s->rc : rc;
 }
@@ -167,7 +166,7 @@ static int hear(kt__client_stream *st, const kt__http_call *c)
     int rc = 0;
     kt__client_phase_begin(&phase, "waiting for the answer", c->timeouts.first_byte, c->deadline);
     while (rc == 0 && !st->has_head)
-        rc = wait_on(st);
+        rc = kt__client_stream_wait(st);
     return end_phase(st, &phase, begun, rc);
 }
 
@@ -199,7 +198,9 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
         return -ENOMEM;
     r->stream = st;
     st->r = r;
-    int rc = kt__client_h2_submit(h, st, c);
+    int rc = c->request->upgrade ? kt__client_h2_may_extend(st, c) : 0;
+    if (rc == 0)
+        rc = kt__client_h2_submit(h, st, c);
     if (rc < 0)
         return rc;
     kt_event_set(&h->wanted);
@@ -212,7 +213,9 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
     c->refused = rc < 0 && !kt_is_cancel(rc) && st->refused;
     c->refused_in_vain = c->refused && h->served == 0;
     *ret_silent = !st->has_head;
-    return rc < 0 ? rc : take_head(st, r);
+    if (rc == 0)
+        rc = take_head(st, r);
+    return rc == 0 && c->request->upgrade && r->status < 300 ? kt__client_h2_upgraded(r) : rc;
 }
 
 /* ---- The body -------------------------------------------------------------------------------- */
@@ -228,7 +231,7 @@ static int take_trailers(kt__client_stream *st, kt_http_response *r)
     return rc;
 }
 
-static ssize_t take(kt__client_stream *st, void *buffer, size_t size)
+ssize_t kt__client_stream_take(kt__client_stream *st, void *buffer, size_t size)
 {
     size_t left = st->in.size - st->at;
     size_t n = left < size ? left : size;
@@ -248,14 +251,14 @@ ssize_t kt__client_h2_read(kt_http_response *r, void *buffer, size_t size)
     int rc = 0;
     kt__client_phase_begin(&phase, "reading the answer", r->between, r->deadline);
     while (rc == 0 && st->in.size == st->at && !st->ended)
-        rc = r->sender && kt__client_sender_failed(r->sender) ? r->sender->rc : wait_on(st);
+        rc = r->sender && kt__client_sender_failed(r->sender) ? r->sender->rc : kt__client_stream_wait(st);
     rc = end_phase(st, &phase, begun, rc);
     if (rc < 0 && !kt_is_cancel(rc))
         r->rc = rc;
     if (rc < 0)
         return rc;
     if (st->in.size > st->at)
-        return take(st, buffer, size);
+        return kt__client_stream_take(st, buffer, size);
     r->ended = true;
     rc = take_trailers(st, r);
     return rc < 0 ? rc : 0;
@@ -264,6 +267,7 @@ ssize_t kt__client_h2_read(kt_http_response *r, void *buffer, size_t size)
 void kt__client_h2_end(kt_http_response *r)
 {
     kt__client_conn *conn = r->conn;
+    kt_stream_close(kt_steal(r->upgraded));
     if (r->stream)
         kt__client_h2_cancel(kt_steal(r->stream));
     r->conn = NULL;

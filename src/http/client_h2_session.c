@@ -124,6 +124,11 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     h->flooded = h->flooded || h->idle_frames > IDLE_FRAMES_MAX;
     if (h->flooded)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (frame->hd.type == NGHTTP2_SETTINGS && !h->has_settings) {
+        h->has_settings = true;
+        for (kt__client_stream *each = h->streams; each; each = each->next)
+            kt_event_set(&each->changed);
+    }
     if (frame->hd.type == NGHTTP2_GOAWAY) {
         h->going = true;
         h->taken = ((uint32_t)frame->goaway.last_stream_id + 1) / 2;
@@ -366,8 +371,10 @@ static ssize_t give_body(nghttp2_session *session, int32_t id, uint8_t *bytes, s
     if (n > 0)
         memcpy(bytes, st->out.data + st->out_at, n);
     st->out_at += n;
-    if (st->out_ended && st->out_at == st->out.size)
+    if (st->out_ended && st->out_at == st->out.size) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
+        st->end_given = true;
+    }
     kt_event_set(&st->changed);
     return (ssize_t)n;
 }
@@ -389,18 +396,23 @@ static int lower(kt__http_call *c, kt_slice *name)
     return 0;
 }
 
-/* RFC 9113 section 8.3.1. Host stands in :authority. */
+/* RFC 9113 section 8.3.1. Host stands in :authority. An upgrade is an extended CONNECT, and of a WebSocket's the key is
+ * not used (RFC 8441 sections 4 and 5). */
 static int put_head(kt__http_call *c, nghttp2_nv *nv, size_t *ret_count)
 {
+    const char *upgrade = c->request->upgrade;
     const kt__client_field *host = kt__client_field_find(c, "Host");
+    const kt__client_field *key = upgrade ? kt__client_field_find(c, "Sec-WebSocket-Key") : NULL;
     size_t count = 0;
-    nv[count++] = pair(kt_slice_from(":method"), kt_slice_from(c->method));
+    nv[count++] = pair(kt_slice_from(":method"), kt_slice_from(upgrade ? "CONNECT" : c->method));
+    if (upgrade)
+        nv[count++] = pair(kt_slice_from(":protocol"), kt_slice_from(upgrade));
     nv[count++] = pair(kt_slice_from(":scheme"), kt_slice_from(kt_url_is_secure(&c->url) ? "https" : "http"));
     nv[count++] = pair(kt_slice_from(":authority"), host ? host->value : c->url.authority);
     nv[count++] = pair(kt_slice_from(":path"), c->url.target);
     for (size_t i = 0; i < c->field_count; i++) {
         kt_slice name = c->fields[i].name;
-        if (&c->fields[i] == host)
+        if (&c->fields[i] == host || &c->fields[i] == key)
             continue;
         int rc = lower(c, &name);
         if (rc < 0)
@@ -424,7 +436,7 @@ static int put_length(kt__http_call *c, nghttp2_nv *nv, size_t *count)
 int kt__client_h2_submit(kt__client_h2 *h, kt__client_stream *st, kt__http_call *c)
 {
     const nghttp2_data_provider body = {{.ptr = st}, give_body};
-    nghttp2_nv *nv = kt_calloc(c->field_count + 5, sizeof *nv);
+    nghttp2_nv *nv = kt_calloc(c->field_count + 6, sizeof *nv);
     size_t count = 0;
     if (!nv)
         return -ENOMEM;
@@ -432,7 +444,8 @@ int kt__client_h2_submit(kt__client_h2 *h, kt__client_stream *st, kt__http_call 
     if (rc == 0 && c->body.is_there && c->body.size != KT__HTTP_UNLIMITED)
         rc = put_length(c, nv, &count);
     if (rc == 0) {
-        int32_t id = nghttp2_submit_request(h->session, NULL, nv, count, c->body.is_there ? &body : NULL, st);
+        bool sends = c->body.is_there || c->request->upgrade;
+        int32_t id = nghttp2_submit_request(h->session, NULL, nv, count, sends ? &body : NULL, st);
         st->id = id;
         rc = id < 0 ? code_of(id) : 0;
     }
@@ -451,6 +464,19 @@ void kt__client_h2_consumed(kt__client_stream *st, size_t size)
 {
     if (nghttp2_session_consume(st->h2->session, st->id, size) == NGHTTP2_ERR_NOMEM)
         return; /* with the next piece */
+    kt_event_set(&st->h2->wanted);
+}
+
+bool kt__client_h2_extends(const kt__client_conn *conn)
+{
+    const kt__client_h2 *h = conn->h2;
+    return nghttp2_session_get_remote_settings(h->session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
+void kt__client_h2_reset(kt__client_stream *st)
+{
+    if (!st->closed) /* without memory it ends with its users, or its connection */
+        (void)nghttp2_submit_rst_stream(st->h2->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
     kt_event_set(&st->h2->wanted);
 }
 

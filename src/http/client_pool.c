@@ -13,24 +13,32 @@
 
 /* ---- Origins --------------------------------------------------------------------------------- */
 
+/* ws and wss are upgrades of what these mean for HTTP. */
+static kt_slice scheme_of(const kt_url *url)
+{
+    return kt_slice_from(kt_url_is_secure(url) ? "https" : "http");
+}
+
 /* The URL's text up to its path, without user and password. */
 static char *origin_name(const kt_url *url, size_t extra, size_t at)
 {
-    char *block = kt_calloc(1, extra + url->scheme.size + 3 + url->authority.size + 1);
+    kt_slice scheme = scheme_of(url);
+    char *block = kt_calloc(1, extra + scheme.size + 3 + url->authority.size + 1);
     if (!block)
         return NULL;
     char *p = block + at;
-    memcpy(p, url->scheme.data, url->scheme.size);
-    memcpy(p + url->scheme.size, "://", 3);
-    memcpy(p + url->scheme.size + 3, url->authority.data, url->authority.size);
+    memcpy(p, scheme.data, scheme.size);
+    memcpy(p + scheme.size, "://", 3);
+    memcpy(p + scheme.size + 3, url->authority.data, url->authority.size);
     return block;
 }
 
 static bool is_of(const kt__client_origin *o, const kt_url *url)
 {
     const char *p = o->host;
-    size_t n = url->scheme.size;
-    return strncmp(p, url->scheme.data, n) == 0 && strncmp(p + n, "://", 3) == 0 &&
+    kt_slice scheme = scheme_of(url);
+    size_t n = scheme.size;
+    return strncmp(p, scheme.data, n) == 0 && strncmp(p + n, "://", 3) == 0 &&
            strncmp(p + n + 3, url->authority.data, url->authority.size) == 0 && !p[n + 3 + url->authority.size];
 }
 
@@ -185,16 +193,20 @@ static kt__client_conn *oldest_idle(const kt_http_session *s)
 
 /* ---- Who is next ----------------------------------------------------------------------------- */
 
-bool kt__client_only_1(const kt__http_call *c)
-{
-    bool is_plain = !kt_url_is_secure(&c->url) && c->session->o.version != KT_HTTP_2;
-    return is_plain || c->session->o.version == KT_HTTP_1 || c->request->upgrade ||
-        c->origin->speaks == KT__CLIENT_HTTP_1;
-}
-
 static bool can_share(const kt__client_origin *o)
 {
     return o->shared && kt__client_h2_usable(o->shared);
+}
+
+/* Servers of HTTP/2 that switch to other protocols are rare: an upgrade goes over HTTP/1.1, unless there is a
+ * connection to one that says it does, or the session wants nothing else. */
+bool kt__client_only_1(const kt__http_call *c)
+{
+    bool wants_2 = c->session->o.version == KT_HTTP_2;
+    if (c->request->upgrade && !wants_2 && !(can_share(c->origin) && kt__client_h2_extends(c->origin->shared)))
+        return true;
+    bool is_plain = !kt_url_is_secure(&c->url) && !wants_2;
+    return is_plain || c->session->o.version == KT_HTTP_1 || c->origin->speaks == KT__CLIENT_HTTP_1;
 }
 
 static void share(kt__client_conn *conn)

@@ -117,7 +117,7 @@ int kt__client_response_trailers(kt_http_response *r, const kt__http_header *tra
 
 void kt__client_settle(kt_http_response *r)
 {
-    if (r->status == 101)
+    if (kt__client_switched(r))
         return;
     if (r->conn->h2)
         r->ended = r->framing == KT__HTTP_NO_BODY;
@@ -248,7 +248,7 @@ ssize_t kt_http_response_read(kt_http_response *r, void *buffer, size_t size)
         return kt_error_set(-EINVAL, "a read of no bytes");
     if (r->rc < 0)
         return r->rc;
-    if (r->status == 101)
+    if (kt__client_switched(r))
         return kt_error_set(KT_EINVALIDSTATE, "the connection speaks another protocol");
     ssize_t n = r->decoder ? kt__client_decode(r, buffer, size) : kt__client_read_raw(r, buffer, size);
     if (n > 0)
@@ -299,8 +299,8 @@ int kt_http_response_read_all(kt_http_response *r, size_t size_max, kt_slice *re
 
 int kt_http_response_stream(kt_http_response *r, kt_stream **ret_stream)
 {
-    if (r->status != 101 || !r->conn)
+    if (!kt__client_switched(r) || !r->conn)
         return kt_error_set(KT_EINVALIDSTATE, "the answer was %d: the connection still speaks HTTP", r->status);
-    *ret_stream = r->conn->stream;
+    *ret_stream = r->upgraded ? r->upgraded : r->conn->stream;
     return 0;
 }

@@ -304,9 +304,12 @@ static int check_protocol(kt_slice chosen, const char *const *protocols, const c
     return refused("a subprotocol that was not offered");
 }
 
-/* Items 1 to 3 of section 4.1. An HTTP/1.0 server has no 101 to give (RFC 9110 sections 7.8 and 15.2). */
+/* Items 1 to 3 of section 4.1. An HTTP/1.0 server has no 101 to give (RFC 9110 sections 7.8 and 15.2). Over HTTP/2 the
+ * status says all, and there is no key (RFC 8441 section 5). */
 static int check_switch(const kt_http_response *r)
 {
+    if (kt_http_response_version(r) == 20 && kt__client_switched(r))
+        return 0;
     kt_slice upgrade = kt_http_response_header(r, "upgrade");
     if (kt_http_response_status(r) != 101)
         return kt_error_set(KT_EPROTOCOL, "WebSocket: the server answered with %d", kt_http_response_status(r));
@@ -328,8 +331,9 @@ static int check_answer(const kt_http_response *r, const char *key, const kt_web
         rc = accept_of(kt_slice_from(key), expected);
     if (rc < 0)
         return rc;
-    if (!kt_slice_is(kt_http_response_header(r, "sec-websocket-accept"), expected) ||
-        is_twice(r, "sec-websocket-accept"))
+    if (kt_http_response_version(r) != 20 &&
+        (!kt_slice_is(kt_http_response_header(r, "sec-websocket-accept"), expected) ||
+         is_twice(r, "sec-websocket-accept")))
         return refused("a Sec-WebSocket-Accept that does not fit the key");
     if (is_twice(r, "sec-websocket-protocol") || is_twice(r, "sec-websocket-extensions"))
         return refused("two choices in place of one");

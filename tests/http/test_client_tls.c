@@ -126,6 +126,32 @@ TEST_WITH(a_connection_that_was_upgraded_holds_nobody_up, KT_TEST_REAL_TIME)
     house_close(&h);
 }
 
+TEST_WITH(an_upgrade_shares_a_connection_whose_server_says_that_it_may, KT_TEST_REAL_TIME)
+{
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    const kt_http_request q = {.url = "/", .upgrade = "echo"};
+    kt_http_response *r = NULL;
+    kt_stream *s = NULL;
+    char byte = 'a';
+    house h;
+    house_open(&h, both, authority(), (kt_http_session_options){0});
+    CHECK_EQ(version_of(h.web), 20);
+    CHECK_OK(kt_http_send(h.web, &q, &r));
+    CHECK_EQ(kt_http_response_status(r), 200);
+    CHECK_EQ(kt_http_response_version(r), 20);
+    CHECK_ERR((int)kt_http_response_read(r, &byte, 1), KT_EINVALIDSTATE);
+    CHECK_OK(kt_http_response_stream(r, &s));
+    for (byte = 'a'; byte < 'e'; byte++) {
+        char back;
+        CHECK_OK(kt_stream_write(s, &byte, 1));
+        CHECK_EQ(kt_stream_read(s, &back, 1), 1);
+        CHECK(back == byte);
+    }
+    kt_http_response_close(r);
+    CHECK_EQ(facts_of(h.web).opened, 1);
+    house_close(&h);
+}
+
 TEST_WITH(who_is_not_trusted_is_not_asked, KT_TEST_REAL_TIME)
 {
     static const char *const both[] = {"h2", "http/1.1", NULL};

@@ -118,6 +118,26 @@ static int asks(void *arg)
     return rc < 0 ? rc : kt_http_response_read_all(r, 100000, &body);
 }
 
+static ssize_t gives_pieces(void *buffer, size_t size, void *arg)
+{
+    int *left = arg;
+    memset(buffer, 'a', size < 1000 ? size : 1000);
+    return (*left)-- > 0 ? (ssize_t)(size < 1000 ? size : 1000) : 0;
+}
+
+static int asks_both_ways(void *arg)
+{
+    const house *h = arg;
+    kt_slice body;
+    kt_auto(kt_http_response) *r = NULL;
+    int pieces = 5;
+    const kt_http_request q = {.url = "/", .body_read = gives_pieces, .body_arg = &pieces, .duplex = true};
+    int rc = kt_http_send(h->web, &q, &r);
+    rc = rc < 0 ? rc : kt_http_response_read_all(r, 100000, &body);
+    kt_http_response_close(kt_steal(r)); /* before what the body comes from is gone */
+    return rc;
+}
+
 /* Each time another, so that a server's users are forgotten, too. */
 static int asks_as_member(void *arg)
 {
@@ -223,6 +243,13 @@ TEST(websockets_without_memory_leave_nothing_in_their_hub)
 TEST(websockets_in_tasks_without_memory_leave_nothing_in_their_hub)
 {
     check_without_memory(KT_HTTP_1, chats_with_task);
+    check_without_memory(KT_HTTP_2, chats_with_task);
+}
+
+TEST(talk_both_ways_without_memory_leaves_nothing_in_its_session)
+{
+    check_without_memory(KT_HTTP_1, asks_both_ways);
+    check_without_memory(KT_HTTP_2, asks_both_ways);
 }
 
 TEST(events_without_memory_leave_nothing_in_their_source)
@@ -287,6 +314,13 @@ TEST(websockets_that_are_given_up_leave_nothing_in_their_hub)
 TEST(websockets_in_tasks_that_are_given_up_leave_nothing_in_their_hub)
 {
     check_given_up(KT_HTTP_1, chats_with_task);
+    check_given_up(KT_HTTP_2, chats_with_task);
+}
+
+TEST(talk_both_ways_that_is_given_up_leaves_nothing_in_its_session)
+{
+    check_given_up(KT_HTTP_1, asks_both_ways);
+    check_given_up(KT_HTTP_2, asks_both_ways);
 }
 
 TEST(events_that_nobody_wants_any_more_leave_nothing_in_their_source)
