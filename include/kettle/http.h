@@ -304,7 +304,8 @@ KT_API int kt_http_serve_assets(kt_http_exchange *x, const kt_http_asset *assets
  *
  *   421  it is for a host that is neither localhost, nor an address, nor one of `hosts` (NULL-ended; NULL: none): a
  *        name that somebody else lets point here (DNS rebinding)
- *   403  it changes something (neither GET nor HEAD), and Origin or Sec-Fetch-Site say that it comes from elsewhere
+ *   403  it changes something (neither GET, HEAD, nor an upgrade), and Origin or Sec-Fetch-Site say that it comes from
+ *        elsewhere
  *   415  it changes something, and is not application/json, which no form of another site can send unasked
  *
  * Before anything else in a handler. Does not suspend. */

@@ -78,7 +78,8 @@ static bool is_json(const kt_http_exchange *x)
 
 int kt_http_guard(const kt_http_exchange *x, const char *const *hosts)
 {
-    bool changes = !kt_http_method_is(x, "GET") && !kt_http_method_is(x, "HEAD");
+    /* CONNECT is HTTP/2's way to ask for an upgrade, which is a GET of HTTP/1.1 (RFC 8441). */
+    bool changes = !kt_http_method_is(x, "GET") && !kt_http_method_is(x, "HEAD") && !kt_http_method_is(x, "CONNECT");
     if (!host_is_ours(kt_http_host(x), hosts))
         return 421;
     if (changes && !origin_is_ours(x))

@@ -12,6 +12,7 @@ typedef struct house {
     char url[64];
     int rc, code; /* of the server's end */
     bool key;     /* was sent */
+    int guarded;
     kt_event done;
 } house;
 
@@ -22,6 +23,7 @@ static int serves(kt_http_exchange *x, void *arg)
     kt_websocket_message m;
     if (kt_slice_is(kt_http_path(x), "/plain"))
         return hello(x, NULL);
+    h->guarded = kt_http_guard(x, NULL);
     h->key = kt_http_request_header(x, "Sec-WebSocket-Key").data;
     CHECK_STR(kt_http_version(x), "HTTP/2");
     h->rc = kt_websocket_accept(x, &h->o, &ws);
@@ -70,6 +72,7 @@ TEST(websockets_share_a_connection_of_http_2_with_requests)
     CHECK_OK(kt_websocket_connect(h.web, h.url, NULL, &a));
     CHECK_OK(kt_websocket_connect(h.web, h.url, NULL, &b));
     CHECK(!h.key);
+    CHECK_EQ(h.guarded, 0);
     check_echo(a, "one", 3);
     check_echo(b, "two", 3);
     check_echo(a, much, sizeof much);
