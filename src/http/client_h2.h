@@ -68,6 +68,7 @@ struct kt__client_stream {
     bool out_ended, end_given; /* no more comes; and the session knows */
     unsigned inside;    /* tasks that wait in it for another protocol */
     bool parted;        /* they are to leave */
+    bool hung_up;       /* nothing more is read of it */
 };
 
 /* Where a field lies in `text`. */

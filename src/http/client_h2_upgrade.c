@@ -24,7 +24,7 @@ static ssize_t up_read(void *object, void *bytes, size_t size)
 {
     kt__client_stream *st = object;
     while (st->in.size == st->at) {
-        if (st->ended)
+        if (st->ended || st->hung_up)
             return 0;
         int rc = wait_on(st);
         if (rc < 0)
@@ -102,10 +102,12 @@ static int up_peer(const void *object, struct sockaddr_storage *ret_address, soc
 static void up_hang_up(void *object, bool reset)
 {
     kt__client_stream *st = object;
+    st->hung_up = true;
     if (reset)
         kt__client_h2_reset(st);
     else
         (void)up_shutdown_write(st);
+    kt_event_set(&st->changed);
 }
 
 static const kt_stream_backend backend = {

@@ -23,6 +23,10 @@ static int serves(kt_http_exchange *x, void *arg)
     kt_websocket_message m;
     if (kt_slice_is(kt_http_path(x), "/plain"))
         return hello(x, NULL);
+    if (kt_slice_is(kt_http_path(x), "/deaf")) {
+        h->rc = kt_websocket_accept(x, &h->o, &ws);
+        return h->rc < 0 ? h->rc : kt_sleep(KT_S(1000));
+    }
     h->guarded = kt_http_guard(x, NULL);
     h->key = kt_http_request_header(x, "Sec-WebSocket-Key").data;
     CHECK_STR(kt_http_version(x), "HTTP/2");
@@ -182,6 +186,50 @@ TEST(a_read_that_is_cancelled_loses_nothing)
     CHECK_ERR(kt_task_join(t), KT_ECANCELED);
     check_echo(ws, "one", 3);
     kt_websocket_close(ws);
+    house_close(&h);
+}
+
+TEST(a_peer_on_a_stream_that_answers_no_close_is_waited_for_as_long_as_said)
+{
+    const kt_websocket_options o = {.close_timeout = KT_S(3)};
+    house h;
+    char url[80];
+    kt_websocket *ws = NULL;
+    kt_websocket_message m;
+    sim_only();
+    house_open(&h);
+    snprintf(url, sizeof url, "%sdeaf", h.url);
+    CHECK_OK(kt_websocket_connect(h.web, url, &o, &ws));
+    kt_time start = kt_now();
+    CHECK_OK(kt_websocket_shutdown(ws, 1000, NULL));
+    CHECK_ERR(kt_websocket_read(ws, &m), KT_EINCOMPLETE);
+    CHECK_EQ(kt_now() - start, KT_S(3));
+    kt_websocket_close(ws);
+    CHECK_STR(ask(h.web, "/plain"), "200 hello\n");
+    CHECK_EQ(facts_of(h.web).opened, 1);
+    house_close(&h);
+}
+
+TEST(a_peer_on_a_stream_that_takes_nothing_is_given_up)
+{
+    static char much[1024 * 1024];
+    const kt_websocket_options o = {.write_timeout = KT_S(3), .no_deflate = true};
+    house h;
+    char url[80];
+    kt_websocket *ws = NULL;
+    int rc = 0;
+    sim_only();
+    house_open(&h);
+    snprintf(url, sizeof url, "%sdeaf", h.url);
+    CHECK_OK(kt_websocket_connect(h.web, url, &o, &ws));
+    kt_time start = kt_now();
+    for (int i = 0; rc == 0 && i < 10; i++)
+        rc = kt_websocket_write(ws, KT_WEBSOCKET_BINARY, much, sizeof much);
+    CHECK_ERR(rc, -ETIMEDOUT);
+    CHECK_EQ(kt_now() - start, KT_S(3));
+    kt_websocket_close(ws);
+    CHECK_STR(ask(h.web, "/plain"), "200 hello\n");
+    CHECK_EQ(facts_of(h.web).opened, 1);
     house_close(&h);
 }
 
