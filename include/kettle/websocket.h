@@ -61,7 +61,7 @@ typedef struct kt_websocket_options {
     kt_time close_timeout;        /* for the peer's part of the closing handshake, from our close on, whatever it says
                                    * meanwhile; 0 = 10 s */
     kt_time write_timeout;        /* in which the peer takes less than 64 KiB of what is being sent; negative: none; 0 =
-                                   * the server's for what was accepted, over HTTP/2 in any case, otherwise 30 s */
+                                   * the server's for what was accepted (there over HTTP/2 in any case), else 30 s */
     uintptr_t reserved[4];
 } kt_websocket_options;
 

@@ -59,6 +59,7 @@ typedef struct kt__client_waiter {
     uint64_t number;       /* in the order of asking */
     kt__client_conn *conn; /* given; or */
     bool permit;           /* to open one, which is counted already */
+    bool opening;          /* and may become one of HTTP/2 */
     bool turned_away;      /* the session is closing */
     bool only_1;           /* does not want HTTP/2 */
     kt_event ready;
@@ -69,12 +70,12 @@ struct kt__client_origin {
     kt__client_origin *next;
     size_t users;          /* calls that hold it */
     size_t open;           /* connections, and permits to open one */
-    size_t opening;        /* of these, permits */
+    size_t opening;        /* of these, permits for what may become one of HTTP/2 */
     bool failing;          /* the last that was opened could not be */
     kt__client_conn *idle; /* used last, first; of HTTP/1.1 */
     kt__client_conn *shared; /* of HTTP/2, which takes new streams, or NULL */
     uint8_t speaks;
-    uint32_t streams_served; /* by its last connection of HTTP/2 that refused some; 0: none has */
+    uint32_t streams_served; /* by the last connection of HTTP/2, if that refused some; otherwise 0 */
     kt__client_waiter *first, *last;
     kt_rate rate;
     kt_time rate_used;     /* at that time */
@@ -125,6 +126,7 @@ struct kt_http_session {
     kt__client_origin *origins;
     size_t origin_count;
     kt__client_conn *conns;
+    kt__client_conn *doomed; /* out of all accounts, to be closed */
     size_t open, idle, waiting;
     uint64_t asked; /* numbers of waiters */
     kt_task *keeper; /* closes what is idle too long; NULL: not made yet */
@@ -346,6 +348,7 @@ struct kt__client_sender {
     kt_time limit, patience, deadline; /* for a piece, and for the answer behind the last; all of it */
     int (*send)(kt__client_sender *s);
     bool heard; /* the head of the answer is there */
+    bool ended; /* by us, and so its failure is none */
     int rc;     /* 1: under way */
     kt_task *task;
 };
@@ -353,7 +356,7 @@ struct kt__client_sender {
 /* Copies what it needs of the call. -ENOMEM, KT_ENOSTACK. */
 int kt__client_sender_start(const kt__http_call *c, int (*send)(kt__client_sender *s),
                             kt__client_sender **ret_sender) KT_CHECKED;
-/* Waits until all is sent. Passes a cancellation on. */
+/* Waits until all is sent. A cancellation ends the wait alone. */
 int kt__client_sender_wait(kt__client_sender *s) KT_CHECKED;
 /* Has it failed, and not because nobody listens any more? A server may answer before it has read everything, and then
  * stop reading: its answer counts. */
@@ -429,7 +432,7 @@ bool kt__client_h2_alive(const kt__client_conn *conn);
 bool kt__client_h2_extends(const kt__client_conn *conn);
 /* One more, or one less, uses it. How many do. */
 unsigned kt__client_h2_users(kt__client_conn *conn, int change);
-/* It takes no new streams any more. In the pool. */
+/* It takes no new streams any more, or more than before. In the pool. Does not suspend. */
 void kt__client_h2_changed(kt__client_conn *conn);
 int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent) KT_CHECKED;
 ssize_t kt__client_h2_read(kt_http_response *r, void *buffer, size_t size) KT_CHECKED;

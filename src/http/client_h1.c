@@ -94,7 +94,7 @@ static int send_body(kt__client_sender *s)
     if (!s->heard && (rc == 0 || is_deaf(rc))) {
         int slept = kt_sleep(s->patience);
         if (slept < 0)
-            return rc;
+            return slept;
         rc = s->rc = kt__client_too_late("waiting for the answer", s->patience);
     }
     if (kt__client_sender_failed(s))

@@ -63,12 +63,13 @@ static int reads(void *arg)
             rc = n < 0 ? (int)n : KT_EINCOMPLETE;
             break;
         }
-        bool was_going = h->going;
+        bool was_going = h->going, had_settings = h->has_settings;
+        unsigned answered = h->answered;
         h->heard_at = kt_now();
         rc = kt__client_h2_feed(h, bytes.data, bytes.size);
         kt_stream_consume(s, bytes.size);
         kt_event_set(&h->wanted);
-        if (h->going != was_going)
+        if (h->going != was_going || h->has_settings != had_settings || h->answered != answered)
             kt__client_h2_changed(h->conn);
     }
     if (!kt_is_cancel(rc))
@@ -155,7 +156,7 @@ void kt__client_h2_close(kt__client_conn *conn)
 bool kt__client_h2_usable(const kt__client_conn *conn)
 {
     const kt__client_h2 *h = conn->h2;
-    return h->rc == 0 && !h->going && h->users < kt__client_h2_streams_max(h) && kt__client_h2_takes_more(h);
+    return h->rc == 0 && !h->going && kt__client_h2_has_room(h) && kt__client_h2_takes_more(h);
 }
 
 bool kt__client_h2_alive(const kt__client_conn *conn)

@@ -35,7 +35,9 @@ struct kt__client_h2 {
     unsigned users;  /* calls and responses */
     bool has_settings; /* the server's have come */
     unsigned served; /* streams that have had an answer */
-    uint32_t taken;  /* streams that its GOAWAY says it has taken */
+    unsigned answered; /* of its users, those that have one */
+    uint32_t taken;  /* streams that its GOAWAY says it has taken, and there was one if `said_goaway` */
+    bool said_goaway;
     unsigned idle_frames; /* that carried nothing since something came */
     size_t idle_bytes;    /* and bytes, those of frames that the session does not know included */
     bool flooded;         /* too many of either */
@@ -95,8 +97,8 @@ void kt__client_h2_consumed(kt__client_stream *st, size_t size);
 void kt__client_h2_cancel(kt__client_stream *st);
 /* Ends a stream that is still used. */
 void kt__client_h2_reset(kt__client_stream *st);
-/* How many streams the server allows at a time. */
-unsigned kt__client_h2_streams_max(const kt__client_h2 *h);
+/* Has the session room for another stream, by what the server allows at a time and has taken before? */
+bool kt__client_h2_has_room(const kt__client_h2 *h);
 /* Has the session said its last word? */
 bool kt__client_h2_is_over(const kt__client_h2 *h);
 bool kt__client_h2_takes_more(const kt__client_h2 *h);

@@ -176,39 +176,59 @@ static int send_and_hear(kt__client_stream *st, kt__http_call *c)
     int rc = kt__client_sender_start(c, send_beside, &r->sender);
     if (rc == 0)
         rc = hear_beside(st, c);
+    if (rc == 0)
+        rc = hear(st, c);
     if (r->sender && (rc < 0 || may_stop_sending(st))) {
-        c->body = r->sender->body;
+        c->body = r->sender->body; /* for a repeat */
         (void)kt__client_sender_end(kt_steal(r->sender));
     }
     return rc;
+}
+
+/* Nothing has been sent, and the connection is no good: another one serves as well. */
+static int too_late(kt__http_call *c)
+{
+    const kt__client_h2 *h = c->conn->h2;
+    c->refused = true;
+    c->refused_in_vain = h->served == 0;
+    return h->rc < 0 ? h->rc : -ECONNRESET;
+}
+
+static bool is_gone(const kt__client_h2 *h)
+{
+    return h->rc < 0 || h->going;
+}
+
+static int begin(kt__client_h2 *h, kt__client_stream *st, kt__http_call *c)
+{
+    int rc = c->request->upgrade ? kt__client_h2_may_extend(st, c) : 0;
+    if (is_gone(h) && !kt_is_cancel(rc))
+        return too_late(c);
+    return rc < 0 ? rc : kt__client_h2_submit(h, st, c);
 }
 
 int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
 {
     kt__client_h2 *h = c->conn->h2;
     kt_http_response *r = c->response;
-    *ret_silent = false;
-    if (h->rc < 0 || h->going) {
-        *ret_silent = c->refused = true; /* nothing of it was sent */
-        c->refused_in_vain = h->served == 0;
-        return h->rc < 0 ? h->rc : -ECONNRESET;
-    }
+    *ret_silent = true;
+    if (is_gone(h))
+        return too_late(c);
     kt__client_stream *st = kt__client_stream_new(h);
     if (!st)
         return -ENOMEM;
     r->stream = st;
     st->r = r;
-    int rc = c->request->upgrade ? kt__client_h2_may_extend(st, c) : 0;
-    if (rc == 0)
-        rc = kt__client_h2_submit(h, st, c);
+    int rc = begin(h, st, c);
     if (rc < 0)
         return rc;
     kt_event_set(&h->wanted);
-    if (c->body.is_there && c->request->duplex)
+    bool beside = c->body.is_there && c->request->duplex;
+    if (beside)
         rc = send_and_hear(st, c);
     else if (c->body.is_there)
         rc = send_first(c);
-    if (rc == 0)
+    if (rc == 0 && !beside)
         rc = hear(st, c);
     c->refused = rc < 0 && !kt_is_cancel(rc) && st->refused;
     c->refused_in_vain = c->refused && h->served == 0;
@@ -249,6 +269,8 @@ ssize_t kt__client_h2_read(kt_http_response *r, void *buffer, size_t size)
     kt__client_phase phase;
     kt_time begun = kt_now();
     int rc = 0;
+    if (r->ended)
+        return 0;
     kt__client_phase_begin(&phase, "reading the answer", r->between, r->deadline);
     while (rc == 0 && st->in.size == st->at && !st->ended)
         rc = r->sender && kt__client_sender_failed(r->sender) ? r->sender->rc : kt__client_stream_wait(st);
@@ -268,6 +290,8 @@ void kt__client_h2_end(kt_http_response *r)
 {
     kt__client_conn *conn = r->conn;
     kt_stream_close(kt_steal(r->upgraded));
+    if (r->stream && r->stream->has_head)
+        conn->h2->answered--;
     if (r->stream)
         kt__client_h2_cancel(kt_steal(r->stream));
     r->conn = NULL;

@@ -130,14 +130,16 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             kt_event_set(&each->changed);
     }
     if (frame->hd.type == NGHTTP2_GOAWAY) {
-        h->going = true;
+        h->going = h->said_goaway = true;
         h->taken = ((uint32_t)frame->goaway.last_stream_id + 1) / 2;
     }
     if (!st || st->abandoned)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !st->has_head && st->status >= 200) {
         st->has_head = true;
-        h->served++;
+        h->answered++;
+        if (++h->served > h->conn->origin->streams_served)
+            h->conn->origin->streams_served = 0;
     }
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM && (frame->hd.type == NGHTTP2_HEADERS ||
                                                       frame->hd.type == NGHTTP2_DATA))
@@ -208,7 +210,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
         kt__client_stream_free(st);
         return 0;
     }
-    if (code == NGHTTP2_REFUSED_STREAM && h->going)
+    if (code == NGHTTP2_REFUSED_STREAM && h->said_goaway)
         h->conn->origin->streams_served = h->taken > 0 ? h->taken : 1;
     st->closed = true;
     st->refused = !st->has_head && (code == NGHTTP2_REFUSED_STREAM || code == NGHTTP2_HTTP_1_1_REQUIRED);
@@ -341,15 +343,15 @@ bool kt__client_h2_takes_more(const kt__client_h2 *h)
     return nghttp2_session_check_request_allowed(h->session) && !kt__client_h2_is_over(h);
 }
 
-/* A server that ends each connection after some requests refuses those that are behind. So once it has, no more are
- * under way than it took last, or this connection has answered already: a crowd is not refused time and again, and a
- * server that was merely restarted is soon asked as before. */
-unsigned kt__client_h2_streams_max(const kt__client_h2 *h)
+/* A server that ends each connection after some requests refuses those behind. So once it has, no more wait for
+ * their answers at once than it took last: a crowd is not refused time and again. A connection that answers more shows
+ * that this is past. */
+bool kt__client_h2_has_room(const kt__client_h2 *h)
 {
     uint32_t max = nghttp2_session_get_remote_settings(h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-    uint32_t served = h->conn->origin->streams_served, proven = h->served > served ? h->served : served;
-    max = max < KT__CLIENT_H2_STREAMS ? max : KT__CLIENT_H2_STREAMS;
-    return served > 0 && proven < max ? proven : max;
+    uint32_t served = h->conn->origin->streams_served;
+    bool fits = h->users < max && h->users < KT__CLIENT_H2_STREAMS;
+    return fits && (served == 0 || h->users - h->answered < served);
 }
 
 /* ---- A stream -------------------------------------------------------------------------------- */

@@ -162,7 +162,8 @@ static void idle_remove(kt__client_conn *conn)
         conn->idle_next->idle_prev = conn->idle_prev;
 }
 
-/* Takes a connection out of all accounts; what is left is to close its stream. */
+/* Takes a connection out of all accounts; what is left is to close its stream. Until then its tasks still know its
+ * origin. */
 static void forget(kt__client_conn *conn)
 {
     if (conn->is_idle)
@@ -170,6 +171,7 @@ static void forget(kt__client_conn *conn)
     delist(conn);
     if (conn->origin->shared == conn)
         conn->origin->shared = NULL;
+    conn->origin->users++;
     conn->origin->open--;
     conn->session->open--;
 }
@@ -177,6 +179,7 @@ static void forget(kt__client_conn *conn)
 static void conn_close(kt__client_conn *conn, kt__client_fate fate)
 {
     kt__client_h2_close(conn);
+    conn->origin->users--;
     kt__client_part(conn->stream, fate);
     kt_free(conn);
 }
@@ -231,16 +234,28 @@ static bool may_open(const kt_http_session *s, const kt__client_origin *o, bool 
     return o->open < s->o.connections_per_host_max && (s->open < s->o.connections_max || s->idle > 0);
 }
 
-/* Counts a connection that is to be opened. Returns one that has to make way, forgotten already, or NULL. */
-static kt__client_conn *permit(kt_http_session *s, kt__client_origin *o)
+/* Counts a connection that is to be opened, which may become one of HTTP/2 or not. One that has to make way is put
+ * aside: a task of its own cannot end it. */
+static void permit(kt_http_session *s, kt__client_origin *o, bool only_1)
 {
     kt__client_conn *old = s->open >= s->o.connections_max ? oldest_idle(s) : NULL;
-    if (old)
+    if (old) {
         forget(old);
-    o->opening++;
+        old->next = s->doomed;
+        s->doomed = old;
+    }
+    o->opening += !only_1;
     o->open++;
     s->open++;
-    return old;
+}
+
+static void end_doomed(kt_http_session *s)
+{
+    while (s->doomed) {
+        kt__client_conn *conn = s->doomed;
+        s->doomed = conn->next;
+        conn_close(conn, KT__CLIENT_KEEP);
+    }
 }
 
 static kt__client_waiter *line_take(kt_http_session *s, kt__client_origin *o)
@@ -270,6 +285,12 @@ static void line_leave(kt_http_session *s, kt__client_origin *o, kt__client_wait
     }
 }
 
+/* It may have turned out since it got in line that the server speaks HTTP/1.1. */
+static bool wants_1(const kt__client_origin *o, const kt__client_waiter *w)
+{
+    return w->only_1 || o->speaks == KT__CLIENT_HTTP_1;
+}
+
 /* Is there one to be had at once? */
 static bool may_have(const kt__client_origin *o, bool only_1)
 {
@@ -281,39 +302,39 @@ static kt__client_origin *next_served(const kt_http_session *s)
 {
     kt__client_origin *found = NULL;
     for (kt__client_origin *o = s->waiting > 0 ? s->origins : NULL; o; o = o->next)
-        if (o->first && (may_have(o, o->first->only_1) || may_open(s, o, o->first->only_1)) &&
+        if (o->first && (may_have(o, wants_1(o, o->first)) || may_open(s, o, wants_1(o, o->first))) &&
             (!found || o->first->number < found->first->number))
             found = o;
     return found;
 }
 
-/* Restores the invariant. May suspend at its end. */
-static void serve(kt_http_session *s)
+/* Restores the invariant. */
+static void serve_line(kt_http_session *s)
 {
     kt__client_origin *o;
-    kt__client_conn *doomed = NULL;
     while ((o = next_served(s))) {
         kt__client_waiter *w = line_take(s, o);
-        if (!w->only_1 && can_share(o)) {
+        bool only_1 = wants_1(o, w);
+        if (!only_1 && can_share(o)) {
             w->conn = o->shared;
             share(w->conn);
         } else if (o->idle) {
             w->conn = o->idle;
             idle_remove(w->conn);
         } else {
-            kt__client_conn *old = permit(s, o);
-            if (old)
-                old->next = doomed;
-            doomed = old ? old : doomed;
+            permit(s, o, only_1);
             w->permit = true;
+            w->opening = !only_1;
         }
         kt_event_set(&w->ready);
     }
-    while (doomed) {
-        kt__client_conn *next = doomed->next;
-        conn_close(doomed, KT__CLIENT_KEEP);
-        doomed = next;
-    }
+}
+
+/* The same for who may suspend. */
+static void serve(kt_http_session *s)
+{
+    serve_line(s);
+    end_doomed(s);
 }
 
 /* Ends a connection. Its place is another's before the parting, which may take a while. */
@@ -325,9 +346,9 @@ static void discard(kt__client_conn *conn, kt__client_fate fate)
     conn_close(conn, fate);
 }
 
-static void permit_return(kt_http_session *s, kt__client_origin *o)
+static void permit_return(kt_http_session *s, kt__client_origin *o, bool opening)
 {
-    o->opening--;
+    o->opening -= opening;
     o->open--;
     s->open--;
     serve(s);
@@ -401,22 +422,25 @@ static int keep(void *arg)
     kt_http_session *s = *(kt_http_session **)arg;
     int rc = 0;
     while (rc == 0) {
-        kt_time due = sweep_idle(s);
         kt_event_clear(&s->keeper_wanted);
+        end_doomed(s);
+        kt_time due = sweep_idle(s);
         rc = keeper_rests(s, due);
     }
     return rc;
 }
 
-/* Without memory for a task nothing is lost: what is idle too long is found when it is looked for. */
+/* Without a keeper, for want of memory for a task, nothing is lost: what is idle too long is found when it is looked
+ * for, and what is put aside when the next is. */
 void kt__client_h2_changed(kt__client_conn *conn)
 {
+    kt_http_session *s = conn->session;
     if (conn->origin->shared == conn && !kt__client_h2_alive(conn))
         conn->origin->shared = NULL;
-    if (conn->is_idle) {
-        conn->broken = true; /* the keeper ends it */
-        kt_event_set(&conn->session->keeper_wanted);
-    }
+    conn->broken = conn->is_idle && !kt__client_h2_alive(conn); /* the keeper ends it */
+    serve_line(s);
+    if (conn->broken || s->doomed)
+        kt_event_set(&s->keeper_wanted);
 }
 
 static void wake_keeper(kt_http_session *s)
@@ -450,20 +474,20 @@ static int wait_in_line(kt__http_call *c, kt__client_waiter *w)
     if (w->conn)
         kt__client_release(w->conn, KT__CLIENT_KEEP);
     else if (w->permit)
-        permit_return(s, o);
+        permit_return(s, o, w->opening);
     return rc < 0 ? rc : KT_ECLOSED;
 }
 
-static int open_new(kt__http_call *c)
+static int open_new(kt__http_call *c, bool opening)
 {
     kt_http_session *s = c->session;
     int rc = kt__client_connect(c, &c->conn);
     if (rc < 0) {
         c->origin->failing = rc != KT_ECANCELED;
-        permit_return(s, c->origin);
+        permit_return(s, c->origin, opening);
         return rc;
     }
-    c->origin->opening--;
+    c->origin->opening -= opening;
     c->origin->failing = false;
     c->reused = false;
     enlist(c->conn);
@@ -505,9 +529,9 @@ int kt__client_acquire(kt__http_call *c)
     if (s->closed)
         return KT_ECLOSED;
     if (may_open(s, o, only_1)) {
-        conn = permit(s, o);
-        if (conn)
-            conn_close(conn, KT__CLIENT_KEEP);
+        w.opening = !only_1;
+        permit(s, o, only_1);
+        end_doomed(s);
     } else {
         int rc = wait_in_line(c, &w);
         if (rc < 0)
@@ -515,7 +539,7 @@ int kt__client_acquire(kt__http_call *c)
         if (w.conn)
             return got(c, w.conn);
     }
-    return open_new(c);
+    return open_new(c, w.opening);
 }
 
 static void release_shared(kt__client_conn *conn)
@@ -565,6 +589,7 @@ void kt__client_pool_close(kt_http_session *s)
             kt_stream_hang_up(conn->stream, true);
         }
     kt__client_conn *conn;
+    end_doomed(s);
     while ((conn = oldest_idle(s))) {
         forget(conn);
         conn_close(conn, KT__CLIENT_KEEP);

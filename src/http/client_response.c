@@ -221,10 +221,15 @@ static ssize_t end_both(kt_http_response *r, ssize_t n)
 {
     if (n > 0)
         return n;
-    int rc = kt__client_sender_wait(r->sender);
-    bool failed = rc < 0 && (kt_is_cancel(rc) || kt__client_sender_failed(r->sender));
+    kt__client_phase phase;
+    kt__client_phase_begin(&phase, "sending the request", KT_FOREVER, r->deadline);
+    int rc = kt__client_phase_end(&phase, kt__client_sender_wait(r->sender));
+    if (r->sender->rc > 0 && kt_is_cancel(rc))
+        return rc; /* the next read waits again */
+    bool failed = r->sender->rc > 0 || kt__client_sender_failed(r->sender);
     end(r);
-    return failed ? rc : 0;
+    r->rc = failed ? rc : 0;
+    return r->rc;
 }
 
 ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size)

@@ -5,8 +5,9 @@
 static int sends(void *arg)
 {
     kt__client_sender *s = *(kt__client_sender **)arg;
-    s->rc = s->send(s);
-    return s->rc;
+    int rc = s->send(s);
+    s->rc = s->rc > 0 ? rc : s->rc;
+    return rc;
 }
 
 int kt__client_sender_start(const kt__http_call *c, int (*send)(kt__client_sender *s), kt__client_sender **ret_sender)
@@ -34,21 +35,21 @@ int kt__client_sender_start(const kt__http_call *c, int (*send)(kt__client_sende
 
 int kt__client_sender_wait(kt__client_sender *s)
 {
-    return s->task ? kt_task_join(kt_steal(s->task)) : s->rc;
+    int rc = kt_shield(s->task);
+    return s->rc > 0 ? rc : s->rc;
 }
 
 bool kt__client_sender_failed(const kt__client_sender *s)
 {
-    return s->rc < 0 && s->rc != -EPIPE && s->rc != -ECONNRESET && !kt_is_cancel(s->rc);
+    return s->rc < 0 && s->rc != -EPIPE && s->rc != -ECONNRESET && !s->ended;
 }
 
 int kt__client_sender_end(kt__client_sender *s)
 {
     kt_cancel_hold();
-    if (s->task) {
-        kt_task_cancel(s->task);
-        (void)!kt_task_join(s->task); /* rc says more */
-    }
+    s->ended = true;
+    kt_task_cancel(s->task);
+    (void)!kt_task_join(s->task); /* rc says more */
     kt_cancel_unhold();
     int rc = s->rc;
     kt_free(s);

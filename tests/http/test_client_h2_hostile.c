@@ -434,6 +434,89 @@ TEST(many_at_once_are_served_by_connections_of_a_few_requests)
     evil_close(&e);
 }
 
+static int answered_first;
+
+/* The first connection takes one request and goes; the second begins a long answer, and goes on. */
+static void begins_a_long_answer(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    int n = ++answered_first;
+    if (n == 1) {
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+        put_frame(&b, GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+    } else if (id > 1) {
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+    } else {
+        put_frame(&b, HEADERS, END_HEADERS, id, "\x88", 1);
+    }
+    spill(p, b.data, b.size);
+}
+
+KT_FN(asks_in_time, a, struct { kt_http_session *s; })
+{
+    kt_time start = kt_now();
+    CHECK_STR(ask(a->s, "/"), "200 ");
+    CHECK_LT(kt_now() - start, KT_S(1));
+    return 0;
+}
+
+TEST(an_answer_that_lasts_does_not_count_as_one_that_is_waited_for)
+{
+    evil e = {.acts = begins_a_long_answer};
+    kt_http_response *first = NULL;
+    sim_only();
+    answered_first = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    {
+        kt_auto(kt_group) g = KT_GROUP_INIT;
+        CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_in_time, .s = e.web)));
+        CHECK_OK(kt_sleep(0));
+        CHECK_OK(kt_http_get(e.web, "/", &first)); /* refused, and asked again: it lasts */
+        CHECK_OK(kt_group_join(&g, 0));
+    }
+    crowd_asks(e.web, 5, "/", "200 ");
+    CHECK_EQ(e.connections, 2);
+    kt_http_response_close(first);
+    evil_close(&e);
+}
+
+static int said_one_at_a_time;
+
+/* One stream at a time, whose answer lasts; then good-bye, for all but that one. */
+static void goes_while_one_lasts(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    bool first = !said_one_at_a_time++;
+    if (first)
+        put_frame(&b, SETTINGS, 0, 0, "\0\3\0\0\0\1", 6);
+    put_frame(&b, HEADERS, first ? END_HEADERS : END_HEADERS | END_STREAM, id, "\x88", 1);
+    spill(p, b.data, b.size);
+    if (!first)
+        return;
+    CHECK_OK(kt_sleep(KT_MS(100)));
+    kt_buffer_clear(&b);
+    put_frame(&b, GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+    spill(p, b.data, b.size);
+}
+
+TEST(who_is_in_line_for_a_connection_that_leaves_gets_another)
+{
+    evil e = {.acts = goes_while_one_lasts};
+    kt_http_response *r = NULL;
+    kt_task *t = NULL;
+    sim_only();
+    said_one_at_a_time = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_OK(kt_http_get(e.web, "/", &r));
+    CHECK_OK(kt_spawn(KT_WITH(asks_in_time, .s = e.web), &t));
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    CHECK_EQ(facts_of(e.web).waiting, 1);
+    CHECK_OK(kt_task_join(t));
+    CHECK_EQ(e.connections, 2);
+    kt_http_response_close(r);
+    evil_close(&e);
+}
+
 static void pushes(peer *p, uint32_t id)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;

@@ -137,6 +137,36 @@ TEST(a_crowd_waits_no_longer_for_a_silent_server_than_two_do)
     kt_listener_close(l);
 }
 
+KT_FN(upgrades_in_vain, a, struct { kt_http_session *s; const char *url; })
+{
+    const kt_http_request q = {.url = a->url, .upgrade = "x"};
+    CHECK_STR(ask_with(a->s, &q), "ETIMEDOUT");
+    return 0;
+}
+
+/* What it opens is no connection of HTTP/2. */
+TEST(an_upgrade_that_is_being_opened_holds_nobody_up)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    char url[64];
+    kt_listener *l = NULL;
+    kt_http_session *s = NULL;
+    kt_task *t;
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
+    CHECK_OK(kt_http_session_open(&(kt_http_session_options){.timeouts.tls = KT_S(2)}, &s));
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/", kt_listener_port(l));
+    kt_time start = kt_now();
+    CHECK_OK(kt_spawn(KT_WITH(upgrades_in_vain, .s = s, .url = url), &t));
+    CHECK_OK(kt_sleep(0));
+    CHECK_STR(ask(s, url), "ETIMEDOUT");
+    CHECK_EQ(kt_now() - start, KT_S(2));
+    CHECK_OK(kt_task_join(t));
+    kt_http_session_close(s);
+    kt_listener_close(l);
+}
+
 /* ---- What is used again --------------------------------------------------------------------------- */
 
 TEST(a_connection_with_bytes_left_over_is_not_used_again)

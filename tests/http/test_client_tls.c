@@ -18,6 +18,8 @@ static int hello_or_echo(kt_http_exchange *x, void *arg)
 {
     kt_stream *s = NULL;
     char byte;
+    if (kt_slice_is(kt_http_path(x), "/slow") && kt_sleep(KT_S(5)) < 0)
+        return KT_ECANCELED;
     if (!kt_http_upgrade_asked(x).data)
         return hello(x, arg);
     int rc = kt_http_upgrade(x, "echo", &s);
@@ -123,6 +125,19 @@ TEST_WITH(a_connection_that_was_upgraded_holds_nobody_up, KT_TEST_REAL_TIME)
     CHECK_EQ(kt_http_response_status(r), 101);
     CHECK_EQ(version_of(h.web), 20);
     kt_http_response_close(r);
+    house_close(&h);
+}
+
+TEST(a_crowd_at_a_server_of_http_1_connects_at_once)
+{
+    house h;
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){.latency = KT_MS(100)});
+    (void)n;
+    house_open(&h, NULL, authority(), (kt_http_session_options){0});
+    kt_time start = kt_now();
+    crowd_asks(h.web, 6, "/slow", "200 hello\n");
+    CHECK_LT(kt_now() - start, KT_MS(6500)); /* the first connects in half a second, and then the others */
     house_close(&h);
 }
 

@@ -6,7 +6,7 @@
 #define WITH_SERVER(name) TEST_WITH(name, KT_TEST_REAL_TIME)
 
 typedef struct doing {
-    int rc;
+    int rc, begun;
     bool ended;
     bool outlives, extends, begins;
 } doing;
@@ -14,6 +14,7 @@ typedef struct doing {
 static int take_long(kt_http_exchange *x, void *arg)
 {
     doing *d = arg;
+    d->begun++;
     if (d->outlives)
         kt_http_outlive_client(x);
     if (d->extends)
@@ -164,7 +165,8 @@ static int goes_away_and_stops(void *arg)
     say(old_gone, GET);
     greet(&gone, dial(&s));
     get(&gone, 1, "/");
-    CHECK_OK(kt_sleep(KT_MS(20)));
+    while (d->begun < 2)
+        CHECK_OK(kt_sleep(KT_MS(1)));
     kt_stream_close(old_gone);
     wait_until(&d->ended);
     d->ended = false;
@@ -174,7 +176,8 @@ static int goes_away_and_stops(void *arg)
     greet(&waits, dial(&s));
     get(&waits, 1, "/");
     greet(&rests, dial(&s));
-    CHECK_OK(kt_sleep(KT_MS(20)));
+    while (d->begun < 4)
+        CHECK_OK(kt_sleep(KT_MS(1)));
     kt_task_cancel(server);
     CHECK_ERR(kt_task_join(server), KT_ECANCELED);
     kt_stream_close(old_waits);
