@@ -2,7 +2,7 @@
 /* A client that says back whatever a server says, for suites that test clients so: it asks the server how many cases it
  * has, takes part in each, and has it write its report (the protocol of Autobahn's fuzzing server).
  *
- * usage: websocket_agent URL [AGENT] */
+ * usage: websocket_agent URL [AGENT [http2]] */
 #include <errno.h>
 #include <kettle/kettle.h>
 #include <kettle/websocket.h>
@@ -41,13 +41,14 @@ static int count_cases(kt_http_session *web, const char *url, int *ret_count)
 
 KT_FN(run_cases, a, struct {
     const char *url, *agent;
+    kt_http_protocol version;
 })
 {
     char url[500];
     int count = 0;
     kt_auto(kt_http_session) *web = NULL;
     snprintf(url, sizeof url, "%s/getCaseCount", a->url);
-    int rc = kt_http_session_open(NULL, &web);
+    int rc = kt_http_session_open(&(kt_http_session_options){.version = a->version}, &web);
     if (rc == 0)
         rc = count_cases(web, url, &count);
     for (int i = 1; rc == 0 && i <= count; i++) {
@@ -65,10 +66,11 @@ KT_FN(run_cases, a, struct {
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        fprintf(stderr, "usage: websocket_agent URL [AGENT]\n");
+        fprintf(stderr, "usage: websocket_agent URL [AGENT [http2]]\n");
         return 2;
     }
-    int rc = kt_run(KT_WITH(run_cases, .url = argv[1], .agent = argc > 2 ? argv[2] : "kettle"));
+    kt_http_protocol version = argc > 3 && strcmp(argv[3], "http2") == 0 ? KT_HTTP_2 : KT_HTTP_AUTO;
+    int rc = kt_run(KT_WITH(run_cases, .url = argv[1], .agent = argc > 2 ? argv[2] : "kettle", .version = version));
     if (rc < 0)
         fprintf(stderr, "websocket_agent: %s (%s)\n", kt_strerror(rc), kt_error_detail());
     return rc < 0;

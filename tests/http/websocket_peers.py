@@ -174,14 +174,35 @@ class NodesClient(unittest.TestCase):
 # Cases as those of PythonsServer, for a client that says everything back.
 NODES_SERVER = '''
 const crypto = require('crypto');
-const { WebSocketServer } = require('ws');
+const http2 = require('http2');
+const { WebSocket, WebSocketServer } = require('ws');
 const text = 'line '.repeat(40000), bytes = crypto.randomBytes(70000);
 const cases = [['x', '', 'h\\u00e9llo'], [bytes, Buffer.alloc(0)], [text, bytes, text, 'k'.repeat(200000)]];
 const deflate = process.argv[1] && JSON.parse(process.argv[1]);
-const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: deflate }, () =>
-    console.log(server.address().port));
 let good = 0, compressed = 0;
-server.on('connection', (ws, request) => {
+
+// RFC 8441, of which Node has the HTTP/2 and ws the frames.
+function onStreams() {
+    const server = http2.createServer({ settings: { enableConnectProtocol: true } });
+    server.on('stream', (stream, headers) => {
+        if (headers[':method'] !== 'CONNECT' || headers[':protocol'] !== 'websocket')
+            return stream.respond({ ':status': 400 }, { endStream: true });
+        stream.respond({ ':status': 200 });
+        stream.setNoDelay = () => stream;
+        const ws = new WebSocket(null);
+        ws.setSocket(stream, Buffer.alloc(0), { maxPayload: 1 << 24, skipUTF8Validation: false });
+        connected(ws, { url: headers[':path'] });
+    });
+    return server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+}
+
+function onConnections() {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: deflate }, () =>
+        console.log(server.address().port));
+    server.on('connection', connected);
+}
+
+function connected(ws, request) {
     const url = new URL(request.url, 'ws://a');
     if (url.pathname === '/getCaseCount')
         return ws.send(String(cases.length), () => ws.close(1000));
@@ -202,7 +223,9 @@ server.on('connection', (ws, request) => {
     });
     ws.on('pong', (data) => { ws.ponged = String(data) === 'there?'; });
     ws.on('close', (code) => { good += at === messages.length && code === 1000 && ws.ponged; });
-});
+}
+
+process.argv[2] === 'http2' ? onStreams() : onConnections();
 '''
 NODE_ENVIRONMENT = dict(os.environ, NODE_PATH=':'.join(
     [p for p in (os.environ.get('NODE_PATH'), '/usr/share/nodejs', '/usr/lib/node_modules') if p]))
@@ -215,20 +238,26 @@ def node_has_ws():
 
 @unittest.skipUnless(node_has_ws(), 'ws for Node is not installed (Debian package node-ws)')
 class NodesServer(unittest.TestCase):
+    def take_part(self, form, compressed, *version):
+        words = ['node', '-e', NODES_SERVER, form, *version]
+        with self.subTest(form), subprocess.Popen(words, env=NODE_ENVIRONMENT, text=True, stdin=subprocess.DEVNULL,
+                                                  stdout=subprocess.PIPE) as server:
+            port = server.stdout.readline().strip()
+            try:
+                agent = subprocess.run([AGENT, f'ws://127.0.0.1:{port}', 'kettle', *version], capture_output=True,
+                                       text=True, timeout=PATIENCE, check=False)
+                self.assertEqual((agent.returncode, agent.stdout, agent.stderr), (0, '3 cases\n', ''))
+                self.assertEqual(server.stdout.readline(), f'3 {compressed}\n')
+            finally:
+                server.terminate()
+
     def test_messages_come_back(self):
         for form, compressed in (('false', 0), ('true', 3), ('{"serverNoContextTakeover": true}', 3),
                                  ('{"clientNoContextTakeover": true, "serverMaxWindowBits": 9}', 3)):
-            words = ['node', '-e', NODES_SERVER, form]
-            with self.subTest(form), subprocess.Popen(words, env=NODE_ENVIRONMENT, text=True, stdin=subprocess.DEVNULL,
-                                                      stdout=subprocess.PIPE) as server:
-                port = server.stdout.readline().strip()
-                try:
-                    agent = subprocess.run([AGENT, f'ws://127.0.0.1:{port}'], capture_output=True, text=True,
-                                           timeout=PATIENCE, check=False)
-                    self.assertEqual((agent.returncode, agent.stdout), (0, '3 cases\n'))
-                    self.assertEqual(server.stdout.readline(), f'3 {compressed}\n')
-                finally:
-                    server.terminate()
+            self.take_part(form, compressed)
+
+    def test_messages_come_back_over_http_2(self):
+        self.take_part('false', 0, 'http2')
 
 
 if __name__ == '__main__':
