@@ -86,7 +86,9 @@ int kt_websocket_over(kt_stream *s, bool client, const kt_websocket_options *opt
 
 void kt__ws_free(kt_websocket *ws)
 {
-    (void)kt_callback_cancel(&ws->close_due);
+    if (ws->parting)
+        (void)kt_callback_cancel(&ws->parting->due);
+    kt_free(ws->parting);
     kt__encoder_free(ws->deflater);
     kt__decoder_free(ws->inflater);
     kt_buffer_release(&ws->message);
@@ -149,13 +151,18 @@ void kt__ws_closing(kt_websocket *ws)
     ws->close_sent = true;
     if (ws->close_code != 0) /* the peer's was first */
         return;
-    ws->close_by = later(kt_now(), ws->close_timeout);
-    kt_call_at(&ws->close_due, ws->close_by, no_close_came, ws);
+    ws->parting = kt_calloc(1, sizeof *ws->parting);
+    if (!ws->parting) { /* nobody could be woken later */
+        no_close_came(ws);
+        return;
+    }
+    ws->parting->by = later(kt_now(), ws->close_timeout);
+    kt_call_at(&ws->parting->due, ws->parting->by, no_close_came, ws);
 }
 
 bool kt__ws_close_is_overdue(const kt_websocket *ws)
 {
-    return ws->close_sent && kt_now() >= ws->close_by;
+    return ws->close_sent && (!ws->parting || kt_now() >= ws->parting->by);
 }
 
 static int not_closed(kt_websocket *ws)
@@ -192,7 +199,7 @@ static ssize_t read_until(kt_websocket *ws, char *bytes, size_t size, kt_time wh
 static kt_time patience_ends(const kt_websocket *ws, kt_time since)
 {
     if (ws->close_sent)
-        return ws->close_by;
+        return ws->parting ? ws->parting->by : 0;
     if (ws->ping_interval <= 0)
         return KT_FOREVER;
     return later(since, ws->pinged ? ws->ping_timeout : ws->ping_interval);
@@ -225,6 +232,12 @@ static int ended(kt_websocket *ws, int rc)
                    : broken(ws, rc, CODE_CUT, "the connection broke");
 }
 
+/* What has come before the close was due counts, however late it is read. */
+static bool is_in_time(kt_websocket *ws, size_t size)
+{
+    return ws->parting && (ws->parting->late += size) <= LATE_MAX;
+}
+
 /* Waits for bytes, and asks a silent peer whether it is there. At least one, or what kt_websocket_read returns. */
 static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
 {
@@ -234,7 +247,7 @@ static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
         bool rests = !rested && until > rest, silent;
         ssize_t n = read_until(ws, bytes, size, rests ? rest : until, &silent);
         bool overdue = kt__ws_close_is_overdue(ws);
-        if (n > 0 && (!overdue || (ws->late += (size_t)n) <= LATE_MAX)) {
+        if (n > 0 && (!overdue || is_in_time(ws, (size_t)n))) {
             ws->pinged = false;
             return n;
         }
@@ -303,7 +316,8 @@ static int closed(kt_websocket *ws, const kt__ws_event *e)
     ws->close_code = e->code;
     ws->reason = e->data.size > 0 ? kt_strndup(e->data.data, e->data.size) : NULL;
     ws->read_rc = 0;
-    (void)kt_callback_cancel(&ws->close_due);
+    if (ws->parting)
+        (void)kt_callback_cancel(&ws->parting->due);
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, ws->close_timeout);
     int rc = kt_timeout_end(&limit, kt__ws_send_close(ws, e->code, (kt_slice){NULL, 0}));

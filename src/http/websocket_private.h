@@ -31,6 +31,13 @@ typedef struct kt__ws_deflate {
     uint8_t bits_out, bits_in;   /* of the windows, 8 to 15 */
 } kt__ws_deflate;
 
+/* Not in the WebSocket itself, of which most are open. */
+typedef struct kt__ws_parting {
+    kt_time by;      /* when the peer's close is due */
+    kt_callback due; /* pending until then, or until it is here */
+    size_t late;     /* bytes that were read after that */
+} kt__ws_parting;
+
 struct kt_websocket {
     kt_stream *stream;
     kt_http_response *response; /* whose stream that is; NULL: it is borrowed, or our own */
@@ -52,15 +59,13 @@ struct kt_websocket {
     kt__decoder *inflater;
     bool in_message, message_compressed;
     uint8_t message_kind;   /* the reader has forgotten it once the last bytes are here */
-    bool inflating_last, inflating_more, tail_fed; /* more: not all of it has been given in parts */
+    bool inflating_last : 1, inflating_more : 1, tail_fed : 1; /* more: not all of it has been given in parts */
     kt__ws_utf8 utf8;       /* of a compressed message's text */
     uint8_t piece_of;       /* the kind of the message that is sent in pieces */
     bool close_sent;
     bool awaited;           /* somebody waits for bytes, by a read or by a watch */
-    kt_time close_by;       /* when the peer's close is due, from when ours was sent on */
-    kt_callback close_due;  /* pending until then, or until it is here */
-    size_t late;            /* bytes that were read after close_by */
     kt__ws_deflate deflate;
+    kt__ws_parting *parting; /* once our close has been sent, and the peer's has not come; NULL before */
 
     kt_lock writing;        /* held while a frame is made and sent */
     kt__encoder *deflater;

@@ -214,7 +214,7 @@ static int shuts(void *arg)
     return SWEPT(kt_websocket_shutdown, (arg, 1001, "going home"));
 }
 
-SWEEP(kt_websocket_shutdown, SUSPENDS)
+SWEEP(kt_websocket_shutdown, SUSPENDS | ALLOCATES | SPARES)
 {
     sweep_small(shuts);
 }
