@@ -11,6 +11,7 @@
  *   client_credentials.c, client_decode.c   Authorization and cookies; compressed bodies
  *   client_body.c      where a request's body comes from
  *   client_sender.c    a task that sends it while the answer is heard
+ *   client_origins.c   what is known of servers
  *   client_pool.c      which connection an attempt gets
  *   client_connect.c   opens connections
  *   client_h1.c        an attempt over HTTP/1.1
@@ -364,11 +365,15 @@ bool kt__client_sender_failed(const kt__client_sender *s);
 /* Ends it, and frees it. What it came to. Suspends until the task has ended, and is not cancelled. */
 int kt__client_sender_end(kt__client_sender *s);
 
-/* ---- client_pool.c */
+/* ---- client_origins.c */
 
 /* Finds or makes the record of c->url's server, and holds it for the call. */
 int kt__client_origin_hold(kt__http_call *c) KT_CHECKED;
 void kt__client_origin_release(kt__http_call *c);
+void kt__client_origins_free(kt_http_session *s);
+
+/* ---- client_pool.c */
+
 /* Gets c->conn, which may take a place in line and a connect. Suspends. */
 int kt__client_acquire(kt__http_call *c) KT_CHECKED;
 /* Gives a connection back: to be used by the next, or to be closed. Suspends at most as kt_stream_close. */
@@ -381,7 +386,6 @@ void kt__client_release(kt__client_conn *conn, kt__client_fate fate);
 void kt__client_origin_drop_idle(kt__client_origin *o);
 /* Closes all that is idle, hangs the others up, and turns away who waits. */
 void kt__client_pool_close(kt_http_session *s);
-void kt__client_origins_free(kt_http_session *s);
 
 /* Is HTTP/2 out of the question for the call? */
 bool kt__client_only_1(const kt__http_call *c);

@@ -63,13 +63,13 @@ static int reads(void *arg)
             rc = n < 0 ? (int)n : KT_EINCOMPLETE;
             break;
         }
-        bool was_going = h->going, had_settings = h->has_settings;
-        unsigned answered = h->answered;
+        bool was_going = h->going;
+        unsigned answered = h->answered, settings = h->settings;
         h->heard_at = kt_now();
         rc = kt__client_h2_feed(h, bytes.data, bytes.size);
         kt_stream_consume(s, bytes.size);
         kt_event_set(&h->wanted);
-        if (h->going != was_going || h->has_settings != had_settings || h->answered != answered)
+        if (h->going != was_going || h->settings != settings || h->answered != answered)
             kt__client_h2_changed(h->conn);
     }
     if (!kt_is_cancel(rc))

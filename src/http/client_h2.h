@@ -33,11 +33,10 @@ struct kt__client_h2 {
     kt_event wanted; /* there may be something to send */
     kt_buffer out;
     unsigned users;  /* calls and responses */
-    bool has_settings; /* the server's have come */
+    unsigned settings; /* of the server, that have come */
     unsigned served; /* streams that have had an answer */
     unsigned answered; /* of its users, those that have one */
-    uint32_t taken;  /* streams that its GOAWAY says it has taken, and there was one if `said_goaway` */
-    bool said_goaway;
+    uint32_t taken;  /* streams that its GOAWAY says it has taken */
     unsigned idle_frames; /* that carried nothing since something came */
     size_t idle_bytes;    /* and bytes, those of frames that the session does not know included */
     bool flooded;         /* too many of either */
@@ -54,12 +53,13 @@ struct kt__client_stream {
     kt_http_response *r;
     int32_t id;
     kt_event changed;
-    kt_buffer text;     /* of the head, later of the trailers: names and values */
+    kt_buffer text;     /* of the head, and behind it of the trailers: names and values */
     kt_buffer fields;   /* struct kt__client_h2_field */
+    size_t head_bytes, head_fields; /* the head's part of both, once it is there */
     int status;
     bool has_head, ended, closed, refused;
     bool overflowed;    /* its window, by a WINDOW_UPDATE of its own */
-    bool trailers;      /* text and fields are these */
+    bool trailers;      /* have come, too */
     int rc;             /* how it was closed, if not well */
     bool too_long;      /* its head */
     bool abandoned;     /* nobody waits for it: freed when the session has closed it */

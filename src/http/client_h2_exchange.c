@@ -100,20 +100,15 @@ static int send_first(kt__http_call *c)
 
 /* ---- The head -------------------------------------------------------------------------------- */
 
-static void fields_of(const kt__client_stream *st, const char *text, kt__http_header *headers)
+/* The fields from `first` on, up to `end`. */
+static kt__http_header *headers_of(const kt__client_stream *st, size_t first, size_t end)
 {
     const kt__client_h2_field *f = (const kt__client_h2_field *)(const void *)st->fields.data;
-    for (size_t i = 0; i < st->fields.size / sizeof *f; i++)
-        headers[i] = (kt__http_header){{text + f[i].name, f[i].name_size}, {text + f[i].value, f[i].value_size}};
-}
-
-static kt__http_header *headers_of(const kt__client_stream *st, size_t *ret_count)
-{
-    size_t count = st->fields.size / sizeof(kt__client_h2_field);
-    kt__http_header *headers = kt_calloc(count + 1, sizeof *headers);
-    if (headers)
-        fields_of(st, st->text.data, headers);
-    *ret_count = count;
+    const char *text = st->text.data;
+    kt__http_header *headers = kt_calloc(end - first + 1, sizeof *headers);
+    for (size_t i = first; headers && i < end; i++)
+        headers[i - first] =
+            (kt__http_header){{text + f[i].name, f[i].name_size}, {text + f[i].value, f[i].value_size}};
     return headers;
 }
 
@@ -133,15 +128,15 @@ static int64_t length_of(const kt__http_header *headers, size_t count)
 
 static int take_head(kt__client_stream *st, kt_http_response *r)
 {
-    size_t count;
-    kt__http_header *headers = headers_of(st, &count);
+    size_t count = st->head_fields;
+    kt__http_header *headers = headers_of(st, 0, count);
     if (!headers)
         return -ENOMEM;
     const kt__http_head head = {.status = st->status, .headers = headers, .header_count = count};
     r->version = 20;
-    r->framing = st->ended && st->in.size == 0 ? KT__HTTP_NO_BODY : KT__HTTP_UNTIL_CLOSE;
+    r->framing = st->ended && st->in.size == 0 && !st->trailers ? KT__HTTP_NO_BODY : KT__HTTP_UNTIL_CLOSE;
     r->length = r->framing == KT__HTTP_NO_BODY ? 0 : length_of(headers, count);
-    int rc = kt__client_response_head(r, &head, st->text.data ? st->text.data : "", st->text.size);
+    int rc = kt__client_response_head(r, &head, st->text.data ? st->text.data : "", st->head_bytes);
     kt_free(headers);
     return rc;
 }
@@ -202,7 +197,7 @@ static bool is_gone(const kt__client_h2 *h)
 static int begin(kt__client_h2 *h, kt__client_stream *st, kt__http_call *c)
 {
     int rc = c->request->upgrade ? kt__client_h2_may_extend(st, c) : 0;
-    if (is_gone(h) && !kt_is_cancel(rc))
+    if (is_gone(h) && h->settings > 0 && !kt_is_cancel(rc)) /* else it is no server of HTTP/2 */
         return too_late(c);
     return rc < 0 ? rc : kt__client_h2_submit(h, st, c);
 }
@@ -242,11 +237,13 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
 
 static int take_trailers(kt__client_stream *st, kt_http_response *r)
 {
-    size_t count;
-    kt__http_header *headers = headers_of(st, &count);
+    size_t end = st->fields.size / sizeof(kt__client_h2_field);
+    if (!st->trailers)
+        return 0;
+    kt__http_header *headers = headers_of(st, st->head_fields, end);
     if (!headers)
         return -ENOMEM;
-    int rc = st->trailers ? kt__client_response_trailers(r, headers, count) : 0;
+    int rc = kt__client_response_trailers(r, headers, end - st->head_fields);
     kt_free(headers);
     return rc;
 }

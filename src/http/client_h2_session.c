@@ -57,11 +57,12 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     kt__client_stream *st = stream_of(session, frame->hd.stream_id);
     (void)user;
-    if (st && !st->abandoned) { /* a head, in place of an interim one, or trailers */
+    if (st && !st->abandoned && !st->has_head) { /* a head, in place of an interim one */
         kt_buffer_clear(&st->text);
         kt_buffer_clear(&st->fields);
-        st->status = st->has_head ? st->status : 0;
-        st->trailers = st->has_head;
+        st->status = 0;
+    } else if (st) {
+        st->trailers = true;
     }
     return 0;
 }
@@ -86,8 +87,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)flags;
     if (!st || st->abandoned)
         return 0;
-    if (st->text.size + name_size + value_size > o->header_bytes_max ||
-        st->fields.size / sizeof(kt__client_h2_field) >= o->headers_max) {
+    if (st->text.size - st->head_bytes + name_size + value_size > o->header_bytes_max ||
+        st->fields.size / sizeof(kt__client_h2_field) - st->head_fields >= o->headers_max) {
         st->too_long = true;
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* the stream is reset */
     }
@@ -124,19 +125,21 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     h->flooded = h->flooded || h->idle_frames > IDLE_FRAMES_MAX;
     if (h->flooded)
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (frame->hd.type == NGHTTP2_SETTINGS && !h->has_settings) {
-        h->has_settings = true;
+    if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
+        h->settings++;
         for (kt__client_stream *each = h->streams; each; each = each->next)
             kt_event_set(&each->changed);
     }
     if (frame->hd.type == NGHTTP2_GOAWAY) {
-        h->going = h->said_goaway = true;
+        h->going = true;
         h->taken = ((uint32_t)frame->goaway.last_stream_id + 1) / 2;
     }
     if (!st || st->abandoned)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !st->has_head && st->status >= 200) {
         st->has_head = true;
+        st->head_bytes = st->text.size;
+        st->head_fields = st->fields.size / sizeof(kt__client_h2_field);
         h->answered++;
         if (++h->served > h->conn->origin->streams_served)
             h->conn->origin->streams_served = 0;
@@ -210,8 +213,8 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
         kt__client_stream_free(st);
         return 0;
     }
-    if (code == NGHTTP2_REFUSED_STREAM && h->said_goaway)
-        h->conn->origin->streams_served = h->taken > 0 ? h->taken : 1;
+    if (code == NGHTTP2_REFUSED_STREAM && h->taken > 0)
+        h->conn->origin->streams_served = h->taken;
     st->closed = true;
     st->refused = !st->has_head && (code == NGHTTP2_REFUSED_STREAM || code == NGHTTP2_HTTP_1_1_REQUIRED);
     st->rc = reset_code(st, code);

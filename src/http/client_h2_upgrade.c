@@ -133,7 +133,7 @@ int kt__client_h2_may_extend(kt__client_stream *st, const kt__http_call *c)
     kt__client_phase phase;
     int rc = 0;
     kt__client_phase_begin(&phase, "waiting for the server's settings", c->timeouts.first_byte, c->deadline);
-    while (rc == 0 && !h->has_settings)
+    while (rc == 0 && h->settings == 0)
         rc = kt__client_stream_wait(st);
     rc = kt__client_phase_end(&phase, rc);
     if (rc < 0 || kt__client_h2_extends(h->conn))

@@ -7,108 +7,7 @@
 
 #include "http/client.h"
 
-/* Records of servers without connections are kept up to this number. */
-#define ORIGINS_KEPT 64
 #define KEEPER_STACK ((size_t)64 * 1024)
-
-/* ---- Origins --------------------------------------------------------------------------------- */
-
-/* ws and wss are upgrades of what these mean for HTTP. */
-static kt_slice scheme_of(const kt_url *url)
-{
-    return kt_slice_from(kt_url_is_secure(url) ? "https" : "http");
-}
-
-/* The URL's text up to its path, without user and password. */
-static char *origin_name(const kt_url *url, size_t extra, size_t at)
-{
-    kt_slice scheme = scheme_of(url);
-    char *block = kt_calloc(1, extra + scheme.size + 3 + url->authority.size + 1);
-    if (!block)
-        return NULL;
-    char *p = block + at;
-    memcpy(p, scheme.data, scheme.size);
-    memcpy(p + scheme.size, "://", 3);
-    memcpy(p + scheme.size + 3, url->authority.data, url->authority.size);
-    return block;
-}
-
-static bool is_of(const kt__client_origin *o, const kt_url *url)
-{
-    const char *p = o->host;
-    kt_slice scheme = scheme_of(url);
-    size_t n = scheme.size;
-    return strncmp(p, scheme.data, n) == 0 && strncmp(p + n, "://", 3) == 0 &&
-           strncmp(p + n + 3, url->authority.data, url->authority.size) == 0 && !p[n + 3 + url->authority.size];
-}
-
-static bool is_unused(const kt_http_session *s, const kt__client_origin *o)
-{
-    return o->users == 0 && o->open == 0 && !o->first &&
-           (!s->o.rate_starts || kt_now() - o->rate_used >= s->o.rate_period);
-}
-
-static void origin_free(kt_http_session *s, kt__client_origin *o)
-{
-    s->origin_count--;
-    kt_rate_release(&o->rate);
-    kt__client_origin_forget_auths(o);
-    kt_free(o);
-}
-
-static void forget_unused(kt_http_session *s)
-{
-    for (kt__client_origin **link = &s->origins; *link;) {
-        kt__client_origin *o = *link;
-        if (!is_unused(s, o)) {
-            link = &o->next;
-            continue;
-        }
-        *link = o->next;
-        origin_free(s, o);
-    }
-}
-
-void kt__client_origins_free(kt_http_session *s)
-{
-    while (s->origins) {
-        kt__client_origin *o = s->origins;
-        s->origins = o->next;
-        origin_free(s, o);
-    }
-}
-
-int kt__client_origin_hold(kt__http_call *c)
-{
-    kt_http_session *s = c->session;
-    for (kt__client_origin *o = s->origins; o; o = o->next) {
-        if (!is_of(o, &c->url))
-            continue;
-        o->users++;
-        c->origin = o;
-        return 0;
-    }
-    if (s->origin_count >= ORIGINS_KEPT)
-        forget_unused(s);
-    size_t at = offsetof(kt__client_origin, host);
-    kt__client_origin *o = (kt__client_origin *)(void *)origin_name(&c->url, sizeof *o, at);
-    if (!o)
-        return -ENOMEM;
-    o->rate = (kt_rate)KT_RATE_INIT(s->o.rate_starts ? s->o.rate_starts : 1, s->o.rate_period ? s->o.rate_period : 1);
-    o->users = 1;
-    o->next = s->origins;
-    s->origins = o;
-    s->origin_count++;
-    c->origin = o;
-    return 0;
-}
-
-void kt__client_origin_release(kt__http_call *c)
-{
-    if (c->origin)
-        c->origin->users--;
-    c->origin = NULL;
-}
 
 /* ---- Lists ----------------------------------------------------------------------------------- */
 
@@ -220,11 +119,13 @@ static void share(kt__client_conn *conn)
 }
 
 /* One connection of HTTP/2 is enough for all: nobody opens a second one while there is one that lives, or while another
- * call opens what may become one. But where that has failed, all find out for themselves at once, until one succeeds:
- * a crowd at a server that does not answer would else wait for it one after the other. */
+ * call opens what may become one. It is not where the server ends them after a few requests. And where the attempt to
+ * open one has failed, all find out for themselves at once, until one succeeds: a crowd at a server that does not
+ * answer would else wait for it one after the other. */
 static bool one_is_enough(const kt__client_origin *o)
 {
-    return (o->shared && kt__client_h2_alive(o->shared)) || (o->opening > 0 && !o->failing);
+    bool is_there = o->shared && kt__client_h2_alive(o->shared) && o->streams_served == 0;
+    return is_there || (o->opening > 0 && !o->failing);
 }
 
 static bool may_open(const kt_http_session *s, const kt__client_origin *o, bool only_1)
@@ -258,16 +159,6 @@ static void end_doomed(kt_http_session *s)
     }
 }
 
-static kt__client_waiter *line_take(kt_http_session *s, kt__client_origin *o)
-{
-    kt__client_waiter *w = o->first;
-    o->first = w->next;
-    if (!o->first)
-        o->last = NULL;
-    s->waiting--;
-    return w;
-}
-
 static void line_leave(kt_http_session *s, kt__client_origin *o, kt__client_waiter *w)
 {
     kt__client_waiter *before = NULL;
@@ -297,23 +188,38 @@ static bool may_have(const kt__client_origin *o, bool only_1)
     return o->idle || (!only_1 && can_share(o));
 }
 
-/* Of those whom the limits let go on, the one who asked first. */
-static kt__client_origin *next_served(const kt_http_session *s)
+/* The first in an origin's line whom the limits let go on, or NULL: they may let only one of two kinds. */
+static kt__client_waiter *first_served(const kt_http_session *s, const kt__client_origin *o)
 {
-    kt__client_origin *found = NULL;
-    for (kt__client_origin *o = s->waiting > 0 ? s->origins : NULL; o; o = o->next)
-        if (o->first && (may_have(o, wants_1(o, o->first)) || may_open(s, o, wants_1(o, o->first))) &&
-            (!found || o->first->number < found->first->number))
-            found = o;
+    bool serves_1 = may_have(o, true) || may_open(s, o, true), serves_2 = may_have(o, false) || may_open(s, o, false);
+    kt__client_waiter *w = serves_1 || serves_2 ? o->first : NULL;
+    while (w && !(wants_1(o, w) ? serves_1 : serves_2))
+        w = w->next;
+    return w;
+}
+
+/* Of those whom the limits let go on, the one who asked first, taken out of his line. */
+static kt__client_waiter *next_served(kt_http_session *s, kt__client_origin **ret_origin)
+{
+    kt__client_waiter *found = NULL;
+    for (kt__client_origin *o = s->waiting > 0 ? s->origins : NULL; o; o = o->next) {
+        kt__client_waiter *w = o->first ? first_served(s, o) : NULL;
+        if (w && (!found || w->number < found->number)) {
+            found = w;
+            *ret_origin = o;
+        }
+    }
+    if (found)
+        line_leave(s, *ret_origin, found);
     return found;
 }
 
 /* Restores the invariant. */
 static void serve_line(kt_http_session *s)
 {
-    kt__client_origin *o;
-    while ((o = next_served(s))) {
-        kt__client_waiter *w = line_take(s, o);
+    kt__client_origin *o = NULL;
+    kt__client_waiter *w;
+    while ((w = next_served(s, &o))) {
         bool only_1 = wants_1(o, w);
         if (!only_1 && can_share(o)) {
             w->conn = o->shared;
@@ -446,6 +352,8 @@ void kt__client_h2_changed(kt__client_conn *conn)
 static void wake_keeper(kt_http_session *s)
 {
     const kt_spawn_options o = {.name = "HTTP connections", .stack_bytes = KEEPER_STACK, .stack_now = true};
+    if (s->closed) /* meanwhile */
+        return;
     if (s->keeper_dozes)
         kt_event_set(&s->keeper_wanted);
     if (!s->keeper && kt_spawn_with(&o, keep, &s, sizeof s, &s->keeper) < 0)
@@ -486,6 +394,13 @@ static int open_new(kt__http_call *c, bool opening)
         c->origin->failing = rc != KT_ECANCELED;
         permit_return(s, c->origin, opening);
         return rc;
+    }
+    if (s->closed) {
+        kt__client_h2_close(c->conn);
+        kt__client_part(c->conn->stream, KT__CLIENT_DROP);
+        kt_free(kt_steal(c->conn));
+        permit_return(s, c->origin, opening);
+        return kt_error_set(KT_ECLOSED, "the session was closed");
     }
     c->origin->opening -= opening;
     c->origin->failing = false;
@@ -579,7 +494,8 @@ void kt__client_pool_close(kt_http_session *s)
 {
     for (kt__client_origin *o = s->origins; o; o = o->next)
         while (o->first) {
-            kt__client_waiter *w = line_take(s, o);
+            kt__client_waiter *w = o->first;
+            line_leave(s, o, w);
             w->turned_away = true;
             kt_event_set(&w->ready);
         }

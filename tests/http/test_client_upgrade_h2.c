@@ -233,6 +233,22 @@ TEST(a_peer_on_a_stream_that_takes_nothing_is_given_up)
     house_close(&h);
 }
 
+TEST(a_server_that_does_not_speak_http_2_is_asked_for_a_websocket_once)
+{
+    parrot p = {.script = {{"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"}, {""}}};
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    kt_websocket *ws = NULL;
+    char url[64];
+    parrot_open(&p);
+    kt_http_session *s = session_for(p.port, (kt_http_session_options){.version = KT_HTTP_2});
+    snprintf(url, sizeof url, "ws://127.0.0.1:%u/", p.port);
+    CHECK_LT(kt_websocket_connect(s, url, NULL, &ws), 0);
+    CHECK_EQ(p.connections, 1);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
 static void says_nothing(peer *p, uint32_t id)
 {
     (void)p;

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* Many requests on few connections of HTTP/2: which connection they share, and who waits for whom. */
+#include "h2_evil.h"
+
+enum { CROWD = 8 };
+
+static int crowd_heard;
+
+static void leaves_the_first_crowd(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    if (++crowd_heard > CROWD)
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+    else if (crowd_heard == CROWD)
+        put_frame(&b, GOAWAY, 0, 0, "\0\0\0\0\0\0\0\0", 8);
+    spill(p, b.data, b.size);
+}
+
+TEST(a_crowd_whose_connection_of_http_2_is_lost_opens_one)
+{
+    evil e = {.acts = leaves_the_first_crowd};
+    crowd_heard = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    crowd_asks(e.web, CROWD, "/", "200 ");
+    CHECK_EQ(e.connections, 2);
+    evil_close(&e);
+}
+
+enum { A_FEW = 3, MANY = 40 };
+
+static int asked_of_misers;
+
+/* Each connection answers a few, and then goes; what it has heard of by then is refused. */
+static void answers_a_few(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    asked_of_misers++;
+    if (id < 2 * A_FEW)
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+    if (id == 2 * A_FEW - 1)
+        put_frame(&b, GOAWAY, 0, 0, "\0\0\0\5\0\0\0\0", 8);
+    spill(p, b.data, b.size);
+}
+
+/* More than 20 rounds of three; and most are not sent to be refused. */
+TEST(many_at_once_are_served_by_connections_of_a_few_requests)
+{
+    evil e = {.acts = answers_a_few};
+    asked_of_misers = 0;
+    evil_open(&e, (kt_http_session_options){.connections_per_host_max = 1});
+    crowd_asks(e.web, 3 * MANY, "/", "200 ");
+    CHECK_EQ(e.connections, MANY);
+    CHECK_LT(asked_of_misers, 100 + 3 * 3 * MANY);
+    evil_close(&e);
+}
+
+static int answered_first;
+static bool lasts;
+
+/* The first connection takes one request and goes; the second begins a long answer. */
+static void begins_a_long_answer(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    int n = ++answered_first;
+    if (n == 1) {
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+        put_frame(&b, GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+    } else if (id > 1 || lasts) {
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+    } else {
+        put_frame(&b, HEADERS, END_HEADERS, id, "\x88", 1);
+        lasts = true;
+    }
+    spill(p, b.data, b.size);
+}
+
+KT_FN(asks_in_time, a, struct { kt_http_session *s; })
+{
+    kt_time start = kt_now();
+    CHECK_STR(ask(a->s, "/"), "200 ");
+    CHECK_LT(kt_now() - start, KT_S(1));
+    return 0;
+}
+
+TEST(an_answer_that_lasts_does_not_count_as_one_that_is_waited_for)
+{
+    evil e = {.acts = begins_a_long_answer};
+    kt_http_response *first = NULL;
+    sim_only();
+    answered_first = 0;
+    lasts = false;
+    evil_open(&e, (kt_http_session_options){0});
+    {
+        kt_auto(kt_group) g = KT_GROUP_INIT;
+        CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_in_time, .s = e.web)));
+        CHECK_OK(kt_sleep(0));
+        CHECK_OK(kt_http_get(e.web, "/", &first)); /* refused, and asked again: it lasts */
+        CHECK_OK(kt_group_join(&g, 0));
+    }
+    crowd_asks(e.web, 5, "/", "200 ");
+    kt_http_response_close(first);
+    evil_close(&e);
+}
+
+static int said_one_at_a_time;
+
+/* One stream at a time, whose answer lasts; then good-bye, for all but that one. */
+static void goes_while_one_lasts(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    bool first = !said_one_at_a_time++;
+    if (first)
+        put_frame(&b, SETTINGS, 0, 0, "\0\3\0\0\0\1", 6);
+    put_frame(&b, HEADERS, first ? END_HEADERS : END_HEADERS | END_STREAM, id, "\x88", 1);
+    spill(p, b.data, b.size);
+    if (!first)
+        return;
+    CHECK_OK(kt_sleep(KT_MS(100)));
+    kt_buffer_clear(&b);
+    put_frame(&b, GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+    spill(p, b.data, b.size);
+}
+
+TEST(who_is_in_line_for_a_connection_that_leaves_gets_another)
+{
+    evil e = {.acts = goes_while_one_lasts};
+    kt_http_response *r = NULL;
+    kt_task *t = NULL;
+    sim_only();
+    said_one_at_a_time = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_OK(kt_http_get(e.web, "/", &r));
+    CHECK_OK(kt_spawn(KT_WITH(asks_in_time, .s = e.web), &t));
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    CHECK_EQ(facts_of(e.web).waiting, 1);
+    CHECK_OK(kt_task_join(t));
+    CHECK_EQ(e.connections, 2);
+    kt_http_response_close(r);
+    evil_close(&e);
+}
+
+/* All in one segment: the trailers are here before anybody has looked at the head. */
+static void says_all_at_once(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    put_frame(&b, HEADERS, END_HEADERS, id, "\x88\0\6x-head\1h", 11);
+    if (id == 1)
+        put_frame(&b, DATA, 0, id, "body", 4);
+    put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\0\6x-tail\1t", 10);
+    spill(p, b.data, b.size);
+}
+
+TEST(trailers_that_come_with_the_head_are_not_taken_for_it)
+{
+    evil e = {.acts = says_all_at_once};
+    evil_open(&e, (kt_http_session_options){0});
+    for (int i = 0; i < 2; i++) {
+        kt_http_response *r = NULL;
+        kt_slice body;
+        CHECK_OK(kt_http_get(e.web, "/", &r));
+        CHECK_SLICE(kt_http_response_header(r, "X-Head"), "h");
+        CHECK(!kt_http_response_header(r, "X-Tail").data);
+        CHECK_OK(kt_http_response_read_all(r, 100, &body));
+        CHECK_SLICE(body, i == 0 ? "body" : "");
+        CHECK_SLICE(kt_http_response_trailer(r, "X-Tail"), "t");
+        kt_http_response_close(r);
+    }
+    evil_close(&e);
+}
+
+static int streams_heard;
+
+/* One stream at a time, whose answer lasts; later more. */
+static void allows_more_later(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    bool first = !streams_heard++;
+    if (first)
+        put_frame(&b, SETTINGS, 0, 0, "\0\3\0\0\0\1", 6);
+    put_frame(&b, HEADERS, first ? END_HEADERS : END_HEADERS | END_STREAM, id, "\x88", 1);
+    spill(p, b.data, b.size);
+    if (!first)
+        return;
+    CHECK_OK(kt_sleep(KT_MS(100)));
+    kt_buffer_clear(&b);
+    put_frame(&b, SETTINGS, 0, 0, "\0\3\0\0\0\x64", 6);
+    spill(p, b.data, b.size);
+}
+
+TEST(who_is_in_line_hears_that_more_streams_are_allowed)
+{
+    evil e = {.acts = allows_more_later};
+    kt_http_response *r = NULL;
+    kt_task *t = NULL;
+    sim_only();
+    streams_heard = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_OK(kt_http_get(e.web, "/", &r));
+    CHECK_OK(kt_spawn(KT_WITH(asks_in_time, .s = e.web), &t));
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    CHECK_EQ(facts_of(e.web).waiting, 1);
+    CHECK_OK(kt_task_join(t));
+    CHECK_EQ(e.connections, 1);
+    kt_http_response_close(r);
+    evil_close(&e);
+}
