@@ -102,13 +102,13 @@ TEST(an_answer_that_lasts_does_not_count_as_one_that_is_waited_for)
     evil_close(&e);
 }
 
-static int said_one_at_a_time;
+static int streams_heard;
 
-/* One stream at a time, whose answer lasts; then good-bye, for all but that one. */
-static void goes_while_one_lasts(peer *p, uint32_t id)
+/* One stream at a time, whose answer lasts; later it says something about the connection. */
+static void lets_one_last(peer *p, uint32_t id, unsigned type, const void *bytes, size_t size)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
-    bool first = !said_one_at_a_time++;
+    bool first = !streams_heard++;
     if (first)
         put_frame(&b, SETTINGS, 0, 0, "\0\3\0\0\0\1", 6);
     put_frame(&b, HEADERS, first ? END_HEADERS : END_HEADERS | END_STREAM, id, "\x88", 1);
@@ -117,26 +117,47 @@ static void goes_while_one_lasts(peer *p, uint32_t id)
         return;
     CHECK_OK(kt_sleep(KT_MS(100)));
     kt_buffer_clear(&b);
-    put_frame(&b, GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+    put_frame(&b, type, 0, 0, bytes, size);
     spill(p, b.data, b.size);
 }
 
-TEST(who_is_in_line_for_a_connection_that_leaves_gets_another)
+static void says_good_bye(peer *p, uint32_t id)
 {
-    evil e = {.acts = goes_while_one_lasts};
+    lets_one_last(p, id, GOAWAY, "\0\0\0\1\0\0\0\0", 8);
+}
+
+static void allows_more(peer *p, uint32_t id)
+{
+    lets_one_last(p, id, SETTINGS, "\0\3\0\0\0\x64", 6);
+}
+
+/* Who is in line gets an answer when the server has said it, and there are so many connections then. */
+static void check_line(void (*acts)(peer *p, uint32_t id), int connections)
+{
+    evil e = {.acts = acts};
     kt_http_response *r = NULL;
     kt_task *t = NULL;
     sim_only();
-    said_one_at_a_time = 0;
+    streams_heard = 0;
     evil_open(&e, (kt_http_session_options){0});
     CHECK_OK(kt_http_get(e.web, "/", &r));
     CHECK_OK(kt_spawn(KT_WITH(asks_in_time, .s = e.web), &t));
     CHECK_OK(kt_sleep(KT_MS(10)));
     CHECK_EQ(facts_of(e.web).waiting, 1);
     CHECK_OK(kt_task_join(t));
-    CHECK_EQ(e.connections, 2);
+    CHECK_EQ(e.connections, connections);
     kt_http_response_close(r);
     evil_close(&e);
+}
+
+TEST(who_is_in_line_for_a_connection_that_leaves_gets_another)
+{
+    check_line(says_good_bye, 2);
+}
+
+TEST(who_is_in_line_hears_that_more_streams_are_allowed)
+{
+    check_line(allows_more, 1);
 }
 
 /* All in one segment: the trailers are here before anybody has looked at the head. */
@@ -165,42 +186,5 @@ TEST(trailers_that_come_with_the_head_are_not_taken_for_it)
         CHECK_SLICE(kt_http_response_trailer(r, "X-Tail"), "t");
         kt_http_response_close(r);
     }
-    evil_close(&e);
-}
-
-static int streams_heard;
-
-/* One stream at a time, whose answer lasts; later more. */
-static void allows_more_later(peer *p, uint32_t id)
-{
-    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
-    bool first = !streams_heard++;
-    if (first)
-        put_frame(&b, SETTINGS, 0, 0, "\0\3\0\0\0\1", 6);
-    put_frame(&b, HEADERS, first ? END_HEADERS : END_HEADERS | END_STREAM, id, "\x88", 1);
-    spill(p, b.data, b.size);
-    if (!first)
-        return;
-    CHECK_OK(kt_sleep(KT_MS(100)));
-    kt_buffer_clear(&b);
-    put_frame(&b, SETTINGS, 0, 0, "\0\3\0\0\0\x64", 6);
-    spill(p, b.data, b.size);
-}
-
-TEST(who_is_in_line_hears_that_more_streams_are_allowed)
-{
-    evil e = {.acts = allows_more_later};
-    kt_http_response *r = NULL;
-    kt_task *t = NULL;
-    sim_only();
-    streams_heard = 0;
-    evil_open(&e, (kt_http_session_options){0});
-    CHECK_OK(kt_http_get(e.web, "/", &r));
-    CHECK_OK(kt_spawn(KT_WITH(asks_in_time, .s = e.web), &t));
-    CHECK_OK(kt_sleep(KT_MS(10)));
-    CHECK_EQ(facts_of(e.web).waiting, 1);
-    CHECK_OK(kt_task_join(t));
-    CHECK_EQ(e.connections, 1);
-    kt_http_response_close(r);
     evil_close(&e);
 }

@@ -118,23 +118,39 @@ TEST(nobody_waits_in_line_for_ever)
 
 /* ---- Crowds --------------------------------------------------------------------------------------- */
 
+/* A server that takes connections, and says nothing. */
+typedef struct mute {
+    net n;
+    kt_listener *l;
+    kt_http_session *s;
+    char url[64];
+    kt_time start;
+} mute;
+
+static void mute_open(mute *m)
+{
+    sim_only();
+    *m = (mute){.n = net_open((kt_test_network_options){0}), .start = kt_now()};
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &m->l));
+    CHECK_OK(kt_http_session_open(&(kt_http_session_options){.timeouts.tls = KT_S(2)}, &m->s));
+    snprintf(m->url, sizeof m->url, "https://127.0.0.1:%u/", kt_listener_port(m->l));
+}
+
+static void mute_close(mute *m, kt_time after)
+{
+    CHECK_EQ(kt_now() - m->start, after);
+    kt_http_session_close(m->s);
+    kt_listener_close(m->l);
+    net_cleanup(&m->n);
+}
+
 /* The first finds out; the others do so at once, and not one after the other. */
 TEST(a_crowd_waits_no_longer_for_a_silent_server_than_two_do)
 {
-    sim_only();
-    kt_auto(net) n = net_open((kt_test_network_options){0});
-    (void)n;
-    char url[64];
-    kt_listener *l = NULL;
-    kt_http_session *s = NULL;
-    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
-    CHECK_OK(kt_http_session_open(&(kt_http_session_options){.timeouts.tls = KT_S(2)}, &s));
-    snprintf(url, sizeof url, "https://127.0.0.1:%u/", kt_listener_port(l));
-    kt_time start = kt_now();
-    crowd_asks(s, 8, url, "ETIMEDOUT");
-    CHECK_EQ(kt_now() - start, 2 * KT_S(2));
-    kt_http_session_close(s);
-    kt_listener_close(l);
+    mute m;
+    mute_open(&m);
+    crowd_asks(m.s, 8, m.url, "ETIMEDOUT");
+    mute_close(&m, 2 * KT_S(2));
 }
 
 KT_FN(upgrades_in_vain, a, struct { kt_http_session *s; const char *url; })
@@ -147,24 +163,14 @@ KT_FN(upgrades_in_vain, a, struct { kt_http_session *s; const char *url; })
 /* What it opens is no connection of HTTP/2. */
 TEST(an_upgrade_that_is_being_opened_holds_nobody_up)
 {
-    sim_only();
-    kt_auto(net) n = net_open((kt_test_network_options){0});
-    (void)n;
-    char url[64];
-    kt_listener *l = NULL;
-    kt_http_session *s = NULL;
+    mute m;
     kt_task *t;
-    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
-    CHECK_OK(kt_http_session_open(&(kt_http_session_options){.timeouts.tls = KT_S(2)}, &s));
-    snprintf(url, sizeof url, "https://127.0.0.1:%u/", kt_listener_port(l));
-    kt_time start = kt_now();
-    CHECK_OK(kt_spawn(KT_WITH(upgrades_in_vain, .s = s, .url = url), &t));
+    mute_open(&m);
+    CHECK_OK(kt_spawn(KT_WITH(upgrades_in_vain, .s = m.s, .url = m.url), &t));
     CHECK_OK(kt_sleep(0));
-    CHECK_STR(ask(s, url), "ETIMEDOUT");
-    CHECK_EQ(kt_now() - start, KT_S(2));
+    CHECK_STR(ask(m.s, m.url), "ETIMEDOUT");
     CHECK_OK(kt_task_join(t));
-    kt_http_session_close(s);
-    kt_listener_close(l);
+    mute_close(&m, KT_S(2));
 }
 
 /* ---- What is used again --------------------------------------------------------------------------- */
