@@ -39,14 +39,17 @@ void kt__client_stream_free(kt__client_stream *st)
 
 /* ---- The two tasks --------------------------------------------------------------------------- */
 
-/* Nothing more can be had from the connection: all who wait are told. */
+/* Nothing more can be had from the connection: all who wait are told. What a server of HTTP/2 has never been sent it
+ * has not acted upon: such a stream counts as refused. */
 static void over(kt__client_h2 *h, int rc)
 {
     if (h->rc == 0)
         h->rc = rc;
     h->going = true;
-    for (kt__client_stream *st = h->streams; st; st = st->next)
+    for (kt__client_stream *st = h->streams; st; st = st->next) {
+        st->refused = st->refused || (h->settings > 0 && kt__client_h2_is_unsent(st));
         kt_event_set(&st->changed);
+    }
     kt_event_set(&h->wanted);
     kt__client_h2_changed(h->conn);
 }

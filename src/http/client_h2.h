@@ -89,6 +89,8 @@ int kt__client_h2_feed(kt__client_h2 *h, const char *bytes, size_t size) KT_CHEC
 int kt__client_h2_compose(kt__client_h2 *h) KT_CHECKED;
 /* Opens a stream for the call's attempt. 0 or an error. */
 int kt__client_h2_submit(kt__client_h2 *h, kt__client_stream *st, kt__http_call *c) KT_CHECKED;
+/* Has nothing of a stream that was submitted been composed? */
+bool kt__client_h2_is_unsent(const kt__client_stream *st);
 /* There is more of the body, or its end. */
 void kt__client_h2_resume(kt__client_stream *st);
 /* So many bytes were read: the server may send as many more. */

@@ -458,6 +458,12 @@ int kt__client_h2_submit(kt__client_h2 *h, kt__client_stream *st, kt__http_call 
     return rc;
 }
 
+/* The library knows a stream from when its head is composed until it is closed. */
+bool kt__client_h2_is_unsent(const kt__client_stream *st)
+{
+    return st->id > 0 && !st->closed && !nghttp2_session_find_stream(st->h2->session, st->id);
+}
+
 void kt__client_h2_resume(kt__client_stream *st)
 {
     if (!st->closed)

@@ -160,6 +160,53 @@ TEST(who_is_in_line_hears_that_more_streams_are_allowed)
     check_line(allows_more, 1);
 }
 
+static kt_event is_lost;
+
+/* The first connection allows any number of bytes and reads none of them, until it is lost. */
+static void reads_no_body(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    if (streams_heard++ > 0) {
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+        spill(p, b.data, b.size);
+        return;
+    }
+    put_frame(&b, SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+    put_frame(&b, WINDOW_UPDATE, 0, 0, "\x7f\0\0\0", 4);
+    spill(p, b.data, b.size);
+    CHECK_OK(kt_event_wait(&is_lost));
+}
+
+KT_FN(posts, a, struct { kt_http_session *s; size_t size; const char *answer; })
+{
+    static const char bytes[1024 * 1024];
+    CHECK_LE(a->size, sizeof bytes);
+    const kt_http_request q = {.method = "POST", .url = "/", .body = bytes, .body_size = a->size};
+    CHECK_STR(ask_with(a->s, &q), a->answer);
+    return 0;
+}
+
+/* Though it is a POST: the server cannot have heard of it. */
+TEST(what_was_never_sent_on_a_connection_that_is_lost_goes_over_another)
+{
+    evil e = {.acts = reads_no_body};
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sim_only(); /* where little fits into a connection */
+    streams_heard = 0;
+    is_lost = (kt_event)KT_EVENT_INIT;
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_OK(kt_group_spawn(&g, KT_WITH(posts, .s = e.web, .size = 1024 * 1024, .answer = "ECONNRESET")));
+    CHECK_OK(kt_sleep(KT_MS(100)));
+    CHECK_OK(kt_group_spawn(&g, KT_WITH(posts, .s = e.web, .size = 1, .answer = "200 ")));
+    CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_for, .s = e.web, .url = "/", .answer = "200 ")));
+    CHECK_OK(kt_sleep(KT_MS(100)));
+    CHECK_EQ(kt_test_network_reset(e.n.n, "127.0.0.1", NULL), 1);
+    kt_event_set(&is_lost);
+    CHECK_OK(kt_group_join(&g, 0));
+    CHECK_EQ(e.connections, 2);
+    evil_close(&e);
+}
+
 /* All in one segment: the trailers are here before anybody has looked at the head. */
 static void says_all_at_once(peer *p, uint32_t id)
 {
