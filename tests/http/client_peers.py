@@ -134,7 +134,9 @@ class NginxTest(PeerTest):
         self.addCleanup(self.process.terminate)
         for s in sockets:
             s.close()
-        return [f'{scheme}://127.0.0.1:{port}' for scheme, port in zip(('http', 'http', 'https', 'https'), ports)]
+        urls = [f'{scheme}://127.0.0.1:{port}' for scheme, port in zip(('http', 'http', 'https', 'https'), ports)]
+        peer.curl(urls[0] + '/short')  # it forgets a SIGTERM that comes while it starts
+        return urls
 
     def ways(self, **options):
         plain, plain2, secure2, secure = self.serve(**options)
