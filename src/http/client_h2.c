@@ -89,6 +89,13 @@ static int send_out(kt__client_h2 *h)
     return kt__client_phase_end(&phase, rc);
 }
 
+/* The server has closed. What it has said before, answers or a GOAWAY, counts, and the reader comes to the end. */
+static void deaf(kt__client_h2 *h)
+{
+    h->going = true;
+    kt__client_h2_changed(h->conn);
+}
+
 static int writes(void *arg)
 {
     kt__client_h2 *h = *(kt__client_h2 **)arg;
@@ -103,7 +110,9 @@ static int writes(void *arg)
         else if (rc == 0)
             rc = kt_event_wait(&h->wanted);
     }
-    if (rc < 0 && !kt_is_cancel(rc))
+    if (rc == -EPIPE || rc == -ECONNRESET)
+        deaf(h);
+    else if (rc < 0 && !kt_is_cancel(rc))
         over(h, rc);
     return 0;
 }

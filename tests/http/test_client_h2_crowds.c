@@ -207,6 +207,67 @@ TEST(what_was_never_sent_on_a_connection_that_is_lost_goes_over_another)
     evil_close(&e);
 }
 
+/* The connection ends here, with what has not been read. */
+static void goes(peer *p)
+{
+    kt_stream *pair[2];
+    kt_stream_close(p->c);
+    CHECK_OK(kt_stream_memory_pair(1, pair));
+    kt_stream_close(pair[1]);
+    p->c = pair[0];
+}
+
+enum { LONG_ANSWER = 16000 };
+
+/* The first connection answers its first request and leaves, while the body of its second one is being sent. */
+static void answers_one_and_goes(peer *p, uint32_t id)
+{
+    static const char zeros[LONG_ANSWER];
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    if (streams_heard > 1)
+        put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x8d", 1); /* 404: the rest need not be sent */
+    if (streams_heard == 1) {
+        CHECK_OK(kt_sleep(KT_MS(100)));
+        put_frame(&b, HEADERS, END_HEADERS, 1, "\x88", 1);
+        put_frame(&b, DATA, END_STREAM, 1, zeros, sizeof zeros);
+        put_frame(&b, GOAWAY, 0, 0, "\0\0\0\1\0\0\0\0", 8);
+    }
+    if (streams_heard == 0) {
+        put_frame(&b, SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+        put_frame(&b, WINDOW_UPDATE, 0, 0, "\x7f\0\0\0", 4);
+    }
+    spill(p, b.data, b.size);
+    if (streams_heard == 1)
+        goes(p);
+    streams_heard++;
+}
+
+KT_FN(gets_a_long_one, a, struct { kt_http_session *s; })
+{
+    kt_auto(kt_http_response) *r = NULL;
+    kt_slice body;
+    CHECK_OK(kt_http_get(a->s, "/", &r));
+    CHECK_OK(kt_http_response_read_all(r, LONG_ANSWER, &body));
+    CHECK_EQ(body.size, LONG_ANSWER);
+    return 0;
+}
+
+/* The reset is noticed by who sends first, long before all that came ahead of it has been read. */
+TEST(what_a_server_has_said_before_it_stopped_listening_is_heard)
+{
+    evil e = {.acts = answers_one_and_goes, .segment_max = 10};
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sim_only();
+    streams_heard = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_OK(kt_group_spawn(&g, KT_WITH(gets_a_long_one, .s = e.web)));
+    CHECK_OK(kt_sleep(KT_MS(100)));
+    CHECK_OK(kt_group_spawn(&g, KT_WITH(posts, .s = e.web, .size = 1024 * 1024, .answer = "404 ")));
+    CHECK_OK(kt_group_join(&g, 0));
+    CHECK_EQ(e.connections, 2);
+    evil_close(&e);
+}
+
 /* All in one segment: the trailers are here before anybody has looked at the head. */
 static void says_all_at_once(peer *p, uint32_t id)
 {
