@@ -162,6 +162,8 @@ typedef struct kt__client_phase {
 void kt__client_phase_begin(kt__client_phase *p, const char *what, kt_time after, kt_time deadline);
 /* -ETIMEDOUT, with words. */
 int kt__client_too_late(const char *what, kt_time after);
+/* The same for the limit of the whole. */
+int kt__client_late(const char *what);
 /* What it came to: -ETIMEDOUT with words where the limit was over. */
 int kt__client_phase_end(kt__client_phase *p, int rc) KT_CHECKED;
 

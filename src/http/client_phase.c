@@ -38,12 +38,17 @@ int kt__client_too_late(const char *what, kt_time after)
     return kt_error_set(-ETIMEDOUT, "%s: nothing in %g s", what, (double)after / 1e9);
 }
 
+int kt__client_late(const char *what)
+{
+    return kt_error_set(-ETIMEDOUT, "the request's time is over: %s", what);
+}
+
 int kt__client_phase_end(kt__client_phase *p, int rc)
 {
     rc = kt_timeout_end(&p->limit, rc);
     if (rc != KT_ETIMEDOUT || !kt_timeout_expired(&p->limit))
         return rc;
     if (p->total)
-        return kt_error_set(-ETIMEDOUT, "the request's time is over: %s", p->what);
+        return kt__client_late(p->what);
     return kt__client_too_late(p->what, p->after);
 }

@@ -236,6 +236,8 @@ ssize_t kt__client_read_raw(kt_http_response *r, void *buffer, size_t size)
 {
     if (!r->conn)
         return r->hit ? read_kept(r, buffer, size) : 0;
+    if (kt_now() >= r->deadline) /* a read that need not wait is in no phase */
+        return r->rc = kt__client_late("reading the answer");
     ssize_t n = r->conn->h2 ? kt__client_h2_read(r, buffer, size) : kt__client_h1_read(r, buffer, size);
     if (n > 0)
         kt__client_cache_piece(r, buffer, (size_t)n);

@@ -157,6 +157,39 @@ TEST(answers_come_in_whatever_pieces)
     }
 }
 
+/* ---- Readers that take their time ------------------------------------------------------------------ */
+
+/* `between` the reads goes by although all of the body is there. */
+static int reads_twice(uint16_t port, kt_http_protocol version, kt_time between)
+{
+    char bytes[2];
+    kt_http_response *r = NULL;
+    kt_http_session *s = session_for(port, (kt_http_session_options){.version = version});
+    const kt_http_request q = {.url = "/", .timeouts.total = KT_S(2)};
+    CHECK_OK(kt_http_send(s, &q, &r));
+    CHECK_EQ(kt_http_response_read(r, bytes, sizeof bytes), 2);
+    CHECK_OK(kt_sleep(between));
+    ssize_t n = kt_http_response_read(r, bytes, sizeof bytes);
+    CHECK_EQ(kt_http_response_read(r, bytes, sizeof bytes), n);
+    kt_http_response_close(r);
+    kt_http_session_close(s);
+    return (int)n;
+}
+
+TEST(the_time_of_a_request_goes_by_between_two_reads)
+{
+    sim_only();
+    site s;
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    site_open(&s, NULL, hello, NULL);
+    for (kt_http_protocol version = KT_HTTP_1; version <= KT_HTTP_2; version++) {
+        CHECK_EQ(reads_twice(kt_listener_port(s.l), version, KT_S(1)), 2);
+        CHECK_ERR(reads_twice(kt_listener_port(s.l), version, KT_S(3)), -ETIMEDOUT);
+    }
+    site_close(&s);
+}
+
 /* ---- Cancellations --------------------------------------------------------------------------------- */
 
 KT_FN(asks_chunked, a, struct { kt_http_session *s; const void *body; size_t size; })
