@@ -223,6 +223,7 @@ struct kt__http_call {
     bool no_expect;         /* 417 has come: what is at this URL is asked without Expect */
     struct kt__client_seen *seen; /* where the call has been, last first */
     bool reused;         /* the attempt was on a connection that was there before */
+    bool fresh;          /* and is not to be: one of HTTP/1.1 has been closed under it */
 
     kt__client_field *fields; /* of the attempt at hand */
     size_t field_count, field_capacity;

@@ -418,8 +418,19 @@ static int open_new(kt__http_call *c, bool opening)
     return 0;
 }
 
+/* A new connection in the place of one that was there before. */
+static int replace(kt__http_call *c, kt__client_conn *conn)
+{
+    forget(conn);
+    permit(c->session, c->origin, true);
+    conn_close(conn, KT__CLIENT_KEEP);
+    return open_new(c, false);
+}
+
 static int got(kt__http_call *c, kt__client_conn *conn)
 {
+    if (c->fresh && !conn->h2)
+        return replace(c, conn);
     conn->reused = true;
     c->session->reused++;
     c->conn = conn;

@@ -142,12 +142,14 @@ static int exchange_fresh(kt__http_call *c)
 {
     unsigned refusals = REFUSALS_MAX, repeats = 1;
     bool silent;
+    c->fresh = false;
     int rc = exchange(c, &silent);
     while (rc < 0 && was_stale(c, rc, silent)) {
         unsigned *left = c->refused ? &refusals : &repeats;
         if (*left == 0)
             break;
         *left -= !c->refused || c->refused_in_vain;
+        c->fresh = !c->refused;
         kt__client_origin_drop_idle(c->origin);
         rc = kt__client_body_rewind(&c->body);
         rc = rc < 0 ? rc : exchange(c, &silent);

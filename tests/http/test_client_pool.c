@@ -255,6 +255,18 @@ TEST(a_get_on_a_connection_that_was_closed_meanwhile_is_repeated_once)
     peer_close(&f);
 }
 
+/* Each connection has one answer, and does not say so; the second one in line gets it as it is closed. */
+TEST(the_repeat_of_a_get_is_on_a_fresh_connection)
+{
+    peer f = {0};
+    peer_open(&f, (kt_http_session_options){.connections_per_host_max = 1});
+    for (int c = 0; c < PARROT_CONNECTIONS; c++)
+        f.p.script[c][1] = NULL;
+    crowd_asks(f.s, 6, "/", "200 ab");
+    CHECK_EQ(f.p.connections, 6);
+    peer_close(&f);
+}
+
 TEST(a_post_is_not_repeated)
 {
     peer f = {0};
