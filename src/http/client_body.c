@@ -62,13 +62,13 @@ static ssize_t checked(const kt__client_body *b, ssize_t n, size_t size)
 ssize_t kt__client_body_read(kt__client_body *b, void *buffer, size_t size)
 {
     ssize_t n;
-    b->begun = true;
     if (b->size != KT__HTTP_UNLIMITED) {
         uint64_t left = b->size - (uint64_t)b->at;
         size = left < size ? (size_t)left : size;
     }
     if (size == 0)
         return 0;
+    b->begun = true;
     if (b->read)
         n = b->read(buffer, size, b->arg);
     else if (b->file)

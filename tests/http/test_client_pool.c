@@ -267,6 +267,29 @@ TEST(the_repeat_of_a_get_is_on_a_fresh_connection)
     peer_close(&f);
 }
 
+static ssize_t gives_nothing(void *buffer, size_t size, void *arg)
+{
+    (void)buffer;
+    (void)size;
+    ++*(int *)arg;
+    return 0;
+}
+
+TEST(a_body_of_which_nothing_was_taken_can_be_had_again)
+{
+    peer f = {0};
+    int taken = 0;
+    peer_open(&f, (kt_http_session_options){0});
+    f.p.script[0][1] = NULL;
+    CHECK_STR(ask(f.s, "/"), "200 ab");
+    const kt_http_request q = {
+        .method = "PUT", .url = "/", .body_read = gives_nothing, .body_arg = &taken, .body_size_known = true};
+    CHECK_STR(ask_with(f.s, &q), "200 ab");
+    CHECK_EQ(taken, 0);
+    CHECK_EQ(f.p.connections, 2);
+    peer_close(&f);
+}
+
 TEST(a_post_is_not_repeated)
 {
     peer f = {0};
