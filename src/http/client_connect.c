@@ -34,19 +34,21 @@ int kt__client_tls(kt_http_session *s, const kt_tls_config **ret_config)
     return rc;
 }
 
-static const char *const *offered(const kt__http_call *c)
+static const char *const *offered(const kt__http_call *c, bool only_1)
 {
-    static const char *const only_1[] = {"http/1.1", NULL}, *const only_2[] = {"h2", NULL};
+    static const char *const one[] = {"http/1.1", NULL}, *const two[] = {"h2", NULL};
     static const char *const both[] = {"h2", "http/1.1", NULL};
-    if (kt__client_only_1(c))
-        return only_1;
-    return c->session->o.version == KT_HTTP_2 ? only_2 : both;
+    if (only_1)
+        return one;
+    return c->session->o.version == KT_HTTP_2 ? two : both;
 }
 
-static int shake(kt__http_call *c, kt_stream *stream, const char *host)
+static int shake(kt__http_call *c, kt_stream *stream, const char *host, bool only_1)
 {
-    const kt_tls_options o = {
-        .server_name = host, .handshake_timeout = KT_FOREVER, .shutdown_timeout = PARTING_TIME, .alpn = offered(c)};
+    const kt_tls_options o = {.server_name = host,
+                              .handshake_timeout = KT_FOREVER,
+                              .shutdown_timeout = PARTING_TIME,
+                              .alpn = offered(c, only_1)};
     const kt_tls_config *config;
     kt__client_phase phase;
     kt__client_phase_begin(&phase, "TLS handshake", c->timeouts.tls, c->deadline);
@@ -105,7 +107,7 @@ static int dial(kt__http_call *c, const char *host, kt_stream **ret_stream)
     return kt__client_phase_end(&phase, rc);
 }
 
-static int open_stream(kt__http_call *c, kt_stream **ret_stream)
+static int open_stream(kt__http_call *c, bool only_1, kt_stream **ret_stream)
 {
     kt_stream *s = NULL;
     char *host = kt__client_bare_host(&c->url);
@@ -113,7 +115,7 @@ static int open_stream(kt__http_call *c, kt_stream **ret_stream)
         return -ENOMEM;
     int rc = dial(c, host, &s);
     if (rc == 0 && kt_url_is_secure(&c->url))
-        rc = shake(c, s, host);
+        rc = shake(c, s, host, only_1);
     kt_free(host);
     if (rc < 0) {
         kt__client_part(s, KT__CLIENT_DROP);
@@ -126,8 +128,6 @@ static int open_stream(kt__http_call *c, kt_stream **ret_stream)
 static bool speaks_2(const kt__http_call *c, const kt_stream *s)
 {
     kt_tls_info info;
-    if (kt__client_only_1(c))
-        return false;
     if (kt_tls_info_get(s, &info) < 0)
         return c->session->o.version == KT_HTTP_2; /* by prior knowledge */
     return kt_slice_is(info.alpn, "h2");
@@ -136,10 +136,11 @@ static bool speaks_2(const kt__http_call *c, const kt_stream *s)
 int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn)
 {
     kt__client_conn *conn = NULL;
+    bool only_1 = kt__client_only_1(c); /* as it is now, whatever others find out meanwhile */
     int rc = conn_new(c->session, c->origin, &conn);
     if (rc == 0)
-        rc = open_stream(c, &conn->stream);
-    bool is_2 = rc == 0 && speaks_2(c, conn->stream);
+        rc = open_stream(c, only_1, &conn->stream);
+    bool is_2 = rc == 0 && !only_1 && speaks_2(c, conn->stream);
     if (rc == 0 && !is_2 && c->session->o.version == KT_HTTP_2)
         rc = kt_error_set(KT_EPROTOCOL, "the server does not speak HTTP/2");
     if (rc == 0 && is_2)

@@ -141,6 +141,97 @@ TEST(a_crowd_at_a_server_of_http_1_connects_at_once)
     house_close(&h);
 }
 
+/* ---- A house whose servers do not agree --------------------------------------------------------------- */
+
+typedef struct discord {
+    kt_listener *l;
+    kt_tls_config *configs[2];
+    kt_event answered;
+    char heard[24];
+} discord;
+
+/* The first connection fails. While the third one is being shaken, the second one turns out to be of HTTP/1.1. */
+KT_FN(disagrees, a, struct { discord *d; int number; kt_stream *s; })
+{
+    discord *d = a->d;
+    kt_slice head, end = {"\r\n\r\n", 4};
+    kt_auto(kt_stream) *s = a->s;
+    if (a->number == 0)
+        return 0;
+    if (a->number == 2)
+        CHECK_OK(kt_event_wait(&d->answered));
+    CHECK_OK(kt_stream_start_tls(s, d->configs[a->number - 1], NULL));
+    if (a->number == 2) {
+        CHECK_OK(kt_stream_read_exactly(s, d->heard, sizeof d->heard));
+        return 0;
+    }
+    CHECK_EQ(kt_stream_read_until(s, end, 4096, &head), 1);
+    CHECK_OK(kt_stream_write(s, OK(2, "ab"), strlen(OK(2, "ab"))));
+    CHECK_EQ(kt_stream_read_until(s, end, 4096, &head), 0);
+    return 0;
+}
+
+static int house_of_discord(void *arg)
+{
+    discord *d = arg;
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    int rc = 0;
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        kt_stream *s = NULL;
+        rc = kt_listener_accept(d->l, &s);
+        if (rc == 0)
+            rc = kt_group_spawn(&g, KT_WITH(disagrees, .d = d, .number = i, .s = s));
+    }
+    return kt_group_join(&g, rc);
+}
+
+KT_FN(asks_and_tells, a, struct { kt_http_session *s; kt_event *answered; })
+{
+    const char *answer = ask(a->s, "/");
+    if (strcmp(answer, "200 ab") == 0)
+        kt_event_set(a->answered);
+    return 0;
+}
+
+TEST(what_was_agreed_on_in_a_handshake_is_spoken)
+{
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    const kt_tls_certificate certificate = {.chain_pem = kt_slice_from(good()->certificate),
+                                            .key_pem = kt_slice_from(good()->key)};
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    discord d = {.answered = KT_EVENT_INIT};
+    kt_task *t = NULL;
+    char base[64];
+    kt_tls_config *trust = NULL;
+    const kt_tls_client_options client = {.ca_pem = kt_slice_from(authority()->certificate), .no_system_trust = true};
+    CHECK_OK(kt_tls_client_new(&client, &trust));
+    for (int i = 0; i < 2; i++) {
+        const kt_tls_server_options o = {.certificates = &certificate, .certificate_count = 1, .alpn = both + !i};
+        CHECK_OK(kt_tls_server_new(&o, &d.configs[i]));
+    }
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &d.l));
+    CHECK_OK(kt_spawn(house_of_discord, &d, 0, &t));
+    snprintf(base, sizeof base, "https://127.0.0.1:%u/", kt_listener_port(d.l));
+    const kt_http_session_options o = {.base_url = base, .tls = trust};
+    kt_http_session *s = NULL;
+    CHECK_OK(kt_http_session_open(&o, &s));
+    CHECK_NE(ask(s, "/")[0], '2');
+    {
+        kt_auto(kt_group) g = KT_GROUP_INIT;
+        for (int i = 0; i < 2; i++)
+            CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_and_tells, .s = s, .answered = &d.answered)));
+        CHECK_OK(kt_group_join(&g, 0));
+    }
+    CHECK_MEM(d.heard, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    kt_http_session_close(s);
+    CHECK_OK(kt_task_join(t));
+    kt_listener_close(d.l);
+    kt_tls_config_free(trust);
+    kt_tls_config_free(d.configs[0]);
+    kt_tls_config_free(d.configs[1]);
+}
+
 TEST_WITH(an_upgrade_shares_a_connection_whose_server_says_that_it_may, KT_TEST_REAL_TIME)
 {
     static const char *const both[] = {"h2", "http/1.1", NULL};
