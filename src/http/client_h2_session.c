@@ -187,11 +187,15 @@ static int reset_code(const kt__client_stream *st, uint32_t code)
     return -ECONNRESET;
 }
 
-/* What the server may have sent before it hears that the stream is over, which the session does not show. */
+/* What the server may have sent before it hears that the stream is over, which the session does not show. Before it
+ * has confirmed our settings it knows of a larger window than the session does. */
 static void expect_late(kt__client_h2 *h, int32_t id)
 {
     int32_t window = nghttp2_session_get_stream_local_window_size(h->session, id);
-    h->late_bytes += window > 0 ? (size_t)window : 0;
+    if (window < 0) /* the server does not know the stream */
+        return;
+    uint32_t confirmed = nghttp2_session_get_local_settings(h->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+    h->late_bytes += (size_t)window + KT__CLIENT_H2_WINDOW - confirmed;
     if (h->late_bytes > KT__CLIENT_H2_WINDOW_ALL)
         h->late_bytes = KT__CLIENT_H2_WINDOW_ALL;
 }
@@ -207,7 +211,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *u
     }
     if (!st)
         return 0;
-    if (code != NGHTTP2_NO_ERROR)
+    if (code != NGHTTP2_NO_ERROR && !st->abandoned)
         expect_late(h, id);
     if (st->abandoned) {
         kt__client_stream_free(st);
@@ -503,6 +507,7 @@ void kt__client_h2_cancel(kt__client_stream *st)
         return;
     }
     st->abandoned = true;
+    expect_late(st->h2, st->id); /* from now on the session drops it, though the server may hear of it much later */
     /* Without memory the server goes on in vain, until its window is used up. */
     (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
 }

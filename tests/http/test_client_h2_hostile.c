@@ -155,25 +155,95 @@ static void sends_on(peer *p, uint32_t id)
     spill(p, b.data, b.size);
 }
 
-static const char *ask_behind_late_frames(int count)
+static const char *ask_behind_late_frames_of(evil *e, int count)
 {
-    evil e = {.acts = sends_on};
     kt_http_response *r = NULL;
     char byte;
     late_frames = count;
-    evil_open(&e, (kt_http_session_options){0});
-    CHECK_OK(kt_http_get(e.web, "/", &r));
+    evil_open(e, (kt_http_session_options){0});
+    CHECK_OK(kt_http_get(e->web, "/", &r));
     CHECK_EQ(kt_http_response_read(r, &byte, 1), 1);
     kt_http_response_close(r);
-    const char *answer = ask(e.web, "/");
-    evil_close(&e);
+    const char *answer = ask(e->web, "/");
+    evil_close(e);
     return answer;
+}
+
+static const char *ask_behind_late_frames(int count)
+{
+    evil e = {.acts = sends_on};
+    return ask_behind_late_frames_of(&e, count);
 }
 
 TEST(what_a_server_had_sent_on_a_stream_that_is_given_up_is_no_flood)
 {
     CHECK_STR(ask_behind_late_frames(60), "200 "); /* its window is 64 of them */
     CHECK_STR(ask_behind_late_frames(200), "KT_ELIMIT");
+}
+
+/* The client's settings are confirmed behind what it does not want any more. */
+static void sends_on_and_confirms(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    if (id == 1)
+        put_frame(&b, SETTINGS, 0, 0, NULL, 0);
+    spill(p, b.data, b.size);
+    sends_on(p, id);
+    kt_buffer_clear(&b);
+    if (id == 1)
+        put_frame(&b, SETTINGS, ACK, 0, NULL, 0);
+    spill(p, b.data, b.size);
+}
+
+TEST(what_was_sent_before_our_settings_were_heard_of_is_no_flood)
+{
+    evil e = {.acts = sends_on_and_confirms, .bare = true};
+    CHECK_STR(ask_behind_late_frames_of(&e, 60), "200 ");
+}
+
+/* Reads nothing of what comes behind the first request, for a while. */
+static void sends_on_unheard(peer *p, uint32_t id)
+{
+    static const uint8_t bytes[16 * 1024];
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    if (id > 1) {
+        say_head(p, id, END_HEADERS | END_STREAM, NULL, NULL);
+        return;
+    }
+    put_frame(&b, SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+    put_frame(&b, WINDOW_UPDATE, 0, 0, "\x7f\0\0\0", 4);
+    spill(p, b.data, b.size);
+    say_head(p, id, END_HEADERS, NULL, NULL);
+    CHECK_OK(kt_sleep(KT_S(1)));
+    kt_buffer_clear(&b);
+    for (int i = 0; i < 60; i++)
+        put_frame(&b, DATA, 0, id, bytes, sizeof bytes);
+    spill(p, b.data, b.size);
+}
+
+KT_FN(puts_a_sea, a, struct { kt_http_session *s; })
+{
+    static char sea[200 * 1000];
+    const kt_http_request q = {.method = "PUT", .url = "/", .body = sea, .body_size = sizeof sea};
+    CHECK_STR(ask_with(a->s, &q), "200 ");
+    return 0;
+}
+
+/* That it is given up stands in line behind what the server does not read. */
+TEST(what_is_sent_before_a_stream_can_be_given_up_is_no_flood)
+{
+    evil e = {.acts = sends_on_unheard};
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    kt_http_response *r = NULL;
+    sim_only(); /* where little fits into a connection */
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_OK(kt_http_get(e.web, "/", &r));
+    CHECK_OK(kt_group_spawn(&g, KT_WITH(puts_a_sea, .s = e.web)));
+    CHECK_OK(kt_sleep(KT_MS(100)));
+    kt_http_response_close(r);
+    CHECK_OK(kt_group_join(&g, 0));
+    CHECK_EQ(e.connections, 1);
+    evil_close(&e);
 }
 
 static void resets(peer *p, uint32_t id)
