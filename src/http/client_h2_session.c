@@ -131,8 +131,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             kt_event_set(&each->changed);
     }
     if (frame->hd.type == NGHTTP2_GOAWAY) {
+        bool warns = frame->goaway.last_stream_id == INT32_MAX; /* RFC 9113 section 6.8: how many, it says later */
         h->going = true;
-        h->taken = ((uint32_t)frame->goaway.last_stream_id + 1) / 2;
+        h->taken = warns ? 0 : ((uint32_t)frame->goaway.last_stream_id + 1) / 2;
     }
     if (!st || st->abandoned)
         return 0;

@@ -207,6 +207,43 @@ TEST(what_was_never_sent_on_a_connection_that_is_lost_goes_over_another)
     evil_close(&e);
 }
 
+/* The first connection warns that it will end, and then reads; the second one takes one request at a time. */
+static void warns(peer *p, uint32_t id)
+{
+    kt_auto(kt_buffer) b = KT_BUFFER_INIT;
+    if (streams_heard++ == 0) {
+        put_frame(&b, SETTINGS, 0, 0, "\0\4\x7f\xff\xff\xff", 6);
+        put_frame(&b, WINDOW_UPDATE, 0, 0, "\x7f\0\0\0", 4);
+        spill(p, b.data, b.size);
+        CHECK_OK(kt_sleep(KT_MS(100)));
+        kt_buffer_clear(&b);
+        put_frame(&b, GOAWAY, 0, 0, "\x7f\xff\xff\xff\0\0\0\0", 8);
+        spill(p, b.data, b.size);
+        kt_buffer_clear(&b);
+    } else {
+        put_frame(&b, SETTINGS, 0, 0, "\0\3\0\0\0\1", 6);
+    }
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    put_frame(&b, HEADERS, END_HEADERS | END_STREAM, id, "\x88", 1);
+    spill(p, b.data, b.size);
+}
+
+TEST(a_warning_does_not_say_how_many_requests_a_connection_takes)
+{
+    evil e = {.acts = warns};
+    kt_auto(kt_group) g = KT_GROUP_INIT;
+    sim_only(); /* where little fits into a connection */
+    streams_heard = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_OK(kt_group_spawn(&g, KT_WITH(posts, .s = e.web, .size = 1024 * 1024, .answer = "200 ")));
+    CHECK_OK(kt_sleep(KT_MS(50)));
+    CHECK_STR(ask(e.web, "/"), "200 "); /* which had not been sent, and goes elsewhere */
+    crowd_asks(e.web, CROWD, "/", "200 ");
+    CHECK_OK(kt_group_join(&g, 0));
+    CHECK_EQ(e.connections, 2);
+    evil_close(&e);
+}
+
 /* The connection ends here, with what has not been read. */
 static void goes(peer *p)
 {
