@@ -47,6 +47,13 @@ static bool may_stop_sending(const kt__client_stream *st)
     return st->closed || (st->has_head && st->status >= 300);
 }
 
+/* What cannot be had again is not begun before the server can have heard of the request: another connection may yet get
+ * it whole. */
+static bool is_early(const kt__client_sender *s)
+{
+    return s->body.read && !s->body.rewind && kt__client_h2_is_unsent(s->stream);
+}
+
 static int await_room(const kt__client_sender *s)
 {
     kt__client_stream *st = s->stream;
@@ -54,7 +61,7 @@ static int await_room(const kt__client_sender *s)
     kt_time begun = kt_now();
     int rc = 0;
     kt__client_phase_begin(&phase, "sending the request", s->limit, s->deadline);
-    while (rc == 0 && st->out_at < st->out.size && !may_stop_sending(st))
+    while (rc == 0 && (st->out_at < st->out.size || is_early(s)) && !may_stop_sending(st))
         rc = kt__client_stream_wait(st);
     return end_phase(st, &phase, begun, rc);
 }

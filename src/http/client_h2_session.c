@@ -376,6 +376,7 @@ static ssize_t give_body(nghttp2_session *session, int32_t id, uint8_t *bytes, s
         worth_something(user);
     if (st->abandoned)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    kt_event_set(&st->changed);
     if (n == 0 && !st->out_ended)
         return NGHTTP2_ERR_DEFERRED;
     if (n > 0)
@@ -385,7 +386,6 @@ static ssize_t give_body(nghttp2_session *session, int32_t id, uint8_t *bytes, s
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         st->end_given = true;
     }
-    kt_event_set(&st->changed);
     return (ssize_t)n;
 }
 

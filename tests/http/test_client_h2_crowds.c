@@ -186,6 +186,23 @@ KT_FN(posts, a, struct { kt_http_session *s; size_t size; const char *answer; })
     return 0;
 }
 
+static ssize_t gives_once(void *buffer, size_t size, void *arg)
+{
+    int *left = arg;
+    memset(buffer, 'x', size);
+    return *left > 0 ? (*left)-- : 0;
+}
+
+/* Its body cannot be had again, and is not begun too early. */
+KT_FN(posts_once, a, struct { kt_http_session *s; const char *answer; })
+{
+    int left = 1;
+    const kt_http_request q = {.method = "POST", .url = "/", .body_read = gives_once, .body_arg = &left};
+    CHECK_STR(ask_with(a->s, &q), a->answer);
+    CHECK_EQ(left, 0);
+    return 0;
+}
+
 /* Though it is a POST: the server cannot have heard of it. */
 TEST(what_was_never_sent_on_a_connection_that_is_lost_goes_over_another)
 {
@@ -198,6 +215,7 @@ TEST(what_was_never_sent_on_a_connection_that_is_lost_goes_over_another)
     CHECK_OK(kt_group_spawn(&g, KT_WITH(posts, .s = e.web, .size = 1024 * 1024, .answer = "ECONNRESET")));
     CHECK_OK(kt_sleep(KT_MS(100)));
     CHECK_OK(kt_group_spawn(&g, KT_WITH(posts, .s = e.web, .size = 1, .answer = "200 ")));
+    CHECK_OK(kt_group_spawn(&g, KT_WITH(posts_once, .s = e.web, .answer = "200 ")));
     CHECK_OK(kt_group_spawn(&g, KT_WITH(asks_for, .s = e.web, .url = "/", .answer = "200 ")));
     CHECK_OK(kt_sleep(KT_MS(100)));
     CHECK_EQ(kt_test_network_reset(e.n.n, "127.0.0.1", NULL), 1);
