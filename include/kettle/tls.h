@@ -82,7 +82,8 @@ typedef struct kt_tls_server_options {
     const kt_tls_certificate *certificates;
     size_t certificate_count;
     const char *const *alpn; /* in order of preference, then NULL. Clients that offer none of them are refused, those
-                              * that do not offer any protocol are not (RFC 7301 3.2). NULL = not negotiated */
+                              * that do not offer any protocol are not (RFC 7301 3.2). "h2" counts only where the
+                              * connection is `modern` (RFC 9113 9.2.2). NULL = not negotiated */
     kt_tls_version version_min;
     bool no_resumption;      /* of sessions, which clients keep, in tickets: a server remembers nothing of them */
     kt_tls_client_certificates client_certificates;
@@ -170,6 +171,8 @@ typedef struct kt_tls_info {
     kt_slice alpn;           /* empty: none */
     const char *server_name; /* that the client asked for; "" if none */
     bool resumed;            /* an earlier session, without certificates */
+    bool modern;             /* TLS 1.3; or 1.2 with a suite that has ephemeral keys and authenticated encryption
+                              * (AEAD), as HTTP/2 demands (RFC 9113 9.2.2) */
     uintptr_t reserved[4];
 } kt_tls_info;
 

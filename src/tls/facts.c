@@ -21,6 +21,14 @@ static int connection_of(const kt_stream *s, const kt__tls **ret_tls)
     return 0;
 }
 
+bool kt__tls_is_modern(const SSL *ssl, const SSL_CIPHER *suite)
+{
+    if (SSL_version(ssl) >= TLS1_3_VERSION)
+        return true;
+    const int exchange = suite ? SSL_CIPHER_get_kx_nid(suite) : NID_undef;
+    return (exchange == NID_kx_ecdhe || exchange == NID_kx_dhe) && SSL_CIPHER_is_aead(suite);
+}
+
 int kt_tls_info_get(const kt_stream *s, kt_tls_info *ret_info)
 {
     const kt__tls *c = NULL;
@@ -37,6 +45,7 @@ int kt_tls_info_get(const kt_stream *s, kt_tls_info *ret_info)
         .alpn = {alpn ? (const char *)alpn : "", alpn_size},
         .server_name = name ? name : "",
         .resumed = SSL_session_reused(c->ssl) == 1,
+        .modern = kt__tls_is_modern(c->ssl, SSL_get_current_cipher(c->ssl)),
     };
     return 0;
 }

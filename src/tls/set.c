@@ -130,15 +130,25 @@ int kt__tls_client_set(const kt_tls_client_options *options, kt__tls_set **ret_s
 
 /* ---- Servers --------------------------------------------------------------------------------- */
 
+/* May the protocol be spoken with what has been negotiated? One that is registered has rules on that: HTTP/2. */
+static bool is_allowed(const unsigned char *name, bool modern)
+{
+    return modern || name[0] != 2 || memcmp(name + 1, "h2", 2) != 0;
+}
+
+/* OpenSSL asks once the cipher suite is settled, that of a resumed session included. */
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                            const unsigned char *offered, unsigned offered_size, void *arg)
 {
     const kt__tls_set *set = arg;
-    (void)ssl;
-    int rc = SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_size,
-                                   (const unsigned char *)set->alpn.data, (unsigned)set->alpn.size, offered,
-                                   offered_size);
-    return rc == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+    const unsigned char *own = (const unsigned char *)set->alpn.data, *end = own + set->alpn.size;
+    const bool modern = kt__tls_is_modern(ssl, SSL_get_pending_cipher(ssl));
+    for (; own < end; own += own[0] + 1)
+        if (is_allowed(own, modern) &&
+            SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_size, own, own[0] + 1u, offered,
+                                  offered_size) == OPENSSL_NPN_NEGOTIATED)
+            return SSL_TLSEXT_ERR_OK;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 /* 1: the certificate's names fit; 0: no; below 0: there was no memory to find out. */

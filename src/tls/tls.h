@@ -122,6 +122,9 @@ void kt__tls_free(void *object);
 /* The last failure of SSL_* on the connection in words, after which it is broken: returns the code. */
 int kt__tls_broken(kt__tls *c);
 
+/* kt_tls_info.modern, with that suite (facts.c). */
+bool kt__tls_is_modern(const SSL *ssl, const SSL_CIPHER *suite);
+
 /* ---- Words (words.c) ------------------------------------------------------------------------- */
 
 /* What OpenSSL's error queue says, as "DOING: reason"; empties it. -ENOMEM or KT_ETLS. */

@@ -60,7 +60,7 @@ static X509 *describe(const wanted *w, EVP_PKEY *key)
 void make(const wanted *w, made *ret_made)
 {
     char names[512];
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = w->rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
     X509 *x = describe(w, key);
     X509 *issuer = w->issuer ? read_certificate(w->issuer) : x;
     EVP_PKEY *issuer_key = w->issuer ? read_key(w->issuer) : key;

@@ -12,6 +12,7 @@ typedef struct wanted {
     const char *alternatives;      /* "DNS:a,IP:127.0.0.1"; NULL = "DNS:NAME" */
     const struct made *issuer;     /* NULL: signs itself */
     bool authority;
+    bool rsa;                      /* its key; otherwise an elliptic curve's */
     long begins, ends;             /* seconds from now; 0, 0 = an hour ago, in a day */
 } wanted;
 

@@ -47,6 +47,60 @@ TEST(a_protocol_is_agreed_on_in_the_servers_order)
     CHECK_STR(info_of(p.server).server_name, "localhost");
 }
 
+/* The client's suites, of TLS 1.2 unless NULL. */
+static tls_pair pair_by(const char *suites, const char *const *alpn, const made *certificate)
+{
+    const kt_tls_certificate own = as_certificate(certificate);
+    tls_pair p = plain_pair(0, (kt_tls_client_options){.alpn = alpn},
+                            (kt_tls_server_options){.alpn = alpn, .certificates = &own, .certificate_count = 1});
+    SSL_CTX *context = p.client_config->set->contexts[0];
+    CHECK(!suites || (SSL_CTX_set_cipher_list(context, suites) &&
+                      SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION)));
+    return p;
+}
+
+/* RFC 9113 9.2.2 and appendix A. */
+TEST(http_2_is_not_agreed_on_with_a_suite_that_is_too_weak_for_it)
+{
+    static const struct { const char *suite; bool modern; } suites[] = {
+        {NULL, true},
+        {"ECDHE-RSA-AES128-GCM-SHA256", true},
+        {"ECDHE-RSA-CHACHA20-POLY1305", true},
+        {"AES128-GCM-SHA256", false},        /* keys that are not ephemeral */
+        {"ECDHE-RSA-AES128-SHA256", false},  /* CBC */
+        {"AES256-SHA", false},
+    };
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    made rsa;
+    make(&(wanted){.issuer = authority(), .rsa = true}, &rsa);
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) {
+        kt_auto(tls_pair) p = pair_by(suites[i].suite, both, &rsa);
+        shake_well(&p);
+        CHECK_STR(info_of(p.client).cipher, suites[i].suite ? suites[i].suite : "TLS_AES_256_GCM_SHA384");
+        CHECK_EQ(info_of(p.client).modern, suites[i].modern);
+        CHECK_EQ(info_of(p.server).modern, suites[i].modern);
+        CHECK_SLICE(info_of(p.client).alpn, suites[i].modern ? "h2" : "http/1.1");
+        say(p.server, "tickets come with the first bytes");
+        hear(p.client, "tickets come with the first bytes");
+        hang_up(&p);
+        tls_pair q = again(&p, "localhost");
+        p.client = q.client;
+        p.server = q.server;
+        CHECK(info_of(q.client).resumed);
+        CHECK_SLICE(info_of(q.client).alpn, suites[i].modern ? "h2" : "http/1.1");
+    }
+}
+
+TEST(a_client_that_offers_http_2_alone_with_a_weak_suite_is_refused)
+{
+    static const char *const only[] = {"h2", NULL};
+    kt_auto(tls_pair) p = pair_by("ECDHE-ECDSA-AES128-SHA256", only, good());
+    shaken s = shake(&p);
+    CHECK_ERR(s.client, KT_ETLS);
+    CHECK(strstr(s.client_words, "no application protocol"));
+    CHECK_ERR(s.server, KT_ETLS);
+}
+
 TEST(a_connection_may_offer_other_protocols_than_its_config)
 {
     static const char *const both[] = {"h2", "http/1.1", NULL}, *const only[] = {"http/1.1", NULL};
