@@ -61,7 +61,8 @@ typedef struct kt_http_timeouts {
 } kt_http_timeouts;
 
 typedef enum kt_http_protocol {
-    KT_HTTP_AUTO, /* HTTP/2 where a TLS server offers it (ALPN), otherwise HTTP/1.1 */
+    KT_HTTP_AUTO, /* HTTP/2 where a TLS server offers it (ALPN), otherwise HTTP/1.1. One that offers it with a cipher
+                   * suite that is too weak for it (RFC 9113 9.2.2) is KT_EPROTOCOL */
     KT_HTTP_1,    /* HTTP/1.1 only */
     KT_HTTP_2,    /* HTTP/2 only: over plain TCP by prior knowledge (RFC 9113 3.3) */
 } kt_http_protocol;

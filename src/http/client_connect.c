@@ -125,12 +125,28 @@ static int open_stream(kt__http_call *c, bool only_1, kt_stream **ret_stream)
     return 0;
 }
 
-static bool speaks_2(const kt__http_call *c, const kt_stream *s)
+/* A server that speaks HTTP/2 with a cipher suite that is forbidden for it is told so (RFC 9113 9.2.2): a preface,
+ * SETTINGS, and a GOAWAY with INADEQUATE_SECURITY. */
+static int refuse_2(const kt__http_call *c, kt_stream *s, const char *suite)
+{
+    static const char words[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                "\0\0\0\4\0\0\0\0\0"
+                                "\0\0\10\7\0\0\0\0\0\0\0\0\0\0\0\0\14";
+    kt__client_phase phase;
+    kt__client_phase_begin(&phase, "refusing HTTP/2", c->timeouts.send, c->deadline);
+    int rc = kt__client_phase_end(&phase, kt_stream_write(s, words, sizeof words - 1));
+    return rc < 0 ? rc : kt_error_set(KT_EPROTOCOL, "the server speaks HTTP/2 with %s, too weak a suite for it", suite);
+}
+
+/* 1: it is HTTP/2; 0: HTTP/1.1; or an error. */
+static int speaks_2(const kt__http_call *c, kt_stream *s)
 {
     kt_tls_info info;
     if (kt_tls_info_get(s, &info) < 0)
         return c->session->o.version == KT_HTTP_2; /* by prior knowledge */
-    return kt_slice_is(info.alpn, "h2");
+    if (!kt_slice_is(info.alpn, "h2"))
+        return 0;
+    return info.modern ? 1 : refuse_2(c, s, info.cipher);
 }
 
 int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn)
@@ -140,10 +156,11 @@ int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn)
     int rc = conn_new(c->session, c->origin, &conn);
     if (rc == 0)
         rc = open_stream(c, only_1, &conn->stream);
-    bool is_2 = rc == 0 && !only_1 && speaks_2(c, conn->stream);
-    if (rc == 0 && !is_2 && c->session->o.version == KT_HTTP_2)
+    if (rc == 0 && !only_1)
+        rc = speaks_2(c, conn->stream);
+    if (rc == 0 && c->session->o.version == KT_HTTP_2)
         rc = kt_error_set(KT_EPROTOCOL, "the server does not speak HTTP/2");
-    if (rc == 0 && is_2)
+    if (rc > 0)
         rc = kt__client_h2_open(conn);
     if (rc < 0) {
         if (conn)

@@ -5,6 +5,7 @@
 #include <kettle/tls.h>
 
 #include "../tls/certificates.h"
+#include "tls/tls.h"
 
 typedef struct house {
     kt_listener *l;
@@ -90,6 +91,73 @@ TEST_WITH(the_version_is_agreed_on_in_the_handshake, KT_TEST_REAL_TIME)
     house_close(&h);
     house_open(&h, NULL, authority(), (kt_http_session_options){0});
     CHECK_EQ(version_of(h.web), 11);
+    house_close(&h);
+}
+
+static void allow_only(const char *suites, kt_tls_config *c)
+{
+    CHECK(SSL_CTX_set_cipher_list(c->set->contexts[0], suites));
+    CHECK(SSL_CTX_set_max_proto_version(c->set->contexts[0], TLS1_2_VERSION));
+}
+
+TEST_WITH(a_weak_cipher_suite_leads_to_http_1, KT_TEST_REAL_TIME)
+{
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    for (int weak = 0; weak < 2; weak++) {
+        house h;
+        house_open(&h, both, authority(), (kt_http_session_options){0});
+        allow_only(weak ? "ECDHE-ECDSA-AES128-SHA256" : "ECDHE-ECDSA-AES128-GCM-SHA256", h.server);
+        CHECK_EQ(version_of(h.web), weak ? 11 : 20);
+        house_close(&h);
+    }
+}
+
+static int insists(SSL *ssl, const unsigned char **out, unsigned char *size, const unsigned char *offered,
+                   unsigned offered_size, void *arg)
+{
+    (void)ssl, (void)offered, (void)offered_size, (void)arg;
+    *out = (const unsigned char *)"h2";
+    *size = 2;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+typedef struct stubborn {
+    kt_listener *l;
+    kt_tls_config *tls;
+} stubborn;
+
+static int hears_why(void *arg)
+{
+    const stubborn *d = arg;
+    kt_auto(kt_stream) *s = NULL;
+    char in[50] = "";
+    CHECK_OK(kt_listener_accept(d->l, &s));
+    CHECK_OK(kt_stream_start_tls(s, d->tls, NULL));
+    CHECK_OK(kt_stream_read_exactly(s, in, sizeof in));
+    CHECK_MEM(in, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    CHECK_MEM(in + 24, "\0\0\0\4\0\0\0\0\0", 9);
+    CHECK_MEM(in + 33, "\0\0\10\7\0\0\0\0\0\0\0\0\0\0\0\0\14", 17);
+    return 0;
+}
+
+TEST_WITH(a_server_that_speaks_http_2_with_a_weak_suite_is_told, KT_TEST_REAL_TIME)
+{
+    char base[64];
+    kt_task *task;
+    kt_http_response *r = NULL;
+    house h;
+    stubborn d;
+    house_open(&h, NULL, authority(), (kt_http_session_options){0});
+    d.tls = h.server;
+    allow_only("ECDHE-ECDSA-AES128-SHA256", d.tls);
+    SSL_CTX_set_alpn_select_cb(d.tls->set->contexts[0], insists, NULL);
+    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &d.l));
+    CHECK_OK(kt_spawn(hears_why, &d, 0, &task));
+    snprintf(base, sizeof base, "https://127.0.0.1:%u/", kt_listener_port(d.l));
+    CHECK_ERR(kt_http_get(h.web, base, &r), KT_EPROTOCOL);
+    CHECK(strstr(kt_error_detail(), "ECDHE-ECDSA-AES128-SHA256"));
+    CHECK_OK(kt_task_join(task));
+    kt_listener_close(d.l);
     house_close(&h);
 }
 
