@@ -68,7 +68,7 @@ KT_API int kt_http_auth_challenge(kt_http_auth *auth, const kt_slice *fields, si
 
 /* One request to put credentials on. */
 typedef struct kt_http_auth_request {
-    const char *method;
+    const char *method;  /* as it is sent: "CONNECT" for an upgrade over HTTP/2 (RFC 8441) */
     kt_slice target;     /* as in the request's first line: kt_url.target; "host:port" for CONNECT */
     kt_slice body;       /* where it is known; data NULL: it is not. Only Digest's auth-int needs it, which is taken
                           * only where a server does not offer qop=auth */

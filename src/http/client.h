@@ -220,6 +220,8 @@ struct kt__http_call {
     unsigned redirects, attempts;
     kt__auth_shown shown;   /* to this origin */
     kt_slice authorization; /* the answer to a challenge, which the next attempt shows; or nothing */
+    kt_slice authorized;    /* what our credentials have made the attempt at hand show; or nothing */
+    const char *signs;      /* the method that the last of both is for */
     bool no_expect;         /* 417 has come: what is at this URL is asked without Expect */
     struct kt__client_seen *seen; /* where the call has been, last first */
     bool reused;         /* the attempt was on a connection that was there before */
@@ -314,6 +316,8 @@ int kt__client_head_put(const kt__http_call *c, kt_buffer *out) KT_CHECKED;
 /* Add Authorization and Cookie to the fields, where there are any to send. */
 int kt__client_auth_put(kt__http_call *c) KT_CHECKED;
 int kt__client_cookies_put(kt__http_call *c) KT_CHECKED;
+/* Makes the former anew where the connection, which the attempt has by now, needs another one. */
+int kt__client_auth_fit(kt__http_call *c) KT_CHECKED;
 /* Is the answer a challenge that another attempt can meet? 1, 0, or an error of kt_http_auth_value. */
 int kt__client_auth_challenged(kt__http_call *c) KT_CHECKED;
 /* Keeps the answer's cookies. */

@@ -161,13 +161,13 @@ static int choose(kt__http_call *c, kt_http_auth **ret_auth)
 
 /* ---- What an attempt shows ------------------------------------------------------------------- */
 
-/* Makes c->authorization, if there is anything to show. */
-static int prepare(kt__http_call *c, kt_http_auth *auth)
+/* Makes c->authorization, if there is anything to show, for this method. */
+static int prepare(kt__http_call *c, kt_http_auth *auth, const char *method)
 {
     kt_buffer value = KT_BUFFER_INIT;
     const kt_http_request *q = c->request;
     const kt_http_auth_request request = {
-        .method = c->method,
+        .method = method,
         .target = c->url.target,
         .body = {c->body.is_there ? q->body : "", c->body.is_there ? q->body_size : 0},
     };
@@ -177,24 +177,51 @@ static int prepare(kt__http_call *c, kt_http_auth *auth)
         c->authorization = (kt_slice){memcpy(copy, value.data, value.size), value.size};
     else if (rc == 1)
         rc = -ENOMEM;
+    c->signs = method;
     wipe(&value);
     return rc < 0 ? rc : 0;
 }
 
-int kt__client_auth_put(kt__http_call *c)
+/* An upgrade is another method over HTTP/2 (RFC 8441 section 4), and Digest signs the method. */
+static const char *method_by(const kt__http_call *c, bool is_2)
+{
+    return is_2 && c->request->upgrade ? "CONNECT" : c->method;
+}
+
+/* The one that the attempt will have, as far as that is known before it has a connection. */
+static const char *method_expected(const kt__http_call *c)
+{
+    return method_by(c, !kt__client_only_1(c));
+}
+
+static int put(kt__http_call *c, const char *method)
 {
     kt_http_auth *auth = NULL;
-    int rc = 0;
-    if (kt__client_field_find(c, "Authorization"))
-        return 0;
-    if (!c->authorization.data)
-        rc = choose(c, &auth);
+    int rc = c->authorization.data ? 0 : choose(c, &auth);
     if (rc == 0 && auth)
-        rc = prepare(c, auth);
+        rc = prepare(c, auth, method);
     if (rc == 0 && c->authorization.data)
         rc = kt__client_field_set(c, "Authorization", c->authorization);
+    c->authorized = c->authorization;
     c->authorization = (kt_slice){NULL, 0};
     return rc;
+}
+
+int kt__client_auth_put(kt__http_call *c)
+{
+    c->authorized = (kt_slice){NULL, 0};
+    return kt__client_field_find(c, "Authorization") ? 0 : put(c, method_expected(c));
+}
+
+/* What is made anew answers the same challenge. */
+int kt__client_auth_fit(kt__http_call *c)
+{
+    const kt__client_field *f = c->request->upgrade ? kt__client_field_find(c, "Authorization") : NULL;
+    const char *method = method_by(c, c->conn->h2);
+    if (!f || !c->authorized.data || !kt_slice_equal(f->value, c->authorized) || strcmp(method, c->signs) == 0)
+        return 0;
+    c->shown.scheme = 0;
+    return put(c, method);
 }
 
 static int take_challenge(kt__http_call *c, kt_http_auth *auth)
@@ -220,7 +247,7 @@ int kt__client_auth_challenged(kt__http_call *c)
         rc = take_challenge(c, auth);
     if (rc <= 0)
         return rc;
-    rc = prepare(c, auth);
+    rc = prepare(c, auth, method_expected(c));
     return rc < 0 ? rc : 1;
 }
 

@@ -119,7 +119,9 @@ static int exchange(kt__http_call *c, bool *ret_silent)
     }
     c->response = r;
     r->conn = c->conn;
-    rc = c->conn->h2 ? kt__client_h2_exchange(c, ret_silent) : kt__client_h1_exchange(c, ret_silent);
+    rc = kt__client_auth_fit(c);
+    if (rc == 0)
+        rc = c->conn->h2 ? kt__client_h2_exchange(c, ret_silent) : kt__client_h1_exchange(c, ret_silent);
     if (rc < 0) {
         r->rc = rc;
         kt_http_response_close(kt_steal(c->response));
