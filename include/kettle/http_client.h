@@ -131,7 +131,8 @@ typedef struct kt_http_session_options {
     const char *bearer;
 
     const char *proxy;               /* "http://[user:password@]host:port", "socks5://...", whose names the proxy looks
-                                      * up; NULL: none */
+                                      * up; NULL: none. User and password are for it alone: Digest or Basic (RFC 7616,
+                                      * 7617), once it has asked (407) */
     const char *const *no_proxy;     /* hosts that are reached directly, and then NULL: "example.org" with all below,
                                       * ".example.org" only those, "10.0.0.0/8", "*"; NULL: none */
     bool environment;                /* where `proxy` is NULL: by http_proxy, https_proxy, all_proxy, no_proxy */

@@ -8,7 +8,7 @@
  *   client_send.c      one request: where it leads to
  *   client_try.c       the attempts at one URL
  *   client_compose.c   what an attempt's head says
- *   client_credentials.c, client_decode.c   Authorization and cookies; compressed bodies
+ *   client_credentials.c, client_decode.c   credentials for servers and proxies, cookies; compressed bodies
  *   client_body.c      where a request's body comes from
  *   client_sender.c    a task that sends it while the answer is heard
  *   client_origins.c   what is known of servers
@@ -106,6 +106,7 @@ struct kt__client_conn {
 typedef struct kt__client_proxy {
     kt_url url;
     bool is_set, socks;
+    kt_http_auth *auth; /* the URL's credentials, for HTTP; NULL: none */
 } kt__client_proxy;
 
 struct kt_http_session {
@@ -190,6 +191,14 @@ typedef struct kt__client_seen {
     char url[];
 } kt__client_seen;
 
+/* What a call has shown to one who asks for credentials. */
+typedef struct kt__client_shown {
+    kt__auth_shown past;
+    kt_slice answer;    /* to a challenge, which the next attempt shows; or nothing */
+    kt_slice value;     /* what the attempt at hand shows; or nothing */
+    const char *method; /* that the one made last is for */
+} kt__client_shown;
+
 /* Where the body of a request comes from, and how much of it has been taken. */
 typedef struct kt__client_body {
     bool is_there;
@@ -218,10 +227,8 @@ struct kt__http_call {
     bool refreshes;      /* asks the server, to confirm what has been answered from the cache */
     bool foreign;        /* a redirect has led to another origin: credentials stay behind */
     unsigned redirects, attempts;
-    kt__auth_shown shown;   /* to this origin */
-    kt_slice authorization; /* the answer to a challenge, which the next attempt shows; or nothing */
-    kt_slice authorized;    /* what our credentials have made the attempt at hand show; or nothing */
-    const char *signs;      /* the method that the last of both is for */
+    kt__client_shown to_server; /* at this origin */
+    kt__client_shown to_proxy;  /* that takes requests itself */
     bool no_expect;         /* 417 has come: what is at this URL is asked without Expect */
     struct kt__client_seen *seen; /* where the call has been, last first */
     bool reused;         /* the attempt was on a connection that was there before */
@@ -313,10 +320,26 @@ int kt__client_head_put(const kt__http_call *c, kt_buffer *out) KT_CHECKED;
 
 /* ---- client_credentials.c */
 
-/* Add Authorization and Cookie to the fields, where there are any to send. */
+/* One who may ask for credentials, for one request: a server, or a proxy. */
+typedef struct kt__client_door {
+    kt_http_auth *auth; /* NULL: there are none for him */
+    kt__client_shown *shown;
+    kt_http_auth_request request;
+} kt__client_door;
+
+/* Makes d->shown->answer if there is none, and anything to show. 0, or an error of kt_http_auth_value. */
+int kt__client_door_greet(kt__http_call *c, const kt__client_door *d) KT_CHECKED;
+/* Do fields of this name have a challenge that can be met? 1, with the answer made; 0; or an error. */
+int kt__client_door_challenged(kt__http_call *c, const kt__client_door *d, const kt__http_header *fields, size_t count,
+                               const char *name) KT_CHECKED;
+/* Of a URL's user and password; NULL if it has none. */
+int kt__client_auth_of_url(const kt_url *url, kt_http_auth **ret_auth) KT_CHECKED;
+
+/* Add Authorization, Proxy-Authorization and Cookie to the fields, where there are any to send. */
 int kt__client_auth_put(kt__http_call *c) KT_CHECKED;
+int kt__client_proxy_auth_put(kt__http_call *c) KT_CHECKED;
 int kt__client_cookies_put(kt__http_call *c) KT_CHECKED;
-/* Makes the former anew where the connection, which the attempt has by now, needs another one. */
+/* Makes the first anew where the connection, which the attempt has by now, needs another one. */
 int kt__client_auth_fit(kt__http_call *c) KT_CHECKED;
 /* Is the answer a challenge that another attempt can meet? 1, 0, or an error of kt_http_auth_value. */
 int kt__client_auth_challenged(kt__http_call *c) KT_CHECKED;
@@ -401,14 +424,16 @@ bool kt__client_only_1(const kt__http_call *c);
 
 /* Finds the session's proxies. 0, -EINVAL, -ENOMEM. */
 int kt__client_proxies_set(kt_http_session *s) KT_CHECKED;
+void kt__client_proxies_release(kt_http_session *s);
 /* The one that leads to the call's host, or NULL. */
 const kt__client_proxy *kt__client_proxy_of(const kt__http_call *c, const char *host);
-/* Does it take the request itself, rather than a connection? */
-bool kt__client_proxy_forwards(const kt__http_call *c, const kt__client_proxy *p);
-/* Has it connect s to the host. Suspends. */
-int kt__client_proxy_pass(const kt__http_call *c, const kt__client_proxy *p, kt_stream *s, const char *host) KT_CHECKED;
-/* Appends the value of Proxy-Authorization. */
-int kt__client_proxy_auth(const kt__client_proxy *p, kt_buffer *out) KT_CHECKED;
+/* The one that takes the call's request itself, rather than makes a tunnel; or NULL. -ENOMEM. */
+int kt__client_proxy_forwarder(const kt__http_call *c, const kt__client_proxy **ret_proxy) KT_CHECKED;
+/* Appends what a request to such a one has for its target. */
+int kt__client_proxy_target(const kt__http_call *c, kt_buffer *out) KT_CHECKED;
+/* Connects to the host, or to a proxy that forwards. *ret_stream may be set on failure, too. Suspends. */
+int kt__client_proxy_dial(kt__http_call *c, const kt__client_proxy *p, const char *host,
+                          kt_stream **ret_stream) KT_CHECKED;
 
 /* ---- client_connect.c */
 /* The host as look-ups want it: an IPv6 address without its brackets. NULL without memory. */

@@ -242,24 +242,13 @@ static int put_framing(const kt__http_call *c, kt_buffer *out)
 /* A proxy that forwards wants to know whereto (RFC 9112 section 3.2.2). */
 static int put_line(const kt__http_call *c, kt_buffer *out)
 {
-    const kt_url *u = &c->url;
-    char *host = kt__client_bare_host(u);
-    if (!host)
-        return -ENOMEM;
-    const kt__client_proxy *p = kt__client_proxy_of(c, host);
-    kt_free(host);
-    if (!kt__client_proxy_forwards(c, p))
-        return kt_buffer_printf(out, "%s %.*s HTTP/1.1\r\n", c->method, (int)u->target.size, u->target.data);
-    int rc = kt_buffer_printf(out, "%s http://%.*s%.*s HTTP/1.1\r\n", c->method, (int)u->authority.size,
-                              u->authority.data, (int)u->target.size, u->target.data);
-    if (rc == 0 && p->url.user.size > 0) {
-        rc = kt_buffer_append_string(out, "Proxy-Authorization: ");
-        if (rc == 0)
-            rc = kt__client_proxy_auth(p, out);
-        if (rc == 0)
-            rc = kt_buffer_append(out, "\r\n", 2);
-    }
-    return rc;
+    const kt__client_proxy *p = NULL;
+    int rc = kt__client_proxy_forwarder(c, &p);
+    if (rc == 0)
+        rc = kt_buffer_printf(out, "%s ", c->method);
+    if (rc == 0)
+        rc = p ? kt__client_proxy_target(c, out) : kt_buffer_append(out, c->url.target.data, c->url.target.size);
+    return rc < 0 ? rc : kt_buffer_append_string(out, " HTTP/1.1\r\n");
 }
 
 int kt__client_head_put(const kt__http_call *c, kt_buffer *out)

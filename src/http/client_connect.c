@@ -86,23 +86,13 @@ char *kt__client_bare_host(const kt_url *url)
     return kt_strndup(h.data, h.size);
 }
 
-static int dial_proxy(const kt__http_call *c, const kt__client_proxy *p, const char *host, kt_stream **ret_stream)
-{
-    char *proxy_host = kt__client_bare_host(&p->url);
-    if (!proxy_host)
-        return -ENOMEM;
-    int rc = kt_stream_connect_with(proxy_host, p->url.port, &c->session->connect, ret_stream);
-    kt_free(proxy_host);
-    return rc < 0 ? rc : kt__client_proxy_pass(c, p, *ret_stream, host);
-}
-
 /* *ret_stream may be set on failure, too. */
 static int dial(kt__http_call *c, const char *host, kt_stream **ret_stream)
 {
     const kt__client_proxy *p = kt__client_proxy_of(c, host);
     kt__client_phase phase;
     kt__client_phase_begin(&phase, "connect", c->timeouts.connect, c->deadline);
-    int rc = p ? dial_proxy(c, p, host, ret_stream)
+    int rc = p ? kt__client_proxy_dial(c, p, host, ret_stream)
                : kt_stream_connect_with(host, c->url.port, &c->session->connect, ret_stream);
     return kt__client_phase_end(&phase, rc);
 }

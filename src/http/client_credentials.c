@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What tells a server who asks: credentials and cookies. */
+/* What tells a server, or a proxy, who asks: credentials and cookies. */
 #include <kettle/cookies.h>
 #include <kettle/http_auth.h>
 
@@ -49,6 +49,14 @@ static int from_url(const kt_url *url, credentials *k)
 {
     int rc = decode(url->user, &k->decoded_user, &k->user);
     return rc < 0 ? rc : decode(url->password, &k->decoded_password, &k->password);
+}
+
+int kt__client_auth_of_url(const kt_url *url, kt_http_auth **ret_auth)
+{
+    __attribute__((cleanup(credentials_cleanup))) credentials k = {.user = NULL};
+    int rc = url->user.size > 0 ? from_url(url, &k) : 0;
+    const kt_http_auth_options o = {.user = k.user, .password = k.password};
+    return rc == 0 && k.user ? kt_http_auth_new(&o, ret_auth) : rc;
 }
 
 /* The request's, those of its URL, or the session's, which are for the origin of its base URL. */
@@ -159,28 +167,71 @@ static int choose(kt__http_call *c, kt_http_auth **ret_auth)
     return rc;
 }
 
-/* ---- What an attempt shows ------------------------------------------------------------------- */
+/* ---- At a door ------------------------------------------------------------------------------- */
 
-/* Makes c->authorization, if there is anything to show, for this method. */
-static int prepare(kt__http_call *c, kt_http_auth *auth, const char *method)
+/* Makes the answer, if there is anything to show. */
+static int prepare(kt__http_call *c, const kt__client_door *d)
 {
     kt_buffer value = KT_BUFFER_INIT;
-    const kt_http_request *q = c->request;
-    const kt_http_auth_request request = {
-        .method = method,
-        .target = c->url.target,
-        .body = {c->body.is_there ? q->body : "", c->body.is_there ? q->body_size : 0},
-    };
-    int rc = kt__auth_value(auth, &c->shown, &request, &value);
+    int rc = kt__auth_value(d->auth, &d->shown->past, &d->request, &value);
     char *copy = rc == 1 ? kt__client_alloc(c, value.size) : NULL;
     if (copy)
-        c->authorization = (kt_slice){memcpy(copy, value.data, value.size), value.size};
+        d->shown->answer = (kt_slice){memcpy(copy, value.data, value.size), value.size};
     else if (rc == 1)
         rc = -ENOMEM;
-    c->signs = method;
+    d->shown->method = d->request.method;
     wipe(&value);
     return rc < 0 ? rc : 0;
 }
+
+int kt__client_door_greet(kt__http_call *c, const kt__client_door *d)
+{
+    return d->auth && !d->shown->answer.data ? prepare(c, d) : 0;
+}
+
+/* The answer is made here: by the next attempt another call may have been given another nonce. */
+int kt__client_door_challenged(kt__http_call *c, const kt__client_door *d, const kt__http_header *fields, size_t count,
+                               const char *name)
+{
+    kt_slice challenges[CHALLENGES_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < count && n < CHALLENGES_MAX; i++)
+        if (kt__http_header_find(&fields[i], 1, name))
+            challenges[n++] = fields[i].value;
+    int rc = d->auth ? kt__auth_challenge(d->auth, &d->shown->past, challenges, n) : 0;
+    if (rc <= 0)
+        return rc;
+    rc = prepare(c, d);
+    return rc < 0 ? rc : 1;
+}
+
+static int put(kt__http_call *c, const kt__client_door *d, const char *name)
+{
+    int rc = kt__client_door_greet(c, d);
+    if (rc == 0 && d->shown->answer.data)
+        rc = kt__client_field_set(c, name, d->shown->answer);
+    d->shown->value = d->shown->answer;
+    d->shown->answer = (kt_slice){NULL, 0};
+    return rc;
+}
+
+/* Has the caller put something of his own there? Then its challenges are his. */
+static bool is_his_own(const kt__http_call *c, const kt__client_shown *shown, const char *name)
+{
+    return !shown->past.scheme && kt__client_field_find(c, name);
+}
+
+static int challenged(kt__http_call *c, const kt__client_door *d, const char *name)
+{
+    return kt__client_door_challenged(c, d, c->response->headers, c->response->header_count, name);
+}
+
+static kt_slice body_of(const kt__http_call *c)
+{
+    return c->body.is_there ? (kt_slice){c->request->body, c->request->body_size} : (kt_slice){"", 0};
+}
+
+/* ---- The server's ---------------------------------------------------------------------------- */
 
 /* An upgrade is another method over HTTP/2 (RFC 8441 section 4), and Digest signs the method. */
 static const char *method_by(const kt__http_call *c, bool is_2)
@@ -194,23 +245,23 @@ static const char *method_expected(const kt__http_call *c)
     return method_by(c, !kt__client_only_1(c));
 }
 
-static int put(kt__http_call *c, const char *method)
+static int server_door(kt__http_call *c, const char *method, kt__client_door *ret_door)
 {
-    kt_http_auth *auth = NULL;
-    int rc = c->authorization.data ? 0 : choose(c, &auth);
-    if (rc == 0 && auth)
-        rc = prepare(c, auth, method);
-    if (rc == 0 && c->authorization.data)
-        rc = kt__client_field_set(c, "Authorization", c->authorization);
-    c->authorized = c->authorization;
-    c->authorization = (kt_slice){NULL, 0};
-    return rc;
+    *ret_door = (kt__client_door){NULL, &c->to_server, {method, c->url.target, body_of(c)}};
+    return c->to_server.answer.data ? 0 : choose(c, &ret_door->auth);
+}
+
+static int server_put(kt__http_call *c, const char *method)
+{
+    kt__client_door d;
+    int rc = server_door(c, method, &d);
+    return rc < 0 ? rc : put(c, &d, "Authorization");
 }
 
 int kt__client_auth_put(kt__http_call *c)
 {
-    c->authorized = (kt_slice){NULL, 0};
-    return kt__client_field_find(c, "Authorization") ? 0 : put(c, method_expected(c));
+    c->to_server.value = (kt_slice){NULL, 0};
+    return kt__client_field_find(c, "Authorization") ? 0 : server_put(c, method_expected(c));
 }
 
 /* What is made anew answers the same challenge. */
@@ -218,37 +269,65 @@ int kt__client_auth_fit(kt__http_call *c)
 {
     const kt__client_field *f = c->request->upgrade ? kt__client_field_find(c, "Authorization") : NULL;
     const char *method = method_by(c, c->conn->h2);
-    if (!f || !c->authorized.data || !kt_slice_equal(f->value, c->authorized) || strcmp(method, c->signs) == 0)
+    kt__client_shown *shown = &c->to_server;
+    if (!f || !shown->value.data || !kt_slice_equal(f->value, shown->value) || strcmp(method, shown->method) == 0)
         return 0;
-    c->shown.scheme = 0;
-    return put(c, method);
+    shown->past.scheme = 0;
+    return server_put(c, method);
 }
 
-static int take_challenge(kt__http_call *c, kt_http_auth *auth)
+static int server_challenged(kt__http_call *c)
 {
-    const kt_http_response *r = c->response;
-    kt_slice fields[CHALLENGES_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < r->header_count && count < CHALLENGES_MAX; i++)
-        if (kt__http_header_find(&r->headers[i], 1, "WWW-Authenticate"))
-            fields[count++] = r->headers[i].value;
-    return kt__auth_challenge(auth, &c->shown, fields, count);
+    kt__client_door d;
+    if (is_his_own(c, &c->to_server, "Authorization"))
+        return 0;
+    int rc = server_door(c, method_expected(c), &d);
+    return rc < 0 ? rc : challenged(c, &d, "WWW-Authenticate");
 }
 
-/* The answer is made here: by the next attempt another call may have been given another nonce. */
+/* ---- A proxy's that takes requests itself ---------------------------------------------------- */
+
+static int proxy_door(kt__http_call *c, kt__client_door *ret_door)
+{
+    const kt__client_proxy *p = NULL;
+    kt_auto(kt_buffer) target = KT_BUFFER_INIT;
+    *ret_door = (kt__client_door){NULL, &c->to_proxy, {c->method, {NULL, 0}, body_of(c)}};
+    int rc = kt__client_proxy_forwarder(c, &p);
+    if (rc < 0 || !p || !p->auth)
+        return rc;
+    rc = kt__client_proxy_target(c, &target);
+    char *copy = rc == 0 ? kt__client_alloc(c, target.size) : NULL;
+    if (!copy)
+        return rc < 0 ? rc : -ENOMEM;
+    ret_door->auth = p->auth;
+    ret_door->request.target = (kt_slice){memcpy(copy, target.data, target.size), target.size};
+    return 0;
+}
+
+int kt__client_proxy_auth_put(kt__http_call *c)
+{
+    kt__client_door d;
+    if (kt__client_field_find(c, "Proxy-Authorization"))
+        return 0;
+    int rc = proxy_door(c, &d);
+    return rc < 0 ? rc : put(c, &d, "Proxy-Authorization");
+}
+
+static int proxy_challenged(kt__http_call *c)
+{
+    kt__client_door d;
+    if (is_his_own(c, &c->to_proxy, "Proxy-Authorization"))
+        return 0;
+    int rc = proxy_door(c, &d);
+    return rc < 0 ? rc : challenged(c, &d, "Proxy-Authenticate");
+}
+
 int kt__client_auth_challenged(kt__http_call *c)
 {
-    kt_http_auth *auth = NULL;
-    bool not_ours = !c->shown.scheme && kt__client_field_find(c, "Authorization");
-    if (c->response->status != 401 || not_ours || !kt__client_body_replayable(&c->body))
+    int status = c->response->status;
+    if ((status != 401 && status != 407) || !kt__client_body_replayable(&c->body))
         return 0;
-    int rc = choose(c, &auth);
-    if (rc == 0 && auth)
-        rc = take_challenge(c, auth);
-    if (rc <= 0)
-        return rc;
-    rc = prepare(c, auth, method_expected(c));
-    return rc < 0 ? rc : 1;
+    return status == 401 ? server_challenged(c) : proxy_challenged(c);
 }
 
 /* ---- Cookies --------------------------------------------------------------------------------- */

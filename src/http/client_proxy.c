@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Proxies: HTTP's (RFC 9110 section 9.3.6, RFC 9112 section 3.2.2), and SOCKS5 (RFC 1928, 1929). */
-#include <kettle/http_auth.h>
 #include <stdlib.h>
 
 #include "http/client.h"
@@ -28,6 +27,8 @@ static int proxy_set(kt__client_proxy *p, const char *text)
     if (rc == 0 && !kt_slice_is(p->url.scheme, "http"))
         return kt_error_set(-EINVAL, "a proxy is http:// or socks5://");
     p->is_set = rc == 0;
+    if (rc == 0 && !p->socks)
+        rc = kt__client_auth_of_url(&p->url, &p->auth);
     if (rc == 0 && p->socks && !strrchr(text + skipped, ':')) /* RFC 1928 section 3 */
         p->url.port = 1080;
     return rc;
@@ -64,6 +65,14 @@ int kt__client_proxies_set(kt_http_session *s)
     for (size_t i = 0; i < 2 && rc == 0 && o->proxy; i++)
         rc = proxy_set(&s->proxies[i], o->proxy);
     return rc == 0 && !o->proxy && o->environment ? from_environment(s) : rc;
+}
+
+void kt__client_proxies_release(kt_http_session *s)
+{
+    for (size_t i = 0; i < 2; i++) {
+        kt_url_release(&s->proxies[i].url);
+        kt_http_auth_free(s->proxies[i].auth);
+    }
 }
 
 static bool in_network(const char *host, const char *network, size_t prefix_at)
@@ -129,101 +138,112 @@ const kt__client_proxy *kt__client_proxy_of(const kt__http_call *c, const char *
 
 /* ---- HTTP's ---------------------------------------------------------------------------------- */
 
-static int decoded(kt_slice text, kt_buffer *out, const char **ret_text)
+/* In the clear a proxy takes the request itself; but not by HTTP/2, which it need not know. */
+static bool forwards(const kt__http_call *c, const kt__client_proxy *p)
 {
-    int rc = kt_percent_decode(text, out);
-    if (rc == 0)
-        *ret_text = kt_buffer_string(out);
-    return rc < 0 ? rc : *ret_text ? 0 : -ENOMEM;
+    return !p->socks && !kt_url_is_secure(&c->url) && !c->request->upgrade && c->session->o.version != KT_HTTP_2;
 }
 
-/* Appends the credentials of the proxy's URL. */
-int kt__client_proxy_auth(const kt__client_proxy *p, kt_buffer *out)
+int kt__client_proxy_forwarder(const kt__http_call *c, const kt__client_proxy **ret_proxy)
 {
-    kt_auto(kt_buffer) user = KT_BUFFER_INIT;
-    kt_auto(kt_buffer) password = KT_BUFFER_INIT;
-    kt_auto(kt_http_auth) *auth = NULL;
-    kt_http_auth_options o = {.schemes = KT_HTTP_AUTH_BASIC, .preemptive = true};
-    const kt_http_auth_request q = {.method = "CONNECT", .target = p->url.target};
-    int rc = decoded(p->url.user, &user, &o.user);
-    if (rc == 0)
-        rc = decoded(p->url.password, &password, &o.password);
-    if (rc == 0)
-        rc = kt_http_auth_new(&o, &auth);
-    if (rc == 0)
-        rc = kt_http_auth_value(auth, &q, out);
-    return rc < 0 ? rc : 0;
+    if (!c->session->proxies[kt_url_is_secure(&c->url)].is_set)
+        return 0;
+    char *host = kt__client_bare_host(&c->url);
+    const kt__client_proxy *p = host ? kt__client_proxy_of(c, host) : NULL;
+    int rc = host ? 0 : -ENOMEM;
+    kt_free(host);
+    if (p && forwards(c, p))
+        *ret_proxy = p;
+    return rc;
 }
 
-static int put_connect(const kt__client_proxy *p, const char *to, kt_buffer *out)
+int kt__client_proxy_target(const kt__http_call *c, kt_buffer *out)
+{
+    return kt_buffer_printf(out, "http://%.*s%.*s", (int)c->url.authority.size, c->url.authority.data,
+                            (int)c->url.target.size, c->url.target.data);
+}
+
+static int put_connect(const char *to, kt_slice credentials, kt_buffer *out)
 {
     int rc = kt_buffer_printf(out, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", to, to);
-    if (rc == 0 && p->url.user.size > 0) {
-        rc = kt_buffer_append_string(out, "Proxy-Authorization: ");
-        if (rc == 0)
-            rc = kt__client_proxy_auth(p, out);
-        if (rc == 0)
-            rc = kt_buffer_append(out, "\r\n", 2);
-    }
+    if (rc == 0 && credentials.data)
+        rc = kt_buffer_printf(out, "Proxy-Authorization: %.*s\r\n", (int)credentials.size, credentials.data);
     return rc < 0 ? rc : kt_buffer_append(out, "\r\n", 2);
 }
 
-/* The status of one answer. Nothing but its head is taken: what follows is the next one, or the other end's. */
-static int hear_head(kt_stream *s, kt__http_parser *parser)
+/* One answer: *ret_size bytes at the front of the buffer are its head, and are still to be consumed. What follows is
+ * the next answer, or the other end's. */
+static int hear_head(kt_stream *s, kt__http_parser *parser, const kt__http_head **ret_head, size_t *ret_size)
 {
     kt__http_event e = {.type = KT__HTTP_NEED_MORE};
     kt_slice in = kt_stream_buffered(s);
     kt__http_parser_reset(parser);
     kt__http_parser_answers(parser, KT__HTTP_TO_CONNECT);
-    while (e.type != KT__HTTP_HEAD) {
+    for (;;) {
         ssize_t n = kt__http_parser_feed(parser, in.data, in.size, &e);
         if (n < 0)
             return kt_error_set((int)n, "the proxy's answer: %s", parser->error.reason);
+        if (e.type == KT__HTTP_HEAD) {
+            *ret_head = e.head;
+            *ret_size = (size_t)n;
+            return 0;
+        }
         kt_stream_consume(s, (size_t)n);
         size_t have = kt_stream_buffered(s).size;
-        ssize_t got = e.type == KT__HTTP_HEAD ? 1 : kt_stream_fill(s, have, ANSWER_BYTES_MAX, &in);
+        ssize_t got = kt_stream_fill(s, have, ANSWER_BYTES_MAX, &in);
         if (got < 0)
             return (int)got;
-        if (e.type != KT__HTTP_HEAD && (size_t)got == have)
+        if ((size_t)got == have)
             return kt_error_set(KT_EINCOMPLETE, "the proxy closed before its answer");
     }
-    return e.head->status;
 }
 
-static int judge(int status)
+/* 1: it is to be asked again, with an answer to its challenge. 0; or why there is no tunnel. */
+static int judge(kt__http_call *c, const kt__client_door *d, const kt__http_head *head)
 {
-    if (status == 101)
+    if (head->status == 101)
         return kt_error_set(KT_EPROTOCOL, "the proxy switched protocols unasked");
-    if (status == 407)
-        return kt_error_set(-EACCES, "the proxy wants other credentials");
-    if (status < 200 || status > 299)
-        return kt_error_set(-ECONNREFUSED, "the proxy answered %d", status);
+    if (head->status == 407) {
+        int rc = kt__client_door_challenged(c, d, head->headers, head->header_count, "Proxy-Authenticate");
+        return rc != 0 ? rc : kt_error_set(-EACCES, "the proxy wants other credentials");
+    }
+    if (head->status < 200 || head->status > 299)
+        return kt_error_set(-ECONNREFUSED, "the proxy answered %d", head->status);
     return 0;
 }
 
 /* RFC 9110 section 15.2: interim answers may come before the one that counts. */
-static int hear_connect(kt_stream *s)
+static int hear_connect(kt__http_call *c, const kt__client_door *d, kt_stream *s)
 {
     kt__http_header headers[ANSWER_HEADERS_MAX];
     kt__http_parser parser;
     kt__http_parser_init(&parser, KT__HTTP_RESPONSE, headers, ANSWER_HEADERS_MAX, NULL);
     for (unsigned n = 0; n <= INTERIM_ANSWERS_MAX; n++) {
-        int status = hear_head(s, &parser);
-        if (status < 0 || status >= 200 || status == 101)
-            return status < 0 ? status : judge(status);
+        const kt__http_head *head = NULL;
+        size_t size = 0;
+        int rc = hear_head(s, &parser, &head, &size);
+        if (rc < 0)
+            return rc;
+        bool counts = head->status >= 200 || head->status == 101;
+        rc = counts ? judge(c, d, head) : 0;
+        kt_stream_consume(s, size);
+        if (counts)
+            return rc;
     }
     return kt_error_set(KT_ELIMIT, "more than %u interim answers of the proxy", INTERIM_ANSWERS_MAX);
 }
 
-static int tunnel(const kt__client_proxy *p, kt_stream *s, const char *host, uint16_t port)
+/* 1: once more, on another connection, since this one may be over, or have a body to come. */
+static int tunnel(kt__http_call *c, const kt__client_door *d, kt_stream *s)
 {
-    char to[300];
     kt_auto(kt_buffer) out = KT_BUFFER_INIT;
-    snprintf(to, sizeof to, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-    int rc = put_connect(p, to, &out);
+    int rc = kt__client_door_greet(c, d);
+    if (rc == 0)
+        rc = put_connect(d->request.target.data, d->shown->answer, &out);
+    d->shown->answer = (kt_slice){NULL, 0};
     if (rc == 0)
         rc = kt_stream_write(s, out.data, out.size);
-    return rc < 0 ? rc : hear_connect(s);
+    return rc < 0 ? rc : hear_connect(c, d, s);
 }
 
 /* ---- SOCKS5 ---------------------------------------------------------------------------------- */
@@ -329,16 +349,37 @@ static int socks(const kt__client_proxy *p, kt_stream *s, const char *host, uint
 
 /* ---- By way of one --------------------------------------------------------------------------- */
 
-/* In the clear a proxy takes the request itself; but not by HTTP/2, which it need not know. */
-bool kt__client_proxy_forwards(const kt__http_call *c, const kt__client_proxy *p)
+static int dial(const kt__http_call *c, const kt__client_proxy *p, kt_stream **ret_stream)
 {
-    return p && !p->socks && !kt_url_is_secure(&c->url) && !c->request->upgrade &&
-           c->session->o.version != KT_HTTP_2;
+    char *host = kt__client_bare_host(&p->url);
+    if (!host)
+        return -ENOMEM;
+    int rc = kt_stream_connect_with(host, p->url.port, &c->session->connect, ret_stream);
+    kt_free(host);
+    return rc;
 }
 
-int kt__client_proxy_pass(const kt__http_call *c, const kt__client_proxy *p, kt_stream *s, const char *host)
+/* RFC 9110 section 9.3.6; RFC 7616 section 3.4.6. */
+static int dial_tunnel(kt__http_call *c, const kt__client_proxy *p, const char *host, kt_stream **ret_stream)
 {
-    if (kt__client_proxy_forwards(c, p))
-        return 0;
-    return p->socks ? socks(p, s, host, c->url.port) : tunnel(p, s, host, c->url.port);
+    char to[300];
+    kt__client_shown shown = {.answer = {NULL, 0}};
+    snprintf(to, sizeof to, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, c->url.port);
+    const kt__client_door d = {p->auth, &shown, {.method = "CONNECT", .target = kt_slice_from(to), .body = {"", 0}}};
+    int rc = 1;
+    while (rc == 1) {
+        kt__client_part(kt_steal(*ret_stream), KT__CLIENT_DROP);
+        rc = dial(c, p, ret_stream);
+        if (rc == 0)
+            rc = tunnel(c, &d, *ret_stream);
+    }
+    return rc;
+}
+
+int kt__client_proxy_dial(kt__http_call *c, const kt__client_proxy *p, const char *host, kt_stream **ret_stream)
+{
+    if (!p->socks && !forwards(c, p))
+        return dial_tunnel(c, p, host, ret_stream);
+    int rc = dial(c, p, ret_stream);
+    return rc == 0 && p->socks ? socks(p, *ret_stream, host, c->url.port) : rc;
 }

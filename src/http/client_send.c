@@ -112,7 +112,7 @@ static int move_to(kt__http_call *c, kt_slice location)
     }
     c->foreign = c->foreign || !kt_url_same_origin(&c->url, &next);
     c->no_expect = false;
-    c->shown = (kt__auth_shown){0};
+    c->to_server = (kt__client_shown){0};
     kt__client_origin_release(c);
     kt_url_release(&c->url);
     c->url = next;

@@ -185,8 +185,7 @@ void kt__client_session_unref(kt_http_session *s)
         return;
     kt__client_origins_free(s);
     kt_url_release(&s->base);
-    kt_url_release(&s->proxies[0].url);
-    kt_url_release(&s->proxies[1].url);
+    kt__client_proxies_release(s);
     for (size_t i = 0; i < s->string_count; i++) {
         explicit_bzero(s->strings[i], strlen(s->strings[i])); /* some are secrets */
         kt_free(s->strings[i]);

@@ -184,6 +184,8 @@ static int attempt(kt__http_call *c)
     kt_http_attempt a = {.method = c->method, .url = url, .number = ++c->attempts, .private_call = c};
     int rc = (o->before || o->after) && !url ? -ENOMEM : kt__client_fields_make(c);
     if (rc == 0)
+        rc = kt__client_proxy_auth_put(c);
+    if (rc == 0)
         rc = wait_for_rate(c);
     if (rc == 0 && o->before)
         rc = o->before(&a, o->hook_arg);

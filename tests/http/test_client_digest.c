@@ -161,3 +161,201 @@ TEST(credentials_of_a_hook_are_left_as_they_are)
     CHECK_STR(g.version, "HTTP/2");
     gate_close(&g);
 }
+
+/* ---- By way of a proxy ----------------------------------------------------------------------------- */
+
+#define ASKS "HTTP/1.1 407 Who\r\nProxy-Authenticate: " CHALLENGE "\r\nContent-Length: 0\r\n\r\n"
+#define ASKS_IN_FULL "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"r\"\r\nProxy-Authenticate: " CHALLENGE \
+                     "\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwords"
+#define STALE "HTTP/1.1 407 Who\r\nProxy-Authenticate: " CHALLENGE ", stale=true\r\nContent-Length: 0\r\n\r\n"
+#define CONNECTED "HTTP/1.1 200 Connected\r\n\r\n"
+#define SWITCHED "HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+
+static kt_http_session *by_way_of(uint16_t port, const char *const *direct)
+{
+    char proxy[64];
+    kt_http_session *s = NULL;
+    snprintf(proxy, sizeof proxy, "http://ann:pw@127.0.0.1:%u", port);
+    CHECK_OK(kt_http_session_open(&(kt_http_session_options){.proxy = proxy, .no_proxy = direct}, &s));
+    return s;
+}
+
+/* What the nth head that a parrot has heard, from 0, says for a name; data NULL: nothing. */
+static kt_slice said(const parrot *p, int n, const char *line, const char *name)
+{
+    const char *head = p->heard;
+    for (; n > 0; n--) {
+        head = strstr(head, "\r\n\r\n");
+        CHECK(head);
+        head += 4;
+    }
+    CHECK_EQ(strncmp(head, line, strlen(line)), 0);
+    const char *end = strstr(head, "\r\n\r\n"), *at = strstr(head, name);
+    if (!at || at > end)
+        return (kt_slice){NULL, 0};
+    at += strlen(name);
+    return (kt_slice){at, strcspn(at, "\r")};
+}
+
+static kt_slice shown(const parrot *p, int n, const char *line)
+{
+    return said(p, n, line, "\r\nProxy-Authorization: ");
+}
+
+static void upgrade_far(kt_http_session *s)
+{
+    const kt_http_request q = {.url = "ws://far.example/a", .upgrade = "x"};
+    kt_http_response *r = NULL;
+    CHECK_OK(kt_http_send(s, &q, &r));
+    CHECK_EQ(kt_http_response_status(r), 101);
+    kt_http_response_close(r);
+}
+
+/* The second tunnel needs no challenge, and counts on. */
+TEST(a_tunnel_is_signed_for_its_host_and_port)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{ASKS_IN_FULL}, {CONNECTED, SWITCHED}, {CONNECTED, SWITCHED}}};
+    parrot_open(&p);
+    kt_http_session *s = by_way_of(p.port, NULL);
+    upgrade_far(s);
+    upgrade_far(s);
+    CHECK_EQ(p.requests, 5);
+    CHECK(!shown(&p, 0, "CONNECT far.example:80 ").data);
+    CHECK(signs(shown(&p, 1, "CONNECT far.example:80 "), "CONNECT", "far.example:80"));
+    CHECK(!shown(&p, 2, "GET /a ").data);
+    CHECK(signs(shown(&p, 3, "CONNECT far.example:80 "), "CONNECT", "far.example:80"));
+    CHECK(!kt_slice_equal(shown(&p, 1, "C"), shown(&p, 3, "C")));
+    CHECK(!shown(&p, 4, "GET /a ").data);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+TEST(a_request_to_a_proxy_is_signed_for_its_whole_url)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{ASKS, OK(2, "ab"), OK(2, "cd")}}};
+    parrot_open(&p);
+    kt_http_session *s = by_way_of(p.port, NULL);
+    const kt_http_request q = {.url = "http://far.example/", .body = "x", .body_size = 1};
+    CHECK_STR(ask(s, "http://far.example/a?b"), "200 ab");
+    CHECK_STR(ask_with(s, &q), "200 cd");
+    CHECK(!shown(&p, 0, "GET http://far.example/a?b ").data);
+    CHECK(signs(shown(&p, 1, "GET http://far.example/a?b "), "GET", "http://far.example/a?b"));
+    CHECK(signs(shown(&p, 2, "POST http://far.example/ "), "POST", "http://far.example/"));
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+/* Server and proxy each get their own, of one request. */
+TEST(a_server_behind_a_proxy_may_ask_as_well)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {
+        {ASKS, "HTTP/1.1 401 Who\r\nWWW-Authenticate: " CHALLENGE "\r\nContent-Length: 0\r\n\r\n", OK(2, "ab")}}};
+    parrot_open(&p);
+    kt_http_session *s = by_way_of(p.port, NULL);
+    const kt_http_request q = {.url = "http://far.example/a", .user = "ann", .password = "pw"};
+    CHECK_STR(ask_with(s, &q), "200 ab");
+    CHECK(!said(&p, 1, "GET http", "\r\nAuthorization: ").data);
+    CHECK(signs(said(&p, 2, "GET http", "\r\nAuthorization: "), "GET", "/a"));
+    CHECK(signs(shown(&p, 2, "GET http"), "GET", "http://far.example/a"));
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+TEST(a_proxy_that_calls_a_nonce_stale_is_answered_with_the_next)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{STALE, STALE, ASKS, OK(2, "ab")}}};
+    parrot_open(&p);
+    kt_http_session *s = by_way_of(p.port, NULL);
+    CHECK_STR(ask(s, "http://far.example/"), "407 ");
+    CHECK_EQ(p.requests, 3); /* that the last one is not stale says that the credentials are wrong */
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+TEST(wrong_credentials_for_a_tunnel_are_shown_once)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{ASKS}, {ASKS}}};
+    parrot_open(&p);
+    kt_http_session *s = by_way_of(p.port, NULL);
+    CHECK_STR(ask(s, "https://far.example/"), "EACCES");
+    CHECK_STR(kt_error_detail(), "the proxy wants other credentials");
+    CHECK_EQ(p.connections, 2);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+/* A server that is reached directly, or at the other end of a tunnel, asks as if it were one. */
+TEST(nobody_but_the_proxy_gets_its_credentials)
+{
+    static const char *const direct[] = {"127.0.0.0/8", NULL};
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{ASKS}, {CONNECTED, ASKS}}}, near = {.script = {{ASKS}}};
+    char url[64];
+    parrot_open(&p);
+    parrot_open(&near);
+    kt_http_session *s = by_way_of(p.port, direct);
+    const kt_http_request q = {.url = "ws://far.example/a", .upgrade = "x"};
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", near.port);
+    CHECK_STR(ask_with(s, &q), "407 ");
+    CHECK_STR(ask(s, url), "407 ");
+    CHECK_EQ(p.requests, 3);
+    CHECK(!shown(&p, 2, "GET /a ").data);
+    CHECK_EQ(near.requests, 1);
+    CHECK(!shown(&near, 0, "GET / ").data);
+    kt_http_session_close(s);
+    parrot_close(&near);
+    parrot_close(&p);
+}
+
+/* Lets a request through that signs what it asks for, by a count that is new. */
+typedef struct forwarder {
+    int requests;
+    uint64_t counts; /* seen, a bit each */
+} forwarder;
+
+static int forwards(kt_http_exchange *x, void *arg)
+{
+    forwarder *f = arg;
+    char target[100], *nc;
+    kt_slice field = kt_http_request_header(x, "Proxy-Authorization"), sent = kt_http_target(x);
+    snprintf(target, sizeof target, "%.*s", (int)sent.size, sent.data);
+    f->requests++;
+    int rc = kt_sleep(KT_MS(5)); /* a crowd has asked before the first of them hears */
+    if (rc == 0 && field.data && signs(field, "GET", target)) {
+        nc = memmem(field.data, field.size, "nc=", 3);
+        uint64_t bit = (uint64_t)1 << strtoul(nc + 3, NULL, 16);
+        CHECK(!(f->counts & bit));
+        f->counts |= bit;
+        return kt_http_respond(x, 200, "text/plain", "in", 2);
+    }
+    if (rc == 0)
+        rc = kt_http_header(x, "Proxy-Authenticate", CHALLENGE);
+    return rc < 0 ? rc : kt_http_respond(x, 407, "text/plain", "no", 2);
+}
+
+TEST(a_crowd_gets_through_a_proxy_and_counts_the_uses_of_its_nonce)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    forwarder f = {0};
+    site p;
+    site_open(&p, NULL, forwards, &f);
+    kt_http_session *s = by_way_of(kt_listener_port(p.l), NULL);
+    crowd_asks(s, 10, "http://far.example/a", "200 in");
+    crowd_asks(s, 10, "http://other.example/", "200 in");
+    CHECK_EQ(f.requests, 30);
+    kt_http_session_close(s);
+    site_close(&p);
+}

@@ -11,6 +11,9 @@ static kt_http_session *by_way_of(const char *scheme, uint16_t port, const char 
     return s;
 }
 
+#define ASKS_FOR_BASIC "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"r\"\r\nContent-Length: 0\r\n\r\n"
+#define BASIC "Proxy-Authorization: Basic bWU6c2VjcmV0\r\n"
+
 TEST(a_proxy_is_told_the_whole_url)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
@@ -20,8 +23,39 @@ TEST(a_proxy_is_told_the_whole_url)
     kt_http_session *s = by_way_of("http", p.port, NULL);
     CHECK_STR(ask(s, "http://far.example:81/a?b"), "200 ab");
     CHECK(strstr(p.heard, "GET http://far.example:81/a?b HTTP/1.1\r\n"));
-    CHECK(strstr(p.heard, "Proxy-Authorization: Basic bWU6c2VjcmV0\r\n"));
     CHECK(strstr(p.heard, "Host: far.example:81\r\n"));
+    CHECK(!strstr(p.heard, "Authorization")); /* it has not asked */
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+TEST(a_proxy_that_asks_is_told_who_it_is_from_then_on)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{ASKS_FOR_BASIC, OK(2, "ab"), OK(2, "cd")}, {OK(2, "ef")}}};
+    parrot_open(&p);
+    kt_http_session *s = by_way_of("http", p.port, NULL);
+    CHECK_STR(ask_with(s, &(kt_http_request){.url = "http://far.example/", .body = "x", .body_size = 1}), "200 ab");
+    CHECK_STR(ask(s, "http://far.example/"), "200 cd");
+    CHECK_STR(ask(s, "http://other.example/"), "200 ef");
+    CHECK_EQ(p.requests, 4);
+    CHECK_EQ(count_of(p.heard, BASIC), 3);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
+TEST(a_proxy_that_refuses_credentials_is_shown_them_once)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.script = {{ASKS_FOR_BASIC, ASKS_FOR_BASIC}, {ASKS_FOR_BASIC}, {ASKS_FOR_BASIC}}};
+    parrot_open(&p);
+    kt_http_session *s = by_way_of("http", p.port, NULL);
+    CHECK_STR(ask(s, "http://far.example/"), "407 ");
+    CHECK_STR(ask(s, "https://far.example/"), "EACCES");
+    CHECK_EQ(p.requests, 4);
+    CHECK_EQ(count_of(p.heard, BASIC), 2);
     kt_http_session_close(s);
     parrot_close(&p);
 }
@@ -30,7 +64,7 @@ TEST(an_upgrade_goes_through_a_tunnel)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
     (void)n;
-    parrot p = {.script = {{"HTTP/1.1 200 Connected\r\n\r\n",
+    parrot p = {.script = {{ASKS_FOR_BASIC}, {"HTTP/1.1 200 Connected\r\n\r\n",
                             "HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello"}}};
     parrot_open(&p);
     kt_http_session *s = by_way_of("http", p.port, NULL);
@@ -43,8 +77,10 @@ TEST(an_upgrade_goes_through_a_tunnel)
     CHECK_OK(kt_http_response_stream(r, &stream));
     CHECK_OK(kt_stream_read_exactly(stream, text, 5));
     CHECK_MEM(text, "hello", 5);
-    CHECK(strstr(p.heard, "CONNECT far.example:80 HTTP/1.1\r\nHost: far.example:80\r\nProxy-Authorization: Basic"));
+    CHECK(strstr(p.heard, "CONNECT far.example:80 HTTP/1.1\r\nHost: far.example:80\r\n\r\n"));
+    CHECK(strstr(p.heard, "CONNECT far.example:80 HTTP/1.1\r\nHost: far.example:80\r\n" BASIC "\r\n"));
     CHECK(strstr(p.heard, "GET /a HTTP/1.1\r\n"));
+    CHECK_EQ(count_of(p.heard, BASIC), 1); /* the server hears nothing of it */
     kt_http_response_close(r);
     kt_http_session_close(s);
     parrot_close(&p);
