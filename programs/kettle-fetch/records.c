@@ -11,15 +11,17 @@
 #include "records.h"
 #include "records_sqlite.h"
 
-enum { FILE_BYTES_MAX = 1 << 30 };
+enum { FILE_BYTES_MAX = 1 << 30, LIST_BEGIN = 2, LIST_END = 2 }; /* the latter: of a line with a bracket */
 
 struct records {
     enum records_kind kind;
     char *path;
     const extract *names;
     size_t names_count;
-    kt_file *file;   /* JSONL, CSV */
-    json_t *list;    /* JSON */
+    kt_file *file;   /* of text */
+    kt_lock turn;    /* JSON: to write */
+    int64_t end;     /* JSON: where the list's last line is, its bracket, and the next record comes */
+    int rc;          /* JSON: of a record that could not be written: nothing comes behind it */
     json_t *done;    /* of the earlier run: URL -> where it led to, or true */
     database *db;
 };
@@ -195,11 +197,10 @@ static int keep_rows(records *r, kt_slice text, kt_buffer *kept)
     int rc = csv_heading(r, &heading);
     if (rc < 0)
         return rc;
-    if (text.size > 0 && (text.size < heading.size || memcmp(text.data, heading.data, heading.size) != 0))
+    if (text.size < heading.size || memcmp(text.data, heading.data, heading.size) != 0)
         return kt_error_set(KT_EVALIDATION, "%s has other columns", r->path);
     rc = kt_buffer_append(kept, heading.data, heading.size);
-    if (text.size > 0)
-        text = (kt_slice){text.data + heading.size, text.size - heading.size};
+    text = (kt_slice){text.data + heading.size, text.size - heading.size};
     for (size_t size; rc == 0 && (rc = csv_row_size(text, &url, &ok, &size)) == 0 && size > 0;) {
         if (ok) {
             const char *key = kt_buffer_string(&url);
@@ -212,40 +213,123 @@ static int keep_rows(records *r, kt_slice text, kt_buffer *kept)
     return rc;
 }
 
-static int keep_list(records *r, kt_slice text)
+/* ---- A JSON list ------------------------------------------------------------------------------ */
+
+/* It has a line for each record, with a comma in front, or a blank; and one for each bracket. A record takes the place
+ * of the last bracket, which it brings along: so there is a whole list at any time, unless a crash comes in the middle
+ * of that. */
+static int put_in_list(json_t *record, bool first, kt_buffer *out)
+{
+    int rc = kt_buffer_append(out, first ? " " : ",", 1);
+    if (rc == 0)
+        rc = json_text_append(record, JSON_COMPACT, out);
+    return rc == 0 ? kt_buffer_append(out, "\n", 1) : rc;
+}
+
+static int keep_in_list(records *r, json_t *record, kt_buffer *kept)
+{
+    int rc = remember(r, record);
+    return rc == 1 ? put_in_list(record, kept->size == LIST_BEGIN, kept) : rc;
+}
+
+static int no_list(const records *r)
+{
+    return kt_error_set(KT_EVALIDATION, "%s holds no list of records", r->path);
+}
+
+/* Does a record's line begin so? */
+static bool is_beginning(kt_slice line)
+{
+    return line.size > 0 && (line.data[0] == ' ' || line.data[0] == ',') && (line.size == 1 || line.data[1] == '{');
+}
+
+/* One that was cut, behind its first bracket: what is not a whole line is none. */
+static int keep_cut_list(records *r, kt_slice text, kt_buffer *kept)
+{
+    int rc = 0;
+    while (rc >= 0 && text.size > 0) {
+        const char *end = memchr(text.data, '\n', text.size);
+        kt_slice line = {text.data, end ? (size_t)(end - text.data) : text.size};
+        json_t *record;
+        if (!is_beginning(line))
+            return no_list(r);
+        if (!end || (line.size == 1 && text.size == 2)) /* the latter: a comma, and what is left of "]\n" behind it */
+            return 0;
+        rc = load(r, (kt_slice){line.data + 1, line.size - 1}, "no list of records", &record);
+        if (rc < 0)
+            return rc;
+        rc = keep_in_list(r, record, kept);
+        json_decref(record);
+        text = (kt_slice){end + 1, text.size - line.size - 1};
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static int keep_whole_list(records *r, json_t *list, kt_buffer *kept)
 {
     size_t index;
-    json_t *record, *list;
-    int rc = load(r, text, "no list of records", &list);
+    json_t *record;
+    int rc = json_is_array(list) ? 0 : no_list(r);
+    json_array_foreach(list, index, record) {
+        if (rc == 0)
+            rc = keep_in_list(r, record, kept);
+    }
+    return rc;
+}
+
+static int keep_list(records *r, kt_slice text, kt_buffer *kept)
+{
+    json_t *list = NULL;
+    int rc = kt_buffer_append(kept, "[\n", LIST_BEGIN);
+    if (rc == 0)
+        rc = load(r, text, "no list of records", &list);
+    if (rc == KT_EVALIDATION && text.size >= LIST_BEGIN && memcmp(text.data, "[\n", LIST_BEGIN) == 0)
+        rc = keep_cut_list(r, (kt_slice){text.data + LIST_BEGIN, text.size - LIST_BEGIN}, kept);
+    else if (rc == 0)
+        rc = keep_whole_list(r, list, kept);
+    json_decref(list);
+    return rc == 0 ? kt_buffer_append(kept, "]\n", LIST_END) : rc;
+}
+
+static int add_to_list(records *r, json_t *record)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    int rc = kt_lock_acquire(&r->turn);
     if (rc < 0)
         return rc;
-    if (!json_is_array(list)) {
-        json_decref(list);
-        return kt_error_set(KT_EVALIDATION, "%s holds no list of records", r->path);
-    }
-    json_array_foreach(list, index, record) {
-        rc = remember(r, record);
-        if (rc == 1 && json_array_append(r->list, record) < 0)
-            rc = -ENOMEM;
-        if (rc < 0)
-            break;
-    }
-    json_decref(list);
-    return rc < 0 ? rc : 0;
+    rc = r->rc;
+    if (rc == 0)
+        rc = put_in_list(record, r->end == LIST_BEGIN, &text);
+    if (rc == 0)
+        rc = kt_buffer_append(&text, "]\n", LIST_END);
+    if (rc == 0 && (rc = r->rc = kt_file_pwrite(r->file, text.data, text.size, r->end)) == 0)
+        r->end += (int64_t)text.size - LIST_END;
+    kt_lock_release(&r->turn);
+    return rc;
+}
+
+/* ---- Which file there is ---------------------------------------------------------------------- */
+
+/* What a file without records has. */
+static int begin_text(const records *r, kt_buffer *out)
+{
+    return r->kind == RECORDS_CSV    ? csv_heading(r, out)
+           : r->kind == RECORDS_JSON ? kt_buffer_append_string(out, "[\n]\n")
+                                     : 0;
 }
 
 static int resume_file(records *r, kt_buffer *kept)
 {
     kt_auto(kt_buffer) text = KT_BUFFER_INIT_MAX(FILE_BYTES_MAX);
     int rc = kt_file_read_whole(r->path, 0, &text);
-    if (rc == -ENOENT)
-        return r->kind == RECORDS_CSV ? csv_heading(r, kept) : 0;
+    if (rc == -ENOENT || (rc == 0 && text.size == 0))
+        return begin_text(r, kept);
     if (rc < 0)
         return rc;
     kt_slice bytes = kt_buffer_slice(&text);
     return r->kind == RECORDS_JSONL ? keep_lines(r, bytes, kept)
            : r->kind == RECORDS_CSV ? keep_rows(r, bytes, kept)
-                                    : keep_list(r, bytes);
+                                    : keep_list(r, bytes, kept);
 }
 
 /* ---- Opening ---------------------------------------------------------------------------------- */
@@ -269,32 +353,17 @@ int records_kind_of(const char *path, enum records_kind *ret_kind)
     return kt_error_set(-EINVAL, "ends neither in .jsonl, .csv, .json, .sqlite nor in /");
 }
 
+/* Written at once, so that a place where that cannot be is told before anything is fetched. */
 static int open_text(records *r, bool resume)
 {
     kt_auto(kt_buffer) kept = KT_BUFFER_INIT;
-    int rc = resume ? resume_file(r, &kept) : r->kind == RECORDS_CSV ? csv_heading(r, &kept) : 0;
+    int rc = resume ? resume_file(r, &kept) : begin_text(r, &kept);
     if (rc == 0)
         rc = kt_file_replace(r->path, kept.data ? kept.data : "", kept.size, NULL);
     if (rc == 0)
-        rc = kt_file_open(r->path, O_WRONLY | O_APPEND, 0, &r->file);
+        rc = kt_file_open(r->path, r->kind == RECORDS_JSON ? O_WRONLY : O_WRONLY | O_APPEND, 0, &r->file);
+    r->end = (int64_t)kept.size - LIST_END;
     return rc;
-}
-
-static int write_list(records *r)
-{
-    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
-    int rc = json_text_append(r->list, JSON_INDENT(1), &text);
-    if (rc == 0)
-        rc = kt_buffer_append(&text, "\n", 1);
-    return rc == 0 ? kt_file_replace(r->path, text.data, text.size, NULL) : rc;
-}
-
-/* Written at once, so that a place where that cannot be is told before anything is fetched. */
-static int open_list(records *r, bool resume)
-{
-    kt_auto(kt_buffer) none = KT_BUFFER_INIT;
-    int rc = resume ? resume_file(r, &none) : 0;
-    return rc == 0 ? write_list(r) : rc;
 }
 
 int records_open(const char *path, bool resume, const extract *names, size_t count, records **ret_records)
@@ -306,18 +375,15 @@ int records_open(const char *path, bool resume, const extract *names, size_t cou
     r->names_count = count;
     r->path = kt_strndup(path, strlen(path));
     r->done = json_object();
-    r->list = json_array();
-    int rc = r->path && r->done && r->list ? records_kind_of(path, &r->kind) : -ENOMEM;
+    r->turn = (kt_lock)KT_LOCK_INIT;
+    int rc = r->path && r->done ? records_kind_of(path, &r->kind) : -ENOMEM;
     if (rc == 0 && r->kind == RECORDS_SQLITE)
         rc = database_open(path, resume, r->done, &r->db);
     else if (rc == 0 && r->kind == RECORDS_FOLDER)
         rc = kt_dir_make_all(path, 0777);
-    else if (rc == 0 && r->kind == RECORDS_JSON)
-        rc = open_list(r, resume);
     else if (rc == 0)
         rc = open_text(r, resume);
     if (rc < 0) {
-        r->kind = RECORDS_JSONL; /* nothing is to be written any more */
         (void)!records_close(r); /* why it cannot be opened is what counts */
         return rc;
     }
@@ -350,7 +416,7 @@ int records_add(records *r, const item *it)
     json_t *record = record_of(it);
     int rc = record ? 0 : -ENOMEM;
     if (rc == 0 && r->kind == RECORDS_JSON)
-        rc = json_array_append(r->list, record) < 0 ? -ENOMEM : 0;
+        rc = add_to_list(r, record);
     else if (rc == 0 && r->kind == RECORDS_SQLITE)
         rc = database_add(r->db, record);
     else if (rc == 0 && r->kind == RECORDS_FOLDER)
@@ -394,15 +460,11 @@ int records_close(records *r)
     if (!r)
         return 0;
     kt_cancel_hold();
-    if (r->kind == RECORDS_JSON)
-        rc = write_list(r);
-    int closed = kt_file_close(r->file);
-    rc = rc < 0 ? rc : closed;
+    rc = kt_file_close(r->file);
     kt_cancel_unhold();
-    closed = database_close(r->db);
+    int closed = database_close(r->db);
     rc = rc < 0 ? rc : closed;
     json_decref(r->done);
-    json_decref(r->list);
     kt_free(r->path);
     kt_free(r);
     return rc;

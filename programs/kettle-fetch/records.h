@@ -17,7 +17,7 @@ int records_kind_of(const char *path, enum records_kind *ret_kind) KT_CHECKED;
  * (KT_ESTORE), KT_EVALIDATION for a file that holds something else, -ENOMEM. Suspends. */
 int records_open(const char *path, bool resume, const extract *names, size_t count, records **ret_records) KT_CHECKED;
 
-/* Adds one, which is in the file when this returns, but for the JSON list, which is written at the end. Suspends. */
+/* Adds one, which is in the file when this returns. Suspends. */
 int records_add(records *r, const item *it) KT_CHECKED;
 
 /* Of an earlier run: was this URL done; where did redirects lead to, and its links, and what was the next page (the

@@ -5,6 +5,7 @@
 usage: test_cli.py KETTLE_FETCH [TEST]...
 """
 
+import contextlib
 import csv
 import fcntl
 import gzip
@@ -560,6 +561,32 @@ class Keeping(Case):
         self.assertEqual((summary['skipped'], summary['ok']), (2, 1))
         self.assertEqual(len(lines(self.path('r.jsonl'))), 3)
 
+    def count(self, name):
+        """The records in a file of a run that goes on."""
+        try:
+            if name.endswith('.sqlite'):
+                with contextlib.closing(sqlite3.connect(self.path(name))) as db:
+                    return db.execute('select count(*) from results').fetchone()[0]
+            read = {'jsonl': lines, 'csv': table, 'json': load}[name.split('.')[1]]
+            return len(read(self.path(name)))
+        except (FileNotFoundError, sqlite3.OperationalError, ValueError):
+            return 0
+
+    def test_resume_after_kill(self):
+        urls = self.urls('/ok/%d', 3)
+        for name in ('r.jsonl', 'r.csv', 'r.json', 'r.sqlite'):
+            child = subprocess.Popen([PROGRAM, '-q', '-o', name, '-t', '60s', *urls, self.site.url('/stall')],
+                                     cwd=self.folder, stdout=subprocess.DEVNULL, env=self.environment())
+            end = time.monotonic() + 20
+            while self.count(name) < 3 and time.monotonic() < end:
+                time.sleep(0.01)
+            child.kill()
+            child.wait()
+            self.assertEqual(self.count(name), 3, name)
+            _, summary = self.json('-o', name, '--resume', *urls, self.site.url('/ok/9'))
+            self.assertEqual((summary['skipped'], summary['ok']), (3, 1), name)
+            self.assertEqual(self.count(name), 4, name)
+
     def test_resume_by_a_folder_of_records(self):
         urls = self.urls('/json/%d', 3)
         self.json('-o', 'r/', urls[0])
@@ -595,6 +622,14 @@ class Keeping(Case):
         self.assertIn('has other columns', err)
         with open(self.path('r.csv'), newline='') as f:
             self.assertEqual(f.read(), 'mine\r\n')
+        for mine in ('mine\n', '{"mine": 1}', '[\n "mine",'):
+            with open(self.path('r.json'), 'w') as f:
+                f.write(mine)
+            status, _, err = self.run_it('-o', 'r.json', '--resume', self.site.url('/ok/1'))
+            self.assertEqual(status, 1)
+            self.assertIn('r.json holds no list of records', err)
+            with open(self.path('r.json')) as f:
+                self.assertEqual(f.read(), mine)
 
 
 class Ends(Case):
