@@ -42,6 +42,7 @@ void engine_close(engine *e)
         return;
     kt_http_session_close(e->session);
     frontier_release(&e->frontier);
+    kt_free(e->given.items);
     kt_free(e);
 }
 
@@ -86,16 +87,6 @@ static void give_up(engine *e, item *it)
 
 /* ---- Where pages lead to ----------------------------------------------------------------------- */
 
-/* Pages whose links are to be followed: the one at hand, and behind it those that an earlier run has done. */
-typedef struct trail {
-    struct led {
-        json_t *found;
-        const char *next;
-        unsigned depth, page;
-    } *items;
-    size_t count, capacity;
-} trail;
-
 static int trail_add(trail *t, json_t *found, const char *next, unsigned depth, unsigned page)
 {
     if (!found && !next)
@@ -110,6 +101,15 @@ static int trail_add(trail *t, json_t *found, const char *next, unsigned depth, 
     }
     t->items[t->count++] = (struct led){found, next, depth, page};
     return 0;
+}
+
+/* Has an earlier run done all that this one wants of it? A page at the border of a crawl that went less deep, or of
+ * what was none, was not looked into: it is fetched again, for its links. */
+static bool is_done(const engine *e, const kt_url *url, unsigned depth)
+{
+    kt_slice key = frontier_key(url);
+    return e->o.records && records_has(e->o.records, key) &&
+           (depth >= e->o.crawl || records_found(e->o.records, key));
 }
 
 /* Done by an earlier run: where it led to is gone to instead, once. */
@@ -136,7 +136,7 @@ static int visit(engine *e, trail *t, const char *text, unsigned depth, unsigned
         return rc == -ENOMEM ? rc : 0;
     if (frontier_has_arrived(&e->frontier, &url))
         return 0;
-    if (e->o.records && records_has(e->o.records, frontier_key(&url)))
+    if (is_done(e, &url, depth))
         return skip(e, t, &url, depth, page);
     rc = frontier_add(&e->frontier, &url, depth, page, &e->figures.left_out);
     return rc < 0 ? rc : 0;
@@ -158,6 +158,7 @@ static int follow_trail(engine *e, trail *t)
         }
     }
     kt_free(t->items);
+    *t = (trail){NULL, 0, 0};
     return rc;
 }
 
@@ -201,12 +202,9 @@ int engine_arrive(engine *e, kt_slice url, const char *final_url)
 /* Of a URL that the user has given and an earlier run has done. */
 static int add_done(engine *e, const kt_url *url)
 {
-    trail t = {NULL, 0, 0};
     const char *final_url = records_final(e->o.records, frontier_key(url));
     int rc = final_url ? engine_give(e, final_url) : 0;
-    if (rc == 0)
-        rc = skip(e, &t, url, 0, 0);
-    return rc == 0 ? follow_trail(e, &t) : rc;
+    return rc == 0 ? skip(e, &e->given, url, 0, 0) : rc;
 }
 
 static int refuse(engine *e, const char *text, int rc, const char *why)
@@ -231,7 +229,7 @@ int engine_add(engine *e, const char *text, bool named)
         return refuse(e, text, rc, NULL);
     if (rc == 0)
         rc = frontier_give(&e->frontier, &url, named);
-    if (rc == 0 && e->o.records && records_has(e->o.records, frontier_key(&url)))
+    if (rc == 0 && is_done(e, &url, 0))
         return add_done(e, &url);
     if (rc == 0) {
         uint64_t before = e->figures.left_out;
@@ -391,7 +389,9 @@ int engine_run(engine *e)
         kt_timeout_start(&whole, e->o.deadline);
         e->whole = &whole;
     }
-    int rc = e->o.pipeline ? run_pipeline(e) : run_workers(e);
+    int rc = follow_trail(e, &e->given);
+    if (rc == 0)
+        rc = e->o.pipeline ? run_pipeline(e) : run_workers(e);
     if (e->o.deadline > 0) {
         rc = kt_timeout_end(&whole, rc);
         if (rc == KT_ETIMEDOUT && kt_timeout_expired(&whole))

@@ -237,6 +237,16 @@ typedef struct asker {
     bool is_document;   /* for the program itself */
 } asker;
 
+/* Pages whose links are to be followed: the one at hand, and behind it those that an earlier run has done. */
+typedef struct trail {
+    struct led {
+        json_t *found;
+        const char *next;
+        unsigned depth, page;
+    } *items;
+    size_t count, capacity;
+} trail;
+
 struct engine {
     engine_options o;
     figures figures;
@@ -250,6 +260,7 @@ struct engine {
     worker_figures workers[STAGES][WORKERS_MAX];
     kt_stage stages[STAGES];
     unsigned workers_count;
+    trail given;                       /* of what the user has given, and is done: followed once all of it is known */
 };
 
 /* Begins; the options are copied, what they point to is not. In a task. 0, -EINVAL, -ENOMEM. */

@@ -11,7 +11,8 @@
 #include "records.h"
 #include "records_sqlite.h"
 
-enum { FILE_BYTES_MAX = 1 << 30, LIST_BEGIN = 2, LIST_END = 2 }; /* the latter: of a line with a bracket */
+enum { FILE_BYTES_MAX = 1 << 30, CROSSED_OUT = '\0' };
+enum { LIST_BEGIN = 2, LIST_END = 2 }; /* bytes of a line with a bracket */
 
 struct records {
     enum records_kind kind;
@@ -23,6 +24,8 @@ struct records {
     int64_t end;     /* JSON: where the list's last line is, its bracket, and the next record comes */
     int rc;          /* JSON: of a record that could not be written: nothing comes behind it */
     json_t *done;    /* of the earlier run: URL -> where it led to, or true */
+    bool all;        /* what failed is kept, too */
+    bool again;      /* something of it was done once more, and well */
     database *db;
 };
 
@@ -116,17 +119,20 @@ static int csv_row(const records *r, json_t *record, kt_buffer *out)
 
 /* ---- What an earlier run has left ------------------------------------------------------------- */
 
-/* 1: it is done; 0: it has failed, and is forgotten. */
-static int remember(records *r, json_t *record)
+/* 1: it is done, and to be kept at the end of `kept`, where it is the URL's only one: an earlier one is crossed out; 0:
+ * it has failed, and is forgotten. */
+static int remember(records *r, json_t *record, kt_buffer *kept)
 {
     const char *url = json_string_value(json_object_get(record, "url"));
     static const char *const led[] = {"final_url", "found", "next"};
     if (!url)
         return kt_error_set(KT_EVALIDATION, "%s holds something that is no record", r->path);
     if (!json_is_true(json_object_get(record, "ok")))
-        return 0;
-    json_t *done = json_object();
-    int rc = 0;
+        return r->all;
+    json_t *done = json_object(), *before = json_object_get(r->done, url);
+    int rc = json_object_set_new(done, "at", json_integer((json_int_t)kept->size));
+    if (before)
+        kept->data[json_integer_value(json_object_get(before, "at"))] = CROSSED_OUT;
     for (size_t i = 0; rc == 0 && i < sizeof led / sizeof led[0]; i++)
         if (json_object_get(record, led[i]))
             rc = json_object_set(done, led[i], json_object_get(record, led[i]));
@@ -136,6 +142,19 @@ static int remember(records *r, json_t *record)
     return rc < 0 ? -ENOMEM : 1;
 }
 
+static void drop_crossed_out(kt_buffer *kept)
+{
+    size_t to = 0;
+    for (size_t at = 0, size; at < kept->size; at += size) {
+        size = (size_t)((char *)memchr(kept->data + at, '\n', kept->size - at) - (kept->data + at)) + 1;
+        if (kept->data[at] == CROSSED_OUT)
+            continue;
+        memmove(kept->data + to, kept->data + at, size);
+        to += size;
+    }
+    kept->size = to;
+}
+
 static int load(const records *r, kt_slice text, const char *otherwise, json_t **ret_value)
 {
     int rc = json_text_parse(text, 0, RECORD_DEPTH_MAX, ret_value);
@@ -143,7 +162,7 @@ static int load(const records *r, kt_slice text, const char *otherwise, json_t *
 }
 
 /* Keeps the lines of what went well. The last one may be half a line: it is none. */
-static int keep_lines(records *r, kt_slice text, kt_buffer *kept)
+static int keep_each_line(records *r, kt_slice text, kt_buffer *kept)
 {
     int rc = 0;
     while (rc >= 0 && text.size > 0) {
@@ -155,13 +174,21 @@ static int keep_lines(records *r, kt_slice text, kt_buffer *kept)
         rc = load(r, line, "something that is no record", &record);
         if (rc < 0)
             return rc;
-        rc = remember(r, record);
+        rc = remember(r, record, kept);
         json_decref(record);
         if (rc == 1)
             rc = kt_buffer_append(kept, line.data, line.size);
         text = (kt_slice){end + 1, text.size - line.size};
     }
     return rc < 0 ? rc : 0;
+}
+
+static int keep_lines(records *r, kt_slice text, kt_buffer *kept)
+{
+    int rc = keep_each_line(r, text, kept);
+    if (rc == 0)
+        drop_crossed_out(kept);
+    return rc;
 }
 
 /* The length of a row of CSV; 0: it has no end. `url` and *ret_ok are its first and fourth cells. */
@@ -228,7 +255,7 @@ static int put_in_list(json_t *record, bool first, kt_buffer *out)
 
 static int keep_in_list(records *r, json_t *record, kt_buffer *kept)
 {
-    int rc = remember(r, record);
+    int rc = remember(r, record, kept);
     return rc == 1 ? put_in_list(record, kept->size == LIST_BEGIN, kept) : rc;
 }
 
@@ -288,7 +315,12 @@ static int keep_list(records *r, kt_slice text, kt_buffer *kept)
     else if (rc == 0)
         rc = keep_whole_list(r, list, kept);
     json_decref(list);
-    return rc == 0 ? kt_buffer_append(kept, "]\n", LIST_END) : rc;
+    if (rc < 0)
+        return rc;
+    drop_crossed_out(kept);
+    if (kept->size > LIST_BEGIN)
+        kept->data[LIST_BEGIN] = ' '; /* of the first that is left */
+    return kt_buffer_append(kept, "]\n", LIST_END);
 }
 
 static int add_to_list(records *r, json_t *record)
@@ -413,6 +445,10 @@ static int add_file(const records *r, const item *it, json_t *record)
 int records_add(records *r, const item *it)
 {
     kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    bool has = records_has(r, kt_slice_from(it->url));
+    if (has && it->cause != CAUSE_OK)
+        return 0;
+    r->again = r->again || has;
     json_t *record = record_of(it);
     int rc = record ? 0 : -ENOMEM;
     if (rc == 0 && r->kind == RECORDS_JSON)
@@ -454,13 +490,25 @@ const char *records_next(const records *r, kt_slice url)
     return json_string_value(json_object_get(json_object_getn(r->done, url.data, url.size), "next"));
 }
 
+/* Leaves one record of each URL that was done twice. */
+static int sift(records *r)
+{
+    kt_auto(kt_buffer) kept = KT_BUFFER_INIT;
+    r->all = true;
+    json_object_clear(r->done);
+    int rc = resume_file(r, &kept);
+    return rc == 0 ? kt_file_replace(r->path, kept.data, kept.size, NULL) : rc;
+}
+
 int records_close(records *r)
 {
     int rc = 0;
     if (!r)
         return 0;
     kt_cancel_hold();
-    rc = kt_file_close(r->file);
+    rc = kt_file_close(kt_steal(r->file));
+    if (rc == 0 && r->again && r->kind != RECORDS_SQLITE)
+        rc = sift(r);
     kt_cancel_unhold();
     int closed = database_close(r->db);
     rc = rc < 0 ? rc : closed;

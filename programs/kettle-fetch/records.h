@@ -17,7 +17,8 @@ int records_kind_of(const char *path, enum records_kind *ret_kind) KT_CHECKED;
  * (KT_ESTORE), KT_EVALIDATION for a file that holds something else, -ENOMEM. Suspends. */
 int records_open(const char *path, bool resume, const extract *names, size_t count, records **ret_records) KT_CHECKED;
 
-/* Adds one, which is in the file when this returns. Suspends. */
+/* Adds one, which is in the file when this returns. Of a URL that an earlier run has done it takes the place of that
+ * record, at the latest at the end, if it went well again; if not, that one stays alone. Suspends. */
 int records_add(records *r, const item *it) KT_CHECKED;
 
 /* Of an earlier run: was this URL done; where did redirects lead to, and its links, and what was the next page (the

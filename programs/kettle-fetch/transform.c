@@ -261,6 +261,15 @@ static const char *next_of_page(const work *w, selector_look *look)
     return NULL;
 }
 
+/* What is no page has none, which is known then. */
+static int find_links(work *w)
+{
+    if (w->page.root)
+        return links_of(w, FOUND_MAX, &w->it->found);
+    w->it->found = json_array();
+    return w->it->found ? 0 : -ENOMEM;
+}
+
 static int find_next(work *w)
 {
     kt_auto(kt_url) url = KT_URL_INIT;
@@ -340,8 +349,8 @@ static int transform_body(work *w)
         rc = set_base(w);
     if (rc == 0 && w->o->extracts_count > 0)
         rc = fields_of(w);
-    if (rc == 0 && w->o->crawl > it->depth && w->page.root)
-        rc = links_of(w, FOUND_MAX, &it->found);
+    if (rc == 0 && w->o->crawl > it->depth)
+        rc = find_links(w);
     if (rc == 0)
         rc = find_next(w);
     json_decref(w->document);

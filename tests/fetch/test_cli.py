@@ -614,6 +614,73 @@ class Keeping(Case):
         self.json('--crawl', '3', '-o', 'r.jsonl', '--resume', self.site.url('/'))
         self.assertEqual(sorted(self.site.seen), ['/fail/1/1', '/robots.txt'])
 
+    def site_of(self, pages):
+        page = fetch_server.page
+        self.site.pages.update({'/robots.txt': ('text/plain', b''), '/note': ('text/plain', b'no page'),
+                                **{p: page('x', ''.join(f'<a href="{h}">x</a>' for h in hrefs))
+                                   for p, hrefs in pages.items()}})
+
+    def asked(self):
+        seen = sorted(p for p in self.site.seen if p != '/robots.txt')
+        self.site.seen.clear()
+        return seen
+
+    def kept(self, name):
+        """The paths in a file of records."""
+        if name.endswith('.sqlite'):
+            with contextlib.closing(sqlite3.connect(self.path(name))) as db:
+                urls = [r[0] for r in db.execute('select url from results where ok')]
+        else:
+            urls = [r['url'] for r in (lines if name.endswith('l') else load)(self.path(name)) if r['ok']]
+        return sorted(u[len(self.site.url('')):] for u in urls)
+
+    def test_a_deeper_crawl_goes_on_from_the_border(self):
+        self.site_of({'/': ['/a', '/note'], '/a': ['/', '/b', '/c'], '/b': ['/d'], '/c': [], '/d': []})
+        for name in ('r.jsonl', 'r.json', 'r.sqlite'):
+            for depth, asked, kept in (('1', ['/', '/a', '/note'], ['/', '/a', '/note']), ('1', [], None),
+                                       ('2', ['/a', '/b', '/c', '/note'], ['/', '/a', '/b', '/c', '/note']),
+                                       ('2', [], None), ('1', [], None),
+                                       ('9', ['/b', '/c', '/d'], ['/', '/a', '/b', '/c', '/d', '/note']),
+                                       ('9', [], None)):
+                self.json('--crawl', depth, '-o', name, '--resume', self.site.url('/'))
+                self.assertEqual(self.asked(), asked, (name, depth))
+                self.assertEqual(self.kept(name), kept or self.kept(name))
+
+    def test_a_crawl_goes_on_from_what_was_none(self):
+        self.site_of({'/': ['/a'], '/a': ['/b'], '/b': []})
+        for name in ('r.jsonl', 'r.json', 'r.sqlite'):
+            self.json('-o', name, self.site.url('/'), self.site.url('/a'))
+            self.asked()
+            self.json('--crawl', '1', '-o', name, '--resume', self.site.url('/'))
+            self.assertEqual(self.asked(), ['/'])
+            self.assertEqual(self.kept(name), ['/', '/a'])
+
+    def test_a_page_of_the_border_that_fails_keeps_its_record(self):
+        self.site_of({'/': ['/a'], '/a': ['/b'], '/b': []})
+        for name in ('r.jsonl', 'r.json', 'r.sqlite'):
+            self.json('--crawl', '1', '-o', name, self.site.url('/'))
+            page = self.site.pages.pop('/a')
+            _, summary = self.json('--crawl', '2', '-o', name, '--resume', self.site.url('/'), status=1)
+            self.assertEqual(summary['causes'], {'status': 1})
+            self.assertEqual(self.kept(name), ['/', '/a'])
+            self.site.pages['/a'] = page
+            self.asked()
+            self.json('--crawl', '2', '-o', name, '--resume', self.site.url('/'))
+            self.assertEqual(self.asked(), ['/a', '/b'])
+            self.assertEqual(self.kept(name), ['/', '/a', '/b'])
+
+    def test_a_crawl_is_resumed_from_all_that_was_given(self):
+        there = self.server({'/robots.txt': ('text/plain', b''), '/': fetch_server.page('x')})
+        self.site_of({'/': ['/a', there.url('/late')], '/a': ['/fail/1/1']})
+        urls = [self.site.url('/'), self.site.url('/a'), there.url('/')]
+        self.json('--crawl', '1', '-o', 'r.jsonl', *urls, status=1)
+        self.assertIn('/fail/1/1', self.asked())
+        there.seen.clear()
+        there.pages['/late'] = fetch_server.page('x')
+        self.json('--crawl', '1', '-o', 'r.jsonl', '--resume', *urls)
+        self.assertEqual(self.asked(), ['/fail/1/1'])  # a link of what is also at the border of the first
+        self.assertEqual([p for p in there.seen if p != '/robots.txt'], ['/late'])
+
     def test_another_file_is_not_overwritten_by_resume(self):
         with open(self.path('r.csv'), 'w') as f:
             f.write('mine\r\n')

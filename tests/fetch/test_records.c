@@ -212,3 +212,56 @@ TEST(records_that_come_at_once_stand_one_behind_the_other)
     check_list(p.path, 20);
     kt_temp_dir_remove(p.folder);
 }
+
+/* The lines of a file that have this in them. */
+static int count_lines(const char *path, const char *what)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    int count = 0;
+    read_file(path, &text);
+    char *rest = (char *)kt_buffer_string(&text);
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+        count += strstr(line, what) != NULL;
+    return count;
+}
+
+static void add_again(const char *path, bool killed)
+{
+    kt_auto(kt_buffer) text = KT_BUFFER_INIT;
+    records *r = NULL;
+    CHECK_OK(records_open(path, true, NULL, 0, &r));
+    add(r, 0, CAUSE_OK);
+    add(r, 1, CAUSE_LOST); /* what is known of it is better */
+    add(r, PAGES, CAUSE_LOST);
+    read_file(path, &text);
+    CHECK_OK(records_close(r));
+    if (killed)
+        write_file(path, text.data, text.size);
+}
+
+TEST(what_is_done_again_has_one_record_in_the_end)
+{
+    static const char *const names[] = {"r.json", "r.jsonl"};
+    for (int i = 0; i < 4; i++) {
+        place p;
+        records *r = NULL;
+        bool killed = i % 2;
+        place_open(&p, names[i / 2]);
+        CHECK_OK(records_open(p.path, false, NULL, 0, &r));
+        for (int n = 0; n < 2; n++)
+            add(r, n, CAUSE_OK);
+        CHECK_OK(records_close(r));
+        add_again(p.path, killed);
+        CHECK_EQ(count_lines(p.path, page(0).data), killed ? 2 : 1);
+        CHECK_EQ(count_lines(p.path, "lost"), 1); /* not that of the second page */
+        CHECK_OK(records_open(p.path, true, NULL, 0, &r));
+        CHECK(records_has(r, page(0)) && records_has(r, page(1)) && !records_has(r, page(PAGES)));
+        CHECK_EQ(count_lines(p.path, page(0).data), 1);
+        CHECK_EQ(count_lines(p.path, page(1).data), 1);
+        CHECK_EQ(count_lines(p.path, "lost"), 0);
+        CHECK_OK(records_close(r));
+        if (i < 2)
+            check_list(p.path, 2);
+        kt_temp_dir_remove(p.folder);
+    }
+}
