@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_HTTP_CHAOS_H
+#define TESTS_HTTP_CHAOS_H
+
+/* What the servers and the clients of test_client_chaos.c share: a world, drawn by lot from a seed, and the ledger of
+ * what has been done in it. All that a server says is legal; what the network does is not always kind. */
+
+#include "client_site.h"
+
+#include <kettle/tls.h>
+
+enum { ASKS_MAX = 200, SERVERS_MAX = 2, URL_BYTES = 64 };
+
+/* One request of a client, by its number. */
+typedef struct deed {
+    bool idempotent;
+    size_t body_size; /* of the request */
+    unsigned acted;   /* so often has a server acted upon it */
+} deed;
+
+typedef struct world {
+    uint64_t random;
+    bool h2;
+    kt_tls_config *tls[2]; /* of servers that speak HTTP/1.1 only, or HTTP/2, too; NULL: none */
+    bool mixed;          /* each connection is to another one of them */
+    bool kind;           /* the servers do only what costs nobody an answer, and the network loses no connection */
+    size_t answer_max, request_max;
+    kt_time pause_max;   /* of a server, between two things that it does */
+    unsigned sends_on_in, leaves_in, refuses_in, early_in, interim_in; /* one in so many; 0: never */
+    unsigned trickles_in, changes_in, breaks_in;
+    size_t per_connection; /* requests of HTTP/2, and then GOAWAY; 0: any number */
+    kt_listener *listeners[SERVERS_MAX];
+    size_t servers;
+    kt_http_session *web;
+    kt_http_session_options o;
+    bool closed;         /* the session is, or is about to be */
+    deed deeds[ASKS_MAX];
+    unsigned asked;
+} world;
+
+static inline bool may_speak_1(const world *w)
+{
+    return !w->h2 || w->tls[0];
+}
+
+/* ---- Lots (SplitMix64) ------------------------------------------------------------------------- */
+
+static inline size_t below(world *w, size_t limit)
+{
+    uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (size_t)((z ^ z >> 31) % limit);
+}
+
+static inline bool one_in(world *w, unsigned n)
+{
+    return n > 0 && below(w, n) == 0;
+}
+
+static inline size_t one_of(world *w, const size_t *values, size_t count)
+{
+    return values[below(w, count)];
+}
+
+#define ONE_OF(w, ...) \
+    one_of((w), (const size_t[]){__VA_ARGS__}, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))
+
+/* Mostly little, sometimes much. */
+static inline size_t some_bytes(world *w, size_t max)
+{
+    return below(w, 1 + (size_t)ONE_OF(w, 0, 1, max / 16, max / 4, max));
+}
+
+static inline kt_time some_time(world *w, kt_time max)
+{
+    return below(w, 3) == 0 ? 0 : (kt_time)below(w, (size_t)max + 1);
+}
+
+static inline int rests(world *w)
+{
+    kt_time t = some_time(w, w->pause_max);
+    return t > 0 ? kt_sleep(t) : 0;
+}
+
+/* A URL of one of the servers. */
+static inline void put_url(world *w, char *url, size_t path)
+{
+    snprintf(url, URL_BYTES, "%s://127.0.0.1:%u/%zu", w->tls[0] ? "https" : "http",
+             kt_listener_port(w->listeners[below(w, w->servers)]), path);
+}
+
+/* ---- Bodies ------------------------------------------------------------------------------------ */
+
+/* The byte of a body that belongs to this request and nobody else's. */
+static inline char letter(unsigned number, size_t at)
+{
+    return (char)('A' + (number * 7 + at % 1021 + at / 1021) % 57);
+}
+
+static inline void fill(char *bytes, size_t size, unsigned number, size_t at)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = letter(number, at + i);
+}
+
+static inline bool is_filled(const void *bytes, size_t size, unsigned number, size_t at)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((const char *)bytes)[i] != letter(number, at + i))
+            return false;
+    return true;
+}
+
+/* ---- The ledger -------------------------------------------------------------------------------- */
+
+static inline deed *deed_of(world *w, unsigned number)
+{
+    CHECK_LT(number, w->asked);
+    return &w->deeds[number];
+}
+
+static inline void acts_upon(world *w, unsigned number)
+{
+    deed *d = deed_of(w, number);
+    d->acted++;
+    kt_test_say("acted upon %u", number);
+    if (!d->idempotent)
+        CHECK_EQ(d->acted, 1);
+}
+
+/* More of a request's body has come. */
+static inline void check_piece(world *w, unsigned number, const void *bytes, size_t size, size_t at)
+{
+    CHECK(is_filled(bytes, size, number, at));
+    CHECK_LE(at + size, deed_of(w, number)->body_size);
+}
+
+#endif
