@@ -45,6 +45,34 @@ TEST(a_proxy_that_asks_is_told_who_it_is_from_then_on)
     parrot_close(&p);
 }
 
+static ssize_t one_byte(void *buffer, size_t size, void *arg)
+{
+    int *left = arg;
+    (void)size;
+    if (*left == 0)
+        return 0;
+    *(char *)buffer = 'x';
+    return (*left)--;
+}
+
+TEST(a_body_that_can_be_had_once_waits_for_the_proxy_if_it_is_told_to)
+{
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    for (int waits = 0; waits < 2; waits++) {
+        parrot p = {.hasty = true, .script = {{ASKS_FOR_BASIC}, {OK(2, "ab")}}};
+        int left = 1;
+        parrot_open(&p);
+        kt_http_session *s = by_way_of("http", p.port, NULL);
+        const kt_http_request q = {.url = "http://far.example/", .body_read = one_byte, .body_arg = &left,
+                                   .body_size = 1, .body_size_known = true, .expect_continue = waits};
+        CHECK_STR(ask_with(s, &q), waits ? "200 ab" : "407 ");
+        CHECK_EQ(count_of(p.heard, BASIC), (size_t)waits);
+        kt_http_session_close(s);
+        parrot_close(&p);
+    }
+}
+
 TEST(a_proxy_that_refuses_credentials_is_shown_them_once)
 {
     kt_auto(net) n = net_open((kt_test_network_options){0});
