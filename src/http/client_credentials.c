@@ -310,7 +310,7 @@ int kt__client_proxy_auth_put(kt__http_call *c)
     if (kt__client_field_find(c, "Proxy-Authorization"))
         return 0;
     int rc = proxy_door(c, &d);
-    return rc < 0 ? rc : put(c, &d, "Proxy-Authorization");
+    return rc < 0 || !d.auth ? rc : put(c, &d, "Proxy-Authorization");
 }
 
 static int proxy_challenged(kt__http_call *c)
