@@ -203,6 +203,7 @@ static int h2_respond(kt_http_exchange *x, kt__http_answer *a, const void *bytes
     x->bytes_sent = size;
     if (!whole)
         return kt__h2_send_piece(s, bytes, size, true);
+    s->last = true; /* its end is the head's, which may have to wait for room */
     kt__h2_pump(s->h);
     return 0;
 }

@@ -77,6 +77,42 @@ TEST(status_205_has_no_content)
     ends_close(&e);
 }
 
+/* ---- What has to wait -------------------------------------------------------------------------- */
+
+/* A client whose windows for a stream are so large, and which then reads nothing for a while. */
+static void greet_with_window(ends *e, uint32_t size)
+{
+    uint8_t setting[] = {0, 4, (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size};
+    send_frame(&e->p, SETTINGS, 0, 0, setting, sizeof setting);
+    send_number(&e->p, WINDOW_UPDATE, 0, 1 << 20);
+}
+
+static int much_or_nothing(kt_http_exchange *x, void *arg)
+{
+    static char much[400 * 1024];
+    (void)arg;
+    if (kt_slice_is(kt_http_path(x), "/much"))
+        return kt_http_respond(x, 200, NULL, much, sizeof much);
+    return kt_http_respond(x, 204, NULL, NULL, 0);
+}
+
+TEST(a_head_that_is_the_whole_answer_waits_for_room_as_others_do)
+{
+    sim_only();
+    ends e;
+    ends_open(&e, NULL, much_or_nothing);
+    greet_with_window(&e, 1 << 20);
+    get(&e.p, 1, "/much");
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    get(&e.p, 3, "/nothing");
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    while (next(&e.p) && e.p.f.id != 3)
+        ;
+    CHECK_EQ(e.p.f.type, HEADERS);
+    CHECK_EQ(e.p.f.flags, END_STREAM | END_HEADERS);
+    ends_close(&e);
+}
+
 /* ---- Extended CONNECT (RFC 8441) ------------------------------------------------------------- */
 
 static int tries; /* each test is a process of its own */
