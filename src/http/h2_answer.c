@@ -151,9 +151,11 @@ int kt__h2_wait_composed(kt__h2_stream *s)
     bool done = is_composed(s);
     s->piece = NULL; /* it is the caller's */
     s->piece_size = 0;
+    if (done) /* whatever came in the same moment */
+        return 0;
     if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
         return stalled(s);
-    if (rc < 0 || done)
+    if (rc < 0)
         return rc;
     return s->h->c->write_rc < 0 ? s->h->c->write_rc : gone();
 }

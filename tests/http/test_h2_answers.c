@@ -79,6 +79,14 @@ TEST(status_205_has_no_content)
 
 /* ---- What has to wait -------------------------------------------------------------------------- */
 
+static kt_http_record last_record; /* its numbers */
+
+static void keep_record(const kt_http_record *r, void *arg)
+{
+    (void)arg;
+    last_record = *r;
+}
+
 /* A client whose windows for a stream are so large, and which then reads nothing for a while. */
 static void greet_with_window(ends *e, uint32_t size)
 {
@@ -110,6 +118,25 @@ TEST(a_head_that_is_the_whole_answer_waits_for_room_as_others_do)
         ;
     CHECK_EQ(e.p.f.type, HEADERS);
     CHECK_EQ(e.p.f.flags, END_STREAM | END_HEADERS);
+    ends_close(&e);
+}
+
+TEST(an_answer_that_is_sent_as_its_client_leaves_is_a_whole_one)
+{
+    const kt_http_options o = {.log = keep_record};
+    sim_only();
+    ends e;
+    ends_open(&e, &o, hello);
+    greet_with_window(&e, 0);
+    get(&e.p, 1, "/");
+    expect_status(&e.p, 1, "200");
+    send_number(&e.p, WINDOW_UPDATE, 1, 100);
+    CHECK_OK(kt_stream_shutdown_write(e.p.c));
+    CHECK_EQ(expect(&e.p, DATA, 1)->flags, END_STREAM);
+    while (next(&e.p))
+        CHECK_NE(e.p.f.type, RST_STREAM);
+    CHECK_EQ(last_record.status, 200);
+    CHECK_EQ(last_record.rc, 0);
     ends_close(&e);
 }
 
