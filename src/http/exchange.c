@@ -98,7 +98,7 @@ static void tell_log(kt_http_exchange *x, int rc)
         .duration = kt_now() - x->started,
         .rc = rc < 0 ? rc : 0,
         .reason = x->fail_reason,
-        .exchange = x,
+        .exchange = x->head.method.size > 0 ? x : NULL,
     };
     kt__http_log(x, &r);
 }

@@ -140,6 +140,20 @@ TEST(an_answer_that_is_sent_as_its_client_leaves_is_a_whole_one)
     ends_close(&e);
 }
 
+TEST(a_request_whose_head_is_refused_has_no_exchange_in_its_record)
+{
+    const kt_http_options o = {.body_bytes_max = 10, .log = keep_record};
+    ends e;
+    ends_open(&e, &o, hello);
+    request(&e.p, "POST", "/");
+    field(&e.p, "content-length", "11");
+    send_head(&e.p, 1, END_HEADERS);
+    expect_status(&e.p, 1, "413");
+    ends_close(&e);
+    CHECK_EQ(last_record.status, 413);
+    CHECK(!last_record.exchange);
+}
+
 /* ---- Extended CONNECT (RFC 8441) ------------------------------------------------------------- */
 
 static int tries; /* each test is a process of its own */
