@@ -100,6 +100,7 @@ struct kt__h2 {
     kt__h2_stream *streams; /* all */
     kt__h2_stream *begun;   /* its head has just come, and it has no task yet; or NULL */
     uint32_t tasks;         /* streams whose task has not ended */
+    int32_t last_id;        /* of the streams whose tasks have begun: what a good-bye tells the client */
     kt_time idle_since;     /* no stream since then */
     int failed;             /* of the session: the connection must end */
     bool reading;           /* the reader waits */

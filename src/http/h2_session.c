@@ -342,10 +342,9 @@ void kt__h2_session_goaway(kt__h2 *h, int error)
     if (h->failed < 0)
         return;
     if (error == KT__H2_NO_ERROR)
-        rc = nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
-                                   nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
+        rc = nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE, h->last_id, NGHTTP2_NO_ERROR, NULL, 0);
     else
-        rc = nghttp2_session_terminate_session(h->session, (uint32_t)error);
+        rc = nghttp2_session_terminate_session2(h->session, h->last_id, (uint32_t)error);
     if (rc != 0)
         (void)!fail(h, rc);
 }

@@ -370,6 +370,7 @@ void kt__h2_stream_run(kt__h2_stream *s)
     kt_spawn_options o = {.name = "http2 stream", .stack_bytes = h->c->server->o.stack_bytes, .eager = at_once,
                           .stack_now = true, .drop = stream_over};
     h->tasks++;
+    h->last_id = s->id;
     int rc = kt_group_spawn_with(h->group, &o, stream_task, &s, sizeof s, &task);
     if (rc < 0) {
         h->tasks--;

@@ -129,3 +129,31 @@ TEST(an_idle_connection_gets_one_good_bye_at_once)
     leave(&p);
     stopped(&s);
 }
+
+/* Its client may send it again elsewhere: nobody has acted upon it. */
+TEST(a_good_bye_does_not_count_a_request_whose_head_is_not_complete)
+{
+    const kt_http_options o = {.head_timeout = KT_S(3)};
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    for (int stops = 0; stops < 2; stops++) {
+        site s;
+        peer p;
+        site_open(&s, &o, hello, NULL);
+        greet(&p, dial(&s));
+        get(&p, 1, "/");
+        while (!(expect(&p, DATA, 1)->flags & END_STREAM))
+            continue;
+        request(&p, "GET", "/");
+        send_head(&p, 3, END_STREAM);
+        CHECK_OK(kt_sleep(KT_S(1)));
+        if (stops)
+            kt_task_cancel(s.task);
+        CHECK_EQ(number_at(expect(&p, GOAWAY, 0), 0), 1);
+        CHECK_EQ(number_at(&p.f, 4), stops ? NGHTTP2_NO_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
+        leave(&p);
+        kt_task_cancel(s.task);
+        stopped(&s);
+    }
+}
