@@ -27,6 +27,7 @@ static int begin(kt_http_exchange *x, kt__http_answer *a, size_t extra)
     x->status = a->status;
     x->keep = a->keep;
     x->chunked = a->framing == KT__HTTP_HAS_CHUNKS;
+    x->to_the_end = a->framing == KT__HTTP_TO_THE_END && !x->bodiless;
     return 0;
 }
 

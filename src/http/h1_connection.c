@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* One connection of HTTP/1.1: reads heads, calls the handler, refuses what is not HTTP, and ends. */
 #include <errno.h>
+#include <kettle/stream_backend.h>
 #include <kettle/timeout.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -283,6 +284,8 @@ static bool may_go_on(kt_http_exchange *x)
         c->linger = true;
         return false;
     }
+    if (x->to_the_end && (x->state != KT__HTTP_DONE || c->write_rc < 0))
+        kt_stream_hang_up(c->stream, true); /* nothing else shows that it was cut (RFC 9112 section 8) */
     bool keep = x->keep && c->write_rc == 0 && kt__http_body_skip(x);
     if (!keep && (x->head.keep_alive || is_unread(x) || is_pipelined(x)))
         c->linger = true;

@@ -220,6 +220,7 @@ struct kt_http_exchange {
     bool head_sent;      /* of the answer; by HTTP/1.1 */
     bool bodiless;       /* the answer has no content: HEAD, 204, 205, 304 */
     bool chunked;
+    bool to_the_end;     /* of the connection is that of the answer */
     bool sized;          /* between start and finish: with a known length, which `owed` counts down */
     bool keep;           /* the connection goes on after this answer */
     bool may_hold;       /* another request has been received: a small answer may wait for its */

@@ -264,6 +264,20 @@ WITH_SERVER(a_handler_that_fails_within_its_answer_cuts_it_visibly)
     site_close(&s);
 }
 
+/* Where the end of the connection is the end of the content, only one that breaks is not taken for it. */
+WITH_SERVER(a_cut_answer_to_http_1_0_breaks_the_connection)
+{
+    site s;
+    heard h = {.size = 0};
+    site_open(&s, NULL, fails, NULL);
+    kt_stream *c = dial(&s);
+    say(c, "GET /cut HTTP/1.0\r\n\r\n");
+    hear(c, &h, NULL);
+    CHECK_ERR(h.rc, -ECONNRESET);
+    kt_stream_close(c);
+    site_close(&s);
+}
+
 /* ---- Events ---------------------------------------------------------------------------------- */
 
 static int send_events(kt_http_exchange *x, void *arg)
