@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_HTTP_SERVER_CHAOS_H
+#define TESTS_HTTP_SERVER_CHAOS_H
+
+/* What the clients and the handlers of test_server_chaos.c share: a world, drawn by lot from a seed, and the ledger of
+ * what has been asked and done in it. All that a client says is legal, and so is what a handler does. */
+
+#include <errno.h>
+#include <kettle/http_metrics.h>
+#include <kettle/kettle.h>
+#include <kettle/stream_backend.h>
+#include <kettle/test.h>
+#include <kettle/test_network.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "http/coding.h"
+
+enum { ASKS_MAX = 400, FILES = 4, LINE_BYTES = 1000 };
+
+#define LIMIT KT_S(3000)
+
+/* One request, by its number. */
+typedef struct ask {
+    unsigned number;
+    const char *method;
+    int version; /* 10, 11, 20 */
+    size_t body_size;
+    bool chunked, trailer, expects, waits; /* for 100 */
+    bool gzip, conditional;
+    char range[48];
+    /* At the server */
+    unsigned begun, logged;
+    int status;        /* of the handler's answer; 0: it has none, or not of its own choice */
+    bool fails, cuts;  /* it gives no answer; it ends in the middle of one */
+    bool may_be_cut;   /* or perhaps */
+    bool events;
+    bool sleeps;       /* longer than it may */
+    size_t taken;      /* of the body */
+    int body_rc;       /* why it could not read more */
+    int log_status, log_rc;
+    uint64_t log_bytes;
+    /* At the client */
+    bool sent;         /* some of it */
+    bool left;         /* and the client has gone away meanwhile */
+    bool denied;       /* it was told that nobody acts upon it */
+    bool whole;        /* the answer has come to its end */
+    int seen_status;
+    size_t seen_bytes;
+} ask;
+
+typedef struct world {
+    uint64_t random;
+    bool kind;          /* nothing happens that costs a request its answer: clients stay, and all have time enough */
+    unsigned h2_in, leaves_in, slow_in, late_in, cuts_in, fails_in, sleeps_in, frames_max, resets_in;
+    size_t answer_max, request_max, files_count, visitors;
+    kt_time pause_max;  /* between two things that somebody does */
+    kt_time stops_after; /* 0: when all clients have gone */
+    kt_http_options o;
+    kt_http_metrics *metrics;
+    kt_test_network *n;
+    kt_listener *l;
+    const char *files[FILES];
+    bool stopping, stopped;
+    bool says;          /* what happens in it */
+    size_t running, jobs, refused;
+    ask asks[ASKS_MAX];
+    unsigned asked;
+} world;
+
+static const size_t file_sizes[FILES] = {0, 1000, 40000, 150000};
+
+#define note(w, ...) ((w)->says ? kt_test_say(__VA_ARGS__) : (void)0)
+
+/* ---- Lots (SplitMix64) ------------------------------------------------------------------------- */
+
+static inline size_t below(world *w, size_t limit)
+{
+    uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (size_t)((z ^ z >> 31) % limit);
+}
+
+static inline bool one_in(world *w, unsigned n)
+{
+    return n > 0 && below(w, n) == 0;
+}
+
+static inline size_t one_of(world *w, const size_t *values, size_t count)
+{
+    return values[below(w, count)];
+}
+
+#define ONE_OF(w, ...) \
+    one_of((w), (const size_t[]){__VA_ARGS__}, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))
+
+/* Mostly little, sometimes much. */
+static inline size_t some_bytes(world *w, size_t max)
+{
+    return below(w, 1 + (size_t)ONE_OF(w, 0, 1, max / 16, max / 4, max));
+}
+
+static inline int rests(world *w)
+{
+    kt_time t = below(w, 3) == 0 ? 0 : (kt_time)below(w, (size_t)w->pause_max + 1);
+    return t > 0 ? kt_sleep(t) : 0;
+}
+
+/* ---- Contents ---------------------------------------------------------------------------------- */
+
+/* The byte of a body that belongs to this request and nobody else's. */
+static inline char letter(unsigned number, size_t at)
+{
+    return (char)('A' + (number * 7 + at % 1021 + at / 1021) % 57);
+}
+
+static inline void fill(char *bytes, size_t size, unsigned number, size_t at)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = letter(number, at + i);
+}
+
+static inline bool is_filled(const void *bytes, size_t size, unsigned number, size_t at)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((const char *)bytes)[i] != letter(number, at + i))
+            return false;
+    return true;
+}
+
+static inline unsigned number_of_file(int file)
+{
+    return 1000 + (unsigned)file;
+}
+
+/* As the server composes it. */
+static inline int put_event(char *text, size_t size, unsigned number, size_t event)
+{
+    return snprintf(text, size, "event: e\ndata: %u.%zu\n\n", number, event);
+}
+
+/* ---- Asking ------------------------------------------------------------------------------------ */
+
+/* NULL: enough was asked. */
+static inline ask *ask_new(world *w, int version)
+{
+    static const char *const methods[] = {"GET", "POST", "GET", "POST", "PUT", "HEAD"};
+    if (w->asked == ASKS_MAX)
+        return NULL;
+    ask *a = &w->asks[w->asked];
+    *a = (ask){.number = w->asked++, .version = version, .method = methods[below(w, 6)]};
+    a->gzip = one_in(w, 3);
+    a->conditional = one_in(w, 6);
+    if (*a->method == 'P') {
+        a->body_size = some_bytes(w, w->request_max);
+        a->chunked = version > 10 && one_in(w, 2);
+        a->trailer = (a->chunked || version == 20) && one_in(w, 3);
+        a->expects = version > 10 && one_in(w, 4);
+        a->waits = a->expects && one_in(w, 2);
+    }
+    size_t first = below(w, 3000), last = first + below(w, 3000);
+    if (one_in(w, 4))
+        snprintf(a->range, sizeof a->range, "bytes=%zu-%zu", first, last);
+    else if (one_in(w, 4))
+        snprintf(a->range, sizeof a->range, "bytes=-%zu", 1 + first);
+    else if (one_in(w, 4))
+        snprintf(a->range, sizeof a->range, "bytes=%zu-%zu,%zu-", first, last, last + 5);
+    return a;
+}
+
+/* Tells all of its fields but those that the version has in its own way. */
+static inline void ask_fields(world *w, const ask *a, void (*tell)(void *arg, const char *name, const char *value),
+                              void *arg)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%u", a->number);
+    tell(arg, "x-number", text);
+    snprintf(text, sizeof text, "%zu", a->body_size);
+    tell(arg, "x-body", text);
+    if (a->gzip)
+        tell(arg, "accept-encoding", "gzip");
+    if (a->conditional)
+        tell(arg, one_in(w, 2) ? "if-none-match" : "if-match", one_in(w, 2) ? "*" : "\"other\"");
+    if (*a->range)
+        tell(arg, "range", a->range);
+    if (a->expects)
+        tell(arg, "expect", "100-continue");
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------ */
+
+/* As far as it has come. */
+typedef struct answer {
+    int status;
+    long number, length, file, events, end; /* -1: not said */
+    size_t total, first, last;
+    bool chunked, close, gzip, ranged, trailers;
+    char boundary[64];
+    kt_buffer content;
+} answer;
+
+static inline void answer_begin(answer *s)
+{
+    kt_buffer_clear(&s->content);
+    *s = (answer){.number = -1, .length = -1, .file = -1, .events = -1, .end = -1, .content = s->content};
+}
+
+static inline long number_in(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    CHECK(end > text && n >= 0);
+    return n;
+}
+
+static inline void answer_field(answer *s, const char *name, const char *value)
+{
+    const char *b = "multipart/byteranges; boundary=";
+    if (strcasecmp(name, "x-number") == 0)
+        s->number = number_in(value);
+    else if (strcasecmp(name, "x-total") == 0)
+        s->total = (size_t)number_in(value);
+    else if (strcasecmp(name, "x-file") == 0)
+        s->file = number_in(value);
+    else if (strcasecmp(name, "x-events") == 0)
+        s->events = number_in(value);
+    else if (strcasecmp(name, "x-trailers") == 0)
+        s->trailers = true;
+    else if (strcasecmp(name, "x-end") == 0)
+        s->end = number_in(value);
+    else if (strcasecmp(name, "content-length") == 0) {
+        CHECK_EQ(s->length, -1);
+        s->length = number_in(value);
+    } else if (strcasecmp(name, "content-encoding") == 0) {
+        CHECK_STR(value, "gzip");
+        s->gzip = true;
+    } else if (strcasecmp(name, "content-range") == 0)
+        s->ranged = sscanf(value, "bytes %zu-%zu/", &s->first, &s->last) == 2;
+    else if (strcasecmp(name, "content-type") == 0 && strncmp(value, b, strlen(b)) == 0)
+        snprintf(s->boundary, sizeof s->boundary, "--%s", value + strlen(b));
+    else if (strcasecmp(name, "connection") == 0)
+        s->close = strcasecmp(value, "close") == 0;
+    else if (strcasecmp(name, "transfer-encoding") == 0) {
+        CHECK_STR(value, "chunked");
+        s->chunked = true;
+    }
+}
+
+static inline bool is_bare(const ask *a, int status)
+{
+    return strcmp(a->method, "HEAD") == 0 || status == 204 || status == 205 || status == 304;
+}
+
+static inline void decompress(const answer *s, bool whole, kt_buffer *out)
+{
+    kt__decoder *d = NULL;
+    kt_slice in = kt_buffer_slice(&s->content);
+    ssize_t n;
+    CHECK_OK(kt__decoder_new(KT__CODING_GZIP, NULL, &d));
+    do {
+        CHECK_OK(kt_buffer_reserve(out, 5000));
+        n = kt__decode(d, &in, out->data + out->size, out->capacity - out->size);
+        CHECK_OK(n);
+        out->size += (size_t)n;
+    } while (n > 0);
+    CHECK_EQ(in.size, 0);
+    if (whole)
+        CHECK(kt__decoder_ended(d));
+    kt__decoder_free(d);
+}
+
+static inline void check_events(const ask *a, const answer *s, kt_slice text, bool whole)
+{
+    char line[64];
+    size_t at = 0;
+    for (long i = 0; i < s->events && at < text.size; i++) {
+        size_t n = (size_t)put_event(line, sizeof line, a->number, (size_t)i);
+        size_t rest = text.size - at;
+        CHECK(rest >= n || !whole);
+        CHECK(memcmp(line, text.data + at, n < rest ? n : rest) == 0);
+        at += n < rest ? n : rest;
+        CHECK(!whole || i < s->events - 1 || at == text.size);
+    }
+    CHECK_EQ(at, text.size);
+}
+
+/* Several ranges: each part is what it says, and behind them is the end. */
+static inline void check_parts(const answer *s, kt_slice text)
+{
+    const char *p = text.data, *end = text.data + text.size;
+    size_t first, last, parts = 0, n = strlen(s->boundary);
+    for (;;) {
+        CHECK(end - p > (ptrdiff_t)n + 4);
+        CHECK(memcmp(p, "\r\n", 2) == 0 && memcmp(p + 2, s->boundary, n) == 0);
+        p += 2 + n;
+        if (memcmp(p, "--", 2) == 0)
+            break;
+        const char *range = memmem(p, (size_t)(end - p), "Content-Range: bytes ", 21);
+        CHECK(range && sscanf(range + 21, "%zu-%zu/", &first, &last) == 2);
+        p = memmem(p, (size_t)(end - p), "\r\n\r\n", 4);
+        CHECK(p && (size_t)(end - p) > 4 + last - first + 1);
+        CHECK(is_filled(p + 4, last - first + 1, number_of_file((int)s->file), first));
+        p += 4 + last - first + 1;
+        parts++;
+    }
+    CHECK_EQ(p + 4, end);
+    CHECK_GE(parts, 1);
+}
+
+static inline void check_file(const ask *a, const answer *s, kt_slice text, bool whole)
+{
+    size_t first = s->ranged ? s->first : 0, size = s->ranged ? s->last - s->first + 1 : file_sizes[s->file];
+    if (s->status == 412 || s->status == 416) {
+        CHECK(s->status == 416 ? *a->range : a->conditional);
+        return;
+    }
+    CHECK_EQ(s->status, s->ranged || *s->boundary ? 206 : 200);
+    if (s->status == 206)
+        CHECK(*a->range);
+    if (*s->boundary) {
+        if (whole)
+            check_parts(s, text);
+        return;
+    }
+    CHECK_LE(text.size, size);
+    CHECK(is_filled(text.data, text.size, number_of_file((int)s->file), first));
+    if (whole)
+        CHECK_EQ(text.size, size);
+}
+
+/* What the library says in a handler's place. */
+static inline void check_refusal(const world *w, const ask *a, const answer *s, bool whole)
+{
+    char text[16];
+    int n = snprintf(text, sizeof text, "%d ", s->status);
+    if (whole && !is_bare(a, s->status))
+        CHECK_EQ(memcmp(s->content.data, text, (size_t)n), 0);
+    if (s->status == 413)
+        CHECK_GT(a->body_size, w->o.body_bytes_max);
+    else if (s->status == 500)
+        CHECK(a->begun == 1 && a->fails);
+    else if (s->status == 503)
+        CHECK(a->sleeps || a->events || w->stopping || !w->kind);
+    else if (s->status == 400 || s->status == 408)
+        CHECK(!w->kind);
+    else
+        kt_test_fail("%u %s was answered with %d", a->number, a->method, s->status);
+}
+
+/* Is it what the handler has said, to the end or as far as it goes? */
+static inline void check_answer(const world *w, ask *a, const answer *s, bool whole)
+{
+    note(w, "%u %s by %d: %d, %zu bytes%s", a->number, a->method, a->version, s->status, s->content.size,
+         whole ? "" : " and cut");
+    a->seen_status = s->status;
+    a->seen_bytes = s->content.size;
+    a->whole = whole;
+    if (whole && s->length >= 0 && !is_bare(a, s->status))
+        CHECK_EQ(s->length, s->content.size);
+    if (s->number < 0) {
+        check_refusal(w, a, s, whole);
+        return;
+    }
+    CHECK_EQ(s->number, a->number);
+    CHECK_EQ(a->begun, 1);
+    if (a->status > 0 && s->status != 304)
+        CHECK_EQ(s->status, a->status);
+    if (is_bare(a, s->status)) {
+        CHECK_EQ(s->content.size, 0);
+        return;
+    }
+    if (whole && a->cuts)
+        kt_test_fail("the answer to %u was cut and looks whole", a->number);
+    kt_auto(kt_buffer) plain = KT_BUFFER_INIT;
+    if (s->gzip)
+        decompress(s, whole, &plain);
+    kt_slice text = kt_buffer_slice(s->gzip ? &plain : &s->content);
+    if (s->file >= 0) {
+        check_file(a, s, text, whole);
+    } else if (s->events >= 0) {
+        check_events(a, s, text, whole);
+    } else {
+        CHECK_LE(text.size, s->total);
+        CHECK(is_filled(text.data, text.size, a->number, 0));
+        if (whole)
+            CHECK_EQ(text.size, s->total);
+    }
+    if (whole && s->trailers && a->version > 10)
+        CHECK_EQ(s->end, a->number);
+}
+
+#endif
