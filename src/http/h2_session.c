@@ -62,6 +62,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     kt__h2 *h = user;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
+    if (h->said_goaway) /* what was not counted is not begun; where that waits for room, the session closes it then */
+        return 0;
     int32_t id = frame->hd.stream_id;
     /* Tasks of streams that were reset may still be ending: they count, the session's streams would not. */
     kt__h2_stream *s = h->tasks < STREAMS_MAX ? kt__h2_stream_new(h, id) : NULL;

@@ -157,3 +157,54 @@ TEST(a_good_bye_does_not_count_a_request_whose_head_is_not_complete)
         stopped(&s);
     }
 }
+
+static int requests;
+
+static int answers_with_much(kt_http_exchange *x, void *arg)
+{
+    static char much[400 * 1024];
+    (void)arg;
+    requests++;
+    return kt_http_respond(x, 200, NULL, much, sizeof much);
+}
+
+/* Two requests in one segment. */
+static void get_two(peer *p)
+{
+    uint8_t frames[200];
+    size_t size = 0;
+    for (uint8_t id = 1; id <= 3; id += 2) {
+        request(p, "GET", "/");
+        const uint8_t head[] = {0, 0, (uint8_t)p->block_size, HEADERS, END_STREAM | END_HEADERS, 0, 0, 0, id};
+        CHECK_LE(size + sizeof head + p->block_size, sizeof frames);
+        memcpy(frames + size, head, sizeof head);
+        memcpy(frames + size + sizeof head, p->block, p->block_size);
+        size += sizeof head + p->block_size;
+        p->block_size = 0;
+    }
+    CHECK_OK(kt_stream_write(p->c, frames, size));
+}
+
+TEST(no_request_is_begun_behind_a_good_bye_that_waits_for_room)
+{
+    static const uint8_t window[] = {0, 4, 0, 16, 0, 0};
+    const kt_http_options o = {.requests_max = 1};
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    site s;
+    peer p;
+    site_open(&s, &o, answers_with_much, NULL);
+    greet(&p, dial(&s));
+    send_frame(&p, SETTINGS, 0, 0, window, sizeof window);
+    send_number(&p, WINDOW_UPDATE, 0, 1 << 20);
+    CHECK_OK(kt_sleep(KT_MS(10)));
+    get_two(&p);
+    expect_last(&p, 1);
+    while (next(&p))
+        CHECK_LE(p.f.id, 1);
+    CHECK_EQ(requests, 1);
+    leave(&p);
+    kt_task_cancel(s.task);
+    stopped(&s);
+}
