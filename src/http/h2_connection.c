@@ -202,15 +202,18 @@ static int feed(kt__h2 *h, const char *bytes, size_t size)
     return rc == 0 && kt__h2_session_wants(h);
 }
 
-/* Takes back what wake_reader has done. Was the task cancelled by somebody else, too? */
+/* Takes back what wake_reader has done. Was the task cancelled by somebody else, too? Then all that follows is to feel
+ * it. */
 static bool was_cancelled(kt__h2 *h)
 {
     kt_task *self = kt_task_current();
     if (!h->woken)
         return kt_task_cancelling(self) > 0;
     h->woken = false;
+    if (kt_task_uncancel(self) > 0)
+        return true;
     (void)kt_cancel_catch();
-    return kt_task_uncancel(self) > 0;
+    return false;
 }
 
 /* One read. 1, or 0 to end. */
