@@ -19,7 +19,7 @@
 
 enum { ASKS_MAX = 400, FILES = 4, LINE_BYTES = 1000 };
 
-#define LIMIT KT_S(3000)
+#define LIMIT KT_S(6000)
 
 /* One request, by its number. */
 typedef struct ask {

@@ -325,7 +325,7 @@ static inline void h1_judge(const h1_client *c, bool left)
     for (size_t i = c->answered; i < c->count; i++) {
         ask *a = c->asks[i];
         a->left = left;
-        a->denied = !a->sent || c->closing || (!left && c->rc == 0 && i > c->answered);
+        a->denied = !a->sent || c->closing;
         if (a->denied)
             CHECK_EQ(a->begun, 0);
         if (!w->kind || c->closing || !a->sent || i > c->answered)

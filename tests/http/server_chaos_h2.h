@@ -24,6 +24,7 @@ typedef struct h2_ask {
     bool ended, continued;             /* by us; and may send its body */
     bool head, whole;                  /* of the answer */
     bool we_reset, reset;              /* by the server */
+    unsigned deaf_from;                /* the answer to so many PINGs: then it has heard of our reset */
     uint32_t code;
     answer heard;
 } h2_ask;
@@ -39,7 +40,7 @@ typedef struct h2_client {
     bool settings_open;                /* ours are not acknowledged */
     bool slow, over, leaving;          /* reads slowly; nothing more can be heard; the server has said GOAWAY */
     uint32_t last;                     /* with this */
-    unsigned pings, pongs, extras;     /* PINGs that are open; of them, answered; frames that need not be */
+    unsigned pings, pongs, extras;     /* PINGs; of them, answered; frames that need not be, yet */
     uint32_t frame_max;
     kt_buffer out, block;
     kt_event changed;
@@ -237,6 +238,13 @@ static inline bool h2_settings(h2_client *c)
     return true;
 }
 
+/* Returns the number of its answer. */
+static inline unsigned h2_ping(h2_client *c)
+{
+    h2_put(c, PING, 0, 0, "\0\0\0\0\0\0\0", 8);
+    return ++c->pings;
+}
+
 static inline bool h2_reset(h2_client *c, h2_ask *q, unsigned in)
 {
     if ((h2_is_over(q) && (q->ended || q->reset || q->we_reset)) || !one_in(c->w, in))
@@ -245,6 +253,7 @@ static inline bool h2_reset(h2_client *c, h2_ask *q, unsigned in)
     q->we_reset = true;
     q->a->left = !q->whole;
     h2_put_4(c, RST_STREAM, q->id, q->whole ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+    q->deaf_from = h2_ping(c);
     return true;
 }
 
@@ -258,9 +267,7 @@ static inline bool h2_extra(h2_client *c)
     h2_ask *q = &c->asks[below(w, c->count)];
     switch (below(w, 4)) {
     case 0:
-        h2_put(c, PING, 0, 0, "\0\0\0\0\0\0\0", 8);
-        c->pings++;
-        return true;
+        return h2_ping(c) > 0;
     case 1:
         return h2_settings(c);
     case 2:
@@ -355,6 +362,7 @@ static inline void h2_hear_end(h2_client *c, h2_ask *q)
 static inline void h2_hear_data(h2_client *c, h2_ask *q, unsigned flags, size_t size)
 {
     CHECK(q->head && !q->whole && !q->reset);
+    CHECK(!q->we_reset || c->pongs < q->deaf_from);
     CHECK_LE(size, c->frame_max);
     CHECK(size == 0 || (size <= (size_t)c->window && c->window > 0));
     CHECK(size == 0 || (q->window > 0 && size <= (size_t)q->window));
@@ -393,6 +401,7 @@ static inline void h2_inflate(h2_client *c, answer *s, size_t size)
 static inline void h2_hear_headers(h2_client *c, h2_ask *q, unsigned flags, size_t size)
 {
     CHECK(!q->whole && !q->reset);
+    CHECK(!q->we_reset || c->pongs < q->deaf_from);
     CHECK(flags & END_HEADERS);
     if (!q->head)
         answer_begin(&q->heard);

@@ -13,6 +13,9 @@
 
 enum { SEEDS = 250, VISITORS_MAX = 12 };
 
+#define SERVER "10.0.0.1"
+#define CLIENTS "10.0.0.2"
+
 /* ---- Bodies ------------------------------------------------------------------------------------- */
 
 static bool may_say(const world *w, const ask *a, int rc)
@@ -331,10 +334,11 @@ KT_FN(visits, a, struct { world *w; })
 {
     world *w = a->w;
     kt_auto(kt_stream) *s = NULL;
+    kt_test_network_be(w->n, CLIENTS);
     int rc = rests(w);
     if (rc < 0 || w->stopping)
         return rc;
-    rc = kt_stream_connect("127.0.0.1", kt_listener_port(w->l), &s);
+    rc = kt_stream_connect(SERVER, kt_listener_port(w->l), &s);
     if (rc < 0)
         return kt_is_cancel(rc) ? rc : 0;
     return one_in(w, w->h2_in) ? h2_visit(w, s) : h1_visit(w, s);
@@ -348,14 +352,21 @@ static int serves(void *arg)
     return 0;
 }
 
-/* Connections are lost for no reason. */
+/* Connections are lost for no reason, or nothing goes through them for a while. */
 KT_FN(troubles, a, struct { world *w; })
 {
+    world *w = a->w;
+    bool cuts = one_in(w, 2);
     int rc = 0;
     while (rc == 0) {
-        rc = kt_sleep(1 + (kt_time)below(a->w, KT_S(1)));
-        if (rc == 0)
-            (void)kt_test_network_reset(a->w->n, "127.0.0.1", NULL);
+        rc = kt_sleep(1 + (kt_time)below(w, KT_S(1)));
+        if (rc == 0 && !cuts)
+            (void)kt_test_network_reset(w->n, SERVER, CLIENTS);
+        if (rc < 0 || !cuts)
+            continue;
+        kt_test_network_cut(w->n, SERVER, CLIENTS);
+        rc = kt_sleep((kt_time)below(w, (size_t)ONE_OF(w, KT_MS(100), KT_S(10))));
+        kt_test_network_heal(w->n, SERVER, CLIENTS);
     }
     return rc;
 }
@@ -377,8 +388,11 @@ static void draw_world(world *w)
         .requests_max = (uint32_t)ONE_OF(w, 0, 0, 1, 3),
         .connections_max = (uint32_t)ONE_OF(w, 0, 0, 3),
         .body_bytes_max = ONE_OF(w, 1000000, 1000000, 1000),
-        .grace = KT_S(300),
-        .write_timeout = KT_S(100),
+        .grace = KT_S(900),
+        .head_timeout = KT_S(300),
+        .body_timeout = KT_S(300),
+        .idle_timeout = KT_S(300),
+        .write_timeout = KT_S(300),
         .log = tells,
         .log_arg = w,
         .stack_bytes = 96 * 1024,
@@ -394,6 +408,7 @@ static void draw_world(world *w)
     w->o.idle_timeout = (kt_time)ONE_OF(w, 0, KT_MS(50));
     w->o.write_timeout = (kt_time)ONE_OF(w, 0, KT_MS(50));
     w->o.request_timeout = (kt_time)ONE_OF(w, KT_MS(100), KT_S(2));
+    w->o.connections_per_address_max = (uint32_t)ONE_OF(w, 0, 0, 3);
 }
 
 static void draw_network(world *w)
@@ -432,7 +447,7 @@ static int opens_and_stops(world *w)
     kt_task_cancel(server);
     rc = kt_task_join(server);
     CHECK(rc == 0 || (rc == KT_ECANCELED && w->asked == 0)); /* the latter: it had not begun */
-    CHECK_LE(kt_now() - start, grace + KT_MS(1100));
+    CHECK_LE(kt_now() - start, grace + KT_MS(600));
     CHECK_EQ(w->running, 0);
     CHECK_EQ(w->jobs, 0);
     kt_listener_close(w->l);
@@ -460,7 +475,8 @@ KT_FN(lives, a, struct { uint64_t seed; const char (*files)[200]; bool says; })
     draw_world(&w);
     draw_network(&w);
     CHECK_OK(kt_http_metrics_new(&w.metrics));
-    CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &w.l));
+    kt_test_network_be(w.n, SERVER);
+    CHECK_OK(kt_listen(SERVER, 0, NULL, &w.l));
     int rc = opens_and_stops(&w);
     check_ledger(&w);
     kt_http_metrics_free(w.metrics);
