@@ -237,6 +237,8 @@ static int send_and_hear(exchange *x)
     }
     if (goes_on)
         rc = kt__client_sender_wait(s);
+    if (is_deaf(rc) && x->has_head)
+        rc = 0;
     bool failed = kt__client_sender_failed(s);
     x->c->body = s->body;
     x->sent = kt__client_sender_end(s);

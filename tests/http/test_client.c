@@ -349,6 +349,30 @@ TEST(an_answer_that_comes_before_the_body_is_heard)
     parrot_close(&p);
 }
 
+/* One byte a second, and no end. */
+static ssize_t drips(void *buffer, size_t size, void *arg)
+{
+    (void)arg;
+    int rc = kt_sleep(KT_S(1));
+    memset(buffer, 'x', size > 0);
+    return rc < 0 ? rc : 1;
+}
+
+TEST(an_answer_of_a_server_that_then_stops_listening_counts)
+{
+    sim_only();
+    kt_auto(net) n = net_open((kt_test_network_options){0});
+    (void)n;
+    parrot p = {.at_once = OK(3, "far"), .script = {{"!"}}, .stalls = KT_MS(2500)};
+    parrot_open(&p);
+    kt_http_session *s = session_for(p.port, (kt_http_session_options){0});
+    const kt_http_request q = {.url = "/", .body_read = drips};
+    CHECK_STR(ask_with(s, &q), "200 far");
+    CHECK_EQ(facts_of(s).connections, 0);
+    kt_http_session_close(s);
+    parrot_close(&p);
+}
+
 TEST(a_body_waits_for_the_servers_leave_for_a_second)
 {
     sim_only();
