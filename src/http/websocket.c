@@ -115,20 +115,16 @@ const char *kt_websocket_close_reason(const kt_websocket *ws)
 
 /* ---- Failing -------------------------------------------------------------------------------- */
 
-/* Nothing more is read. The peer is told why, as far as that can be done without waiting for ever. */
+/* Nothing more is read. The peer is told why. */
 static int broken(kt_websocket *ws, int rc, int code, const char *why)
 {
     ws->read_rc = rc;
-    if (code != CODE_CUT) {
-        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-        kt_timeout_start(&limit, ws->close_timeout);
-        int sent = kt_timeout_end(&limit, kt__ws_send_close(ws, code, kt_slice_from(why)));
-        if (kt_is_cancel(sent) && !(sent == KT_ETIMEDOUT && kt_timeout_expired(&limit)))
-            return sent; /* the failure is told by the next read */
-    } else {
+    if (code == CODE_CUT)
         OR_DEFAULT(ws->close_code, CODE_CUT);
-    }
-    return kt_error_set(rc, "WebSocket: %s", why);
+    else
+        kt__ws_answer_close(ws, code, why);
+    int told = kt__ws_await_close(ws);
+    return told < 0 ? told : kt_error_set(rc, "WebSocket: %s", why);
 }
 
 /* ---- The peer's part of the closing handshake ------------------------------------------------ */
@@ -173,15 +169,6 @@ static int not_closed(kt_websocket *ws)
 
 /* ---- Receiving ------------------------------------------------------------------------------ */
 
-/* Asks whether the peer is there, and does not wait longer for it than for the answer. */
-static int ask(kt_websocket *ws)
-{
-    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, ws->ping_timeout);
-    int rc = kt_timeout_end(&limit, kt_websocket_ping(ws, NULL, 0));
-    return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit) ? -ETIMEDOUT : rc;
-}
-
 /* Reads, until then at most. The number of bytes, 0 at the end, or the failure; *ret_silent: nothing came in time. */
 static ssize_t read_until(kt_websocket *ws, char *bytes, size_t size, kt_time when, bool *ret_silent)
 {
@@ -212,10 +199,10 @@ static int nothing_came(kt_websocket *ws)
      * still takes bytes is for the writer to find out. */
     if (ws->close_sent || (!ws->pinged && kt_lock_locked(&ws->writing)))
         return 0;
-    if (ws->pinged)
-        return broken(ws, -ETIMEDOUT, KT__WS_OUR_FAULT, KT__WS_MUTE);
+    if (ws->pinged) /* what could not even be asked takes no close either */
+        return broken(ws, -ETIMEDOUT, ws->answers ? CODE_CUT : KT__WS_OUR_FAULT, KT__WS_MUTE);
     ws->pinged = true;
-    int rc = ask(ws);
+    int rc = kt__ws_answer(ws, KT__WS_PING, (kt_slice){NULL, 0});
     return rc == 0 || kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
 }
 
@@ -318,11 +305,8 @@ static int closed(kt_websocket *ws, const kt__ws_event *e)
     ws->read_rc = 0;
     if (ws->parting)
         (void)kt_callback_cancel(&ws->parting->due);
-    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    kt_timeout_start(&limit, ws->close_timeout);
-    int rc = kt_timeout_end(&limit, kt__ws_send_close(ws, e->code, (kt_slice){NULL, 0}));
-    /* A peer that has closed need not be there for the answer. */
-    return kt_is_cancel(rc) && !kt_timeout_expired(&limit) ? rc : 0;
+    kt__ws_answer_close(ws, e->code, "");
+    return kt__ws_await_close(ws);
 }
 
 /* A ping's answer has its bytes (section 5.5.3). After our close nothing may be sent any more. 1: go on; 0: the peer
@@ -333,7 +317,7 @@ static int control(kt_websocket *ws, const kt__ws_event *e)
         return closed(ws, e);
     if (e->type == KT__WS_PONG || ws->close_sent)
         return 1;
-    int rc = kt_websocket_pong(ws, e->data.data, e->data.size);
+    int rc = kt__ws_answer(ws, KT__WS_PONG, e->data);
     if (rc == 0 || rc == KT_ECLOSED)
         return 1;
     return kt_is_cancel(rc) ? rc : broken(ws, rc, CODE_CUT, "the connection broke");
@@ -350,8 +334,10 @@ bool kt__ws_rest(kt_websocket *ws)
 /* The next piece of a message as it came. 1, or what kt_websocket_read returns. */
 static int next_piece(kt_websocket *ws, kt__ws_event *e)
 {
-    if (ws->read_rc <= 0)
-        return ws->read_rc;
+    if (ws->read_rc <= 0) { /* an earlier read may have been cancelled before the peer was told */
+        int told = kt__ws_await_close(ws);
+        return told < 0 ? told : ws->read_rc;
+    }
     if (ws->pending.type != 0) {
         *e = ws->pending;
         ws->pending.type = 0;
@@ -558,6 +544,7 @@ void kt_websocket_close(kt_websocket *ws)
     kt_timeout_start(&limit, patience);
     kt__ws_part(ws); /* so that a stop brings it into no other hub */
     kt__ws_leave_hubs(ws);
+    kt__ws_answers_end(ws);
     int rc = kt__ws_send_close(ws, CODE_DONE, (kt_slice){NULL, 0});
     if (rc == 0)
         await_close(ws);

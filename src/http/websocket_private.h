@@ -38,6 +38,19 @@ typedef struct kt__ws_parting {
     size_t late;     /* bytes that were read after that */
 } kt__ws_parting;
 
+/* What reading has to say by itself, until it has been said. */
+typedef struct kt__ws_answers {
+    kt_task *task;   /* says it; NULL: somebody joins it */
+    kt_event over;
+    bool awaited;    /* by whoever frees this then */
+    bool holds;      /* the lock, from the beginning */
+    bool ping, closes;
+    size_t size;     /* of the pongs' payloads, each behind a byte that says how long it is */
+    char pongs[1024];
+    int code;        /* of the close, and its reason, which is static */
+    const char *why;
+} kt__ws_answers;
+
 struct kt_websocket {
     kt_stream *stream;
     kt_http_response *response; /* whose stream that is; NULL: it is borrowed, or our own */
@@ -69,6 +82,7 @@ struct kt_websocket {
 
     kt_lock writing;        /* held while a frame is made and sent */
     kt__encoder *deflater;
+    kt__ws_answers *answers; /* NULL: none are under way */
 
     struct kt__ws_member *hubs; /* that it has subscriptions in, or something to send from */
 
@@ -118,6 +132,18 @@ int kt__ws_send(kt_websocket *ws, unsigned first, kt_slice payload) KT_CHECKED;
 int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason) KT_CHECKED;
 /* A server's, for a connection that ends next: as much as goes at once, if no frame is being sent. */
 void kt__ws_send_last(kt_websocket *ws, int code, kt_slice reason);
+
+/* Sends a ping or a pong by a task of its own: a reader that waited until the peer takes it would wait for ever if the
+ * peer did so, too; and what it says is whole even if the read is cancelled. Where many pongs wait, those before this
+ * one are dropped (section 5.5.3). 0; the errors of kt__ws_check_open; without memory it does wait, as kt__ws_send. */
+int kt__ws_answer(kt_websocket *ws, unsigned opcode, kt_slice payload) KT_CHECKED;
+/* The same with a close, unless there was one; `why` is static. From now on nothing else is sent. */
+void kt__ws_answer_close(kt_websocket *ws, int code, const char *why);
+/* Waits until that has been sent, or could not be within close_timeout. 0, or the cancellation's code, which leaves it on
+ * its way. */
+int kt__ws_await_close(kt_websocket *ws) KT_CHECKED;
+/* Waits until all is said; a cancellation, or a limit, cuts it. Suspends. */
+void kt__ws_answers_end(kt_websocket *ws);
 
 /* Sends bytes of a frame, KT__WS_STRETCH and a head at most; a peer that does not take them in time is hung up on
  * (-ETIMEDOUT). The lock is held. Otherwise as kt_stream_writev. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <kettle/memory.h>
 #include <kettle/stream_backend.h>
+#include <kettle/task.h>
 #include <kettle/timeout.h>
 #include <kettle/utf8.h>
 #include <sys/random.h>
@@ -129,13 +130,19 @@ static int write_frame(kt_websocket *ws, unsigned first, kt_slice payload)
     return rc;
 }
 
+/* Has a close been sent, or will it be the next thing? */
+static bool is_closing(const kt_websocket *ws)
+{
+    return ws->close_sent || (ws->answers && ws->answers->closes);
+}
+
 /* What forbids another frame. */
 int kt__ws_check_open(const kt_websocket *ws)
 {
     if (ws->write_rc < 0)
         return kt_error_set(kt_is_cancel(ws->write_rc) ? KT_EINVALIDSTATE : ws->write_rc,
                             "an earlier frame of this WebSocket could not be sent");
-    if (ws->close_sent)
+    if (is_closing(ws))
         return kt_error_set(KT_ECLOSED, "this WebSocket has been closed");
     return 0;
 }
@@ -164,18 +171,24 @@ static size_t close_put(char payload[KT__WS_CONTROL_MAX], int code, kt_slice rea
     return 2 + reason.size;
 }
 
-int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason)
+/* The lock is held. */
+static int write_close(kt_websocket *ws, int code, kt_slice reason)
 {
     char payload[KT__WS_CONTROL_MAX];
     size_t size = close_put(payload, code, reason);
+    int rc = write_frame(ws, KT__WS_CLOSE | KT__WS_FINAL, (kt_slice){payload, size});
+    if (rc == 0)
+        kt__ws_closing(ws);
+    return rc;
+}
+
+int kt__ws_send_close(kt_websocket *ws, int code, kt_slice reason)
+{
     int rc = kt_lock_acquire(&ws->writing);
     if (rc < 0)
         return rc;
-    if (!ws->close_sent && (rc = kt__ws_check_open(ws)) == 0) {
-        rc = write_frame(ws, KT__WS_CLOSE | KT__WS_FINAL, (kt_slice){payload, size});
-        if (rc == 0)
-            kt__ws_closing(ws);
-    }
+    if (!is_closing(ws) && (rc = kt__ws_check_open(ws)) == 0)
+        rc = write_close(ws, code, reason);
     kt_lock_release(&ws->writing);
     return rc;
 }
@@ -191,6 +204,140 @@ void kt__ws_send_last(kt_websocket *ws, int code, kt_slice reason)
     (void)!kt_stream_write_nowait(ws->stream, frame, head + size); /* or some of it, or nothing: it is over */
     ws->close_sent = true;
     kt_lock_release(&ws->writing);
+}
+
+/* ---- What reading says by itself -------------------------------------------------------------- */
+
+/* The lock is held. */
+static int say_pong(kt_websocket *ws, kt__ws_answers *a)
+{
+    char payload[KT__WS_CONTROL_MAX];
+    size_t size = (uint8_t)a->pongs[0]; /* others may come meanwhile */
+    memcpy(payload, a->pongs + 1, size);
+    a->size -= 1 + size;
+    memmove(a->pongs, a->pongs + 1 + size, a->size);
+    return write_frame(ws, KT__WS_PONG | KT__WS_FINAL, (kt_slice){payload, size});
+}
+
+/* One of them. The lock is held. */
+static int say_answer(kt_websocket *ws, kt__ws_answers *a)
+{
+    if (ws->write_rc < 0 || ws->close_sent)
+        return KT_ECLOSED;
+    if (a->size > 0)
+        return say_pong(ws, a);
+    if (a->closes)
+        return write_close(ws, a->code, kt_slice_from(a->why));
+    a->ping = false;
+    return write_frame(ws, KT__WS_PING | KT__WS_FINAL, (kt_slice){NULL, 0});
+}
+
+static void answers_free(kt_websocket *ws)
+{
+    if (ws->answers->holds)
+        kt_lock_release(&ws->writing);
+    kt_free(kt_steal(ws->answers));
+}
+
+static int answers(void *arg)
+{
+    kt_websocket *ws = *(kt_websocket **)arg;
+    kt__ws_answers *a = ws->answers;
+    int rc = 0;
+    if (!a->holds)
+        rc = kt_lock_acquire(&ws->writing);
+    a->holds = rc == 0;
+    while (rc == 0 && (a->size > 0 || (a->closes && !ws->close_sent) || a->ping))
+        rc = say_answer(ws, a);
+    if (a->holds)
+        kt_lock_release(&ws->writing);
+    a->holds = false;
+    if (a->task)
+        kt_task_detach(kt_steal(a->task));
+    kt_event_set(&a->over);
+    if (!a->awaited)
+        answers_free(ws);
+    return 0; /* what it has failed at is in the connection */
+}
+
+/* The lock is taken at once where it is free, so that what is written after this read comes after the answer. */
+static int need_answers(kt_websocket *ws)
+{
+    const kt_spawn_options o = {.name = "websocket answers", .stack_now = true};
+    if (ws->answers)
+        return 0;
+    ws->answers = kt_calloc(1, sizeof *ws->answers);
+    if (!ws->answers)
+        return -ENOMEM;
+    ws->answers->over = (kt_event)KT_EVENT_INIT;
+    ws->answers->holds = kt_lock_acquire_nowait(&ws->writing) == 0;
+    int rc = kt_spawn_with(&o, answers, &ws, sizeof ws, &ws->answers->task);
+    if (rc < 0)
+        answers_free(ws);
+    return rc;
+}
+
+int kt__ws_answer(kt_websocket *ws, unsigned opcode, kt_slice payload)
+{
+    int rc = kt__ws_check_open(ws);
+    if (rc < 0)
+        return rc;
+    if (need_answers(ws) < 0)
+        return kt__ws_send(ws, opcode | KT__WS_FINAL, payload);
+    kt__ws_answers *a = ws->answers;
+    if (opcode == KT__WS_PING) {
+        a->ping = true;
+        return 0;
+    }
+    if (a->size + 1 + payload.size > sizeof a->pongs)
+        a->size = 0;
+    a->pongs[a->size++] = (char)payload.size;
+    if (payload.size > 0)
+        memcpy(a->pongs + a->size, payload.data, payload.size);
+    a->size += payload.size;
+    return 0;
+}
+
+void kt__ws_answer_close(kt_websocket *ws, int code, const char *why)
+{
+    if (kt__ws_check_open(ws) < 0)
+        return;
+    if (need_answers(ws) == 0) {
+        ws->answers->closes = true;
+        ws->answers->code = code;
+        ws->answers->why = why;
+        return;
+    }
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, ws->close_timeout);
+    (void)!kt_timeout_end(&limit, kt__ws_send_close(ws, code, kt_slice_from(why))); /* as far as it goes */
+}
+
+int kt__ws_await_close(kt_websocket *ws)
+{
+    kt__ws_answers *a = ws->answers;
+    if (!a || !a->closes)
+        return 0;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, ws->close_timeout);
+    a->awaited = true;
+    int rc = kt_timeout_end(&limit, kt_event_wait(&a->over));
+    a->awaited = false;
+    bool expired = rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
+    if (kt_event_is_set(&a->over))
+        answers_free(ws);
+    else if (expired)
+        kt_task_cancel(a->task);
+    return expired ? 0 : rc;
+}
+
+void kt__ws_answers_end(kt_websocket *ws)
+{
+    if (!ws->answers)
+        return;
+    ws->answers->awaited = true;
+    (void)!kt_task_join(kt_steal(ws->answers->task)); /* 0, or a cancellation's code if it had not begun */
+    answers_free(ws);
 }
 
 /* ---- Messages ------------------------------------------------------------------------------- */
