@@ -141,6 +141,7 @@ struct kt__h2_stream {
     /* The answer */
     const char *piece;  /* bytes that are not composed yet, their owner waits */
     size_t piece_size;
+    size_t promised;    /* bytes of it: a frame's head that says so is on its way, they are not */
     kt_event writable;  /* the piece is composed, or the end is, or the stream is gone */
     kt_stream *stream;  /* of another protocol, or NULL */
     bool ended;         /* the client has sent all */
@@ -230,6 +231,9 @@ extern const kt__http_backend kt__h2_backend;
 /* Waits until the piece is composed, and the end if there is one. */
 int kt__h2_wait_composed(kt__h2_stream *s);
 int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool last);
+/* The same for what is no answer: a cancellation does not end the stream, unless a frame is cut. *ret_sent is set in
+ * any case. */
+int kt__h2_send_some(kt__h2_stream *s, const void *bytes, size_t size, size_t *ret_sent);
 /* Reads of the body, or of what follows in another protocol, for which there is no limit. */
 ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size);
 /* Submits the answer's trailers. */

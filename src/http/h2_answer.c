@@ -142,13 +142,16 @@ static int wait_watched(kt__h2_stream *s, kt_timeout *limit)
     return kt_timeout_end(limit, rc);
 }
 
-int kt__h2_wait_composed(kt__h2_stream *s)
+/* *ret_left: of the piece, that neither has gone nor was promised by a frame's head. */
+static int wait_composed(kt__h2_stream *s, size_t *ret_left)
 {
+    *ret_left = 0;
     if (is_composed(s))
         return s->h->c->write_rc;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     int rc = wait_watched(s, &limit);
     bool done = is_composed(s);
+    *ret_left = s->piece_size - s->promised;
     s->piece = NULL; /* it is the caller's */
     s->piece_size = 0;
     if (done) /* whatever came in the same moment */
@@ -160,8 +163,15 @@ int kt__h2_wait_composed(kt__h2_stream *s)
     return s->h->c->write_rc < 0 ? s->h->c->write_rc : gone();
 }
 
-int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool last)
+int kt__h2_wait_composed(kt__h2_stream *s)
 {
+    size_t left;
+    return wait_composed(s, &left);
+}
+
+static int send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool last, size_t *ret_left)
+{
+    *ret_left = size;
     if (s->gone)
         return gone();
     s->piece = bytes;
@@ -169,9 +179,25 @@ int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool las
     s->last = last;
     kt__h2_session_resume(s);
     kt__h2_pump(s->h);
-    int rc = kt__h2_wait_composed(s);
+    return wait_composed(s, ret_left);
+}
+
+int kt__h2_send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool last)
+{
+    size_t left;
+    int rc = send_piece(s, bytes, size, last, &left);
     if (rc < 0 && !s->gone)
         kt__h2_session_reset(s, KT__H2_INTERNAL_ERROR);
+    return rc;
+}
+
+int kt__h2_send_some(kt__h2_stream *s, const void *bytes, size_t size, size_t *ret_sent)
+{
+    size_t left;
+    int rc = send_piece(s, bytes, size, false, &left);
+    if (rc < 0 && !s->gone && (!kt_is_cancel(rc) || s->promised > 0))
+        kt__h2_session_reset(s, KT__H2_INTERNAL_ERROR);
+    *ret_sent = size - left;
     return rc;
 }
 

@@ -203,6 +203,7 @@ static ssize_t next_data(nghttp2_session *session, int32_t id, uint8_t *unused, 
     s->deferred = n == 0 && !s->last;
     if (s->deferred)
         return NGHTTP2_ERR_DEFERRED;
+    s->promised = n;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (n < s->piece_size || !s->last)
         return (ssize_t)n;
@@ -237,6 +238,7 @@ static int put_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
     if (size > 0) {
         s->piece += size;
         s->piece_size -= size;
+        s->promised = 0;
     }
     if (s->piece_size == 0)
         kt_event_set(&s->writable);

@@ -12,16 +12,16 @@ static ssize_t up_read(void *object, void *bytes, size_t size)
     return kt__h2_receive(object, bytes, size);
 }
 
+/* What has gone counts, though the rest fails. */
 static ssize_t up_writev(void *object, const struct iovec *pieces, size_t count)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        int rc = kt__h2_send_piece(object, pieces[i].iov_base, pieces[i].iov_len, false);
-        if (rc < 0)
-            return rc;
-        total += pieces[i].iov_len;
+    size_t total = 0, sent;
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = kt__h2_send_some(object, pieces[i].iov_base, pieces[i].iov_len, &sent);
+        total += sent;
     }
-    return (ssize_t)total;
+    return rc < 0 && total == 0 ? rc : (ssize_t)total;
 }
 
 static int up_shutdown_write(void *object)

@@ -97,6 +97,30 @@ static void hears(peer *p, uint32_t id, const char *bytes, size_t size)
 #define HELLO_MASKED "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
 #define CLOSE_1000 "\x88\x82\0\0\0\0\x03\xe8"
 
+/* The window of the stream, and of the connection, is full when it begins to wait. */
+TEST(a_write_that_was_cancelled_before_its_first_byte_leaves_the_stream_as_it_was)
+{
+    enum { FILLS = 65535 - 7 - 4 }; /* what has been said, and this frame's head */
+    static const char head[] = "\x82\x7e\xff\xf4";
+    static char whole[4 + FILLS];
+    ends e;
+    sim_only();
+    begin(&e);
+    SAYS(&e.p, 0, HELLO_MASKED);
+    HEARS(&e.p, "\x81\x05Hello");
+    memcpy(whole, head, 4);
+    CHECK_OK(kt_websocket_write(served, KT_WEBSOCKET_BINARY, whole + 4, FILLS));
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, KT_MS(1));
+    CHECK_ERR(kt_timeout_end(&limit, kt_websocket_write(served, KT_WEBSOCKET_TEXT, "lost", 4)), KT_ETIMEDOUT);
+    hears(&e.p, 1, whole, sizeof whole);
+    send_number(&e.p, WINDOW_UPDATE, 0, 100);
+    send_number(&e.p, WINDOW_UPDATE, 1, 100);
+    CHECK_OK(kt_websocket_write(served, KT_WEBSOCKET_TEXT, "found", 5));
+    HEARS(&e.p, "\x81\x05" "found");
+    ends_close(&e);
+}
+
 /* Section 3: 8 is SETTINGS_ENABLE_CONNECT_PROTOCOL. */
 TEST(a_server_says_that_it_takes_extended_connects)
 {
