@@ -229,17 +229,20 @@ static bool is_in_time(kt_websocket *ws, size_t size)
 static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
 {
     bool rested = false;
-    for (kt_time since = kt_now();;) {
-        kt_time until = patience_ends(ws, since), rest = since + REST_AFTER;
+    for (kt_time since = kt_now() - ws->silence, rest = kt_now() + REST_AFTER;;) {
+        kt_time until = patience_ends(ws, since);
         bool rests = !rested && until > rest, silent;
         ssize_t n = read_until(ws, bytes, size, rests ? rest : until, &silent);
         bool overdue = kt__ws_close_is_overdue(ws);
         if (n > 0 && (!overdue || is_in_time(ws, (size_t)n))) {
             ws->pinged = false;
+            ws->silence = 0;
             return n;
         }
-        if (n <= 0 && !silent)
+        if (n <= 0 && !silent) {
+            ws->silence = kt_now() - since; /* if it was cancelled the next read goes on from there */
             return ended(ws, (int)n);
+        }
         if (overdue)
             return not_closed(ws);
         rested = rests;
@@ -250,7 +253,9 @@ static ssize_t receive(kt_websocket *ws, char *bytes, size_t size)
         int rc = nothing_came(ws);
         if (rc < 0)
             return rc;
+        ws->silence = 0;
         since = kt_now();
+        rest = since + REST_AFTER;
     }
 }
 

@@ -63,6 +63,8 @@ struct kt_websocket {
     bool pinged;                /* and nothing was heard since */
     char *protocol;             /* NULL: none */
 
+    kt_time silence;            /* in which reads have waited, since something was heard or asked */
+
     kt__ws_reader reader;
     char *in;               /* in[at..end) was received and not read; NULL while idle */
     size_t at, end;

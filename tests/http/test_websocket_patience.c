@@ -133,6 +133,48 @@ TEST(a_close_that_came_in_time_may_be_read_late)
     ends_close(&e);
 }
 
+/* ---- Silence ----------------------------------------------------------------------------------- */
+
+/* Reads with a limit, again and again. */
+static int reads_by_the_second(kt_websocket *ws)
+{
+    kt_websocket_message m;
+    for (;;) {
+        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+        kt_timeout_start(&limit, KT_S(1));
+        int rc = kt_timeout_end(&limit, kt_websocket_read(ws, &m));
+        if (rc != KT_ETIMEDOUT)
+            return rc;
+    }
+}
+
+TEST(a_silent_peer_is_noticed_also_by_reads_that_are_cancelled)
+{
+    ends e;
+    ends_open(&e, true, &(kt_websocket_options){.ping_interval = KT_S(20), .ping_timeout = KT_S(10)});
+    kt_time start = kt_now();
+    CHECK_ERR(reads_by_the_second(e.ws), -ETIMEDOUT);
+    CHECK_EQ((kt_now() - start) / KT_S(1), 30);
+    CHECK_OK(peer_says(&e, KT__WS_CLOSE, "\x03\xe8"));
+    ends_close(&e);
+}
+
+TEST(but_not_before_what_it_has_said_is_read)
+{
+    ends e;
+    ends_open(&e, true, &(kt_websocket_options){.ping_interval = KT_S(20), .ping_timeout = KT_S(10)});
+    for (int i = 0; i < 40; i++) {
+        kt_websocket_message m;
+        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+        kt_timeout_start(&limit, KT_S(9));
+        CHECK_ERR(kt_timeout_end(&limit, kt_websocket_read(e.ws, &m)), KT_ETIMEDOUT);
+        CHECK_OK(kt_sleep(KT_S(100)));
+        if (i % 2)
+            CHECK_OK(peer_says(&e, KT__WS_PONG, ""));
+    }
+    ends_close(&e);
+}
+
 /* ---- What is sent ------------------------------------------------------------------------------ */
 
 enum { MUCH = 1024 * 1024, STRETCH = 64 * 1024 };
