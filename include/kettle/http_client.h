@@ -222,7 +222,8 @@ typedef struct kt_http_request {
  *
  * 0 whatever the status. -EINVAL: the request makes no sense (the detail says what); KT_EGUARD; KT_ELIMIT: the answer's
  * head is too long, or there were too many redirects; -ELOOP: they go in a circle; KT_EPROTOCOL: the answer breaks the
- * protocol; KT_EINCOMPLETE: the server closed before its head was complete; -ETIMEDOUT; KT_ECLOSED: the session was
+ * protocol; KT_EINCOMPLETE: the server closed before its head was complete; -ETIMEDOUT; -EPROTONOSUPPORT: a scheme, or
+ * an upgrade over HTTP/2, that cannot be had; -EACCES: a proxy wants other credentials; KT_ECLOSED: the session was
  * closed; what body_read and `before` have returned; the errors of kt_stream_connect, of TLS and of streams; -ENOMEM;
  * the cancellation's code, and then nothing is left of the request. Suspends. Like ClientSession.request. */
 KT_API int kt_http_send(kt_http_session *s, const kt_http_request *request,
