@@ -89,6 +89,7 @@ static void give_up(engine *e, item *it)
 
 static int trail_add(trail *t, json_t *found, const char *next, unsigned depth, unsigned page)
 {
+    next = next && *next ? next : NULL;
     if (!found && !next)
         return 0;
     if (t->count == t->capacity) {
@@ -104,12 +105,13 @@ static int trail_add(trail *t, json_t *found, const char *next, unsigned depth, 
 }
 
 /* Has an earlier run done all that this one wants of it? A page at the border of a crawl that went less deep, or of
- * what was none, was not looked into: it is fetched again, for its links. */
+ * what was none, was not looked into, nor was one of what followed no series: it is fetched again, for its links. */
 static bool is_done(const engine *e, const kt_url *url, unsigned depth)
 {
+    const engine_options *o = &e->o;
     kt_slice key = frontier_key(url);
-    return e->o.records && records_has(e->o.records, key) &&
-           (depth >= e->o.crawl || records_found(e->o.records, key));
+    return o->records && records_has(o->records, key) && (depth >= o->crawl || records_found(o->records, key)) &&
+           (!(o->paginate || o->follow) || records_next(o->records, key));
 }
 
 /* Done by an earlier run: where it led to is gone to instead, once. */

@@ -89,7 +89,7 @@ typedef struct item {
     size_t replaced;    /* malformed characters in it */
     json_t *fields;     /* extracted; NULL: nothing was asked for */
     json_t *found;      /* URLs that it has led to: a list; NULL: nobody looked */
-    char *next_url;     /* of the next page of pagination; NULL: none, or nobody looked */
+    char *next_url;     /* of the next page of pagination; "": there is none; NULL: nobody looked */
     char *part;         /* the file that its body goes to until it is whole; removed with the item */
     char *saved;        /* the file's name in --save; NULL: none */
     kt_buffer body;     /* between the stages */

@@ -21,8 +21,8 @@ int records_open(const char *path, bool resume, const extract *names, size_t cou
  * record, at the latest at the end, if it went well again; if not, that one stays alone. Suspends. */
 int records_add(records *r, const item *it) KT_CHECKED;
 
-/* Of an earlier run: was this URL done; where did redirects lead to, and its links, and what was the next page (the
- * records'; NULL)? */
+/* Of an earlier run: was this URL done; where did redirects lead to, and its links, and what was the next page ("":
+ * there was none)? They are the records'; NULL: nobody looked. */
 bool records_has(const records *r, kt_slice url);
 const char *records_final(const records *r, kt_slice url);
 json_t *records_found(const records *r, kt_slice url);

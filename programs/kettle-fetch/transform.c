@@ -270,19 +270,19 @@ static int find_links(work *w)
     return w->it->found ? 0 : -ENOMEM;
 }
 
+/* Where there is none, that is known then. */
 static int find_next(work *w)
 {
     kt_auto(kt_url) url = KT_URL_INIT;
     selector_look look = selector_look_begin();
     const char *href = w->o->paginate ? w->it->next_link : NULL;
-    if (!href && w->page.root && (w->o->paginate || w->o->follow))
+    if (!href && w->page.root)
         href = next_of_page(w, &look);
-    if (!href)
-        return look.late ? too_late(w) : 0;
-    int rc = kt_url_parse(href, &w->base, &url);
-    if (rc < 0)
-        return rc == -ENOMEM ? rc : 0;
-    w->next = kt_strndup(url.text.data, url.text.size);
+    if (look.late && !href)
+        return too_late(w);
+    if (href && kt_url_parse(href, &w->base, &url) == -ENOMEM)
+        return -ENOMEM;
+    w->next = kt_strndup(url.text.data ? url.text.data : "", url.text.size);
     return w->next ? 0 : -ENOMEM;
 }
 
@@ -351,7 +351,7 @@ static int transform_body(work *w)
         rc = fields_of(w);
     if (rc == 0 && w->o->crawl > it->depth)
         rc = find_links(w);
-    if (rc == 0)
+    if (rc == 0 && (w->o->paginate || w->o->follow))
         rc = find_next(w);
     json_decref(w->document);
     page_release(&w->page);

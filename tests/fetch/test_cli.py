@@ -655,6 +655,25 @@ class Keeping(Case):
             self.assertEqual(self.asked(), ['/'])
             self.assertEqual(self.kept(name), ['/', '/a'])
 
+    def test_a_series_goes_on_from_what_was_none(self):
+        self.site_of({})
+        self.site.pages.update({'/1': ('text/html', b'<a rel=next href=/2>on</a>'), '/2': ('text/plain', b'the end'),
+                                '/x': ('text/html', b'<a class=on href=/2>on</a><a class=bad href="http://:x/">x</a>')})
+        for name in ('r.jsonl', 'r.json', 'r.sqlite'):
+            self.json('-o', name, self.site.url('/1'), self.site.url('/x'))
+            self.asked()
+            for more, asked in ((['--paginate'], ['/1', '/2', '/x']), (['--paginate'], []),
+                                (['--follow', '.on'], []), ([], [])):
+                self.json(*more, '-o', name, '--resume', self.site.url('/1'), self.site.url('/x'))
+                self.assertEqual(self.asked(), asked, (name, more))
+            self.assertEqual(self.kept(name), ['/1', '/2', '/x'])
+            self.json('-o', name, self.site.url('/x'))
+            self.asked()
+            self.json('--follow', '.bad', '-o', name, '--resume', self.site.url('/x'))
+            self.assertEqual(self.asked(), ['/x'])
+            self.json('--follow', '.bad', '-o', name, '--resume', self.site.url('/x'))
+            self.assertEqual(self.asked(), [])
+
     def test_a_page_of_the_border_that_fails_keeps_its_record(self):
         self.site_of({'/': ['/a'], '/a': ['/b'], '/b': []})
         for name in ('r.jsonl', 'r.json', 'r.sqlite'):
