@@ -274,7 +274,7 @@ static int receive_first(kt_websocket *ws)
     }
     memcpy(ws->in, bytes, (size_t)n);
     ws->at = 0;
-    ws->end = (size_t)n;
+    ws->end = (uint32_t)n;
     return 1;
 }
 
@@ -296,7 +296,7 @@ static int receive_more(kt_websocket *ws)
     ssize_t n = receive(ws, ws->in + ws->end, IN_BYTES - ws->end);
     if (n < 0)
         return (int)n;
-    ws->end += (size_t)n;
+    ws->end += (uint32_t)n;
     return 1;
 }
 
@@ -305,7 +305,7 @@ static int receive_more(kt_websocket *ws)
 /* Answers the peer's close with the same code, if ours was not first. 0: it is over. */
 static int closed(kt_websocket *ws, const kt__ws_event *e)
 {
-    ws->close_code = e->code;
+    ws->close_code = (uint16_t)e->code;
     ws->reason = e->data.size > 0 ? kt_strndup(e->data.data, e->data.size) : NULL;
     ws->read_rc = 0;
     if (ws->parting)
@@ -352,7 +352,7 @@ static int next_piece(kt_websocket *ws, kt__ws_event *e)
         ssize_t n = ws->in ? kt__ws_feed(&ws->reader, ws->in + ws->at, ws->end - ws->at, e) : 0;
         if (n < 0)
             return broken(ws, (int)n, ws->reader.close_code, ws->reader.reason);
-        ws->at += (size_t)n;
+        ws->at += (uint32_t)n;
         if (ws->in && e->type != 0 && e->type < KT__WS_CLOSE)
             return 1;
         bool is_control = ws->in && e->type != 0;

@@ -67,7 +67,7 @@ struct kt_websocket {
 
     kt__ws_reader reader;
     char *in;               /* in[at..end) was received and not read; NULL while idle */
-    size_t at, end;
+    uint32_t at, end;
     kt_buffer message;      /* being put together, or the last one */
     kt__ws_event pending;   /* a piece that found no memory; type 0: none */
     kt_slice inflating;     /* compressed bytes that lie in `in` */
@@ -75,10 +75,11 @@ struct kt_websocket {
     bool in_message, message_compressed;
     uint8_t message_kind;   /* the reader has forgotten it once the last bytes are here */
     bool inflating_last : 1, inflating_more : 1, tail_fed : 1; /* more: not all of it has been given in parts */
+    bool close_sent : 1;
+    bool awaited : 1;       /* somebody waits for bytes, by a read or by a watch */
     kt__ws_utf8 utf8;       /* of a compressed message's text */
     uint8_t piece_of;       /* the kind of the message that is sent in pieces */
-    bool close_sent;
-    bool awaited;           /* somebody waits for bytes, by a read or by a watch */
+    uint16_t close_code;    /* the peer's */
     kt__ws_deflate deflate;
     kt__ws_parting *parting; /* once our close has been sent, and the peer's has not come; NULL before */
 
@@ -90,7 +91,6 @@ struct kt_websocket {
 
     int write_rc;           /* the first failure; nothing is sent after it */
     int read_rc;            /* why nothing more is read: as kt_websocket_read says; 1 while all is well */
-    int close_code;         /* the peer's */
     char *reason;           /* NULL: none */
 };
 
@@ -141,8 +141,8 @@ void kt__ws_send_last(kt_websocket *ws, int code, kt_slice reason);
 int kt__ws_answer(kt_websocket *ws, unsigned opcode, kt_slice payload) KT_CHECKED;
 /* The same with a close, unless there was one; `why` is static. From now on nothing else is sent. */
 void kt__ws_answer_close(kt_websocket *ws, int code, const char *why);
-/* Waits until that has been sent, or could not be within close_timeout. 0, or the cancellation's code, which leaves it on
- * its way. */
+/* Waits until that has been sent, or could not be within close_timeout. 0, or the cancellation's code, which leaves it
+ * on its way. */
 int kt__ws_await_close(kt_websocket *ws) KT_CHECKED;
 /* Waits until all is said; a cancellation, or a limit, cuts it. Suspends. */
 void kt__ws_answers_end(kt_websocket *ws);

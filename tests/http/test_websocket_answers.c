@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What reading has to say to the peer by itself, when reads are cut short or something else is being sent: over pairs in
- * memory, against bytes by hand. */
+/* What reading has to say to the peer by itself, when reads are cut short or something else is being sent: over pairs
+ * in memory, against bytes by hand. */
 #include "client_site.h"
 
 #include "http/websocket_private.h"
