@@ -40,10 +40,9 @@ typedef struct kt__ws_parting {
 
 /* What reading has to say by itself, until it has been said. */
 typedef struct kt__ws_answers {
-    kt_task *task;   /* says it; NULL: somebody joins it */
+    kt_task *task;   /* says it; NULL: it begins, or somebody joins it */
     kt_event over;
     bool awaited;    /* by whoever frees this then */
-    bool holds;      /* the lock, from the beginning */
     bool ping, closes;
     size_t size;     /* of the pongs' payloads, each behind a byte that says how long it is */
     char pongs[1024];

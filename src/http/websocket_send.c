@@ -232,49 +232,61 @@ static int say_answer(kt_websocket *ws, kt__ws_answers *a)
     return write_frame(ws, KT__WS_PING | KT__WS_FINAL, (kt_slice){NULL, 0});
 }
 
-static void answers_free(kt_websocket *ws)
-{
-    if (ws->answers->holds)
-        kt_lock_release(&ws->writing);
-    kt_free(kt_steal(ws->answers));
-}
-
 static int answers(void *arg)
 {
     kt_websocket *ws = *(kt_websocket **)arg;
     kt__ws_answers *a = ws->answers;
-    int rc = 0;
-    if (!a->holds)
-        rc = kt_lock_acquire(&ws->writing);
-    a->holds = rc == 0;
+    int rc = kt_lock_acquire(&ws->writing);
+    bool locked = rc == 0;
     while (rc == 0 && (a->size > 0 || (a->closes && !ws->close_sent) || a->ping))
         rc = say_answer(ws, a);
-    if (a->holds)
+    if (locked)
         kt_lock_release(&ws->writing);
-    a->holds = false;
     if (a->task)
         kt_task_detach(kt_steal(a->task));
     kt_event_set(&a->over);
     if (!a->awaited)
-        answers_free(ws);
+        kt_free(kt_steal(ws->answers));
     return 0; /* what it has failed at is in the connection */
 }
 
-/* The lock is taken at once where it is free, so that what is written after this read comes after the answer. */
-static int need_answers(kt_websocket *ws)
+/* What is owed, to be added to; NULL without memory. */
+static kt__ws_answers *owed(kt_websocket *ws)
 {
-    const kt_spawn_options o = {.name = "websocket answers", .stack_now = true};
-    if (ws->answers)
+    if (!ws->answers && (ws->answers = kt_calloc(1, sizeof *ws->answers)))
+        ws->answers->over = (kt_event)KT_EVENT_INIT;
+    return ws->answers;
+}
+
+/* Has a task say it, within the call as far as nobody need wait. 0; or there is none, and nothing is owed. */
+static int say_answers(kt_websocket *ws)
+{
+    const kt_spawn_options o = {.name = "websocket answers", .eager = true, .stack_now = true};
+    kt__ws_answers *a = ws->answers;
+    kt_task *t = NULL;
+    if (a->task)
         return 0;
-    ws->answers = kt_calloc(1, sizeof *ws->answers);
-    if (!ws->answers)
-        return -ENOMEM;
-    ws->answers->over = (kt_event)KT_EVENT_INIT;
-    ws->answers->holds = kt_lock_acquire_nowait(&ws->writing) == 0;
-    int rc = kt_spawn_with(&o, answers, &ws, sizeof ws, &ws->answers->task);
-    if (rc < 0)
-        answers_free(ws);
+    a->awaited = true;
+    int rc = kt_spawn_with(&o, answers, &ws, sizeof ws, &t);
+    a->awaited = false;
+    if (rc == 0 && !kt_event_is_set(&a->over)) {
+        a->task = t;
+        return 0;
+    }
+    kt_free(kt_steal(ws->answers));
+    if (rc == 0)
+        kt_task_detach(t);
     return rc;
+}
+
+static void owe_pong(kt__ws_answers *a, kt_slice payload)
+{
+    if (a->size + 1 + payload.size > sizeof a->pongs)
+        a->size = 0;
+    a->pongs[a->size++] = (char)payload.size;
+    if (payload.size > 0)
+        memcpy(a->pongs + a->size, payload.data, payload.size);
+    a->size += payload.size;
 }
 
 int kt__ws_answer(kt_websocket *ws, unsigned opcode, kt_slice payload)
@@ -282,31 +294,25 @@ int kt__ws_answer(kt_websocket *ws, unsigned opcode, kt_slice payload)
     int rc = kt__ws_check_open(ws);
     if (rc < 0)
         return rc;
-    if (need_answers(ws) < 0)
-        return kt__ws_send(ws, opcode | KT__WS_FINAL, payload);
-    kt__ws_answers *a = ws->answers;
-    if (opcode == KT__WS_PING) {
+    kt__ws_answers *a = owed(ws);
+    if (a && opcode == KT__WS_PING)
         a->ping = true;
-        return 0;
-    }
-    if (a->size + 1 + payload.size > sizeof a->pongs)
-        a->size = 0;
-    a->pongs[a->size++] = (char)payload.size;
-    if (payload.size > 0)
-        memcpy(a->pongs + a->size, payload.data, payload.size);
-    a->size += payload.size;
-    return 0;
+    else if (a)
+        owe_pong(a, payload);
+    return a && say_answers(ws) == 0 ? 0 : kt__ws_send(ws, opcode | KT__WS_FINAL, payload);
 }
 
 void kt__ws_answer_close(kt_websocket *ws, int code, const char *why)
 {
     if (kt__ws_check_open(ws) < 0)
         return;
-    if (need_answers(ws) == 0) {
-        ws->answers->closes = true;
-        ws->answers->code = code;
-        ws->answers->why = why;
-        return;
+    kt__ws_answers *a = owed(ws);
+    if (a) {
+        a->closes = true;
+        a->code = code;
+        a->why = why;
+        if (say_answers(ws) == 0)
+            return;
     }
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, ws->close_timeout);
@@ -325,7 +331,7 @@ int kt__ws_await_close(kt_websocket *ws)
     a->awaited = false;
     bool expired = rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
     if (kt_event_is_set(&a->over))
-        answers_free(ws);
+        kt_free(kt_steal(ws->answers));
     else if (expired)
         kt_task_cancel(a->task);
     return expired ? 0 : rc;
@@ -336,8 +342,8 @@ void kt__ws_answers_end(kt_websocket *ws)
     if (!ws->answers)
         return;
     ws->answers->awaited = true;
-    (void)!kt_task_join(kt_steal(ws->answers->task)); /* 0, or a cancellation's code if it had not begun */
-    answers_free(ws);
+    (void)!kt_task_join(kt_steal(ws->answers->task)); /* 0 */
+    kt_free(kt_steal(ws->answers));
 }
 
 /* ---- Messages ------------------------------------------------------------------------------- */
