@@ -146,6 +146,7 @@ struct kt__h2_stream {
     kt_stream *stream;  /* of another protocol, or NULL */
     bool ended;         /* the client has sent all */
     bool last;          /* nothing follows the piece */
+    bool hung_up;       /* by its user: who waits for it waits no longer, whatever becomes of the frame that says so */
     bool deferred;      /* the session waits to be told of the next piece */
     bool end_sent;      /* composed, that is */
     bool gone;          /* the session knows it no more: reset, or ended on both sides */

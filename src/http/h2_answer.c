@@ -131,7 +131,7 @@ static int wait_watched(kt__h2_stream *s, kt_timeout *limit)
     size_t mark = s->piece_size;
     kt_timeout_start(limit, timeout);
     int rc = 0;
-    while (rc == 0 && !is_composed(s) && !s->gone && !is_over(s->h)) {
+    while (rc == 0 && !is_composed(s) && !s->gone && !s->hung_up && !is_over(s->h)) {
         kt_event_clear(&s->writable);
         rc = kt_event_wait(&s->writable);
         if (mark - s->piece_size < STRETCH || kt_timeout_expired(limit))
@@ -172,7 +172,7 @@ int kt__h2_wait_composed(kt__h2_stream *s)
 static int send_piece(kt__h2_stream *s, const void *bytes, size_t size, bool last, size_t *ret_left)
 {
     *ret_left = size;
-    if (s->gone)
+    if (s->gone || s->hung_up)
         return gone();
     s->piece = bytes;
     s->piece_size = size;
@@ -318,7 +318,7 @@ ssize_t kt__h2_receive(kt__h2_stream *s, void *buffer, size_t size)
     while ((have = s->in.size - s->in_at) == 0) {
         if (s->x.body_rc < 0)
             return s->x.body_rc;
-        if (s->ended)
+        if (s->ended || s->hung_up)
             return 0;
         if (s->gone || is_over(s->h))
             return broken(s, KT_EINCOMPLETE, 400, "the client closed in the middle");

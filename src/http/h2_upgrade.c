@@ -55,6 +55,9 @@ static int up_peer(const void *object, struct sockaddr_storage *ret_address, soc
 static void up_hang_up(void *object, bool reset)
 {
     kt__h2_stream *s = object;
+    s->hung_up = true;
+    kt_event_set(&s->readable);
+    kt_event_set(&s->writable);
     if (s->gone)
         return;
     if (reset)

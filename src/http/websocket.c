@@ -134,12 +134,12 @@ static kt_time later(kt_time now, kt_time span)
     return span < KT_FOREVER - now ? now + span : KT_FOREVER;
 }
 
-/* Whoever waits reads the end. A stream of HTTP/2 that has ended in order could still be read from. */
+/* Whoever waits reads the end. */
 static void no_close_came(void *arg)
 {
     kt_websocket *ws = arg;
     if (ws->awaited)
-        kt_stream_hang_up(ws->stream, ws->exchange && ws->exchange->c->is_h2);
+        kt_stream_hang_up(ws->stream, false);
 }
 
 void kt__ws_closing(kt_websocket *ws)

@@ -337,6 +337,45 @@ TEST(a_peer_that_does_not_answer_a_close_is_waited_for_no_longer_than_said)
     }
 }
 
+static int pours(void *arg)
+{
+    static const char much[1000 * 1000];
+    return kt_websocket_write(arg, KT_WEBSOCKET_BINARY, much, sizeof much);
+}
+
+/* The client reads nothing more, so that not even a reset gets through. */
+TEST(nor_is_it_where_the_connection_takes_nothing)
+{
+    ends e;
+    kt_task *t = NULL;
+    sim_only();
+    options = (kt_websocket_options){.ping_interval = -1, .close_timeout = KT_S(3)};
+    begin(&e);
+    SAYS(&e.p, 0, HELLO_MASKED);
+    HEARS(&e.p, "\x81\x05Hello");
+    CHECK_OK(kt_sleep(KT_S(10))); /* it waits without a limit now */
+    CHECK_OK(kt_websocket_shutdown(served, 1000, NULL));
+    HEARS(&e.p, "\x88\x02\x03\xe8");
+    kt_time start = kt_now();
+    chat(&e.p, "/b");
+    field(&e.p, "sec-websocket-version", "13");
+    send_head(&e.p, 3, END_HEADERS);
+    send_number(&e.p, WINDOW_UPDATE, 0, 1 << 20);
+    send_number(&e.p, WINDOW_UPDATE, 3, 1 << 20);
+    send_frame(&e.p, DATA, 0, 3, HELLO_MASKED, sizeof HELLO_MASKED - 1);
+    HEARS_ON(&e.p, 3, "\x81\x05Hello");
+    CHECK_OK(kt_spawn(pours, served, 0, &t));
+    CHECK_OK(kt_sleep(KT_MS(1)));
+    send_frame(&e.p, PING, 0, 0, "12345678", 8); /* more is made ready together with the answer */
+    CHECK_OK(kt_event_wait(&done));
+    CHECK_LE(kt_now() - start, KT_S(3));
+    CHECK_ERR(last.rc, KT_EINCOMPLETE);
+    CHECK(!kt_task_done(t));
+    kt_stream_hang_up(e.p.c, true);
+    CHECK_LT(kt_task_join(t), 0);
+    ends_close(&e);
+}
+
 TEST(a_server_that_stops_says_so_on_each_stream)
 {
     ends e;
