@@ -27,6 +27,8 @@ struct kt_http_event_stream {
     kt_http_response *r;  /* NULL: not connected */
     kt_slice in;          /* not parsed yet, in `piece` */
     kt_retry tries;
+    kt_time silence;      /* in which calls have waited, since a byte came */
+    kt_time due;          /* of the next attempt, where a wait for it was cancelled */
     int rc;               /* for good, or 0 */
     bool over;            /* 204 */
     char piece[PIECE_BYTES];
@@ -162,11 +164,23 @@ static int judge(kt_http_event_stream *es, const kt_http_response *r)
     return rc;
 }
 
+/* The rest of a wait that was cancelled. */
+static int wait_on(kt_http_event_stream *es)
+{
+    kt_time left = es->due - kt_now();
+    int rc = left > 0 ? kt_sleep(left) : 0;
+    if (rc == 0)
+        es->due = 0;
+    return rc;
+}
+
 static int connect_now(kt_http_event_stream *es)
 {
     kt_auto(kt_http_response) *r = NULL;
     kt_buffer *id = &es->parser.id;
-    int rc = kt_buffer_reserve(id, 1);
+    int rc = wait_on(es);
+    if (rc == 0)
+        rc = kt_buffer_reserve(id, 1);
     if (rc < 0)
         return rc;
     id->data[id->size] = '\0';
@@ -186,6 +200,7 @@ static int connect_now(kt_http_event_stream *es)
     if (rc == 0 && !es->over) {
         kt__event_parser_restart(&es->parser);
         es->in = (kt_slice){es->piece, 0};
+        es->silence = 0;
         es->r = kt_steal(r);
     }
     return rc;
@@ -193,10 +208,26 @@ static int connect_now(kt_http_event_stream *es)
 
 /* ---- Events ---------------------------------------------------------------------------------- */
 
+/* Calls that were cancelled count, too: each would wait anew otherwise, and none as long as `idle`. */
+static ssize_t read_within(kt_http_event_stream *es)
+{
+    kt_time since = kt_now() - es->silence;
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, es->o.timeouts.between - es->silence);
+    ssize_t n = kt_http_response_read(es->r, es->piece, sizeof es->piece);
+    int rc = kt_timeout_end(&limit, n < 0 ? (int)n : 0);
+    es->silence = n > 0 ? 0 : kt_now() - since;
+    if (n > 0)
+        return n;
+    if (rc == KT_ETIMEDOUT && kt_timeout_expired(&limit))
+        return kt_error_set(-ETIMEDOUT, "%s says nothing", es->url);
+    return rc;
+}
+
 /* 1: more is in es->in; else why the connection is of no more use. */
 static int receive(kt_http_event_stream *es)
 {
-    ssize_t n = kt_http_response_read(es->r, es->piece, sizeof es->piece);
+    ssize_t n = read_within(es);
     if (n == 0)
         return kt_error_set(KT_EINCOMPLETE, "%s ended its stream of events", es->url);
     if (n < 0)
@@ -247,9 +278,12 @@ static bool wait_to_connect(kt_http_event_stream *es, int *rc)
     kt_http_response_close(kt_steal(es->r));
     if (is_lasting(es, *rc))
         return false;
+    kt_time start = kt_now();
     if (kt_retry_wait(&es->tries, rc))
         return true;
-    if (!kt_is_cancel(*rc))
+    if (kt_is_cancel(*rc))
+        es->due = start + es->tries.waited;
+    else
         calm_down(es); /* the caller may go on */
     return false;
 }

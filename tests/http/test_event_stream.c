@@ -195,6 +195,43 @@ TEST(what_is_no_event_stream_is_refused_for_good)
     }
 }
 
+/* Waits a second at a time. The last time's result. */
+static const char *hears_by_the_second(radio *r, int seconds)
+{
+    const char *said = "";
+    for (int i = 0; i < seconds; i++) {
+        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+        kt_timeout_start(&limit, KT_S(1));
+        said = hears(r);
+        (void)!kt_timeout_end(&limit, 0);
+    }
+    return said;
+}
+
+TEST(calls_that_are_cancelled_do_not_shorten_the_wait_for_another_connection)
+{
+    sim_only();
+    radio r = {.p.script = {{NULL}, {STREAM("data: one\n\n")}}};
+    radio_open(&r, (kt_http_event_stream_options){.first_wait = KT_S(20)});
+    CHECK_STR(hears_by_the_second(&r, 9), "KT_ETIMEDOUT");
+    CHECK_EQ(r.p.requests, 1);
+    kt_time start = kt_now();
+    CHECK_STR(hears(&r), "message one");
+    CHECK_LE(kt_now() - start, KT_S(11));
+    radio_close(&r);
+}
+
+TEST(a_silent_connection_is_given_up_also_by_calls_that_are_cancelled)
+{
+    sim_only();
+    radio r = {.p.script = {{STREAM("data: one\n\n")}, {STREAM("data: two\n\n")}}};
+    radio_open(&r, (kt_http_event_stream_options){.first_wait = KT_MS(100), .idle = KT_S(5)});
+    CHECK_STR(hears(&r), "message one");
+    CHECK_STR(hears_by_the_second(&r, 5), "KT_ETIMEDOUT");
+    CHECK_STR(hears_by_the_second(&r, 1), "message two");
+    radio_close(&r);
+}
+
 TEST(an_endless_line_ends_it_for_good)
 {
     radio r = {.p.script = {{STREAM("data: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")}}};
