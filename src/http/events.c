@@ -23,7 +23,7 @@ int kt_http_events_start(kt_http_exchange *x)
     }
     x->is_events = true;
     kt_http_deadline_set(x, KT_FOREVER);
-    x->c->events = true; /* of HTTP/1.1, where the connection is the exchange's alone */
+    x->c->events = !x->c->is_h2; /* where the connection is the exchange's alone, which ends them */
     return kt_http_flush(x);
 }
 

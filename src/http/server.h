@@ -136,7 +136,7 @@ struct kt__http_conn {
     bool has_flusher;
     bool idle;               /* waits where nobody minds being cut off */
     bool in_head;            /* waits for the rest of a head */
-    bool events;             /* runs a stream of events */
+    bool events;             /* by HTTP/1.1: runs a stream of events */
     bool handling;           /* by HTTP/1.1: the handler runs */
     bool gone;               /* the client, and so the handler was cancelled */
     bool is_h2;              /* it speaks HTTP/2 */

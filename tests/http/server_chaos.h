@@ -11,6 +11,7 @@
 #include <kettle/stream_backend.h>
 #include <kettle/test.h>
 #include <kettle/test_network.h>
+#include <kettle/tls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -61,6 +62,7 @@ typedef struct world {
     kt_http_metrics *metrics;
     kt_test_network *n;
     kt_listener *l;
+    const kt_tls_config *tls; /* of clients; NULL: plain */
     const char *files[FILES];
     bool stopping, stopped;
     bool says;          /* what happens in it */

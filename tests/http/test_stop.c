@@ -365,6 +365,42 @@ TEST_WITH(a_handshake_that_does_not_go_on_does_not_hold_up_the_stop, KT_TEST_NO_
     kt_test_seeds(50, stop_within_a_handshake, &o);
 }
 
+static int one_event(kt_http_exchange *x, void *arg)
+{
+    (void)arg;
+    CHECK_OK(kt_http_events_start(x));
+    return kt_http_event(x, NULL, NULL, "only", 4);
+}
+
+/* Over HTTP/2, after a stream of events, while the server waits for the client's end of TLS. */
+TEST(a_connection_that_had_events_may_be_closing_when_the_server_stops)
+{
+    const char *const protocols[] = {"h2", NULL};
+    const kt_tls_certificate certificate = {.chain_pem = kt_slice_from(good()->certificate),
+                                            .key_pem = kt_slice_from(good()->key)};
+    const kt_tls_server_options server = {.certificates = &certificate, .certificate_count = 1, .alpn = protocols};
+    const kt_tls_client_options client = {.alpn = protocols, .danger_accept_any_certificate = true};
+    kt_auto(kt_tls_config) *to = NULL, *of = NULL;
+    CHECK_OK(kt_tls_server_new(&server, &of));
+    CHECK_OK(kt_tls_client_new(&client, &to));
+    const kt_http_options o = {.tls = of, .stack_bytes = 96 * 1024, .requests_max = 1};
+    kt_test_network *n = kt_test_network_open(NULL);
+    kt_test_network_use(n);
+    site s;
+    peer p;
+    site_open(&s, &o, one_event, NULL);
+    kt_stream *c = dial(&s);
+    CHECK_OK(kt_stream_start_tls(c, to, NULL));
+    greet(&p, c);
+    get(&p, 1, "/");
+    while (next(&p))
+        continue;
+    CHECK_OK(kt_sleep(KT_S(3)));
+    CHECK_LT(timed_close(&s), KT_S(2));
+    leave(&p);
+    kt_test_network_close(n);
+}
+
 /* ---- What ends at once ------------------------------------------------------------------------------------------- */
 
 static int endless_events(kt_http_exchange *x, void *arg)
