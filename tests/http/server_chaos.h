@@ -38,6 +38,7 @@ typedef struct ask {
     bool may_be_cut;   /* or perhaps */
     bool events;
     bool sleeps;       /* longer than it may */
+    bool has_time;     /* more than other handlers */
     size_t taken;      /* of the body */
     int body_rc;       /* why it could not read more */
     int log_status, log_rc;

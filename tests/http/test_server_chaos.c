@@ -141,11 +141,35 @@ static int writes(world *w, kt_http_exchange *x, ask *a, const char *type)
     return rc == 0 && one_in(w, 2) ? kt_http_finish(x) : rc;
 }
 
+/* The answer is the body, as it comes. */
+static int echoes(world *w, kt_http_exchange *x, ask *a, const char *type)
+{
+    char piece[3000];
+    CHECK_OK(says(x, "X-Total", a->body_size));
+    a->status = 200;
+    a->may_be_cut = true; /* since the body may be at fault */
+    int rc = kt_http_start(x, a->status, type);
+    ssize_t n = rc;
+    while (n == 0 || (n > 0 && rc == 0)) {
+        n = kt_http_read(x, piece, 1 + below(w, sizeof piece));
+        if (n <= 0)
+            break;
+        rc = kt_http_write(x, piece, (size_t)n);
+        a->taken += (size_t)n;
+        if (rc == 0 && one_in(w, 4))
+            rc = rests(w);
+    }
+    if (n < 0 && n != KT_EINVALIDSTATE && !may_say(w, a, (int)n))
+        kt_test_fail("the body of %u: %s (%s)", a->number, kt_error_name((int)n), kt_error_detail());
+    a->cuts = n < 0 || rc < 0;
+    return rc < 0 ? rc : n < 0 ? -EDOM : 0;
+}
+
 static int tells_events(world *w, kt_http_exchange *x, ask *a)
 {
     size_t count = below(w, 20);
     CHECK_OK(says(x, "X-Events", count));
-    a->events = true;
+    a->events = a->has_time = true;
     a->status = 200;
     int rc = kt_http_events_start(x);
     if (rc < 0)
@@ -160,18 +184,19 @@ static int tells_events(world *w, kt_http_exchange *x, ask *a)
     return rc == KT_ECLOSED ? 0 : rc; /* HEAD */
 }
 
-static int sends_file(world *w, kt_http_exchange *x)
+static int sends_file(world *w, kt_http_exchange *x, ask *a)
 {
     size_t file = below(w, w->files_count);
     kt_http_file_options o = {.no_ranges = one_in(w, 8), .content_type = one_in(w, 2) ? "text/plain" : NULL};
     CHECK_OK(says(x, "X-File", file));
+    a->has_time = true;
     return kt_http_respond_file(x, w->files[file], &o);
 }
 
 static int sleeps(world *w, ask *a, kt_http_exchange *x)
 {
     a->sleeps = a->fails = true;
-    if (one_in(w, 2))
+    if ((a->has_time = one_in(w, 2)))
         kt_http_deadline_set(x, kt_now() + (kt_time)below(w, KT_S(2)));
     return kt_sleep(KT_S(600));
 }
@@ -194,8 +219,10 @@ static int answers(world *w, kt_http_exchange *x, ask *a)
         CHECK_OK(kt_http_compress(x, &o));
     }
     if (file)
-        return sends_file(w, x);
+        return sends_file(w, x, a);
     size_t how = below(w, 5);
+    if (*a->method == 'P' && a->taken == 0 && one_in(w, 4))
+        return echoes(w, x, a, type);
     return how == 0 ? tells_events(w, x, a) : how < 3 ? responds(w, x, a, type) : writes(w, x, a, type);
 }
 
@@ -256,7 +283,7 @@ static int acts(kt_http_exchange *x, void *arg)
     bool reads_on = rc == 0 && one_in(w, 4);
     if (reads_on)
         rc = takes_body(w, x, a);
-    a->may_be_cut = a->cuts || (reads_on && rc < 0);
+    a->may_be_cut |= reads_on && rc < 0;
     check_request(x, a);
     note(w, "the handler of %u returns %s", a->number, kt_error_name(rc));
     return rc == KT_EINVALIDSTATE ? 0 : rc;
@@ -265,9 +292,13 @@ static int acts(kt_http_exchange *x, void *arg)
 static int handles(kt_http_exchange *x, void *arg)
 {
     world *w = arg;
+    ask *a = ask_of(w, x);
+    kt_time start = kt_now();
     w->running++;
     int rc = kt_http_metrics_handle(w->metrics, x, acts, w);
     w->running--;
+    if (!a->has_time)
+        CHECK_LE(kt_now() - start, w->o.request_timeout);
     return rc;
 }
 
@@ -336,7 +367,8 @@ static void check_ledger(const world *w)
 
 static int agrees(const world *w, kt_stream *s, bool h2)
 {
-    const kt_tls_options o = {.server_name = "localhost", .alpn = (const char *[]){h2 ? "h2" : "http/1.1", NULL}};
+    const char *const alpn[] = {h2 ? "h2" : "http/1.1", NULL};
+    const kt_tls_options o = {.server_name = "localhost", .alpn = alpn, .handshake_timeout = LIMIT};
     int rc = kt_stream_start_tls(s, w->tls, &o);
     if (rc < 0 && w->kind && !w->stopping)
         kt_test_fail("the handshake fails: %s (%s)", kt_error_name(rc), kt_error_detail());
@@ -409,6 +441,8 @@ static void draw_world(world *w)
         .body_timeout = KT_S(300),
         .idle_timeout = KT_S(300),
         .write_timeout = KT_S(300),
+        .tls_timeout = KT_S(300),
+        .request_timeout = KT_S(2000),
         .log = tells,
         .log_arg = w,
         .stack_bytes = 96 * 1024,
