@@ -39,6 +39,7 @@ typedef struct ask {
     bool events;
     bool sleeps;       /* longer than it may */
     bool has_time;     /* more than other handlers */
+    bool must_close;   /* the server stopped before the answer was begun */
     size_t taken;      /* of the body */
     int body_rc;       /* why it could not read more */
     int log_status, log_rc;
@@ -109,6 +110,12 @@ static inline int rests(world *w)
 {
     kt_time t = below(w, 3) == 0 ? 0 : (kt_time)below(w, (size_t)w->pause_max + 1);
     return t > 0 ? kt_sleep(t) : 0;
+}
+
+/* When a client goes away, which it does in the middle of something. */
+static inline kt_time draw_leave(world *w)
+{
+    return (kt_time)below(w, (size_t)ONE_OF(w, KT_US(200), KT_MS(20), KT_S(1)));
 }
 
 /* ---- Contents ---------------------------------------------------------------------------------- */

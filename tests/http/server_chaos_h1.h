@@ -272,7 +272,7 @@ static inline int h1_hear(h1_client *c, ask *a, answer *s)
     int how = h1_heads(c, a, s);
     if (how != H1_WHOLE)
         return how;
-    CHECK(a->sent);
+    CHECK(a->sent && (s->close || !a->must_close));
     bool whole = h1_content(c, a, s);
     check_answer(c->w, a, s, whole);
     c->closing = whole && s->close;
@@ -347,7 +347,7 @@ static inline int h1_visit(world *w, kt_stream *s)
     bool leaves = one_in(w, w->leaves_in);
     h1_plan(&c);
     CHECK_OK(kt_group_spawn(&g, h1_says, &p, sizeof p));
-    kt_timeout_start(&limit, leaves ? (kt_time)below(w, KT_S(1)) : LIMIT);
+    kt_timeout_start(&limit, leaves ? draw_leave(w) : LIMIT);
     while (c.answered < c.count && !c.closing && h1_hear(&c, c.asks[c.answered], &heard) == H1_WHOLE)
         ;
     if (!c.over && one_in(w, 2))

@@ -580,8 +580,12 @@ static inline int h2_visit(world *w, kt_stream *s)
     bool leaves = one_in(w, w->leaves_in);
     CHECK_OK(kt_buffer_append_string(&c->out, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
     (void)h2_settings(c);
+    if (one_in(w, 3)) {
+        c->window += 1000000;
+        h2_put_4(c, WINDOW_UPDATE, 0, 1000000);
+    }
     CHECK_OK(kt_group_spawn(&g, h2_says, &c, sizeof c));
-    kt_timeout_start(&limit, leaves ? (kt_time)below(w, KT_S(1)) : LIMIT);
+    kt_timeout_start(&limit, leaves ? draw_leave(w) : LIMIT);
     c->rc = h2_hears(c);
     c->over = true;
     int rc = kt_timeout_end(&limit, c->rc == KT_ETIMEDOUT ? c->rc : 0);

@@ -14,7 +14,7 @@
 
 #include "../tls/certificates.h"
 
-enum { SEEDS = 250, SEEDS_TLS = 40, VISITORS_MAX = 12 };
+enum { SEEDS = 800, SEEDS_TLS = 80, VISITORS_MAX = 12 };
 
 #define SERVER "10.0.0.1"
 #define CLIENTS "10.0.0.2"
@@ -205,6 +205,8 @@ static int answers(world *w, kt_http_exchange *x, ask *a)
 {
     const char *type = one_in(w, 2) ? "text/plain" : NULL;
     bool file = strchr("GH", *a->method) && one_in(w, 4);
+    a->must_close = kt_http_stopping(x);
+    CHECK_EQ(a->must_close, w->stopping);
     if (one_in(w, w->sleeps_in))
         return sleeps(w, a, x);
     if (one_in(w, w->fails_in)) {
