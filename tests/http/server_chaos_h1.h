@@ -58,7 +58,10 @@ static inline void h1_put_field(void *arg, const char *name, const char *value)
 
 static inline void h1_put_head(h1_client *c, const ask *a, bool last)
 {
-    CHECK_OK(kt_buffer_printf(&c->out, "%s /%u HTTP/1.%d\r\nHost: a\r\n", a->method, a->number, a->version == 11));
+    const char *host = one_in(c->w, 8) ? "http://a" : ""; /* RFC 9112 section 3.2.2 */
+    h1_put(c, one_in(c->w, 8) ? "\r\n" : "");             /* section 2.2 */
+    CHECK_OK(kt_buffer_printf(&c->out, "%s %s/%u HTTP/1.%d\r\nHost:%s\r\n", a->method, host, a->number,
+                              a->version == 11, one_in(c->w, 4) ? "a \t" : " a"));
     ask_fields(c->w, a, h1_put_field, c);
     if (a->version == 10 && !last)
         h1_put(c, "Connection: keep-alive\r\n");

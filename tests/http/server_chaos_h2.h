@@ -37,6 +37,7 @@ typedef struct h2_client {
     size_t count, opened, at_once;
     int64_t may_send, window;          /* of the connection */
     int64_t initial, server_initial;   /* of streams: ours, as said last; the server's */
+    size_t table;                      /* of the inflater, as said last */
     bool settings_open;                /* ours are not acknowledged */
     bool slow, over, leaving;          /* reads slowly; nothing more can be heard; the server has said GOAWAY */
     uint32_t last;                     /* with this */
@@ -223,7 +224,10 @@ static inline bool h2_settings(h2_client *c)
         return false;
     int64_t initial = (int64_t)ONE_OF(c->w, 0, 0, 1, 500, 20000, 65535, 1000000);
     uint32_t frame_max = one_in(c->w, 2) ? 16384 : 16384 + (uint32_t)below(c->w, H2_FRAME_MAX - 16384);
-    h2_put_head(c, 12, SETTINGS, 0, 0);
+    c->table = ONE_OF(c->w, 0, 100, 4096, 4096, 10000);
+    h2_put_head(c, 24, SETTINGS, 0, 0);
+    h2_put_setting(c, NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, (uint32_t)c->table);
+    h2_put_setting(c, 0x4242, 42); /* which nobody knows */
     h2_put_setting(c, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, (uint32_t)initial);
     h2_put_setting(c, NGHTTP2_SETTINGS_MAX_FRAME_SIZE, frame_max);
     c->frame_max = frame_max > c->frame_max ? frame_max : c->frame_max;
@@ -265,7 +269,10 @@ static inline bool h2_extra(h2_client *c)
         return false;
     c->extras--;
     h2_ask *q = &c->asks[below(w, c->count)];
-    switch (below(w, 4)) {
+    switch (below(w, 5)) {
+    case 4:
+        h2_put(c, 0x42, (unsigned)below(w, 256), q->id, "unknown", below(w, 8)); /* RFC 9113 section 5.5 */
+        return true;
     case 0:
         return h2_ping(c) > 0;
     case 1:
@@ -441,6 +448,7 @@ static inline void h2_hear_settings(h2_client *c, unsigned flags, size_t size)
     if (flags & ACK) {
         CHECK(c->settings_open);
         c->settings_open = false;
+        CHECK_EQ(nghttp2_hd_inflate_change_table_size(c->inflater, c->table), 0);
         for (size_t i = 0; i < c->opened; i++) {
             c->asks[i].window -= c->asks[i].shrinks;
             c->asks[i].shrinks = 0;
