@@ -6,6 +6,7 @@
  * what has been asked and done in it. All that a client says is legal, and so is what a handler does. */
 
 #include <errno.h>
+#include <kettle/http_events.h>
 #include <kettle/http_metrics.h>
 #include <kettle/kettle.h>
 #include <kettle/stream_backend.h>
@@ -27,9 +28,10 @@ typedef struct ask {
     unsigned number;
     const char *method;
     int version; /* 10, 11, 20 */
-    size_t body_size;
+    size_t body_size, wire_size; /* before, and after it is compressed, if it is */
     bool chunked, trailer, expects, waits; /* for 100 */
     bool gzip, conditional;
+    kt_buffer coded;   /* the body, compressed; or empty */
     char range[48];
     /* At the server */
     unsigned begun, logged;
@@ -37,6 +39,7 @@ typedef struct ask {
     bool fails, cuts;  /* it gives no answer; it ends in the middle of one */
     bool may_be_cut;   /* or perhaps */
     bool events;
+    unsigned tick;     /* the last one before it began to listen */
     bool sleeps;       /* longer than it may */
     bool has_time;     /* more than other handlers */
     bool must_close;   /* the server stopped before the answer was begun */
@@ -66,6 +69,9 @@ typedef struct world {
     kt_listener *l;
     const kt_tls_config *tls; /* of clients; NULL: plain */
     const char *files[FILES];
+    kt_http_event_source *source; /* of ticks, or NULL */
+    bool loses;         /* who reads slowly loses some of them */
+    unsigned ticks;
     bool stopping, stopped;
     bool says;          /* what happens in it */
     size_t running, jobs, refused;
@@ -153,6 +159,26 @@ static inline int put_event(char *text, size_t size, unsigned number, size_t eve
 
 /* ---- Asking ------------------------------------------------------------------------------------ */
 
+static inline void compress_body(ask *a)
+{
+    kt__encoder *e = NULL;
+    kt_auto(kt_buffer) plain = KT_BUFFER_INIT;
+    CHECK_OK(kt_buffer_reserve(&plain, a->body_size + 1));
+    fill(plain.data, a->body_size, a->number, 0);
+    CHECK_OK(kt__encoder_new(KT__CODING_GZIP, 1, 15, &e));
+    CHECK_OK(kt__encode(e, (kt_slice){plain.data, a->body_size}, KT__FLUSH_END, &a->coded));
+    kt__encoder_free(e);
+}
+
+/* A part of the body as it is sent. */
+static inline void fill_wire(const ask *a, char *bytes, size_t size, size_t at)
+{
+    if (a->coded.size > 0)
+        memcpy(bytes, a->coded.data + at, size);
+    else
+        fill(bytes, size, a->number, at);
+}
+
 /* NULL: enough was asked. */
 static inline ask *ask_new(world *w, int version)
 {
@@ -169,6 +195,9 @@ static inline ask *ask_new(world *w, int version)
         a->trailer = (a->chunked || version == 20) && one_in(w, 3);
         a->expects = version > 10 && one_in(w, 4);
         a->waits = a->expects && one_in(w, 2);
+        if (one_in(w, 6))
+            compress_body(a);
+        a->wire_size = a->coded.size > 0 ? a->coded.size : a->body_size;
     }
     size_t first = below(w, 3000), last = first + below(w, 3000);
     if (one_in(w, 4))
@@ -189,6 +218,8 @@ static inline void ask_fields(world *w, const ask *a, void (*tell)(void *arg, co
     tell(arg, "x-number", text);
     snprintf(text, sizeof text, "%zu", a->body_size);
     tell(arg, "x-body", text);
+    if (a->coded.size > 0)
+        tell(arg, "content-encoding", "gzip");
     if (a->gzip)
         tell(arg, "accept-encoding", "gzip");
     if (a->conditional)
@@ -201,10 +232,19 @@ static inline void ask_fields(world *w, const ask *a, void (*tell)(void *arg, co
 
 /* ---- Answers ------------------------------------------------------------------------------------ */
 
+static inline long number_in(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    CHECK(end > text && n >= 0);
+    return n;
+}
+
 /* As far as it has come. */
 typedef struct answer {
     int status;
     long number, length, file, events, end; /* -1: not said */
+    bool ticks;
     size_t total, first, last;
     bool chunked, close, gzip, ranged, trailers;
     char boundary[64];
@@ -215,14 +255,6 @@ static inline void answer_begin(answer *s)
 {
     kt_buffer_clear(&s->content);
     *s = (answer){.number = -1, .length = -1, .file = -1, .events = -1, .end = -1, .content = s->content};
-}
-
-static inline long number_in(const char *text)
-{
-    char *end;
-    long n = strtol(text, &end, 10);
-    CHECK(end > text && n >= 0);
-    return n;
 }
 
 static inline void answer_field(answer *s, const char *name, const char *value)
@@ -236,6 +268,8 @@ static inline void answer_field(answer *s, const char *name, const char *value)
         s->file = number_in(value);
     else if (strcasecmp(name, "x-events") == 0)
         s->events = number_in(value);
+    else if (strcasecmp(name, "x-ticks") == 0)
+        s->ticks = true;
     else if (strcasecmp(name, "x-trailers") == 0)
         s->trailers = true;
     else if (strcasecmp(name, "x-end") == 0)
@@ -296,6 +330,23 @@ static inline void check_events(const ask *a, const answer *s, kt_slice text, bo
     CHECK_EQ(at, text.size);
 }
 
+/* Those that came while it listened, in order; if whole, to the last. */
+static inline void check_ticks(const world *w, const ask *a, kt_slice text, bool whole)
+{
+    kt_auto(kt_buffer) copy = KT_BUFFER_INIT;
+    unsigned last = a->tick;
+    CHECK_OK(kt_buffer_append(&copy, text.data, text.size));
+    CHECK_OK(kt_buffer_append(&copy, "", 1));
+    for (char *p = copy.data; (p = strstr(p, "data: ")) && strstr(p, "\n\n"); p++) {
+        unsigned tick = (unsigned)number_in(p + 6);
+        CHECK(w->loses ? tick > last : tick == last + 1);
+        last = tick;
+    }
+    CHECK_LE(last, w->ticks);
+    if (whole)
+        CHECK_EQ(last, w->ticks);
+}
+
 /* Several ranges: each part is what it says, and behind them is the end. */
 static inline void check_parts(const answer *s, kt_slice text)
 {
@@ -348,7 +399,7 @@ static inline void check_refusal(const world *w, const ask *a, const answer *s, 
     if (whole && !is_bare(a, s->status))
         CHECK_EQ(memcmp(s->content.data, text, (size_t)n), 0);
     if (s->status == 413)
-        CHECK_GT(a->body_size, w->o.body_bytes_max);
+        CHECK_GT(a->wire_size, w->o.body_bytes_max);
     else if (s->status == 500)
         CHECK(a->begun == 1 && a->fails);
     else if (s->status == 503)
@@ -387,7 +438,9 @@ static inline void check_answer(const world *w, ask *a, const answer *s, bool wh
     if (s->gzip)
         decompress(s, whole, &plain);
     kt_slice text = kt_buffer_slice(s->gzip ? &plain : &s->content);
-    if (s->file >= 0) {
+    if (s->ticks) {
+        check_ticks(w, a, text, whole);
+    } else if (s->file >= 0) {
         check_file(a, s, text, whole);
     } else if (s->events >= 0) {
         check_events(a, s, text, whole);

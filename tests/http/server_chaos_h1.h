@@ -70,7 +70,7 @@ static inline void h1_put_head(h1_client *c, const ask *a, bool last)
     if (a->chunked)
         h1_put(c, a->trailer ? "Trailer: X-End\r\nTransfer-Encoding: chunked\r\n" : "Transfer-Encoding: chunked\r\n");
     else if (*a->method == 'P')
-        CHECK_OK(kt_buffer_printf(&c->out, "Content-Length: %zu\r\n", a->body_size));
+        CHECK_OK(kt_buffer_printf(&c->out, "Content-Length: %zu\r\n", a->wire_size));
     h1_put(c, "\r\n");
 }
 
@@ -89,10 +89,10 @@ static inline int h1_say_body(h1_client *c, const ask *a)
     world *w = c->w;
     char piece[4000];
     int rc = 0;
-    for (size_t at = 0, n; rc == 0 && at < a->body_size; at += n) {
-        n = a->body_size - at < sizeof piece ? a->body_size - at : sizeof piece;
+    for (size_t at = 0, n; rc == 0 && at < a->wire_size; at += n) {
+        n = a->wire_size - at < sizeof piece ? a->wire_size - at : sizeof piece;
         n = one_in(w, 2) ? n : 1 + below(w, n);
-        fill(piece, n, a->number, at);
+        fill_wire(a, piece, n, at);
         if (a->chunked)
             CHECK_OK(kt_buffer_printf(&c->out, one_in(w, 8) ? "%zX;a=b\r\n" : "%zx\r\n", n));
         CHECK_OK(kt_buffer_append(&c->out, piece, n));
@@ -318,7 +318,7 @@ static inline void h1_hear_end(h1_client *c)
  * sent. */
 static inline bool h1_is_too_long(const world *w, const ask *a)
 {
-    return a->chunked && (a->body_size > w->o.body_bytes_max || a->body_size > 64000);
+    return a->chunked && (a->wire_size > w->o.body_bytes_max || a->wire_size > 64000);
 }
 
 /* What is not answered: may that be, and was it not begun where the client must think so? */
