@@ -9,10 +9,8 @@
 #include "json_text.h"
 #include "names.h"
 #include "records.h"
+#include "records_sift.h"
 #include "records_sqlite.h"
-
-enum { FILE_BYTES_MAX = 1 << 30, CROSSED_OUT = '\0' };
-enum { LIST_BEGIN = 2, LIST_END = 2 }; /* bytes of a line with a bracket */
 
 struct records {
     enum records_kind kind;
@@ -24,7 +22,6 @@ struct records {
     int64_t end;     /* JSON: where the list's last line is, its bracket, and the next record comes */
     int rc;          /* JSON: of a record that could not be written: nothing comes behind it */
     json_t *done;    /* of the earlier run: URL -> where it led to, or true */
-    bool all;        /* what failed is kept, too */
     bool again;      /* something of it was done once more, and well */
     database *db;
 };
@@ -117,211 +114,7 @@ static int csv_row(const records *r, json_t *record, kt_buffer *out)
     return rc == 0 ? kt_buffer_append(out, "\r\n", 2) : rc;
 }
 
-/* ---- What an earlier run has left ------------------------------------------------------------- */
-
-/* 1: it is done, and to be kept at the end of `kept`, where it is the URL's only one: an earlier one is crossed out; 0:
- * it has failed, and is forgotten. */
-static int remember(records *r, json_t *record, kt_buffer *kept)
-{
-    const char *url = json_string_value(json_object_get(record, "url"));
-    static const char *const led[] = {"final_url", "found", "next"};
-    if (!url)
-        return kt_error_set(KT_EVALIDATION, "%s holds something that is no record", r->path);
-    if (!json_is_true(json_object_get(record, "ok")))
-        return r->all;
-    json_t *done = json_object(), *before = json_object_get(r->done, url);
-    int rc = json_object_set_new(done, "at", json_integer((json_int_t)kept->size));
-    if (before)
-        kept->data[json_integer_value(json_object_get(before, "at"))] = CROSSED_OUT;
-    for (size_t i = 0; rc == 0 && i < sizeof led / sizeof led[0]; i++)
-        if (json_object_get(record, led[i]))
-            rc = json_object_set(done, led[i], json_object_get(record, led[i]));
-    if (rc == 0)
-        rc = json_object_set(r->done, url, done);
-    json_decref(done);
-    return rc < 0 ? -ENOMEM : 1;
-}
-
-static void drop_crossed_out(kt_buffer *kept)
-{
-    size_t to = 0;
-    for (size_t at = 0, size; at < kept->size; at += size) {
-        size = (size_t)((char *)memchr(kept->data + at, '\n', kept->size - at) - (kept->data + at)) + 1;
-        if (kept->data[at] == CROSSED_OUT)
-            continue;
-        memmove(kept->data + to, kept->data + at, size);
-        to += size;
-    }
-    kept->size = to;
-}
-
-static int load(const records *r, kt_slice text, const char *otherwise, json_t **ret_value)
-{
-    int rc = json_text_parse(text, 0, RECORD_DEPTH_MAX, ret_value);
-    return rc == KT_EVALIDATION ? kt_error_set(rc, "%s holds %s", r->path, otherwise) : rc;
-}
-
-/* Keeps the lines of what went well. The last one may be half a line: it is none. */
-static int keep_each_line(records *r, kt_slice text, kt_buffer *kept)
-{
-    int rc = 0;
-    while (rc >= 0 && text.size > 0) {
-        const char *end = memchr(text.data, '\n', text.size);
-        if (!end)
-            return 0;
-        kt_slice line = {text.data, (size_t)(end - text.data) + 1};
-        json_t *record;
-        rc = load(r, line, "something that is no record", &record);
-        if (rc < 0)
-            return rc;
-        rc = remember(r, record, kept);
-        json_decref(record);
-        if (rc == 1)
-            rc = kt_buffer_append(kept, line.data, line.size);
-        text = (kt_slice){end + 1, text.size - line.size};
-    }
-    return rc < 0 ? rc : 0;
-}
-
-static int keep_lines(records *r, kt_slice text, kt_buffer *kept)
-{
-    int rc = keep_each_line(r, text, kept);
-    if (rc == 0)
-        drop_crossed_out(kept);
-    return rc;
-}
-
-/* The length of a row of CSV; 0: it has no end. `url` and *ret_ok are its first and fourth cells. */
-static int csv_row_size(kt_slice text, kt_buffer *url, bool *ret_ok, size_t *ret_size)
-{
-    bool quoted = false;
-    int cell = 0;
-    kt_buffer_clear(url);
-    kt_slice ok = {NULL, 0};
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.data[i];
-        if (c == '"')
-            quoted = !quoted;
-        else if (!quoted && c == ',')
-            cell++;
-        else if (!quoted && c == '\n') {
-            *ret_ok = kt_slice_is(ok, "true");
-            *ret_size = i + 1;
-            return 0;
-        } else if (cell == 0 && kt_buffer_append(url, &c, 1) < 0)
-            return -ENOMEM;
-        else if (cell == 3)
-            ok = ok.data ? (kt_slice){ok.data, ok.size + 1} : (kt_slice){text.data + i, 1};
-    }
-    *ret_size = 0;
-    return 0;
-}
-
-static int keep_rows(records *r, kt_slice text, kt_buffer *kept)
-{
-    kt_auto(kt_buffer) heading = KT_BUFFER_INIT, url = KT_BUFFER_INIT;
-    bool ok = false;
-    int rc = csv_heading(r, &heading);
-    if (rc < 0)
-        return rc;
-    if (text.size < heading.size || memcmp(text.data, heading.data, heading.size) != 0)
-        return kt_error_set(KT_EVALIDATION, "%s has other columns", r->path);
-    rc = kt_buffer_append(kept, heading.data, heading.size);
-    text = (kt_slice){text.data + heading.size, text.size - heading.size};
-    for (size_t size; rc == 0 && (rc = csv_row_size(text, &url, &ok, &size)) == 0 && size > 0;) {
-        if (ok) {
-            const char *key = kt_buffer_string(&url);
-            rc = key && json_object_set_new(r->done, key, json_true()) == 0 ? 0 : -ENOMEM;
-            if (rc == 0)
-                rc = kt_buffer_append(kept, text.data, size);
-        }
-        text = (kt_slice){text.data + size, text.size - size};
-    }
-    return rc;
-}
-
 /* ---- A JSON list ------------------------------------------------------------------------------ */
-
-/* It has a line for each record, with a comma in front, or a blank; and one for each bracket. A record takes the place
- * of the last bracket, which it brings along: so there is a whole list at any time, unless a crash comes in the middle
- * of that. */
-static int put_in_list(json_t *record, bool first, kt_buffer *out)
-{
-    int rc = kt_buffer_append(out, first ? " " : ",", 1);
-    if (rc == 0)
-        rc = json_text_append(record, JSON_COMPACT, out);
-    return rc == 0 ? kt_buffer_append(out, "\n", 1) : rc;
-}
-
-static int keep_in_list(records *r, json_t *record, kt_buffer *kept)
-{
-    int rc = remember(r, record, kept);
-    return rc == 1 ? put_in_list(record, kept->size == LIST_BEGIN, kept) : rc;
-}
-
-static int no_list(const records *r)
-{
-    return kt_error_set(KT_EVALIDATION, "%s holds no list of records", r->path);
-}
-
-/* Does a record's line begin so? */
-static bool is_beginning(kt_slice line)
-{
-    return line.size > 0 && (line.data[0] == ' ' || line.data[0] == ',') && (line.size == 1 || line.data[1] == '{');
-}
-
-/* One that was cut, behind its first bracket: what is not a whole line is none. */
-static int keep_cut_list(records *r, kt_slice text, kt_buffer *kept)
-{
-    int rc = 0;
-    while (rc >= 0 && text.size > 0) {
-        const char *end = memchr(text.data, '\n', text.size);
-        kt_slice line = {text.data, end ? (size_t)(end - text.data) : text.size};
-        json_t *record;
-        if (!is_beginning(line))
-            return no_list(r);
-        if (!end || (line.size == 1 && text.size == 2)) /* the latter: a comma, and what is left of "]\n" behind it */
-            return 0;
-        rc = load(r, (kt_slice){line.data + 1, line.size - 1}, "no list of records", &record);
-        if (rc < 0)
-            return rc;
-        rc = keep_in_list(r, record, kept);
-        json_decref(record);
-        text = (kt_slice){end + 1, text.size - line.size - 1};
-    }
-    return rc < 0 ? rc : 0;
-}
-
-static int keep_whole_list(records *r, json_t *list, kt_buffer *kept)
-{
-    size_t index;
-    json_t *record;
-    int rc = json_is_array(list) ? 0 : no_list(r);
-    json_array_foreach(list, index, record) {
-        if (rc == 0)
-            rc = keep_in_list(r, record, kept);
-    }
-    return rc;
-}
-
-static int keep_list(records *r, kt_slice text, kt_buffer *kept)
-{
-    json_t *list = NULL;
-    int rc = kt_buffer_append(kept, "[\n", LIST_BEGIN);
-    if (rc == 0)
-        rc = load(r, text, "no list of records", &list);
-    if (rc == KT_EVALIDATION && text.size >= LIST_BEGIN && memcmp(text.data, "[\n", LIST_BEGIN) == 0)
-        rc = keep_cut_list(r, (kt_slice){text.data + LIST_BEGIN, text.size - LIST_BEGIN}, kept);
-    else if (rc == 0)
-        rc = keep_whole_list(r, list, kept);
-    json_decref(list);
-    if (rc < 0)
-        return rc;
-    drop_crossed_out(kept);
-    if (kept->size > LIST_BEGIN)
-        kept->data[LIST_BEGIN] = ' '; /* of the first that is left */
-    return kt_buffer_append(kept, "]\n", LIST_END);
-}
 
 static int add_to_list(records *r, json_t *record)
 {
@@ -331,37 +124,13 @@ static int add_to_list(records *r, json_t *record)
         return rc;
     rc = r->rc;
     if (rc == 0)
-        rc = put_in_list(record, r->end == LIST_BEGIN, &text);
+        rc = list_put(record, r->end == LIST_BEGIN, &text);
     if (rc == 0)
-        rc = kt_buffer_append(&text, "]\n", LIST_END);
+        rc = kt_buffer_append_string(&text, &LIST_EMPTY[LIST_BEGIN]);
     if (rc == 0 && (rc = r->rc = kt_file_pwrite(r->file, text.data, text.size, r->end)) == 0)
         r->end += (int64_t)text.size - LIST_END;
     kt_lock_release(&r->turn);
     return rc;
-}
-
-/* ---- Which file there is ---------------------------------------------------------------------- */
-
-/* What a file without records has. */
-static int begin_text(const records *r, kt_buffer *out)
-{
-    return r->kind == RECORDS_CSV    ? csv_heading(r, out)
-           : r->kind == RECORDS_JSON ? kt_buffer_append_string(out, "[\n]\n")
-                                     : 0;
-}
-
-static int resume_file(records *r, kt_buffer *kept)
-{
-    kt_auto(kt_buffer) text = KT_BUFFER_INIT_MAX(FILE_BYTES_MAX);
-    int rc = kt_file_read_whole(r->path, 0, &text);
-    if (rc == -ENOENT || (rc == 0 && text.size == 0))
-        return begin_text(r, kept);
-    if (rc < 0)
-        return rc;
-    kt_slice bytes = kt_buffer_slice(&text);
-    return r->kind == RECORDS_JSONL ? keep_lines(r, bytes, kept)
-           : r->kind == RECORDS_CSV ? keep_rows(r, bytes, kept)
-                                    : keep_list(r, bytes, kept);
 }
 
 /* ---- Opening ---------------------------------------------------------------------------------- */
@@ -385,17 +154,34 @@ int records_kind_of(const char *path, enum records_kind *ret_kind)
     return kt_error_set(-EINVAL, "ends neither in .jsonl, .csv, .json, .sqlite nor in /");
 }
 
+/* What a file without records has. */
+static int begin_text(const records *r, kt_buffer *out)
+{
+    return r->kind == RECORDS_CSV    ? csv_heading(r, out)
+           : r->kind == RECORDS_JSON ? kt_buffer_append_string(out, LIST_EMPTY)
+                                     : 0;
+}
+
+static int resume_text(records *r, kt_slice empty, bool all)
+{
+    const sift s = {r->kind, r->path, empty, all, r->done};
+    return sift_file(&s);
+}
+
 /* Written at once, so that a place where that cannot be is told before anything is fetched. */
 static int open_text(records *r, bool resume)
 {
-    kt_auto(kt_buffer) kept = KT_BUFFER_INIT;
-    int rc = resume ? resume_file(r, &kept) : begin_text(r, &kept);
+    kt_auto(kt_buffer) empty = KT_BUFFER_INIT;
+    int rc = begin_text(r, &empty);
+    if (rc == 0 && resume)
+        rc = resume_text(r, kt_buffer_slice(&empty), false);
     if (rc == 0)
-        rc = kt_file_replace(r->path, kept.data ? kept.data : "", kept.size, NULL);
-    if (rc == 0)
+        rc = kt_file_replace(r->path, empty.data ? empty.data : "", empty.size, NULL);
+    if (rc >= 0)
         rc = kt_file_open(r->path, r->kind == RECORDS_JSON ? O_WRONLY : O_WRONLY | O_APPEND, 0, &r->file);
-    r->end = (int64_t)kept.size - LIST_END;
-    return rc;
+    int64_t size = rc == 0 ? kt_file_size(r->file) : rc;
+    r->end = size - LIST_END;
+    return size < 0 ? (int)size : 0;
 }
 
 int records_open(const char *path, bool resume, const extract *names, size_t count, records **ret_records)
@@ -491,13 +277,11 @@ const char *records_next(const records *r, kt_slice url)
 }
 
 /* Leaves one record of each URL that was done twice. */
-static int sift(records *r)
+static int leave_one(records *r)
 {
-    kt_auto(kt_buffer) kept = KT_BUFFER_INIT;
-    r->all = true;
-    json_object_clear(r->done);
-    int rc = resume_file(r, &kept);
-    return rc == 0 ? kt_file_replace(r->path, kept.data, kept.size, NULL) : rc;
+    kt_auto(kt_buffer) empty = KT_BUFFER_INIT;
+    int rc = begin_text(r, &empty);
+    return rc == 0 ? resume_text(r, kt_buffer_slice(&empty), true) : rc;
 }
 
 int records_close(records *r)
@@ -508,7 +292,7 @@ int records_close(records *r)
     kt_cancel_hold();
     rc = kt_file_close(kt_steal(r->file));
     if (rc == 0 && r->again && r->kind != RECORDS_SQLITE)
-        rc = sift(r);
+        rc = leave_one(r);
     kt_cancel_unhold();
     int closed = database_close(r->db);
     rc = rc < 0 ? rc : closed;

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Records in files: what an earlier run has left, whole or cut, and what becomes of it. */
+#include <kettle/dir.h>
+#include <kettle/kettle.h>
+#include <kettle/memory.h>
 #include <kettle/temp.h>
 #include <kettle/test.h>
 #include <records.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "json_text.h"
 
@@ -264,4 +268,116 @@ TEST(what_is_done_again_has_one_record_in_the_end)
             check_list(p.path, 2);
         kt_temp_dir_remove(p.folder);
     }
+}
+
+static void add_field(records *r, int n, const char *text)
+{
+    json_t *fields = json_pack("{s:s}", "text", text);
+    const item it = {.url = (char *)page(n).data, .cause = CAUSE_OK, .status = 200, .fields = fields};
+    CHECK_OK(records_add(r, &it));
+    json_decref(fields);
+}
+
+TEST(rows_of_csv_that_were_cut_anywhere_go_on_with_those_that_are_whole)
+{
+    static extract names[] = {{.name = (char *)"text"}};
+    kt_auto(kt_buffer) whole = KT_BUFFER_INIT, kept = KT_BUFFER_INIT;
+    size_t ends[PAGES + 1];
+    place p;
+    records *r = NULL;
+    place_open(&p, "r.csv");
+    CHECK_OK(records_open(p.path, false, names, 1, &r));
+    for (int n = 0; n <= PAGES; n++) {
+        read_file(p.path, &whole);
+        ends[n] = whole.size;
+        if (n < PAGES)
+            add_field(r, n, "lines\nand \"quotes\"\r\n, and \n\n");
+    }
+    CHECK_OK(records_close(r));
+    for (size_t size = ends[0]; size <= whole.size; size++) {
+        size_t known = 0;
+        write_file(p.path, whole.data, size);
+        CHECK_OK(records_open(p.path, true, names, 1, &r));
+        while (known < PAGES && records_has(r, page((int)known)))
+            known++;
+        read_file(p.path, &kept);
+        CHECK_EQ(kept.size, ends[known]);
+        CHECK(memcmp(kept.data, whole.data, kept.size) == 0);
+        CHECK(known == PAGES || size < ends[known + 1]);
+        CHECK_OK(records_close(r));
+    }
+    write_file(p.path, whole.data, ends[0] - 2);
+    CHECK_ERR(records_open(p.path, true, names, 1, &r), KT_EVALIDATION);
+    kt_temp_dir_remove(p.folder);
+}
+
+TEST(a_resumed_file_keeps_its_mode_and_leaves_no_neighbour)
+{
+    kt_path_list *found = NULL;
+    struct stat st;
+    place p;
+    place_open(&p, "r.json");
+    write_list(p.path, PAGES);
+    CHECK_OK(kt_path_chmod(p.path, 0640));
+    CHECK_EQ(resume_list(p.path), PAGES);
+    CHECK_OK(kt_path_stat(p.path, &st));
+    CHECK_EQ(st.st_mode & 07777, 0640);
+    CHECK_OK(kt_dir_list(kt_temp_dir_path(p.folder), 0, &found));
+    CHECK_EQ(found->count, 1);
+    kt_path_list_free(found);
+    kt_temp_dir_remove(p.folder);
+}
+
+/* ---- Memory ----------------------------------------------------------------------------------- */
+
+enum { BLOCK_MAX = 2 << 20, FIELD_BYTES = 100 << 10, FIELDS = 50 };
+
+static void *alloc_a_little(size_t size)
+{
+    return size > BLOCK_MAX ? NULL : malloc(size); /* tidy: malloc: this is an allocator */
+}
+
+static void *realloc_a_little(void *block, size_t size)
+{
+    return size > BLOCK_MAX ? NULL : realloc(block, size); /* tidy: realloc: this is an allocator */
+}
+
+static void give_back(void *block)
+{
+    free(block); /* tidy: free: this is an allocator */
+}
+
+static int resume_large(void *arg)
+{
+    static char text[FIELD_BYTES];
+    static extract names[] = {{.name = (char *)"text"}};
+    place p;
+    records *r = NULL;
+    struct stat before, after;
+    place_open(&p, arg);
+    memset(text, 'x', sizeof text - 1);
+    CHECK_OK(records_open(p.path, false, names, 1, &r));
+    for (int i = 0; i < FIELDS; i++)
+        add_field(r, 0, text);
+    add_field(r, 1, "y");
+    CHECK_OK(records_close(r));
+    CHECK_OK(kt_path_stat(p.path, &before));
+    CHECK_GT(before.st_size, 2 * BLOCK_MAX);
+    CHECK_OK(records_open(p.path, true, names, 1, &r));
+    CHECK(records_has(r, page(0)) && records_has(r, page(1)));
+    CHECK_OK(kt_path_stat(p.path, &after));
+    CHECK_LT(after.st_size, before.st_size / FIELDS * 2); /* one of each URL */
+    CHECK_OK(records_close(r));
+    kt_temp_dir_remove(p.folder);
+    return 0;
+}
+
+TEST_WITH(a_file_that_is_resumed_need_not_fit_into_memory, KT_TEST_NO_LOOP)
+{
+    static const char *const names[] = {"r.jsonl", "r.csv", "r.json"};
+    const kt_allocator little = {alloc_a_little, realloc_a_little, give_back};
+    kt_allocator_set(&little);
+    for (size_t i = 0; i < 3; i++)
+        CHECK_OK(kt_run(resume_large, (void *)(uintptr_t)names[i], 0));
+    kt_allocator_set(NULL);
 }
