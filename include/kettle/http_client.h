@@ -51,7 +51,7 @@ typedef struct kt_file kt_file;               /* file.h */
  * KT_FOREVER: no limit. */
 typedef struct kt_http_timeouts {
     kt_time pool;       /* 60 s for a connection to be free, where the limits have to be kept */
-    kt_time connect;    /* 10 s for the name and the TCP connection, a proxy's answer included */
+    kt_time connect;    /* 10 s for the name and the TCP connection, TLS with a proxy and its answer included */
     kt_time tls;        /* 10 s for the handshake */
     kt_time send;       /* 30 s in which the server takes no byte of the request */
     kt_time first_byte; /* 60 s from the request's last byte to the complete head of the answer */
@@ -117,7 +117,7 @@ typedef struct kt_http_session_options {
     uint64_t body_bytes_max;         /* of an answer, decoded; 0 = no limit */
     bool no_decompression;           /* bodies are as they were sent, and nothing is asked for */
 
-    const kt_tls_config *tls;        /* borrowed; NULL: one that trusts what the system trusts */
+    const kt_tls_config *tls;        /* borrowed; for servers and proxies; NULL: trusts what the system trusts */
     const kt_connect_options *connect; /* NULL: the defaults */
     kt_cookie_jar *cookies;          /* borrowed; NULL: none are kept */
     kt_http_cache *cache;            /* borrowed; NULL: none. Each hop of a GET or HEAD without body is looked up in it;
@@ -130,9 +130,10 @@ typedef struct kt_http_session_options {
     const char *user, *password;     /* for the base URL's origin only, or without one for any: see kt_http_request */
     const char *bearer;
 
-    const char *proxy;               /* "http://[user:password@]host:port", "socks5://...", whose names the proxy looks
-                                      * up; NULL: none. User and password are for it alone: Digest or Basic (RFC 7616,
-                                      * 7617), once it has asked (407) */
+    const char *proxy;               /* "http://[user:password@]host:port"; "https://...", with which TLS is spoken by
+                                      * `tls`, for its host's name, and what is said to a server of https is TLS within
+                                      * that; "socks5://..."; NULL: none. They look names up. User and password are for
+                                      * the proxy alone: Digest or Basic (RFC 7616, 7617), once it has asked (407) */
     const char *const *no_proxy;     /* hosts that are reached directly, and then NULL: "example.org" with all below,
                                       * ".example.org" only those, "10.0.0.0/8", "*"; NULL: none */
     bool environment;                /* where `proxy` is NULL: by http_proxy, https_proxy, all_proxy, no_proxy */

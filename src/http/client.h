@@ -14,6 +14,7 @@
  *   client_origins.c   what is known of servers
  *   client_pool.c      which connection an attempt gets
  *   client_connect.c   opens connections
+ *   client_proxy.c     by way of proxies
  *   client_h1.c        an attempt over HTTP/1.1
  *   client_response.c  what a caller sees of an answer
  *   client_phase.c     time limits
@@ -439,6 +440,8 @@ int kt__client_proxy_dial(kt__http_call *c, const kt__client_proxy *p, const cha
 /* The host as look-ups want it: an IPv6 address without its brackets. NULL without memory. */
 char *kt__client_bare_host(const kt_url *url);
 
+/* Makes a stream to a server, or to a proxy, of that host one of TLS, within the caller's limits. Suspends. */
+int kt__client_shake(kt_http_session *s, kt_stream *stream, const char *host, const char *const *alpn) KT_CHECKED;
 /* Opens a connection to c's origin. Suspends. */
 int kt__client_connect(kt__http_call *c, kt__client_conn **ret_conn) KT_CHECKED;
 /* Ends a stream without waiting for its peer. */

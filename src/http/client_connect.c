@@ -43,19 +43,22 @@ static const char *const *offered(const kt__http_call *c, bool only_1)
     return c->session->o.version == KT_HTTP_2 ? two : both;
 }
 
-static int shake(kt__http_call *c, kt_stream *stream, const char *host, bool only_1)
+int kt__client_shake(kt_http_session *s, kt_stream *stream, const char *host, const char *const *alpn)
 {
     const kt_tls_options o = {.server_name = host,
                               .handshake_timeout = KT_FOREVER,
                               .shutdown_timeout = PARTING_TIME,
-                              .alpn = offered(c, only_1)};
+                              .alpn = alpn};
     const kt_tls_config *config;
+    int rc = kt__client_tls(s, &config);
+    return rc == 0 ? kt_stream_start_tls(stream, config, &o) : rc;
+}
+
+static int shake(const kt__http_call *c, kt_stream *stream, const char *host, bool only_1)
+{
     kt__client_phase phase;
     kt__client_phase_begin(&phase, "TLS handshake", c->timeouts.tls, c->deadline);
-    int rc = kt__client_tls(c->session, &config);
-    if (rc == 0)
-        rc = kt_stream_start_tls(stream, config, &o);
-    return kt__client_phase_end(&phase, rc);
+    return kt__client_phase_end(&phase, kt__client_shake(c->session, stream, host, offered(c, only_1)));
 }
 
 /* ---- Connections ----------------------------------------------------------------------------- */
@@ -132,10 +135,11 @@ static int refuse_2(const kt__http_call *c, kt_stream *s, const char *suite)
 static int speaks_2(const kt__http_call *c, kt_stream *s)
 {
     kt_tls_info info;
-    if (kt_tls_info_get(s, &info) < 0)
+    if (!kt_url_is_secure(&c->url)) /* whatever there is between us and a proxy */
         return c->session->o.version == KT_HTTP_2; /* by prior knowledge */
-    if (!kt_slice_is(info.alpn, "h2"))
-        return 0;
+    int rc = kt_tls_info_get(s, &info);
+    if (rc < 0 || !kt_slice_is(info.alpn, "h2"))
+        return rc;
     return info.modern ? 1 : refuse_2(c, s, info.cipher);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Proxies: HTTP's (RFC 9110 section 9.3.6, RFC 9112 section 3.2.2), and SOCKS5 (RFC 1928, 1929). */
+/* Proxies: HTTP's (RFC 9110 section 9.3.6, RFC 9112 section 3.2.2), also over TLS, and SOCKS5 (RFC 1928, 1929). */
 #include <stdlib.h>
 
 #include "http/client.h"
@@ -24,8 +24,8 @@ static int proxy_set(kt__client_proxy *p, const char *text)
     if (n >= (int)sizeof http)
         return kt_error_set(-EINVAL, "the proxy's URL is too long");
     int rc = kt_url_parse(http, NULL, &p->url);
-    if (rc == 0 && !kt_slice_is(p->url.scheme, "http"))
-        return kt_error_set(-EINVAL, "a proxy is http:// or socks5://");
+    if (rc == 0 && !kt_slice_is(p->url.scheme, "http") && !kt_slice_is(p->url.scheme, "https"))
+        return kt_error_set(-EINVAL, "a proxy is http://, https:// or socks5://");
     p->is_set = rc == 0;
     if (rc == 0 && !p->socks)
         rc = kt__client_auth_of_url(&p->url, &p->auth);
@@ -349,12 +349,22 @@ static int socks(const kt__client_proxy *p, kt_stream *s, const char *host, uint
 
 /* ---- By way of one --------------------------------------------------------------------------- */
 
+/* TLS with the proxy; that with the server comes within it. */
+static int shake(kt_http_session *session, kt_stream *s, const char *host)
+{
+    static const char *const one[] = {"http/1.1", NULL};
+    int rc = kt__client_shake(session, s, host, one);
+    return rc == 0 || kt_is_cancel(rc) ? rc : kt_error_set(rc, "the proxy: %s", kt_error_detail());
+}
+
 static int dial(const kt__http_call *c, const kt__client_proxy *p, kt_stream **ret_stream)
 {
     char *host = kt__client_bare_host(&p->url);
     if (!host)
         return -ENOMEM;
     int rc = kt_stream_connect_with(host, p->url.port, &c->session->connect, ret_stream);
+    if (rc == 0 && kt_url_is_secure(&p->url))
+        rc = shake(c->session, *ret_stream, host);
     kt_free(host);
     return rc;
 }

@@ -58,6 +58,7 @@ typedef struct parrot {
     const char *at_once; /* said when a connection begins */
     kt_time stalls;      /* before each answer */
     bool hasty;          /* answers what expects a leave before its body */
+    const kt_tls_config *tls; /* of each connection; NULL: plain */
     kt_task *task;
     int connections, requests, ended;
     char heard[4 * 1024]; /* all heads, one after the other */
@@ -92,8 +93,8 @@ static inline int parrot__hears(parrot *p, kt_stream *s)
 KT_FN(parrot__talks, a, struct { parrot *p; kt_stream *s; int number; })
 {
     parrot *p = a->p;
-    int rc = 0;
-    if (p->at_once)
+    int rc = p->tls ? kt_stream_start_tls(a->s, p->tls, NULL) : 0;
+    if (rc == 0 && p->at_once)
         rc = kt_stream_write(a->s, p->at_once, strlen(p->at_once));
     for (int i = 0; rc == 0 && i < PARROT_REQUESTS && parrot__hears(p, a->s); i++) {
         const char *text = p->script[a->number % PARROT_CONNECTIONS][i];

@@ -295,7 +295,7 @@ TEST(some_hosts_are_reached_directly)
 TEST(proxies_that_make_no_sense_are_refused)
 {
     kt_http_session *s = NULL;
-    CHECK_ERR(kt_http_session_open(&(kt_http_session_options){.proxy = "https://a"}, &s), -EINVAL);
+    CHECK_ERR(kt_http_session_open(&(kt_http_session_options){.proxy = "wss://a"}, &s), -EINVAL);
     CHECK_ERR(kt_http_session_open(&(kt_http_session_options){.proxy = "http://a", .guard = true}, &s), -EINVAL);
     CHECK_ERR(kt_http_session_open(&(kt_http_session_options){.environment = true, .guard = true}, &s), -EINVAL);
     CHECK(!s);

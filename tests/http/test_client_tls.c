@@ -345,6 +345,7 @@ typedef struct tunnel {
     kt_listener *l;
     uint16_t to;
     bool socks;
+    const kt_tls_config *tls; /* with the proxy; NULL: none */
     int made;
     char asked[200];
 } tunnel;
@@ -392,6 +393,8 @@ static int digs(void *arg)
         int rc = kt_listener_accept(t->l, &near);
         if (rc < 0)
             return rc;
+        if (t->tls)
+            CHECK_OK(kt_stream_start_tls(near, t->tls, NULL));
         if (t->socks)
             hear_socks(t, near);
         else
@@ -407,16 +410,30 @@ static int digs(void *arg)
     }
 }
 
+/* Of a proxy, with a certificate of an authority's. */
+static kt_tls_config *config_of(const made *issuer)
+{
+    made own;
+    kt_tls_config *config = NULL;
+    make(&(wanted){.alternatives = "IP:127.0.0.1", .issuer = issuer}, &own);
+    const kt_tls_certificate certificate = {.chain_pem = certificate_of(&own), .key_pem = key_of(&own)};
+    const kt_tls_server_options o = {.certificates = &certificate, .certificate_count = 1};
+    CHECK_OK(kt_tls_server_new(&o, &config));
+    return config;
+}
+
 /* TLS is with the server behind the proxy, and its certificate counts. */
-static void check_tunnel(bool socks, const char *const *alpn, const made *trusted, int version)
+static void check_tunnel(const char *scheme, const char *const *alpn, const made *trusted, int version)
 {
     house h;
-    tunnel t = {.socks = socks};
+    bool socks = strcmp(scheme, "socks5") == 0;
+    kt_tls_config *tls = strcmp(scheme, "https") == 0 ? config_of(trusted) : NULL;
+    tunnel t = {.socks = socks, .tls = tls};
     kt_task *task = NULL;
     char proxy[64];
     CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &t.l));
     CHECK_OK(kt_spawn(digs, &t, 0, &task));
-    snprintf(proxy, sizeof proxy, "%s://127.0.0.1:%u", socks ? "socks5" : "http", kt_listener_port(t.l));
+    snprintf(proxy, sizeof proxy, "%s://127.0.0.1:%u", scheme, kt_listener_port(t.l));
     house_open(&h, alpn, trusted, (kt_http_session_options){.proxy = proxy});
     t.to = kt_listener_port(h.l);
     if (version > 0) {
@@ -434,14 +451,28 @@ static void check_tunnel(bool socks, const char *const *alpn, const made *truste
     kt_task_cancel(task);
     CHECK_ERR(kt_task_join(task), KT_ECANCELED);
     kt_listener_close(t.l);
+    kt_tls_config_free(tls);
 }
 
 TEST_WITH(https_goes_through_a_tunnel_of_a_proxy, KT_TEST_REAL_TIME)
 {
     static const char *const both[] = {"h2", "http/1.1", NULL}, *const old[] = {"http/1.1", NULL};
-    for (int socks = 0; socks < 2; socks++) {
-        check_tunnel(socks, both, authority(), 20);
-        check_tunnel(socks, old, authority(), 11);
+    static const char *const schemes[] = {"http", "https", "socks5"};
+    for (size_t i = 0; i < 3; i++) {
+        check_tunnel(schemes[i], both, authority(), 20);
+        check_tunnel(schemes[i], old, authority(), 11);
+    }
+}
+
+TEST(tls_goes_within_tls_however_the_network_cuts_it)
+{
+    static const char *const both[] = {"h2", "http/1.1", NULL};
+    sim_only();
+    for (size_t bytes = 0; bytes <= 1; bytes++) {
+        kt_auto(net) n = net_open((kt_test_network_options){.segment_max = bytes, .latency = KT_MS(10)});
+        (void)n;
+        check_tunnel("https", both, authority(), 20);
+        check_tunnel("https", both + 1, authority(), 11);
     }
 }
 
@@ -450,6 +481,7 @@ TEST_WITH(a_proxy_cannot_take_the_servers_place, KT_TEST_REAL_TIME)
     static const char *const old[] = {"http/1.1", NULL};
     made stranger;
     make(&(wanted){.name = "stranger", .authority = true}, &stranger);
-    check_tunnel(false, old, &stranger, 0);
-    check_tunnel(true, old, &stranger, 0);
+    check_tunnel("http", old, &stranger, 0);
+    check_tunnel("https", old, &stranger, 0);
+    check_tunnel("socks5", old, &stranger, 0);
 }
