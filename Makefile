@@ -54,7 +54,7 @@ check-faults:
 check-seeds:
 	tools/install-deps build test
 	KETTLE_TEST_SEEDS=$(or $(SEEDS),20000) tools/run-tests seeds --only core-seeds --only core-seeds_sync \
-	    --only core-seeds_tasks --only core-seeds_pattern --only http-client_chaos
+	    --only core-seeds_tasks --only core-seeds_pattern --only http-client_chaos --only http-stop_chaos
 
 # 10,000 jobs, and ten times kill -9 of their server.
 check-kill9: build/build.ninja
