@@ -130,6 +130,15 @@ static inline void acts_upon(world *w, unsigned number)
         kt_test_fail("%u has been acted upon twice", number);
 }
 
+/* A status that sends a request on to another place, where by 303 it becomes a GET. */
+static inline int sends_on(world *w, unsigned number)
+{
+    int status = (int)ONE_OF(w, 303, 307);
+    deed *d = deed_of(w, number);
+    d->idempotent = d->idempotent || status == 303;
+    return status;
+}
+
 /* More of a request's body has come. */
 static inline void check_piece(world *w, unsigned number, const void *bytes, size_t size, size_t at)
 {

@@ -147,7 +147,7 @@ static inline int take_answer(wish *a, kt_http_response *r)
 {
     CHECK_EQ(number_in(kt_http_response_header(r, "X-Number")), a->number);
     int status = kt_http_response_status(r);
-    if (status != 307 && status != 417)
+    if (status / 100 != 3 && status != 417)
         CHECK_GE(deed_of(a->w, a->number)->acted, 1);
     return a->reading == READ_NONE ? 0 : read_body(a, r);
 }

@@ -15,7 +15,7 @@ typedef struct h1_turn {
     size_t length, at; /* of the request's body; what has come of it */
     bool early;        /* the answer comes before the body has been read */
     bool keep;
-    int status;        /* 0: one of several; 307 and 417 mean that nothing is done */
+    int status;        /* 0: one of several; 3xx and 417 mean that nothing is done */
 } h1_turn;
 
 /* A header's value as text; "" if there is none. */
@@ -132,7 +132,7 @@ static inline int h1_answer(h1_turn *t)
     int framing = (int)ONE_OF(w, 0, 0, 0, 1, 2);
     if (framing == 2)
         t->keep = false;
-    if (framing == 2 && one_in(w, 2))
+    if (framing != 1 && one_in(w, framing == 2 ? 2 : 8))
         minor = 0;
     int n = snprintf(head, sizeof head, "HTTP/1.%d %d Yes\r\nX-Number: %u\r\nX-Size: %zu\r\n", minor, status, t->number,
                      t->is_head ? 0 : size);
@@ -141,11 +141,13 @@ static inline int h1_answer(h1_turn *t)
     else if (framing == 1 && status != 204)
         n += snprintf(head + n, sizeof head - (size_t)n, "Transfer-Encoding: chunked\r\n%s",
                       t->is_head ? "" : "X-Trailers: yes\r\n");
-    if (status == 307) {
+    if (status == 303 || status == 307) {
         put_url(w, url, below(w, SIZE_MAX));
         n += snprintf(head + n, sizeof head - (size_t)n, "Location: %s\r\n", url);
     }
-    snprintf(head + n, sizeof head - (size_t)n, "%s\r\n", t->keep || minor == 0 ? "" : "Connection: close\r\n");
+    bool is_said = t->keep == (minor == 0); /* what is the rule need not be */
+    snprintf(head + n, sizeof head - (size_t)n, "%s%s\r\n", is_said ? "Connection: " : "",
+             is_said ? t->keep ? "keep-alive\r\n" : "close\r\n" : "");
     int rc = h1_say(t, head);
     return rc < 0 || t->is_head || status == 204 ? rc : h1_content(t, size, framing);
 }
@@ -216,7 +218,7 @@ static inline int h1_head(h1_turn *t, kt_time patience)
     t->early = (t->is_chunked || t->length > 0) && one_in(t->w, t->w->early_in);
     t->keep = !one_in(t->w, t->w->leaves_in);
     if (one_in(t->w, t->w->sends_on_in))
-        t->status = 307;
+        t->status = sends_on(t->w, t->number);
     else if (t->expects && one_in(t->w, 6))
         t->status = 417;
     t->early = t->early || t->status == 417;

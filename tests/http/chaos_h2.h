@@ -110,7 +110,7 @@ static inline int h2_answer(h2_turn *t, const char *status)
     if (t->trailers)
         nv[count++] = h2_pair("x-trailers", "yes");
     put_url(w, url, below(w, SIZE_MAX));
-    if (strcmp(status, "307") == 0)
+    if (status[0] == '3')
         nv[count++] = h2_pair("location", url);
     const nghttp2_data_provider body = {{.ptr = t}, h2_give};
     bool at_once = t->size == 0 && !t->trailers && (is_bare || one_in(w, 2));
@@ -147,7 +147,7 @@ static inline int h2_act(h2_turn *t)
         return h2_reset(t, w->tls[0] && one_in(w, 4) ? NGHTTP2_HTTP_1_1_REQUIRED : NGHTTP2_REFUSED_STREAM);
     c->acted = c->acted > t->id ? c->acted : t->id;
     if (one_in(w, w->sends_on_in))
-        return 307;
+        return sends_on(w, t->number);
     acts_upon(w, t->number);
     rc = rests(w);
     while (rc == 0 && !t->closed && one_in(w, w->interim_in)) {
