@@ -232,7 +232,8 @@ int kt__client_h2_exchange(kt__http_call *c, bool *ret_silent)
         rc = send_first(c);
     if (rc == 0 && !beside)
         rc = hear(st, c);
-    c->refused = rc < 0 && !kt_is_cancel(rc) && st->refused;
+    bool by_server = rc < 0 && (rc == st->rc || rc == h->rc); /* and not by the body, or the time */
+    c->refused = by_server && st->refused;
     c->refused_in_vain = c->refused && h->served == 0;
     *ret_silent = !st->has_head;
     if (rc == 0)

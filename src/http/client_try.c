@@ -154,7 +154,9 @@ static int exchange_fresh(kt__http_call *c)
         c->fresh = !c->refused;
         kt__client_origin_drop_idle(c->origin);
         rc = kt__client_body_rewind(&c->body);
-        rc = rc < 0 ? rc : exchange(c, &silent);
+        if (rc < 0)
+            break;
+        rc = exchange(c, &silent);
     }
     return rc;
 }

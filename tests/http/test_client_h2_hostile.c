@@ -452,6 +452,63 @@ TEST(a_server_that_refuses_all_is_not_asked_for_ever)
     CHECK_STR(answer_of_evil(refuses, (kt_http_session_options){0}), "ECONNRESET");
 }
 
+static int refused;
+
+/* All but what has no body. */
+static void refuses_bodies(peer *p, uint32_t id)
+{
+    if (p->f.flags & END_STREAM) {
+        say_head(p, id, END_HEADERS | END_STREAM, NULL, NULL);
+        return;
+    }
+    refused++;
+    refuses(p, id);
+}
+
+typedef struct late_body {
+    int read_rc, rewind_rc;
+} late_body;
+
+static ssize_t reads_late(void *buffer, size_t size, void *arg)
+{
+    const late_body *b = arg;
+    (void)buffer;
+    (void)size;
+    int rc = kt_sleep(KT_MS(1));
+    return rc < 0 ? rc : b->read_rc;
+}
+
+static int rewinds(void *arg)
+{
+    return ((const late_body *)arg)->rewind_rc;
+}
+
+static const char *ask_who_refuses(late_body b)
+{
+    evil e = {.acts = refuses_bodies};
+    const kt_http_request q = {.method = "PUT",
+                               .url = "/",
+                               .body_read = reads_late,
+                               .body_rewind = rewinds,
+                               .body_arg = &b,
+                               .timeouts.total = KT_S(10)};
+    refused = 0;
+    evil_open(&e, (kt_http_session_options){0});
+    CHECK_STR(ask(e.web, "/"), "200 ");
+    const char *answer = ask_with(e.web, &q);
+    evil_close(&e);
+    return answer;
+}
+
+TEST(a_body_that_fails_ends_a_request_that_is_refused)
+{
+    sim_only();
+    CHECK_STR(ask_who_refuses((late_body){.rewind_rc = -EDOM}), "EDOM");
+    CHECK_EQ(refused, 1);
+    CHECK_STR(ask_who_refuses((late_body){.read_rc = -EDOM}), "EDOM");
+    CHECK_EQ(refused, 1);
+}
+
 static void pushes(peer *p, uint32_t id)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
