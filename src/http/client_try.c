@@ -15,6 +15,8 @@
 /* So often one request may be refused before it was begun, by connections that answer nobody. Where others are answered
  * meanwhile, its own time limits it. */
 #define REFUSALS_MAX 20u
+/* Behind so many it waits longer each time, from twice this up to a second and a quarter. */
+#define REFUSED_WAIT KT_MS(10)
 
 /* ---- Repeats --------------------------------------------------------------------------------- */
 
@@ -140,9 +142,20 @@ static bool was_stale(const kt__http_call *c, int rc, bool silent)
     return broken && silent && c->reused && kt__client_may_repeat(c);
 }
 
+/* A server that serves others and goes on refusing this one is not asked as fast as the network is. */
+static int rest(kt__http_call *c, unsigned refusals)
+{
+    kt__client_phase phase;
+    unsigned more = refusals > REFUSALS_MAX ? refusals - REFUSALS_MAX : 0;
+    if (more == 0)
+        return 0;
+    kt__client_phase_begin(&phase, "waiting to be taken", KT_FOREVER, c->deadline);
+    return kt__client_phase_end(&phase, kt_sleep(more < 7 ? REFUSED_WAIT << more : REFUSED_WAIT << 7));
+}
+
 static int exchange_fresh(kt__http_call *c)
 {
-    unsigned refusals = REFUSALS_MAX, repeats = 1;
+    unsigned refusals = REFUSALS_MAX, repeats = 1, refused = 0;
     bool silent;
     c->fresh = false;
     int rc = exchange(c, &silent);
@@ -153,7 +166,9 @@ static int exchange_fresh(kt__http_call *c)
         *left -= !c->refused || c->refused_in_vain;
         c->fresh = !c->refused;
         kt__client_origin_drop_idle(c->origin);
-        rc = kt__client_body_rewind(&c->body);
+        refused += c->refused;
+        rc = rest(c, refused);
+        rc = rc < 0 ? rc : kt__client_body_rewind(&c->body);
         if (rc < 0)
             break;
         rc = exchange(c, &silent);

@@ -500,6 +500,15 @@ static const char *ask_who_refuses(late_body b)
     return answer;
 }
 
+/* Not as fast as the network is. */
+TEST(a_server_that_refuses_some_is_asked_ever_more_seldom)
+{
+    sim_only();
+    CHECK_STR(ask_who_refuses((late_body){0}), "ETIMEDOUT");
+    CHECK_GT(refused, 20);
+    CHECK_LT(refused, 40);
+}
+
 TEST(a_body_that_fails_ends_a_request_that_is_refused)
 {
     sim_only();
