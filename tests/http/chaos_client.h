@@ -51,7 +51,7 @@ static inline int begins_again(void *arg)
 {
     wish *a = arg;
     a->body_at = 0;
-    return 0;
+    return a->fails && one_in(a->w, 2) ? -EDOM : 0;
 }
 
 static inline void plan_body(wish *a)
