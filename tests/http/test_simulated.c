@@ -148,3 +148,36 @@ TEST(a_fetch_fails_as_its_connection_does)
     site_close(&s);
     kt_test_network_close(n);
 }
+
+static int reads_a_little(kt_http_exchange *x, void *arg)
+{
+    char byte;
+    (void)arg;
+    for (int i = 0; i < 3000 && kt_http_method_is(x, "POST"); i++)
+        CHECK_EQ(kt_http_read(x, &byte, 1), 1);
+    return kt_http_respond(x, 204, NULL, NULL, 0);
+}
+
+/* Of which the server has received more than its handler has read. */
+TEST(a_connection_goes_on_behind_a_body_when_its_answer_has_said_so)
+{
+    const kt_test_network_options options = {.segment_max = 16384, .window = 131072};
+    static char body[70000];
+    char answers[1000] = {0};
+    site s;
+    kt_test_network *n = kt_test_network_open(&options);
+    kt_test_network_use(n);
+    site_open(&s, NULL, reads_a_little, NULL);
+    kt_stream *c = dial(&s);
+    say(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n");
+    CHECK_OK(kt_stream_write(c, body, sizeof body));
+    say(c, GET_CLOSE);
+    size_t size = 0;
+    for (ssize_t got; (got = kt_stream_read(c, answers + size, sizeof answers - 1 - size)) > 0; size += (size_t)got)
+        continue;
+    CHECK_EQ(count_of(answers, "HTTP/1.1 204"), 2);
+    CHECK_EQ(count_of(answers, "Connection: close"), 1);
+    kt_stream_close(c);
+    site_close(&s);
+    kt_test_network_close(n);
+}
