@@ -39,9 +39,10 @@ typedef struct kt_http_exchange kt_http_exchange;
 
 /* Answers one request. A negative result before the answer was begun is answered with 500, with 503 where the request's
  * deadline was over, or with the status that fits where its own body was at fault (400, 408, 413); afterwards it closes
- * the connection (HTTP/2: resets the stream), so that the client does not take a cut answer for a whole one. A handler
- * that returns without an answer gives 500. What it has left of the request's body is skipped. When the server stops, a
- * handler that outlives the grace period is cancelled, and answered for with 503 if it has not begun its answer. */
+ * the connection (with a reset where its end would be that of the answer, as for HTTP/1.0; HTTP/2: resets the stream),
+ * so that the client does not take a cut answer for a whole one. A handler that returns without an answer gives 500.
+ * What it has left of the request's body is skipped. When the server stops, a handler that outlives the grace period is
+ * cancelled, and answered for with 503 if it has not begun its answer. */
 typedef int (*kt_http_handler)(kt_http_exchange *x, void *arg);
 
 #define KT_HTTP_UNLIMITED UINT64_MAX
