@@ -31,6 +31,7 @@ typedef struct ask {
     size_t body_size, wire_size; /* before, and after it is compressed, if it is */
     bool chunked, trailer, expects, waits; /* for 100 */
     bool gzip, conditional;
+    bool upgrade;      /* to a protocol in which the server says what it hears, until it has heard all */
     kt_buffer coded;   /* the body, compressed; or empty */
     char range[48];
     /* At the server */
@@ -198,6 +199,14 @@ static inline ask *ask_new(world *w, int version)
         if (one_in(w, 6))
             compress_body(a);
         a->wire_size = a->coded.size > 0 ? a->coded.size : a->body_size;
+    }
+    a->upgrade = version > 10 && one_in(w, 12);
+    if (a->upgrade) {
+        kt_buffer_release(&a->coded);
+        *a = (ask){.number = a->number, .version = version, .upgrade = true};
+        a->method = version == 20 ? "CONNECT" : "GET";
+        a->body_size = a->wire_size = some_bytes(w, w->request_max);
+        return a;
     }
     size_t first = below(w, 3000), last = first + below(w, 3000);
     if (one_in(w, 4))
@@ -426,6 +435,10 @@ static inline void check_answer(const world *w, ask *a, const answer *s, bool wh
     }
     CHECK_EQ(s->number, a->number);
     CHECK_EQ(a->begun, 1);
+    if (a->upgrade && s->content.size < s->total) { /* nothing but that says that it is over */
+        CHECK(!whole || !w->kind || w->stopping);
+        a->whole = whole = false;
+    }
     if (a->status > 0 && s->status != 304)
         CHECK_EQ(s->status, a->status);
     if (is_bare(a, s->status)) {

@@ -17,6 +17,7 @@ typedef struct h1_client {
     size_t ahead;  /* so many are sent before their answers come */
     bool slow;     /* at reading */
     bool half;     /* ends its side behind the last request */
+    bool upgraded; /* the last one has become another protocol */
     bool closing;  /* an answer has said that it is the last */
     bool over;     /* nothing more can be heard */
     kt_event changed;
@@ -63,9 +64,11 @@ static inline void h1_put_head(h1_client *c, const ask *a, bool last)
     CHECK_OK(kt_buffer_printf(&c->out, "%s %s/%u HTTP/1.%d\r\nHost:%s\r\n", a->method, host, a->number,
                               a->version == 11, one_in(c->w, 4) ? "a \t" : " a"));
     ask_fields(c->w, a, h1_put_field, c);
+    if (a->upgrade)
+        h1_put(c, "Connection: keep-alive, Upgrade\r\nUpgrade: echo\r\n");
     if (a->version == 10 && !last)
         h1_put(c, "Connection: keep-alive\r\n");
-    if (a->version == 11 && last && one_in(c->w, 2))
+    if (a->version == 11 && last && !a->upgrade && one_in(c->w, 2))
         h1_put(c, "Connection: close\r\n");
     if (a->chunked)
         h1_put(c, a->trailer ? "Trailer: X-End\r\nTransfer-Encoding: chunked\r\n" : "Transfer-Encoding: chunked\r\n");
@@ -122,9 +125,9 @@ static inline int h1_say_all(h1_client *c)
         a->sent = true;
         c->begun = i + 1;
         h1_put_head(c, a, i + 1 == c->count);
-        if (a->waits)
+        if (a->waits || a->upgrade)
             rc = h1_wait_while(c, &c->continued, i + 1);
-        if (rc == 0)
+        if (rc == 0 && (!a->upgrade || c->upgraded))
             rc = h1_say_body(c, a);
         c->composed += rc == 0;
         if (rc == 0 && one_in(c->w, 3))
@@ -237,6 +240,11 @@ static inline bool h1_content(h1_client *c, const ask *a, answer *s)
         CHECK(s->status != 204 || (!s->chunked && s->length < 0));
         return true;
     }
+    if (c->upgraded) {
+        while (h1_take(c, s, 1))
+            ;
+        return s->content.size == s->total;
+    }
     if (s->chunked)
         return h1_chunks(c, s);
     if (s->length >= 0)
@@ -261,12 +269,15 @@ static inline int h1_heads(h1_client *c, const ask *a, answer *s)
         s->status = (int)number_in(line + 9);
         if (!h1_fields(c, s))
             return H1_CUT;
+        c->upgraded = s->status == 101 && a->upgrade;
         if (s->status >= 200)
+            return H1_WHOLE;
+        c->continued = c->answered + 1;
+        kt_event_set(&c->changed);
+        if (c->upgraded)
             return H1_WHOLE;
         CHECK(s->status == 100 && a->expects && !again);
         again = true;
-        c->continued = c->answered + 1;
-        kt_event_set(&c->changed);
     }
 }
 
@@ -275,7 +286,7 @@ static inline int h1_hear(h1_client *c, ask *a, answer *s)
     int how = h1_heads(c, a, s);
     if (how != H1_WHOLE)
         return how;
-    CHECK(a->sent && (s->close || !a->must_close));
+    CHECK(a->sent && (s->close || !a->must_close || c->upgraded));
     bool whole = h1_content(c, a, s);
     check_answer(c->w, a, s, whole);
     c->closing = whole && s->close;
@@ -294,6 +305,8 @@ static inline void h1_plan(h1_client *c)
         c->asks[c->count] = ask_new(w, is_old ? 10 : 11);
         if (!c->asks[c->count])
             break;
+        if (c->asks[c->count]->upgrade)
+            count = c->count + 1;
     }
     c->ahead = is_old ? 1 : 1 + below(w, H1_ASKS); /* HTTP/1.0 has no pipelining */
     c->slow = one_in(w, w->slow_in);

@@ -140,18 +140,20 @@ static inline bool h2_open(h2_client *c)
     q->id = (uint32_t)(2 * c->opened + 1);
     q->may_send = c->server_initial;
     q->window = c->initial;
-    q->continued = !a->waits;
+    q->continued = !a->waits && !a->upgrade;
     snprintf(path, sizeof path, "/%u", a->number);
     h2_field(c, ":method", a->method);
     h2_field(c, ":scheme", "http");
     h2_field(c, ":authority", "a");
     h2_field(c, ":path", path);
+    if (a->upgrade)
+        h2_field(c, ":protocol", "echo");
     ask_fields(c->w, a, h2_field, c);
     char size[24];
     snprintf(size, sizeof size, "%zu", a->wire_size);
-    if (a->wire_size > 0 && one_in(c->w, 2))
+    if (a->wire_size > 0 && !a->upgrade && one_in(c->w, 2))
         h2_field(c, "content-length", size);
-    q->ended = a->wire_size == 0 && !a->trailer && one_in(c->w, 2);
+    q->ended = a->wire_size == 0 && !a->upgrade && !a->trailer && one_in(c->w, 2);
     h2_put_block(c, q->id, q->ended ? END_STREAM : 0);
     a->sent = true;
     c->opened++;

@@ -228,6 +228,47 @@ static inline int answers(world *w, kt_http_exchange *x, ask *a)
     return how == 0 ? tells_events(w, x, a) : how < 3 ? responds(w, x, a, type) : writes(w, x, a, type);
 }
 
+/* ---- Another protocol ----------------------------------------------------------------------------- */
+
+static inline int says_what_it_hears(world *w, kt_stream *s, ask *a)
+{
+    char piece[3000];
+    int rc = 0;
+    while (rc == 0 && a->taken < a->body_size) {
+        ssize_t n = kt_stream_read(s, piece, 1 + below(w, sizeof piece));
+        if (n <= 0)
+            return n < 0 ? (int)n : -EPIPE;
+        CHECK(is_filled(piece, (size_t)n, a->number, a->taken));
+        a->taken += (size_t)n;
+        rc = kt_stream_write(s, piece, (size_t)n);
+        if (rc == 0 && one_in(w, 4))
+            rc = rests(w);
+    }
+    return rc;
+}
+
+static inline int upgrades(world *w, kt_http_exchange *x, ask *a)
+{
+    char number[24];
+    kt_stream *s = NULL;
+    snprintf(number, sizeof number, "%u", a->number);
+    int rc = rests(w);
+    if (rc < 0)
+        return rc;
+    CHECK_OK(kt_http_header(x, "X-Number", number));
+    a->status = one_in(w, 4) ? 404 : a->version == 20 ? 200 : 101;
+    a->must_close = kt_http_stopping(x);
+    CHECK_OK(says(x, "X-Total", a->status == 404 ? 0 : a->body_size));
+    if (a->status == 404)
+        return kt_http_respond(x, a->status, NULL, "", 0);
+    a->has_time = a->may_be_cut = true;
+    rc = kt_http_upgrade(x, "echo", &s);
+    rc = rc == 0 ? says_what_it_hears(w, s, a) : rc;
+    if (rc < 0 && w->kind && !a->left && !kt_is_cancel(rc))
+        kt_test_fail("the other protocol of %u fails: %s (%s)", a->number, kt_error_name(rc), kt_error_detail());
+    return rc;
+}
+
 /* ---- Handlers ----------------------------------------------------------------------------------- */
 
 static inline unsigned number_of(const kt_http_exchange *x)
@@ -273,6 +314,8 @@ static inline int acts(kt_http_exchange *x, void *arg)
     if (one_in(w, 4))
         kt_http_outlive_client(x);
     const kt_http_decompress_options decompress = {.ratio_max = 100000};
+    if (a->upgrade)
+        return upgrades(w, x, a);
     int rc = rests(w);
     if (rc == 0)
         rc = kt_http_decompress(x, &decompress);
