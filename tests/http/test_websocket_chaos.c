@@ -5,7 +5,11 @@
  * KETTLE_TEST_SEEDS says how many worlds there are. */
 #include "websocket_chaos.h"
 
-enum { SEEDS = 300, LINKS_MAX = 4, SERVERS_MAX = 40, PIECES = 5 };
+#include <kettle/tls.h>
+
+#include "../tls/certificates.h"
+
+enum { SEEDS = 200, SEEDS_TLS = 50, LINKS_MAX = 4, SERVERS_MAX = 40, PIECES = 5 };
 
 #define LIMIT KT_S(3600)
 #define CLIENTS "10.0.0.1"
@@ -47,6 +51,8 @@ struct world {
     side clients[LINKS_MAX], servers[SERVERS_MAX];
     size_t links, served;
 };
+
+static const made *identity; /* of servers; NULL: they speak without TLS */
 
 static uint64_t *lots(side *s)
 {
@@ -368,7 +374,7 @@ KT_FN(comes, a, struct { world *w; size_t number; })
     int rc = rests(&w->random, w->pause_max);
     if (rc < 0)
         return rc;
-    snprintf(url, sizeof url, "ws://" SERVERS ":%u/%zu", kt_listener_port(w->l), a->number);
+    snprintf(url, sizeof url, "%s://" SERVERS ":%u/%zu", identity ? "wss" : "ws", kt_listener_port(w->l), a->number);
     limit_start(s, &limit, !w->kind);
     rc = kt_websocket_connect(w->web, url, &s->o, &s->ws);
     (void)was_limited(&limit, rc);
@@ -475,15 +481,31 @@ static int opens_for_clients(world *w, kt_task *server)
     return rc;
 }
 
+static void make_configs(kt_tls_config **ret_server, kt_tls_config **ret_client)
+{
+    static const char *const protocols[] = {"h2", "http/1.1", NULL};
+    if (!identity)
+        return;
+    const kt_tls_certificate certificate = {.chain_pem = certificate_of(identity), .key_pem = key_of(identity)};
+    const kt_tls_server_options server = {.certificates = &certificate, .certificate_count = 1, .alpn = protocols};
+    const kt_tls_client_options client = {.ca_pem = certificate_of(authority()), .no_system_trust = true};
+    CHECK_OK(kt_tls_server_new(&server, ret_server));
+    CHECK_OK(kt_tls_client_new(&client, ret_client));
+}
+
 static int world_of(void *arg)
 {
     static world w;
     w = (world){.random = *(uint64_t *)arg};
+    kt_tls_config *tls_server = NULL, *tls_client = NULL;
     draw_world(&w);
     draw_network(&w);
-    const kt_http_options server = {.grace = w.kind ? LIMIT : KT_S(1), .write_timeout = LIMIT, .request_timeout = -1};
+    make_configs(&tls_server, &tls_client);
+    const kt_http_options server = {.grace = w.kind ? LIMIT : KT_S(1), .write_timeout = LIMIT, .request_timeout = -1,
+                                    .tls = tls_server};
     const kt_http_session_options session = {
         .version = w.h2 ? KT_HTTP_2 : KT_HTTP_1,
+        .tls = tls_client,
         .timeouts = {.pool = LIMIT, .connect = LIMIT, .first_byte = LIMIT, .send = LIMIT, .total = LIMIT},
     };
     site s = {.o = &server, .handler = serves, .arg = &w}, *at = &s;
@@ -498,10 +520,20 @@ static int world_of(void *arg)
     w.stopped = true;
     site_close(&s);
     kt_test_network_close(w.n);
+    kt_tls_config_free(tls_server);
+    kt_tls_config_free(tls_client);
     return 0;
 }
 
 TEST_WITH(messages_arrive_whole_and_closes_are_learned_of_whatever_both_ends_do, KT_TEST_NO_LOOP)
 {
     each_seed(SEEDS, world_of);
+}
+
+TEST_WITH(so_they_do_over_tls, KT_TEST_NO_LOOP)
+{
+    static made one;
+    make(&(wanted){.alternatives = "IP:" SERVERS, .issuer = authority()}, &one);
+    identity = &one;
+    each_seed(SEEDS_TLS, world_of);
 }
