@@ -107,17 +107,26 @@ static void hear_issue(member *m, const kt_websocket_message *got)
 
 /* ---- The server ---------------------------------------------------------------------------------- */
 
+/* Whole, or in pieces between which nothing may come. */
+static int answers(member *m)
+{
+    char bytes[2000] = "";
+    size_t size = HEAD + below(&m->w->random, sizeof bytes - HEAD);
+    snprintf(bytes, sizeof bytes, "r%06zu", m->answers++);
+    if (one_in(&m->w->random, 2))
+        return kt_websocket_write(m->ws, KT_WEBSOCKET_BINARY, bytes, size);
+    int rc = kt_websocket_write_part(m->ws, KT_WEBSOCKET_BINARY, bytes, HEAD, false);
+    if (rc == 0)
+        rc = rests(&m->w->random, m->w->pause_max);
+    return rc < 0 ? rc : kt_websocket_write_part(m->ws, KT_WEBSOCKET_BINARY, bytes + HEAD, size - HEAD, true);
+}
+
 /* "+a" and "-a" subscribe and do not; "?" is answered, between what is published. */
 static int obeys(member *m, const kt_websocket_message *got)
 {
-    char answer[2000];
     unsigned topic = (unsigned)got->data.data[got->data.size - 1] - 'a';
-    if (got->data.data[0] == '?') {
-        memset(answer, '.', sizeof answer);
-        snprintf(answer, sizeof answer, "r%06zu", m->answers++);
-        size_t size = HEAD + below(&m->w->random, sizeof answer - HEAD);
-        return kt_websocket_write(m->ws, KT_WEBSOCKET_BINARY, answer, size);
-    }
+    if (got->data.data[0] == '?')
+        return answers(m);
     CHECK_LT(topic, TOPICS);
     m->in[topic] = got->data.data[0] == '+';
     if (m->in[topic])
