@@ -106,7 +106,7 @@ KT_API int kt_websocket_read(kt_websocket *ws, kt_websocket_message *ret_message
 
 /* The next piece of a message as soon as it is there, for messages of any length: message_bytes_max does not count.
  * A message may end with a piece of no bytes. Otherwise as kt_websocket_read, which must not be called between two
- * pieces of one message. Suspends. */
+ * pieces of one message; but pieces may follow a read that was cancelled in one, and begin where it does. Suspends. */
 KT_API int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part) KT_CHECKED;
 
 /* ---- Writing ----------------------------------------------------------------------------------- */

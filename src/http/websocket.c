@@ -411,7 +411,7 @@ static int inflate_some(kt_websocket *ws, uint8_t kind, size_t most)
 
 static void message_end(kt_websocket *ws)
 {
-    ws->in_message = false;
+    ws->in_message = ws->gathered = false;
     if (ws->message_compressed && ws->inflater)
         kt__decoder_next(ws->inflater, ws->deflate.forget_in);
 }
@@ -457,6 +457,7 @@ int kt__ws_read_once(kt_websocket *ws, kt_websocket_message *ret_message)
             message_begin(ws, &e);
         if (alone && e.data.size > ws->message_bytes_max)
             return broken(ws, KT_ELIMIT, CODE_TOO_LONG, "a message is too long");
+        ws->gathered = !alone;
         if (!alone && (rc = append(ws, &e)) < 0)
             return rc;
         if (!e.final)
@@ -490,8 +491,21 @@ static int part_begin(kt_websocket *ws, kt__ws_event *e)
     return 1;
 }
 
+/* What a read had put together when it was cancelled. */
+static bool give_gathered(kt_websocket *ws, kt_websocket_message *ret_part)
+{
+    bool gives = ws->gathered && ws->read_rc > 0 && ws->message.size > 0;
+    ws->gathered = false;
+    if (gives)
+        *ret_part = (kt_websocket_message){
+            .kind = (kt_websocket_kind)ws->message_kind, .data = kt_buffer_slice(&ws->message)};
+    return gives;
+}
+
 int kt_websocket_read_part(kt_websocket *ws, kt_websocket_message *ret_part)
 {
+    if (give_gathered(ws, ret_part))
+        return 1;
     kt__ws_event e = {.type = ws->message_kind, .compressed = true};
     ws->reader.plain_max = 0; /* the limit is one on what is put together */
     for (int rc;;) {

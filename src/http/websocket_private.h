@@ -74,6 +74,7 @@ struct kt_websocket {
     bool in_message, message_compressed;
     uint8_t message_kind;   /* the reader has forgotten it once the last bytes are here */
     bool inflating_last : 1, inflating_more : 1, tail_fed : 1; /* more: not all of it has been given in parts */
+    bool gathered : 1;      /* `message` has what no part has given: a read was cancelled in it */
     bool close_sent : 1;
     bool awaited : 1;       /* somebody waits for bytes, by a read or by a watch */
     kt__ws_utf8 utf8;       /* of a compressed message's text */

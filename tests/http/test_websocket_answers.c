@@ -195,3 +195,21 @@ TEST(two_that_write_and_ping_at_once_do_not_wait_for_each_other)
     CHECK_OK(kt_task_join(t));
     kt_websocket_close(a);
 }
+
+/* ---- What reading has heard ------------------------------------------------------------------- */
+
+TEST(pieces_after_a_cancelled_read_begin_where_the_message_does)
+{
+    ends e;
+    kt_websocket_message m;
+    ends_open(&e, NULL);
+    static const char begin[] = "\x01\x82\0\0\0\0on", end[] = "\x80\x81\0\0\0\0" "e";
+    CHECK_OK(kt_stream_write(e.peer, begin, sizeof begin - 1));
+    CHECK_ERR(read_for(e.ws, KT_MS(1)), KT_ETIMEDOUT);
+    CHECK_EQ(kt_websocket_read_part(e.ws, &m), 1);
+    CHECK(kt_slice_is(m.data, "on") && !m.final && m.kind == KT_WEBSOCKET_TEXT);
+    CHECK_OK(kt_stream_write(e.peer, end, sizeof end - 1));
+    CHECK_EQ(kt_websocket_read_part(e.ws, &m), 1);
+    CHECK(kt_slice_is(m.data, "e") && m.final);
+    ends_close(&e);
+}

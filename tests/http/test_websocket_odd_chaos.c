@@ -237,33 +237,33 @@ KT_FN(writes, a, struct { world *w; })
     return 0;
 }
 
-static int read_once(world *w, bool part, kt_websocket_message *m)
+static int read_once(world *w, bool part, kt_websocket_message *m, bool *ret_late)
 {
-    for (;;) {
-        kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-        kt_timeout_start(&limit, one_in(&w->random, w->limits_in) ? some_time(&w->random, KT_MS(20)) : KT_FOREVER);
-        int rc = part ? kt_websocket_read_part(w->ws, m) : kt_websocket_read(w->ws, m);
-        bool fired = rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
-        (void)!kt_timeout_end(&limit, 0);
-        if (!fired)
-            return rc;
-    }
+    kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
+    kt_timeout_start(&limit, one_in(&w->random, w->limits_in) ? some_time(&w->random, KT_MS(20)) : KT_FOREVER);
+    int rc = part ? kt_websocket_read_part(w->ws, m) : kt_websocket_read(w->ws, m);
+    *ret_late = rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
+    (void)!kt_timeout_end(&limit, 0);
+    return rc;
 }
 
 static int reads(world *w)
 {
     kt_auto(kt_buffer) b = KT_BUFFER_INIT;
     kt_websocket_message m = {.final = true};
-    bool part = false;
+    bool part = false, late;
     int rc;
     for (;;) {
-        if (m.final) {
+        if (m.final) { /* a read that was cancelled in a message may be followed by one of a piece */
             part = one_in(&w->random, 2);
             kt_buffer_clear(&b);
         }
         if (one_in(&w->random, 4) && (rc = rests(&w->random, w->pause_max)) < 0)
             return rc;
-        if ((rc = read_once(w, part, &m)) <= 0)
+        rc = read_once(w, part, &m, &late);
+        if (late)
+            continue;
+        if (rc <= 0)
             return rc;
         CHECK_OK(kt_buffer_append(&b, m.data.data, m.data.size));
         if (m.final)
