@@ -372,13 +372,24 @@ void kt__http_watch_hang_ups(kt__http_server *s)
 
 /* ---- The end ------------------------------------------------------------------------------- */
 
+/* The flusher may still be at it, where a stop has not let the connection's task wait for it. */
+static int end_writing(kt__http_conn *c)
+{
+    int rc = kt_lock_acquire(&c->writing);
+    if (rc < 0)
+        return rc;
+    rc = kt_stream_shutdown_write(c->stream);
+    kt_lock_release(&c->writing);
+    return rc;
+}
+
 /* A close while bytes are unread makes the system send a reset, upon which the client's system
  * throws the answer away. So: no more bytes from us, then wait for the client's end (RFC 9112
  * section 9.6). */
 void kt__http_linger(kt__http_conn *c)
 {
     char bytes[FIRST_BYTES];
-    if (!c->linger || c->write_rc < 0 || kt_stream_shutdown_write(c->stream) < 0)
+    if (!c->linger || c->write_rc < 0 || end_writing(c) < 0)
         return;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
     kt_timeout_start(&limit, LINGER_TIME);

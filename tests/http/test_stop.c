@@ -365,6 +365,20 @@ TEST_WITH(a_handshake_that_does_not_go_on_does_not_hold_up_the_stop, KT_TEST_NO_
     kt_test_seeds(50, stop_within_a_handshake, &o);
 }
 
+/* ---- With TLS ---------------------------------------------------------------------------------------------------- */
+
+/* Configurations for a server and its clients, who speak this protocol. */
+static void make_tls(const char *protocol, kt_tls_config **ret_server, kt_tls_config **ret_client)
+{
+    const char *const protocols[] = {protocol, NULL};
+    const kt_tls_certificate certificate = {.chain_pem = kt_slice_from(good()->certificate),
+                                            .key_pem = kt_slice_from(good()->key)};
+    const kt_tls_server_options server = {.certificates = &certificate, .certificate_count = 1, .alpn = protocols};
+    const kt_tls_client_options client = {.alpn = protocols, .danger_accept_any_certificate = true};
+    CHECK_OK(kt_tls_server_new(&server, ret_server));
+    CHECK_OK(kt_tls_client_new(&client, ret_client));
+}
+
 static int one_event(kt_http_exchange *x, void *arg)
 {
     (void)arg;
@@ -375,22 +389,16 @@ static int one_event(kt_http_exchange *x, void *arg)
 /* Over HTTP/2, after a stream of events, while the server waits for the client's end of TLS. */
 TEST(a_connection_that_had_events_may_be_closing_when_the_server_stops)
 {
-    const char *const protocols[] = {"h2", NULL};
-    const kt_tls_certificate certificate = {.chain_pem = kt_slice_from(good()->certificate),
-                                            .key_pem = kt_slice_from(good()->key)};
-    const kt_tls_server_options server = {.certificates = &certificate, .certificate_count = 1, .alpn = protocols};
-    const kt_tls_client_options client = {.alpn = protocols, .danger_accept_any_certificate = true};
-    kt_auto(kt_tls_config) *to = NULL, *of = NULL;
-    CHECK_OK(kt_tls_server_new(&server, &of));
-    CHECK_OK(kt_tls_client_new(&client, &to));
-    const kt_http_options o = {.tls = of, .stack_bytes = 96 * 1024, .requests_max = 1};
+    kt_auto(kt_tls_config) *of_server = NULL, *of_client = NULL;
+    make_tls("h2", &of_server, &of_client);
+    const kt_http_options o = {.tls = of_server, .stack_bytes = 96 * 1024, .requests_max = 1};
     kt_test_network *n = kt_test_network_open(NULL);
     kt_test_network_use(n);
     site s;
     peer p;
     site_open(&s, &o, one_event, NULL);
     kt_stream *c = dial(&s);
-    CHECK_OK(kt_stream_start_tls(c, to, NULL));
+    CHECK_OK(kt_stream_start_tls(c, of_client, NULL));
     greet(&p, c);
     get(&p, 1, "/");
     while (next(&p))
@@ -398,6 +406,39 @@ TEST(a_connection_that_had_events_may_be_closing_when_the_server_stops)
     CHECK_OK(kt_sleep(KT_S(3)));
     CHECK_LT(timed_close(&s), KT_S(2));
     leave(&p);
+    kt_test_network_close(n);
+}
+
+/* The first answer, which was held back, is being sent while the second handler takes its time. */
+static int takes_time_the_second_time(kt_http_exchange *x, void *arg)
+{
+    static const char much[1000];
+    slow *s = arg;
+    if (s->rc == 1) {
+        s->rc = 0;
+        return kt_http_respond(x, 200, NULL, much, sizeof much);
+    }
+    return take_time(x, arg);
+}
+
+TEST(an_answer_that_was_held_back_and_is_not_read_does_not_hold_up_the_stop)
+{
+    const kt_test_network_options options = {.window = 100};
+    kt_auto(kt_tls_config) *of_server = NULL, *of_client = NULL;
+    make_tls("http/1.1", &of_server, &of_client);
+    const kt_http_options o = {.tls = of_server, .stack_bytes = 96 * 1024, .grace = KT_S(1)};
+    slow how = {.pause = KT_S(30), .rc = 1};
+    kt_test_network *n = kt_test_network_open(&options);
+    kt_test_network_use(n);
+    site s;
+    site_open(&s, &o, takes_time_the_second_time, &how);
+    kt_stream *c = dial(&s);
+    CHECK_OK(kt_stream_start_tls(c, of_client, NULL));
+    say(c, GET GET);
+    settle();
+    CHECK_LT(timed_close(&s), KT_S(2));
+    CHECK_ERR(how.rc, KT_ECANCELED);
+    kt_stream_close(c);
     kt_test_network_close(n);
 }
 
