@@ -13,7 +13,7 @@
 
 #include "../tls/certificates.h"
 
-enum { SEEDS = 800, SEEDS_TLS = 80, VISITORS_MAX = 12 };
+enum { SEEDS = 600, SEEDS_TLS = 60, VISITORS_MAX = 12 };
 
 #define SERVER "10.0.0.1"
 #define CLIENTS "10.0.0.2"
