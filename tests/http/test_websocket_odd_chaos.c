@@ -14,6 +14,7 @@ enum { SEEDS = 500, FRAME_MAX = 70000, BLOCK = 5 };
 
 typedef struct world {
     uint64_t random;
+    enum { CLOSES, ENDS, SAYS_TOO_MUCH } end; /* of the peer: in order; without a close; a message that is too long */
     bool client, deflate, closes_first, half_closes; /* client: our end is */
     size_t bytes_max;
     kt_time pause_max;
@@ -95,9 +96,9 @@ static size_t put_blocks(world *w, char *out, const char *bytes, size_t size)
     return n;
 }
 
-static int say_message(world *w)
+static int say_message(world *w, size_t bytes_size)
 {
-    note *m = new_note(&w->theirs, &w->random, some_bytes(&w->random, w->bytes_max), 0);
+    note *m = new_note(&w->theirs, &w->random, bytes_size, 0);
     char *bytes = kt_alloc(2 * BYTES_MAX), *blocks = kt_alloc(2 * BYTES_MAX);
     CHECK(bytes && blocks);
     put_note(bytes, m, 0);
@@ -135,21 +136,29 @@ static int say_close(world *w)
     return say_frame(w, KT__WS_CLOSE | KT__WS_FINAL, payload, 2 + size);
 }
 
+static int say_the_end(world *w)
+{
+    if (w->end == CLOSES) {
+        int rc = say_close(w);
+        return rc == 0 && w->half_closes ? kt_stream_shutdown_write(w->peer) : rc;
+    }
+    int rc = w->end == ENDS ? kt_stream_shutdown_write(w->peer) : say_message(w, w->bytes_max + 1);
+    if (w->end == SAYS_TOO_MUCH)
+        w->theirs.notes[w->theirs.count - 1].fate = FAILED;
+    return rc;
+}
+
 static int peer_says(world *w)
 {
     int rc = 0;
     for (size_t left = below(&w->random, MESSAGES_MAX); left > 0 && rc == 0; left--) {
         rc = one_in(&w->random, 3) ? say_control(w) : 0;
         if (rc == 0)
-            rc = say_message(w);
+            rc = say_message(w, some_bytes(&w->random, w->bytes_max));
         if (w->heard_code != 0 && one_in(&w->random, 2)) /* section 5.5.1: it may end what it was saying */
             break;
     }
-    if (rc == 0)
-        rc = say_close(w);
-    if (rc == 0 && w->half_closes)
-        rc = kt_stream_shutdown_write(w->peer);
-    return rc;
+    return rc == 0 ? say_the_end(w) : rc;
 }
 
 /* ---- What the peer hears ------------------------------------------------------------------------- */
@@ -177,6 +186,12 @@ static void hear_event(world *w, kt_buffer *b, const kt__ws_event *e)
     kt_buffer_clear(b);
 }
 
+/* A server that hears too much closes, and what it has not read resets the connection. */
+static bool is_cut(const world *w, ssize_t rc)
+{
+    return w->end == SAYS_TOO_MUCH && !w->client && (rc == -ECONNRESET || rc == -EPIPE);
+}
+
 KT_FN(peer_hears, a, struct { world *w; })
 {
     world *w = a->w;
@@ -202,7 +217,7 @@ KT_FN(peer_hears, a, struct { world *w; })
             n = kt_stream_read(w->peer, bytes + have, 1 + below(&w->random, sizeof bytes - have));
         have += n > 0 ? (size_t)n : 0;
     }
-    CHECK_GT(n, 0);
+    CHECK(n > 0 || is_cut(w, n));
     return 0;
 }
 
@@ -210,7 +225,8 @@ KT_FN(peer_lives, a, struct { world *w; })
 {
     kt_auto(kt_group) g = KT_GROUP_INIT;
     CHECK_OK(kt_group_spawn(&g, KT_WITH(peer_hears, .w = a->w)));
-    CHECK_OK(peer_says(a->w));
+    int rc = peer_says(a->w);
+    CHECK(rc == 0 || is_cut(a->w, rc));
     return kt_group_join(&g, 0);
 }
 
@@ -255,7 +271,7 @@ static int reads(world *w)
     int rc;
     for (;;) {
         if (m.final) { /* a read that was cancelled in a message may be followed by one of a piece */
-            part = one_in(&w->random, 2);
+            part = w->end != SAYS_TOO_MUCH && one_in(&w->random, 2); /* pieces have no limit */
             kt_buffer_clear(&b);
         }
         if (one_in(&w->random, 4) && (rc = rests(&w->random, w->pause_max)) < 0)
@@ -271,25 +287,38 @@ static int reads(world *w)
     }
 }
 
-static void check_ends(const world *w)
+static void check_end(const world *w, int rc)
 {
-    CHECK_EQ(kt_websocket_close_code(w->ws), w->code);
+    static const int results[] = {0, KT_EINCOMPLETE, KT_ELIMIT}, codes[] = {0, 1006, 0};
+    CHECK_EQ(rc, results[w->end]);
+    CHECK_EQ(kt_websocket_close_code(w->ws), w->end == CLOSES ? w->code : codes[w->end]);
     CHECK_STR(kt_websocket_close_reason(w->ws), w->reason);
     check_all_heard(&w->theirs);
+}
+
+/* What the peer has heard. */
+static void check_peer(const world *w)
+{
+    const int codes[] = {w->code, 1000, 1009};
+    if (w->heard_code == 0 && is_cut(w, -ECONNRESET))
+        return;
+    CHECK(w->heard_code == codes[w->end] || (w->closes_first && w->heard_code == 4000));
     check_all_heard(&w->ours);
-    CHECK(w->heard_code == w->code || (w->closes_first && w->heard_code == 4000));
-    if (!w->closes_first)
+    if (w->end == CLOSES && !w->closes_first)
         CHECK_EQ(w->ponged, w->pings);
 }
 
 static int lives(world *w)
 {
-    kt_auto(kt_group) g = KT_GROUP_INIT;
-    CHECK_OK(kt_group_spawn(&g, KT_WITH(peer_lives, .w = w)));
-    CHECK_OK(kt_group_spawn(&g, KT_WITH(writes, .w = w)));
-    CHECK_EQ(reads(w), 0);
-    CHECK_OK(kt_group_join(&g, 0));
-    check_ends(w);
+    kt_auto(kt_group) peer = KT_GROUP_INIT, writers = KT_GROUP_INIT;
+    CHECK_OK(kt_group_spawn(&peer, KT_WITH(peer_lives, .w = w)));
+    CHECK_OK(kt_group_spawn(&writers, KT_WITH(writes, .w = w)));
+    check_end(w, reads(w));
+    CHECK_OK(kt_group_join(&writers, 0));
+    if (w->end != CLOSES)
+        kt_websocket_close(kt_steal(w->ws));
+    CHECK_OK(kt_group_join(&peer, 0));
+    check_peer(w);
     return 0;
 }
 
@@ -300,7 +329,7 @@ static void open_ends(world *w)
     kt_listener *l = NULL;
     kt_stream *near = NULL;
     kt_websocket_options o;
-    const kt_websocket_options given = {.message_bytes_max = BYTES_MAX, .ping_interval = -1,
+    const kt_websocket_options given = {.message_bytes_max = w->bytes_max, .ping_interval = -1,
                                         .close_timeout = LIMIT, .write_timeout = LIMIT};
     const kt__ws_deflate deflate = {.on = true, .bits_out = 8, .bits_in = 15, .forget_in = one_in(&w->random, 2)};
     CHECK_OK(kt_listen("127.0.0.1", 0, NULL, &l));
@@ -324,6 +353,7 @@ static int world_of(void *arg)
         .segment_max = ONE_OF(r, 1, 7, 100, 1460, 16384),
         .window = ONE_OF(r, 100, 5000, 65536),
     };
+    w.end = one_in(r, 2) ? CLOSES : one_in(r, 2) ? ENDS : SAYS_TOO_MUCH;
     w.client = one_in(r, 2);
     w.deflate = one_in(r, 2);
     w.closes_first = one_in(r, 3);
