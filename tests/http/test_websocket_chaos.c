@@ -378,8 +378,12 @@ KT_FN(comes, a, struct { world *w; size_t number; })
     limit_start(s, &limit, !w->kind);
     rc = kt_websocket_connect(w->web, url, &s->o, &s->ws);
     (void)was_limited(&limit, rc);
-    if (rc == 0)
-        return lives(s);
+    if (rc == 0) {
+        kt_auto(kt_timeout) life = KT_TIMEOUT_INIT; /* cancelled wherever it is then */
+        kt_timeout_start(&life, w->kind || one_in(&w->random, 2) ? KT_FOREVER : some_time(&w->random, KT_MS(500)));
+        (void)!kt_timeout_end(&life, lives(s));
+        return 0;
+    }
     s->abandoned = true;
     if (!w->stopped && w->kind)
         kt_test_fail("a client could not connect: %s (%s)", kt_error_name(rc), kt_error_detail());
