@@ -99,8 +99,9 @@ typedef struct kt_http_options {
  * never end by themselves) at once, lets running handlers finish for `grace`, cancels the rest (503,
  * for which a client that does not read has half a second), and returns once all have ended; a second
  * cancellation meanwhile ends the grace period. A head that has come in part has a second of it for the
- * rest; then its connection is closed in silence, as an idle one. Clients of HTTP/2 that wait for answers
- * are told, and what they ask until they hear of it is served, too.
+ * rest, and who has just connected, or shakes hands, for the first request; then the connection is closed
+ * in silence, as an idle one. Clients of HTTP/2 that wait for answers are told, and what they ask until they
+ * hear of it is served, too.
  * Nothing is left behind. Returns the cancellation's code, KT_ECLOSED if another task closed the
  * listener, -EINVAL for header limits over 16 MiB or a server name with control characters. Who
  * cannot be let in for want of memory is dropped. Suspends. Like asyncio's Server.serve_forever. */

@@ -115,7 +115,7 @@ static int rest(kt__http_conn *c)
             return 0;
         kt__http_work_give(c->server, kt_steal(c->work));
     }
-    if (c->server->stopping)
+    if (c->server->stopping && c->requests > 0)
         return 0;
     return read_first(c);
 }
@@ -418,8 +418,6 @@ static bool begin_tls(kt__http_conn *c)
     const kt_http_options *o = &c->server->o;
     const kt_tls_options tls = {.handshake_timeout = o->tls_timeout, .shutdown_timeout = LINGER_TIME};
     kt_tls_info info;
-    if (c->server->stopping) /* accepted in the last moment */
-        return false;
     c->idle = true;
     int rc = kt_stream_start_tls(c->stream, o->tls, &tls);
     c->idle = false;

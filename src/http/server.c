@@ -189,16 +189,24 @@ static bool wait_for_end(kt__http_server *s, kt_time time)
     return rc == KT_ETIMEDOUT && kt_timeout_expired(&limit);
 }
 
-/* A head that has come in part has nothing running that the grace is for. But its client has a request on its way, and
- * could not tell from the end whether that was obeyed: it has time for what was sent already. (nginx waits for such a
- * client as long as ever; Go as for one whose handler runs.) Whatever ends the grace period, next all are cancelled. */
+/* Has a client come just now, or is it shaking hands, whose first request may be on its way? */
+static bool is_new(const kt__http_conn *c)
+{
+    kt_time age = kt_now() - (c->head_deadline - c->server->o.head_timeout);
+    return c->requests == 0 && (c->head_deadline == 0 || age < KT__HTTP_LAST_HEAD);
+}
+
+/* A head that has come in part, or is to come, has nothing running that the grace is for. But its client has a request
+ * on its way, and could not tell from the end whether that was obeyed: it has time for what was sent already. (nginx
+ * waits for such a client as long as ever; Go as for one whose handler runs.) Whatever ends the grace period, next all
+ * are cancelled. */
 static void wait_for_grace(kt__http_server *s)
 {
     kt_time first = s->o.grace < KT__HTTP_LAST_HEAD ? s->o.grace : KT__HTTP_LAST_HEAD;
     if (!wait_for_end(s, first))
         return;
     for (kt__http_conn *c = s->conns; c; c = c->next)
-        if (c->in_head)
+        if (c->in_head || c->idle)
             kt_task_cancel(c->task);
     (void)!wait_for_end(s, s->o.grace - first);
 }
@@ -212,7 +220,7 @@ static void stop(kt__http_server *s)
             c->guest->stop(c->guest);
         else if (c->h2)
             kt__h2_stop(c->h2);
-        else if (c->idle || c->events)
+        else if ((c->idle && !is_new(c)) || c->events)
             kt_task_cancel(c->task);
         else if (c->handling)
             kt__ws_server_stops(c->x);

@@ -24,7 +24,6 @@ typedef struct world {
     kt_tls_config *tls[2]; /* of servers that speak HTTP/1.1 only, or HTTP/2, too; NULL: none */
     bool mixed;          /* each connection is to another one of them */
     bool kind;           /* the servers do only what costs nobody an answer, and the network loses no connection */
-    bool stops;
     size_t answer_max, request_max;
     kt_time pause_max;   /* of a server, between two things that it does */
     unsigned sends_on_in, leaves_in, refuses_in, early_in, interim_in; /* one in so many; 0: never */

@@ -167,8 +167,6 @@ static inline bool may_fail(const wish *a, int rc)
         return true;
     if (!is_lost(rc))
         return false;
-    if (a->w->stops && d->acted == 0)
-        return true;
     return (may_speak_1(a->w) && !d->idempotent && d->acted == 0) || (a->once && a->begun);
 }
 

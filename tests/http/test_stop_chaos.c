@@ -214,7 +214,6 @@ static void draw_world(world *w)
 {
     w->h2 = one_in(w, 2);
     w->kind = true;
-    w->stops = true;
     w->servers = 1 + below(w, SERVERS_MAX);
     w->pause_max = (kt_time)ONE_OF(w, 0, KT_US(100), KT_MS(5), KT_MS(200));
     w->early_in = (unsigned)ONE_OF(w, 0, 2, 10);
