@@ -4,8 +4,8 @@
 prefix ?= /usr/local
 jobs := $(shell nproc)
 
-.PHONY: run test bench check-asan check-tsan check-valgrind check-sweeps check-faults check-seeds check-kill9 check-fuzz \
-	mutants coverage install clean help
+.PHONY: run test bench check-asan check-tsan check-valgrind check-sweeps check-faults check-seeds check-chaos \
+	check-kill9 check-fuzz mutants coverage install clean help
 
 # Build, and serve the job system on http://127.0.0.1:8000 until Ctrl-C.
 run: build/build.ninja
@@ -54,7 +54,14 @@ check-faults:
 check-seeds:
 	tools/install-deps build test
 	KETTLE_TEST_SEEDS=$(or $(SEEDS),20000) tools/run-tests seeds --only core-seeds --only core-seeds_sync \
-	    --only core-seeds_tasks --only core-seeds_pattern --only http-client_chaos --only http-stop_chaos
+	    --only core-seeds_tasks --only core-seeds_pattern
+
+# Servers and clients of HTTP, WebSockets and events that do all that is legal, in SEEDS (3000) worlds drawn by lot.
+check-chaos:
+	tools/install-deps build test
+	KETTLE_TEST_SEEDS=$(or $(SEEDS),3000) tools/run-tests seeds --only http-client_chaos --only http-stop_chaos \
+	    --only http-server_chaos --only http-websocket_chaos --only http-websocket_hub_chaos \
+	    --only http-websocket_odd_chaos --only http-event_chaos
 
 # 10,000 jobs, and ten times kill -9 of their server.
 check-kill9: build/build.ninja

@@ -6,6 +6,7 @@
  * what has been done in it. All that a server says is legal; what the network does is not always kind. */
 
 #include "client_site.h"
+#include "lots.h"
 
 #include <kettle/tls.h>
 
@@ -43,51 +44,11 @@ static inline bool may_speak_1(const world *w)
     return !w->h2 || w->tls[0];
 }
 
-/* ---- Lots (SplitMix64) ------------------------------------------------------------------------- */
-
-static inline size_t below(world *w, size_t limit)
-{
-    uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (size_t)((z ^ z >> 31) % limit);
-}
-
-static inline bool one_in(world *w, unsigned n)
-{
-    return n > 0 && below(w, n) == 0;
-}
-
-static inline size_t one_of(world *w, const size_t *values, size_t count)
-{
-    return values[below(w, count)];
-}
-
-#define ONE_OF(w, ...) \
-    one_of((w), (const size_t[]){__VA_ARGS__}, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))
-
-/* Mostly little, sometimes much. */
-static inline size_t some_bytes(world *w, size_t max)
-{
-    return below(w, 1 + (size_t)ONE_OF(w, 0, 1, max / 16, max / 4, max));
-}
-
-static inline kt_time some_time(world *w, kt_time max)
-{
-    return below(w, 3) == 0 ? 0 : (kt_time)below(w, (size_t)max + 1);
-}
-
-static inline int rests(world *w)
-{
-    kt_time t = some_time(w, w->pause_max);
-    return t > 0 ? kt_sleep(t) : 0;
-}
-
 /* A URL of one of the servers. */
 static inline void put_url(world *w, char *url, size_t path)
 {
     snprintf(url, URL_BYTES, "%s://127.0.0.1:%u/%zu", w->tls[0] ? "https" : "http",
-             kt_listener_port(w->listeners[below(w, w->servers)]), path);
+             kt_listener_port(w->listeners[below(&w->random, w->servers)]), path);
 }
 
 /* ---- Bodies ------------------------------------------------------------------------------------ */
@@ -132,7 +93,7 @@ static inline void acts_upon(world *w, unsigned number)
 /* A status that sends a request on to another place, where by 303 it becomes a GET. */
 static inline int sends_on(world *w, unsigned number)
 {
-    int status = (int)ONE_OF(w, 303, 307);
+    int status = (int)ONE_OF(&w->random, 303, 307);
     deed *d = deed_of(w, number);
     d->idempotent = d->idempotent || status == 303;
     return status;

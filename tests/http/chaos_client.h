@@ -35,13 +35,13 @@ static inline ssize_t gives(void *buffer, size_t size, void *arg)
     wish *a = arg;
     size_t left = a->body_size - a->body_at, n = left < size ? left : size;
     a->begun = true;
-    int rc = rests(a->w);
+    int rc = rests(&a->w->random, a->w->pause_max);
     if (rc < 0)
         return rc;
-    if (a->fails && one_in(a->w, 3))
+    if (a->fails && one_in(&a->w->random, 3))
         return -EDOM;
-    if (n > 0 && one_in(a->w, 2))
-        n = 1 + below(a->w, n);
+    if (n > 0 && one_in(&a->w->random, 2))
+        n = 1 + below(&a->w->random, n);
     fill(buffer, n, a->number, a->body_at);
     a->body_at += n;
     return (ssize_t)n;
@@ -51,18 +51,18 @@ static inline int begins_again(void *arg)
 {
     wish *a = arg;
     a->body_at = 0;
-    return a->fails && one_in(a->w, 2) ? -EDOM : 0;
+    return a->fails && one_in(&a->w->random, 2) ? -EDOM : 0;
 }
 
 static inline void plan_body(wish *a)
 {
     world *w = a->w;
     char *bytes = NULL;
-    a->body_size = some_bytes(w, w->request_max);
+    a->body_size = some_bytes(&w->random, w->request_max);
     w->deeds[a->number].body_size = a->body_size;
-    a->q.expect_continue = one_in(w, 4);
-    a->q.duplex = one_in(w, 4);
-    if (one_in(w, 2)) {
+    a->q.expect_continue = one_in(&w->random, 4);
+    a->q.duplex = one_in(&w->random, 4);
+    if (one_in(&w->random, 2)) {
         bytes = kt_alloc(a->body_size + 1);
         CHECK(bytes);
         fill(bytes, a->body_size, a->number, 0);
@@ -72,11 +72,11 @@ static inline void plan_body(wish *a)
     }
     a->q.body_read = gives;
     a->q.body_arg = a;
-    a->q.body_size_known = one_in(w, 2);
+    a->q.body_size_known = one_in(&w->random, 2);
     a->q.body_size = a->q.body_size_known ? a->body_size : 0;
-    a->once = one_in(w, 4);
+    a->once = one_in(&w->random, 4);
     a->q.body_rewind = a->once ? NULL : begins_again;
-    a->fails = one_in(w, 20);
+    a->fails = one_in(&w->random, 20);
 }
 
 static inline void plan(wish *a, world *w)
@@ -90,16 +90,16 @@ static inline void plan(wish *a, world *w)
     put_url(w, a->url, 0);
     a->q.url = a->url;
     a->q.headers = a->headers;
-    a->q.method = methods[below(w, 6)];
-    a->q.idempotent = one_in(w, 8);
+    a->q.method = methods[below(&w->random, 6)];
+    a->q.idempotent = one_in(&w->random, 8);
     *d = (deed){.idempotent = a->q.idempotent || a->q.method[1] != 'O'};
     if (a->q.method[0] == 'P')
         plan_body(a);
-    if (one_in(w, 8))
-        a->q.timeouts.total = 1 + (kt_time)below(w, KT_S(1));
-    if (one_in(w, 8))
-        a->limit = 1 + (kt_time)below(w, KT_S(1));
-    a->reading = one_in(w, 2) ? READ_ALL : (int)below(w, 4);
+    if (one_in(&w->random, 8))
+        a->q.timeouts.total = 1 + (kt_time)below(&w->random, KT_S(1));
+    if (one_in(&w->random, 8))
+        a->limit = 1 + (kt_time)below(&w->random, KT_S(1));
+    a->reading = one_in(&w->random, 2) ? READ_ALL : (int)below(&w->random, 4);
 }
 
 /* Nothing but what servers do can make it fail. */
@@ -121,15 +121,15 @@ static inline int read_body(wish *a, kt_http_response *r)
 {
     char piece[5000];
     size_t size = number_in(kt_http_response_header(r, "X-Size")), at = 0;
-    size_t enough = a->reading == READ_SOME ? below(a->w, size + 1) : SIZE_MAX;
+    size_t enough = a->reading == READ_SOME ? below(&a->w->random, size + 1) : SIZE_MAX;
     ssize_t n = 1;
     while (n > 0 && at < enough) {
         if (a->reading == READ_SLOWLY) {
-            int rc = rests(a->w);
+            int rc = rests(&a->w->random, a->w->pause_max);
             if (rc < 0)
                 return rc;
         }
-        n = kt_http_response_read(r, piece, 1 + below(a->w, sizeof piece));
+        n = kt_http_response_read(r, piece, 1 + below(&a->w->random, sizeof piece));
         if (n > 0)
             CHECK(is_filled(piece, (size_t)n, a->number, at));
         at += n > 0 ? (size_t)n : 0;
@@ -196,7 +196,7 @@ static inline void asks(wish *a)
     int rc = kt_http_send(a->w->web, &a->q, &r);
     if (rc == 0)
         rc = take_answer(a, r);
-    if (one_in(a->w, 2))
+    if (one_in(&a->w->random, 2))
         kt_http_response_close(kt_steal(r));
     rc = kt_timeout_end(&limit, rc);
     kt_http_response_close(r);
@@ -206,14 +206,15 @@ static inline void asks(wish *a)
 KT_FN(comes, a, struct { world *w; })
 {
     world *w = a->w;
-    int rc = rests(w);
-    for (size_t left = 1 + below(w, ASKS_EACH); left > 0 && rc == 0 && !w->closed && w->asked < ASKS_MAX; left--) {
+    int rc = rests(&w->random, w->pause_max);
+    size_t left = 1 + below(&w->random, ASKS_EACH);
+    for (; left > 0 && rc == 0 && !w->closed && w->asked < ASKS_MAX; left--) {
         wish p;
         plan(&p, w);
         asks(&p);
         kt_free((void *)(uintptr_t)p.q.body);
-        if (one_in(w, 3))
-            rc = rests(w);
+        if (one_in(&w->random, 3))
+            rc = rests(&w->random, w->pause_max);
     }
     return rc;
 }
@@ -223,10 +224,10 @@ static inline int opens_for_customers(world *w)
 {
     kt_auto(kt_group) customers = KT_GROUP_INIT;
     int rc = 0;
-    for (size_t count = 1 + below(w, CUSTOMERS_MAX); rc == 0 && count > 0; count--)
+    for (size_t count = 1 + below(&w->random, CUSTOMERS_MAX); rc == 0 && count > 0; count--)
         rc = kt_group_spawn(&customers, KT_WITH(comes, .w = w));
-    if (rc == 0 && one_in(w, 4)) {
-        rc = kt_sleep((kt_time)below(w, KT_S(2)));
+    if (rc == 0 && one_in(&w->random, 4)) {
+        rc = kt_sleep((kt_time)below(&w->random, KT_S(2)));
         w->closed = true;
         kt_http_session_close(w->web);
     }
@@ -238,15 +239,15 @@ static inline int opens_for_customers(world *w)
 static inline kt_test_network *draw_network(world *w)
 {
     kt_test_network_options o = {
-        .seed = 1 + below(w, 1000000),
-        .latency = (kt_time)ONE_OF(w, 0, KT_US(50), KT_MS(2), KT_MS(50)),
-        .jitter = (kt_time)ONE_OF(w, 0, 0, KT_US(30), KT_MS(10)),
-        .segment_max = ONE_OF(w, 1, 7, 100, 1460, 1460, 16384),
-        .window = ONE_OF(w, 100, 5000, 65536, 131072),
+        .seed = 1 + below(&w->random, 1000000),
+        .latency = (kt_time)ONE_OF(&w->random, 0, KT_US(50), KT_MS(2), KT_MS(50)),
+        .jitter = (kt_time)ONE_OF(&w->random, 0, 0, KT_US(30), KT_MS(10)),
+        .segment_max = ONE_OF(&w->random, 1, 7, 100, 1460, 1460, 16384),
+        .window = ONE_OF(&w->random, 100, 5000, 65536, 131072),
     };
     bool narrow = o.segment_max < 1000 || o.window < 1000;
-    w->answer_max = narrow ? 500 : ONE_OF(w, 500, 20000, 200000, 200000, 3000000);
-    w->request_max = narrow ? 500 : ONE_OF(w, 500, 20000, 200000);
+    w->answer_max = narrow ? 500 : ONE_OF(&w->random, 500, 20000, 200000, 200000, 3000000);
+    w->request_max = narrow ? 500 : ONE_OF(&w->random, 500, 20000, 200000);
     if (may_speak_1(w) && o.window < 100000) /* the client sends a short body without listening */
         w->early_in = w->interim_in = 0;
     if (may_speak_1(w) && w->early_in > 0 && w->answer_max > 50000) /* and, but for `duplex`, reads when all is sent */
@@ -261,10 +262,10 @@ static inline kt_http_session_options draw_session(world *w)
     return (kt_http_session_options){
         .version = w->h2 ? KT_HTTP_2 : KT_HTTP_1,
         .timeouts = {.pool = LIMIT, .first_byte = LIMIT, .between = LIMIT, .send = LIMIT, .total = LIMIT},
-        .connections_max = 1 + (uint32_t)below(w, 6),
-        .connections_per_host_max = 1 + (uint32_t)below(w, 6),
-        .idle_timeout = (kt_time)ONE_OF(w, 0, KT_MS(10), KT_S(60)),
-        .retries = {.attempts = (unsigned)ONE_OF(w, 1, 1, 3)},
+        .connections_max = 1 + (uint32_t)below(&w->random, 6),
+        .connections_per_host_max = 1 + (uint32_t)below(&w->random, 6),
+        .idle_timeout = (kt_time)ONE_OF(&w->random, 0, KT_MS(10), KT_S(60)),
+        .retries = {.attempts = (unsigned)ONE_OF(&w->random, 1, 1, 3)},
     };
 }
 
@@ -290,7 +291,7 @@ static inline void draw_tls(world *w, const tls_configs *tls)
     w->o.version = KT_HTTP_AUTO;
     w->o.tls = tls->client;
     memcpy(w->tls, tls->servers, sizeof w->tls);
-    w->mixed = one_in(w, 3);
+    w->mixed = one_in(&w->random, 3);
     w->h2 = w->h2 && !w->mixed;
 }
 
@@ -343,22 +344,9 @@ static inline int next_world(void *arg)
     return play_once(p, p->runs++ / 2 + 1);
 }
 
-KT_FN(a_world, a, struct { const play *p; uint64_t seed; })
+static inline int a_world(uint64_t seed, void *arg)
 {
-    return play_once(a->p, a->seed);
-}
-
-/* Once each, where twice is not the same: with the date in each answer, keys and signatures, some of them longer. */
-static inline void play_each(const play *p, uint64_t seeds)
-{
-    const char *text = getenv("KETTLE_TEST_SEEDS");
-    uint64_t last = text ? strtoull(text, NULL, 10) : seeds;
-    setenv("KETTLE_DRIVER", "sim", 1);
-    for (uint64_t seed = 1; seed <= last; seed++) {
-        const kt_options o = {.driver = KT_DRIVER_SIM, .virtual_time = true, .seed = seed};
-        printf("seed %llu\n", (unsigned long long)seed);
-        CHECK_OK(kt_run_with(&o, KT_WITH(a_world, .p = p, .seed = seed)));
-    }
+    return play_once(arg, seed);
 }
 
 static inline void play_over_tls(play *p, uint64_t seeds)
@@ -366,7 +354,7 @@ static inline void play_over_tls(play *p, uint64_t seeds)
     tls_configs t;
     make_configs(&t);
     p->tls = &t;
-    play_each(p, seeds);
+    each_world(worlds(10 * seeds) / 10, a_world, p);
     kt_tls_config_free(t.client);
     kt_tls_config_free(t.servers[0]);
     kt_tls_config_free(t.servers[1]);

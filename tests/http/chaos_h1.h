@@ -43,7 +43,7 @@ static inline int h1_piece(h1_turn *t, size_t left)
         t->at += n;
         left -= n;
     }
-    return rests(t->w);
+    return rests(&t->w->random, t->w->pause_max);
 }
 
 static inline int h1_chunks(h1_turn *t)
@@ -82,11 +82,11 @@ static inline int h1_write(h1_turn *t, const void *bytes, size_t size)
     size_t at = 0;
     int rc = 0;
     while (rc == 0 && at < size) { /* in pieces */
-        size_t n = one_in(t->w, 3) ? 1 + below(t->w, size - at) : size - at;
+        size_t n = one_in(&t->w->random, 3) ? 1 + below(&t->w->random, size - at) : size - at;
         rc = kt_stream_write(t->s, (const char *)bytes + at, n);
         at += n;
         if (rc == 0 && at < size)
-            rc = rests(t->w);
+            rc = rests(&t->w->random, t->w->pause_max);
     }
     return rc;
 }
@@ -103,11 +103,11 @@ static inline int h1_content(h1_turn *t, size_t size, int framing)
     size_t at = 0;
     int rc = 0;
     while (rc == 0 && at < size) {
-        size_t n = 1 + below(t->w, sizeof piece);
+        size_t n = 1 + below(&t->w->random, sizeof piece);
         n = n < size - at ? n : size - at;
         fill(piece, n, t->number, at);
         snprintf(line, sizeof line, "%zx\r\n", n);
-        if (!t->w->kind && framing != 2 && one_in(t->w, t->w->breaks_in * 8)) /* else it looks like the end */
+        if (!t->w->kind && framing != 2 && one_in(&t->w->random, t->w->breaks_in * 8)) /* else it looks like the end */
             return -EPIPE;
         if (framing == 1)
             rc = h1_say(t, line);
@@ -127,12 +127,12 @@ static inline int h1_answer(h1_turn *t)
 {
     world *w = t->w;
     char head[400], url[URL_BYTES];
-    int status = t->status ? t->status : (int)ONE_OF(w, 200, 200, 200, 200, 200, 404, 503, 204), minor = 1;
-    size_t size = status == 204 ? 0 : some_bytes(w, w->answer_max);
-    int framing = (int)ONE_OF(w, 0, 0, 0, 1, 2);
+    int status = t->status ? t->status : (int)ONE_OF(&w->random, 200, 200, 200, 200, 200, 404, 503, 204), minor = 1;
+    size_t size = status == 204 ? 0 : some_bytes(&w->random, w->answer_max);
+    int framing = (int)ONE_OF(&w->random, 0, 0, 0, 1, 2);
     if (framing == 2)
         t->keep = false;
-    if (framing != 1 && one_in(w, framing == 2 ? 2 : 8))
+    if (framing != 1 && one_in(&w->random, framing == 2 ? 2 : 8))
         minor = 0;
     int n = snprintf(head, sizeof head, "HTTP/1.%d %d Yes\r\nX-Number: %u\r\nX-Size: %zu\r\n", minor, status, t->number,
                      t->is_head ? 0 : size);
@@ -142,7 +142,7 @@ static inline int h1_answer(h1_turn *t)
         n += snprintf(head + n, sizeof head - (size_t)n, "Transfer-Encoding: chunked\r\n%s",
                       t->is_head ? "" : "X-Trailers: yes\r\n");
     if (status == 303 || status == 307) {
-        put_url(w, url, below(w, SIZE_MAX));
+        put_url(w, url, below(&w->random, SIZE_MAX));
         n += snprintf(head + n, sizeof head - (size_t)n, "Location: %s\r\n", url);
     }
     bool is_said = t->keep == (minor == 0); /* what is the rule need not be */
@@ -155,22 +155,22 @@ static inline int h1_answer(h1_turn *t)
 static inline int h1_interim(h1_turn *t)
 {
     int rc = 0;
-    while (rc == 0 && one_in(t->w, t->w->interim_in))
+    while (rc == 0 && one_in(&t->w->random, t->w->interim_in))
         rc = h1_say(t, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     if (rc == 0 && t->expects && !t->early)
-        rc = rests(t->w);
-    if (rc == 0 && t->expects && !t->early && !one_in(t->w, 5)) /* else the client loses patience */
+        rc = rests(&t->w->random, t->w->pause_max);
+    if (rc == 0 && t->expects && !t->early && !one_in(&t->w->random, 5)) /* else the client loses patience */
         rc = h1_say(t, "HTTP/1.1 100 Continue\r\n\r\n");
     return rc;
 }
 
 static inline int h1_act(h1_turn *t)
 {
-    if (!t->w->kind && one_in(t->w, t->w->breaks_in))
+    if (!t->w->kind && one_in(&t->w->random, t->w->breaks_in))
         return -EPIPE;
     if (!t->status)
         acts_upon(t->w, t->number);
-    return rests(t->w);
+    return rests(&t->w->random, t->w->pause_max);
 }
 
 static inline int h1_serve_one(h1_turn *t)
@@ -215,11 +215,11 @@ static inline int h1_head(h1_turn *t, kt_time patience)
     t->is_chunked = h1_value(head, "Transfer-Encoding")[0] != '\0';
     t->length = strtoul(h1_value(head, "Content-Length"), NULL, 10);
     t->expects = h1_value(head, "Expect")[0] != '\0';
-    t->early = (t->is_chunked || t->length > 0) && one_in(t->w, t->w->early_in);
-    t->keep = !one_in(t->w, t->w->leaves_in);
-    if (one_in(t->w, t->w->sends_on_in))
+    t->early = (t->is_chunked || t->length > 0) && one_in(&t->w->random, t->w->early_in);
+    t->keep = !one_in(&t->w->random, t->w->leaves_in);
+    if (one_in(&t->w->random, t->w->sends_on_in))
         t->status = sends_on(t->w, t->number);
-    else if (t->expects && one_in(t->w, 6))
+    else if (t->expects && one_in(&t->w->random, 6))
         t->status = 417;
     t->early = t->early || t->status == 417;
     return 1;
@@ -243,17 +243,19 @@ static inline void h1_serve(world *w, kt_stream *s)
     bool keep = true;
     while (rc > 0 && keep) {
         h1_turn t = {.w = w, .s = s};
-        kt_time patience = served++ == 0 ? KT_S(60) : (kt_time)ONE_OF(w, 0, KT_MS(1), KT_MS(50), KT_S(1), KT_S(20));
+        kt_time patience = (kt_time)ONE_OF(&w->random, 0, KT_MS(1), KT_MS(50), KT_S(1), KT_S(20));
+        if (served++ == 0)
+            patience = KT_S(60);
         rc = h1_head(&t, patience);
-        if (rc > 0 && !w->kind && one_in(w, w->breaks_in))
+        if (rc > 0 && !w->kind && one_in(&w->random, w->breaks_in))
             rc = -EPIPE;
         if (rc > 0)
             rc = h1_serve_one(&t) < 0 ? -EPIPE : 1;
         keep = t.keep;
     }
-    if (rc >= 0 && (w->kind || one_in(w, 2)))
+    if (rc >= 0 && (w->kind || one_in(&w->random, 2)))
         h1_linger(s);
-    else if (one_in(w, 2))
+    else if (one_in(&w->random, 2))
         kt_stream_hang_up(s, true);
 }
 

@@ -100,26 +100,26 @@ static inline int h2_answer(h2_turn *t, const char *status)
     char number[16], size[24], url[URL_BYTES];
     bool is_bare = t->is_head || strcmp(status, "204") == 0;
     size_t count = 3;
-    t->size = is_bare ? 0 : some_bytes(w, w->answer_max);
-    t->trailers = !is_bare && one_in(w, 3);
+    t->size = is_bare ? 0 : some_bytes(&w->random, w->answer_max);
+    t->trailers = !is_bare && one_in(&w->random, 3);
     snprintf(number, sizeof number, "%u", t->number);
     snprintf(size, sizeof size, "%zu", t->size);
     nghttp2_nv nv[6] = {h2_pair(":status", status), h2_pair("x-number", number), h2_pair("x-size", size)};
-    if (!is_bare && one_in(w, 2))
+    if (!is_bare && one_in(&w->random, 2))
         nv[count++] = h2_pair("content-length", size);
     if (t->trailers)
         nv[count++] = h2_pair("x-trailers", "yes");
-    put_url(w, url, below(w, SIZE_MAX));
+    put_url(w, url, below(&w->random, SIZE_MAX));
     if (status[0] == '3')
         nv[count++] = h2_pair("location", url);
     const nghttp2_data_provider body = {{.ptr = t}, h2_give};
-    bool at_once = t->size == 0 && !t->trailers && (is_bare || one_in(w, 2));
+    bool at_once = t->size == 0 && !t->trailers && (is_bare || one_in(&w->random, 2));
     CHECK_EQ(nghttp2_submit_response(c->ng, t->id, nv, count, at_once ? NULL : &body), 0);
     h2_want(c);
     int rc = 0;
     while (rc == 0 && t->may_give < t->size && !t->closed) {
-        rc = rests(w);
-        t->may_give += 1 + below(w, t->size - t->may_give);
+        rc = rests(&w->random, w->pause_max);
+        t->may_give += 1 + below(&w->random, t->size - t->may_give);
         if (!t->closed)
             (void)!nghttp2_session_resume_data(c->ng, t->id);
         h2_want(c);
@@ -140,30 +140,30 @@ static inline int h2_act(h2_turn *t)
 {
     h2_server *c = t->c;
     world *w = c->w;
-    int rc = rests(w);
+    int rc = rests(&w->random, w->pause_max);
     if (rc < 0 || t->closed || t->id > c->last)
         return rc < 0 ? rc : -ECANCELED;
-    if (one_in(w, w->refuses_in))
-        return h2_reset(t, w->tls[0] && one_in(w, 4) ? NGHTTP2_HTTP_1_1_REQUIRED : NGHTTP2_REFUSED_STREAM);
+    if (one_in(&w->random, w->refuses_in))
+        return h2_reset(t, w->tls[0] && one_in(&w->random, 4) ? NGHTTP2_HTTP_1_1_REQUIRED : NGHTTP2_REFUSED_STREAM);
     c->acted = c->acted > t->id ? c->acted : t->id;
-    if (one_in(w, w->sends_on_in))
+    if (one_in(&w->random, w->sends_on_in))
         return sends_on(w, t->number);
     acts_upon(w, t->number);
-    rc = rests(w);
-    while (rc == 0 && !t->closed && one_in(w, w->interim_in)) {
+    rc = rests(&w->random, w->pause_max);
+    while (rc == 0 && !t->closed && one_in(&w->random, w->interim_in)) {
         const nghttp2_nv nv[] = {h2_pair(":status", "103"), h2_pair("link", "</a>")};
         CHECK_GE(nghttp2_submit_headers(c->ng, 0, t->id, NULL, nv, 2, NULL), 0);
         h2_want(c);
-        rc = rests(w);
+        rc = rests(&w->random, w->pause_max);
     }
-    if (rc == 0 && !t->closed && !w->kind && one_in(w, w->breaks_in))
-        return h2_reset(t, (uint32_t)ONE_OF(w, NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL));
-    return rc < 0 || t->closed ? -ECANCELED : (int)ONE_OF(w, 200, 200, 200, 200, 200, 404, 503, 204);
+    if (rc == 0 && !t->closed && !w->kind && one_in(&w->random, w->breaks_in))
+        return h2_reset(t, (uint32_t)ONE_OF(&w->random, NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL));
+    return rc < 0 || t->closed ? -ECANCELED : (int)ONE_OF(&w->random, 200, 200, 200, 200, 200, 404, 503, 204);
 }
 
 static inline void h2_serve_stream(h2_turn *t)
 {
-    int rc = rests(t->c->w);
+    int rc = rests(&t->c->w->random, t->c->w->pause_max);
     while (rc == 0 && !t->early && !t->ended && !t->closed) {
         kt_event_clear(&t->changed);
         rc = kt_event_wait(&t->changed);
@@ -228,8 +228,8 @@ static inline void h2_begin(h2_turn *t, bool ended)
     world *w = c->w;
     c->heard++;
     t->has_body = !ended;
-    t->early = !ended && one_in(w, w->early_in);
-    t->hasty = one_in(w, 2);
+    t->early = !ended && one_in(&w->random, w->early_in);
+    t->hasty = one_in(&w->random, 2);
     t->busy = true;
     CHECK_OK(kt_group_spawn(c->tasks, KT_WITH(h2_serves_stream, .t = t)));
 }
@@ -313,11 +313,11 @@ static inline void h2_settings(h2_server *c, bool last)
 {
     world *w = c->w;
     const nghttp2_settings_entry entries[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)ONE_OF(w, last, 1, 2, 5, 100, 1000)},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)ONE_OF(&w->random, last, 1, 2, 5, 100, 1000)},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE,
-         (uint32_t)ONE_OF(w, last ? w->request_max / 10 + 1 : 0, 3000, 65535, 1000000)},
+         (uint32_t)ONE_OF(&w->random, last ? w->request_max / 10 + 1 : 0, 3000, 65535, 1000000)},
     };
-    size_t skip = below(w, 2);
+    size_t skip = below(&w->random, 2);
     CHECK_EQ(nghttp2_submit_settings(c->ng, 0, entries + (last ? 0 : skip), last ? 2 : 2 - skip), 0);
     h2_want(c);
 }
@@ -326,9 +326,9 @@ static inline int h2_changes_mind(h2_server *c)
 {
     world *w = c->w;
     int rc = 0;
-    while (rc == 0 && one_in(w, w->changes_in)) {
-        rc = kt_sleep((kt_time)below(w, KT_MS(300)));
-        if (one_in(w, 2))
+    while (rc == 0 && one_in(&w->random, w->changes_in)) {
+        rc = kt_sleep((kt_time)below(&w->random, KT_MS(300)));
+        if (one_in(&w->random, 2))
             h2_settings(c, false);
         else
             CHECK_EQ(nghttp2_submit_ping(c->ng, 0, NULL), 0);
@@ -345,11 +345,11 @@ KT_FN(h2_trickles, a, struct { h2_server *c; })
     h2_server *c = a->c;
     int rc = 0;
     while (rc == 0) {
-        rc = kt_sleep(KT_MS(1) + (kt_time)below(c->w, KT_MS(20)));
+        rc = kt_sleep(KT_MS(1) + (kt_time)below(&c->w->random, KT_MS(20)));
         for (h2_turn *t = c->turns; t && rc == 0; t = t->next) {
             if (t->unread == 0 || t->closed)
                 continue;
-            size_t n = one_in(c->w, 3) ? t->unread : 1 + below(c->w, t->unread);
+            size_t n = one_in(&c->w->random, 3) ? t->unread : 1 + below(&c->w->random, t->unread);
             t->unread -= n;
             CHECK_EQ(nghttp2_session_consume(c->ng, t->id, n), 0);
         }
@@ -362,17 +362,17 @@ KT_FN(h2_trickles, a, struct { h2_server *c; })
 static inline int h2_say_good_bye(h2_server *c)
 {
     int32_t up_to = nghttp2_session_get_last_proc_stream_id(c->ng);
-    if (one_in(c->w, 2)) {
+    if (one_in(&c->w->random, 2)) {
         CHECK_EQ(nghttp2_submit_shutdown_notice(c->ng), 0);
         h2_want(c);
-        int rc = rests(c->w);
+        int rc = rests(&c->w->random, c->w->pause_max);
         if (rc < 0)
             return rc;
         up_to = nghttp2_session_get_last_proc_stream_id(c->ng);
     }
-    c->last = one_in(c->w, 2) ? up_to : c->acted;
-    if (up_to > c->acted && one_in(c->w, 4))
-        c->last = up_to - 2 * (int32_t)below(c->w, (size_t)(up_to - c->acted) / 2 + 1);
+    c->last = one_in(&c->w->random, 2) ? up_to : c->acted;
+    if (up_to > c->acted && one_in(&c->w->random, 4))
+        c->last = up_to - 2 * (int32_t)below(&c->w->random, (size_t)(up_to - c->acted) / 2 + 1);
     c->leaving = true;
     kt_test_say("GOAWAY %d", c->last);
     CHECK_EQ(nghttp2_submit_goaway(c->ng, 0, c->last, NGHTTP2_NO_ERROR, NULL, 0), 0);
@@ -386,13 +386,13 @@ KT_FN(h2_lives, a, struct { h2_server *c; })
     world *w = c->w;
     int rc = h2_changes_mind(c);
     if (rc == 0 && w->per_connection == 0)
-        rc = kt_sleep((kt_time)below(w, KT_S(1)));
+        rc = kt_sleep((kt_time)below(&w->random, KT_S(1)));
     while (rc == 0 && w->per_connection > 0 && c->heard < w->per_connection)
         rc = kt_sleep(KT_MS(1));
-    if (rc == 0 && (w->per_connection > 0 || one_in(w, w->leaves_in)))
+    if (rc == 0 && (w->per_connection > 0 || one_in(&w->random, w->leaves_in)))
         rc = h2_say_good_bye(c);
-    if (rc == 0 && !w->kind && one_in(w, w->breaks_in)) {
-        rc = rests(w);
+    if (rc == 0 && !w->kind && one_in(&w->random, w->breaks_in)) {
+        rc = rests(&w->random, w->pause_max);
         return rc < 0 ? rc : -EPIPE;
     }
     return rc;
@@ -412,7 +412,7 @@ static inline bool h2_is_done(const h2_server *c)
 static inline int h2_part(h2_server *c)
 {
     c->parted = true;
-    if (one_in(c->w, 3))
+    if (one_in(&c->w->random, 3))
         return -EPIPE;
     return kt_stream_shutdown_write(c->s);
 }
@@ -423,11 +423,11 @@ static inline int h2_write(h2_server *c)
     int rc = 0;
     c->out = (kt_buffer)KT_BUFFER_INIT;
     while (rc == 0 && out.size > 0) {
-        size_t n = one_in(c->w, 3) ? 1 + below(c->w, out.size) : out.size;
+        size_t n = one_in(&c->w->random, 3) ? 1 + below(&c->w->random, out.size) : out.size;
         rc = kt_stream_write(c->s, out.data, n);
         kt_buffer_consume(&out, n);
-        if (rc == 0 && one_in(c->w, 4))
-            rc = rests(c->w);
+        if (rc == 0 && one_in(&c->w->random, 4))
+            rc = rests(&c->w->random, c->w->pause_max);
     }
     return rc;
 }
@@ -435,7 +435,7 @@ static inline int h2_write(h2_server *c)
 KT_FN(h2_writes, a, struct { h2_server *c; })
 {
     h2_server *c = a->c;
-    int rc = rests(c->w); /* its settings are late */
+    int rc = rests(&c->w->random, c->w->pause_max); /* its settings are late */
     while (rc == 0) {
         kt_event_clear(&c->wanted);
         if (c->out.size > 0)
@@ -503,7 +503,7 @@ static inline void h2_serve(world *w, kt_stream *s)
     kt_buffer_release(&c.out);
     while (c.turns)
         h2_free(c.turns);
-    if (!w->kind && one_in(w, 2))
+    if (!w->kind && one_in(&w->random, 2))
         kt_stream_hang_up(s, true);
 }
 

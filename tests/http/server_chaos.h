@@ -18,6 +18,7 @@
 #include <strings.h>
 
 #include "http/coding.h"
+#include "lots.h"
 
 enum { ASKS_MAX = 400, FILES = 4, LINE_BYTES = 1000 };
 
@@ -84,45 +85,10 @@ static const size_t file_sizes[FILES] = {0, 1000, 40000, 150000};
 
 #define note(w, ...) ((w)->says ? kt_test_say(__VA_ARGS__) : (void)0)
 
-/* ---- Lots (SplitMix64) ------------------------------------------------------------------------- */
-
-static inline size_t below(world *w, size_t limit)
-{
-    uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (size_t)((z ^ z >> 31) % limit);
-}
-
-static inline bool one_in(world *w, unsigned n)
-{
-    return n > 0 && below(w, n) == 0;
-}
-
-static inline size_t one_of(world *w, const size_t *values, size_t count)
-{
-    return values[below(w, count)];
-}
-
-#define ONE_OF(w, ...) \
-    one_of((w), (const size_t[]){__VA_ARGS__}, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))
-
-/* Mostly little, sometimes much. */
-static inline size_t some_bytes(world *w, size_t max)
-{
-    return below(w, 1 + (size_t)ONE_OF(w, 0, 1, max / 16, max / 4, max));
-}
-
-static inline int rests(world *w)
-{
-    kt_time t = below(w, 3) == 0 ? 0 : (kt_time)below(w, (size_t)w->pause_max + 1);
-    return t > 0 ? kt_sleep(t) : 0;
-}
-
 /* When a client goes away, which it does in the middle of something. */
 static inline kt_time draw_leave(world *w)
 {
-    return (kt_time)below(w, (size_t)ONE_OF(w, KT_US(200), KT_MS(20), KT_S(1)));
+    return (kt_time)below(&w->random, (size_t)ONE_OF(&w->random, KT_US(200), KT_MS(20), KT_S(1)));
 }
 
 /* ---- Contents ---------------------------------------------------------------------------------- */
@@ -187,33 +153,33 @@ static inline ask *ask_new(world *w, int version)
     if (w->asked == ASKS_MAX)
         return NULL;
     ask *a = &w->asks[w->asked];
-    *a = (ask){.number = w->asked++, .version = version, .method = methods[below(w, 6)]};
-    a->gzip = one_in(w, 3);
-    a->conditional = one_in(w, 6);
+    *a = (ask){.number = w->asked++, .version = version, .method = methods[below(&w->random, 6)]};
+    a->gzip = one_in(&w->random, 3);
+    a->conditional = one_in(&w->random, 6);
     if (*a->method == 'P') {
-        a->body_size = some_bytes(w, w->request_max);
-        a->chunked = version > 10 && one_in(w, 2);
-        a->trailer = (a->chunked || version == 20) && one_in(w, 3);
-        a->expects = version > 10 && one_in(w, 4);
-        a->waits = a->expects && one_in(w, 2);
-        if (one_in(w, 6))
+        a->body_size = some_bytes(&w->random, w->request_max);
+        a->chunked = version > 10 && one_in(&w->random, 2);
+        a->trailer = (a->chunked || version == 20) && one_in(&w->random, 3);
+        a->expects = version > 10 && one_in(&w->random, 4);
+        a->waits = a->expects && one_in(&w->random, 2);
+        if (one_in(&w->random, 6))
             compress_body(a);
         a->wire_size = a->coded.size > 0 ? a->coded.size : a->body_size;
     }
-    a->upgrade = version > 10 && one_in(w, 12);
+    a->upgrade = version > 10 && one_in(&w->random, 12);
     if (a->upgrade) {
         kt_buffer_release(&a->coded);
         *a = (ask){.number = a->number, .version = version, .upgrade = true};
         a->method = version == 20 ? "CONNECT" : "GET";
-        a->body_size = a->wire_size = some_bytes(w, w->request_max);
+        a->body_size = a->wire_size = some_bytes(&w->random, w->request_max);
         return a;
     }
-    size_t first = below(w, 3000), last = first + below(w, 3000);
-    if (one_in(w, 4))
+    size_t first = below(&w->random, 3000), last = first + below(&w->random, 3000);
+    if (one_in(&w->random, 4))
         snprintf(a->range, sizeof a->range, "bytes=%zu-%zu", first, last);
-    else if (one_in(w, 4))
+    else if (one_in(&w->random, 4))
         snprintf(a->range, sizeof a->range, "bytes=-%zu", 1 + first);
-    else if (one_in(w, 4))
+    else if (one_in(&w->random, 4))
         snprintf(a->range, sizeof a->range, "bytes=%zu-%zu,%zu-", first, last, last + 5);
     return a;
 }
@@ -232,7 +198,7 @@ static inline void ask_fields(world *w, const ask *a, void (*tell)(void *arg, co
     if (a->gzip)
         tell(arg, "accept-encoding", "gzip");
     if (a->conditional)
-        tell(arg, one_in(w, 2) ? "if-none-match" : "if-match", one_in(w, 2) ? "*" : "\"other\"");
+        tell(arg, one_in(&w->random, 2) ? "if-none-match" : "if-match", one_in(&w->random, 2) ? "*" : "\"other\"");
     if (*a->range)
         tell(arg, "range", a->range);
     if (a->expects)

@@ -36,11 +36,11 @@ static inline int h1_flush(h1_client *c)
     int rc = 0;
     while (rc == 0 && at < c->out.size) {
         size_t n = c->out.size - at;
-        n = one_in(c->w, 2) ? n : 1 + below(c->w, n);
+        n = one_in(&c->w->random, 2) ? n : 1 + below(&c->w->random, n);
         rc = kt_stream_write(c->s, c->out.data + at, n);
         at += n;
         if (rc == 0)
-            rc = c->closing || c->over ? -EPIPE : rests(c->w);
+            rc = c->closing || c->over ? -EPIPE : rests(&c->w->random, c->w->pause_max);
     }
     kt_buffer_clear(&c->out);
     c->said = rc == 0 ? c->composed : c->said;
@@ -59,16 +59,16 @@ static inline void h1_put_field(void *arg, const char *name, const char *value)
 
 static inline void h1_put_head(h1_client *c, const ask *a, bool last)
 {
-    const char *host = one_in(c->w, 8) ? "http://a" : ""; /* RFC 9112 section 3.2.2 */
-    h1_put(c, one_in(c->w, 8) ? "\r\n" : "");             /* section 2.2 */
+    const char *host = one_in(&c->w->random, 8) ? "http://a" : ""; /* RFC 9112 section 3.2.2 */
+    h1_put(c, one_in(&c->w->random, 8) ? "\r\n" : "");             /* section 2.2 */
     CHECK_OK(kt_buffer_printf(&c->out, "%s %s/%u HTTP/1.%d\r\nHost:%s\r\n", a->method, host, a->number,
-                              a->version == 11, one_in(c->w, 4) ? "a \t" : " a"));
+                              a->version == 11, one_in(&c->w->random, 4) ? "a \t" : " a"));
     ask_fields(c->w, a, h1_put_field, c);
     if (a->upgrade)
         h1_put(c, "Connection: keep-alive, Upgrade\r\nUpgrade: echo\r\n");
     if (a->version == 10 && !last)
         h1_put(c, "Connection: keep-alive\r\n");
-    if (a->version == 11 && last && !a->upgrade && one_in(c->w, 2))
+    if (a->version == 11 && last && !a->upgrade && one_in(&c->w->random, 2))
         h1_put(c, "Connection: close\r\n");
     if (a->chunked)
         h1_put(c, a->trailer ? "Trailer: X-End\r\nTransfer-Encoding: chunked\r\n" : "Transfer-Encoding: chunked\r\n");
@@ -94,14 +94,14 @@ static inline int h1_say_body(h1_client *c, const ask *a)
     int rc = 0;
     for (size_t at = 0, n; rc == 0 && at < a->wire_size; at += n) {
         n = a->wire_size - at < sizeof piece ? a->wire_size - at : sizeof piece;
-        n = one_in(w, 2) ? n : 1 + below(w, n);
+        n = one_in(&w->random, 2) ? n : 1 + below(&w->random, n);
         fill_wire(a, piece, n, at);
         if (a->chunked)
-            CHECK_OK(kt_buffer_printf(&c->out, one_in(w, 8) ? "%zX;a=b\r\n" : "%zx\r\n", n));
+            CHECK_OK(kt_buffer_printf(&c->out, one_in(&w->random, 8) ? "%zX;a=b\r\n" : "%zx\r\n", n));
         CHECK_OK(kt_buffer_append(&c->out, piece, n));
         if (a->chunked)
             h1_put(c, "\r\n");
-        if (one_in(w, 2))
+        if (one_in(&w->random, 2))
             rc = h1_flush(c);
     }
     if (a->chunked)
@@ -130,7 +130,7 @@ static inline int h1_say_all(h1_client *c)
         if (rc == 0 && (!a->upgrade || c->upgraded))
             rc = h1_say_body(c, a);
         c->composed += rc == 0;
-        if (rc == 0 && one_in(c->w, 3))
+        if (rc == 0 && one_in(&c->w->random, 3))
             rc = h1_flush(c);
     }
     if (rc == 0)
@@ -159,8 +159,8 @@ static inline int h1_byte(h1_client *c)
     if (c->over)
         return -1;
     if (c->slow)
-        c->rc = rests(c->w);
-    ssize_t n = c->rc < 0 ? c->rc : kt_stream_read(c->s, c->in, 1 + below(c->w, sizeof c->in));
+        c->rc = rests(&c->w->random, c->w->pause_max);
+    ssize_t n = c->rc < 0 ? c->rc : kt_stream_read(c->s, c->in, 1 + below(&c->w->random, sizeof c->in));
     if (n <= 0) {
         c->rc = (int)n;
         c->over = true;
@@ -300,17 +300,17 @@ static inline int h1_hear(h1_client *c, ask *a, answer *s)
 static inline void h1_plan(h1_client *c)
 {
     world *w = c->w;
-    bool is_old = one_in(w, 8);
-    for (size_t count = 1 + below(w, H1_ASKS); c->count < count; c->count++) {
+    bool is_old = one_in(&w->random, 8);
+    for (size_t count = 1 + below(&w->random, H1_ASKS); c->count < count; c->count++) {
         c->asks[c->count] = ask_new(w, is_old ? 10 : 11);
         if (!c->asks[c->count])
             break;
         if (c->asks[c->count]->upgrade)
             count = c->count + 1;
     }
-    c->ahead = is_old ? 1 : 1 + below(w, H1_ASKS); /* HTTP/1.0 has no pipelining */
-    c->slow = one_in(w, w->slow_in);
-    c->half = one_in(w, 4);
+    c->ahead = is_old ? 1 : 1 + below(&w->random, H1_ASKS); /* HTTP/1.0 has no pipelining */
+    c->slow = one_in(&w->random, w->slow_in);
+    c->half = one_in(&w->random, 4);
 }
 
 /* Nothing comes behind the last answer. */
@@ -360,20 +360,20 @@ static inline int h1_visit(world *w, kt_stream *s)
     answer heard = {.content = KT_BUFFER_INIT};
     kt_auto(kt_group) g = KT_GROUP_INIT;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    bool leaves = one_in(w, w->leaves_in);
+    bool leaves = one_in(&w->random, w->leaves_in);
     h1_plan(&c);
     CHECK_OK(kt_group_spawn(&g, h1_says, &p, sizeof p));
     kt_timeout_start(&limit, leaves ? draw_leave(w) : LIMIT);
     while (c.answered < c.count && !c.closing && h1_hear(&c, c.asks[c.answered], &heard) == H1_WHOLE)
         ;
-    if (!c.over && one_in(w, 2))
+    if (!c.over && one_in(&w->random, 2))
         h1_hear_end(&c);
     int rc = kt_timeout_end(&limit, c.rc == KT_ETIMEDOUT ? c.rc : 0);
     if (rc == KT_ETIMEDOUT && !leaves)
         kt_test_fail("a client of HTTP/1.1 waits forever");
     kt_group_cancel(&g);
     CHECK_OK(kt_group_join(&g, 0));
-    if (leaves && one_in(w, 2))
+    if (leaves && one_in(&w->random, 2))
         kt_stream_hang_up(s, true);
     h1_judge(&c, rc == KT_ETIMEDOUT);
     kt_buffer_release(&c.out);

@@ -87,17 +87,19 @@ static inline void h2_field(void *arg, const char *name, const char *value)
     h2_client *c = arg;
     size_t n = strlen(name), v = strlen(value);
     CHECK(n < 127 && v < 127);
-    CHECK_OK(kt_buffer_printf(&c->block, "%c%c%s%c%s", one_in(c->w, 2) ? 0x40 : 0x10, (int)n, name, (int)v, value));
+    int kind = one_in(&c->w->random, 2) ? 0x40 : 0x10;
+    CHECK_OK(kt_buffer_printf(&c->block, "%c%c%s%c%s", kind, (int)n, name, (int)v, value));
 }
 
 /* The block, in one frame or several. */
 static inline void h2_put_block(h2_client *c, uint32_t id, unsigned flags)
 {
     world *w = c->w;
-    size_t parts = one_in(w, 3) ? 1 + below(w, 6) : 1, at = 0, pad = one_in(w, 4) ? below(w, 200) : 0;
-    bool priority = one_in(w, 4);
+    size_t parts = one_in(&w->random, 3) ? 1 + below(&w->random, 6) : 1, at = 0;
+    size_t pad = one_in(&w->random, 4) ? below(&w->random, 200) : 0;
+    bool priority = one_in(&w->random, 4);
     for (size_t i = 0; i < parts; i++) {
-        size_t n = i + 1 == parts ? c->block.size - at : below(w, c->block.size - at + 1);
+        size_t n = i + 1 == parts ? c->block.size - at : below(&w->random, c->block.size - at + 1);
         unsigned f = i + 1 == parts ? END_HEADERS : 0;
         if (i == 0)
             f |= flags | (pad ? PADDED : 0) | (priority ? PRIORITIZED : 0);
@@ -151,9 +153,9 @@ static inline bool h2_open(h2_client *c)
     ask_fields(c->w, a, h2_field, c);
     char size[24];
     snprintf(size, sizeof size, "%zu", a->wire_size);
-    if (a->wire_size > 0 && !a->upgrade && one_in(c->w, 2))
+    if (a->wire_size > 0 && !a->upgrade && one_in(&c->w->random, 2))
         h2_field(c, "content-length", size);
-    q->ended = a->wire_size == 0 && !a->upgrade && !a->trailer && one_in(c->w, 2);
+    q->ended = a->wire_size == 0 && !a->upgrade && !a->trailer && one_in(&c->w->random, 2);
     h2_put_block(c, q->id, q->ended ? END_STREAM : 0);
     a->sent = true;
     c->opened++;
@@ -184,12 +186,12 @@ static inline bool h2_say_body(h2_client *c, h2_ask *q)
         h2_end_body(c, q);
         return true;
     }
-    size_t n = left < (size_t)room ? left : (size_t)room, pad = one_in(w, 4) ? 1 + below(w, 200) : 0;
+    size_t n = left < (size_t)room ? left : (size_t)room, pad = one_in(&w->random, 4) ? 1 + below(&w->random, 200) : 0;
     n = n < 16000 ? n : 16000;
-    n = one_in(w, 2) ? n : 1 + below(w, n);
+    n = one_in(&w->random, 2) ? n : 1 + below(&w->random, n);
     pad = n + 1 + pad <= (size_t)room ? pad : 0;
     size_t size = n + (pad ? 1 + pad : 0);
-    bool ends = n == left && !q->a->trailer && one_in(w, 2);
+    bool ends = n == left && !q->a->trailer && one_in(&w->random, 2);
     char bytes[16300] = {0};
     bytes[0] = (char)pad;
     fill_wire(q->a, bytes + (pad > 0), n, q->sent);
@@ -205,7 +207,7 @@ static inline bool h2_raise(h2_client *c, uint32_t id, int64_t *window)
 {
     if (*window >= 100)
         return false;
-    uint32_t more = (uint32_t)ONE_OF(c->w, 50, 1000, 20000, 65535, 1000000);
+    uint32_t more = (uint32_t)ONE_OF(&c->w->random, 50, 1000, 20000, 65535, 1000000);
     *window += more;
     h2_put_4(c, WINDOW_UPDATE, id, more);
     return true;
@@ -224,9 +226,10 @@ static inline bool h2_settings(h2_client *c)
 {
     if (c->settings_open)
         return false;
-    int64_t initial = (int64_t)ONE_OF(c->w, 0, 0, 1, 500, 20000, 65535, 1000000);
-    uint32_t frame_max = one_in(c->w, 2) ? 16384 : 16384 + (uint32_t)below(c->w, H2_FRAME_MAX - 16384);
-    c->table = ONE_OF(c->w, 0, 100, 4096, 4096, 10000);
+    int64_t initial = (int64_t)ONE_OF(&c->w->random, 0, 0, 1, 500, 20000, 65535, 1000000);
+    uint32_t above = (uint32_t)below(&c->w->random, H2_FRAME_MAX - 16384);
+    uint32_t frame_max = 16384 + (one_in(&c->w->random, 2) ? 0 : above);
+    c->table = ONE_OF(&c->w->random, 0, 100, 4096, 4096, 10000);
     h2_put_head(c, 24, SETTINGS, 0, 0);
     h2_put_setting(c, NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, (uint32_t)c->table);
     h2_put_setting(c, 0x4242, 42); /* which nobody knows */
@@ -253,7 +256,7 @@ static inline unsigned h2_ping(h2_client *c)
 
 static inline bool h2_reset(h2_client *c, h2_ask *q, unsigned in)
 {
-    if ((h2_is_over(q) && (q->ended || q->reset || q->we_reset)) || !one_in(c->w, in))
+    if ((h2_is_over(q) && (q->ended || q->reset || q->we_reset)) || !one_in(&c->w->random, in))
         return false;
     note(c->w, "%u is reset by its client", q->a->number);
     q->we_reset = true;
@@ -270,17 +273,18 @@ static inline bool h2_extra(h2_client *c)
     if (c->extras == 0)
         return false;
     c->extras--;
-    h2_ask *q = &c->asks[below(w, c->count)];
-    switch (below(w, 5)) {
+    h2_ask *q = &c->asks[below(&w->random, c->count)];
+    switch (below(&w->random, 5)) {
     case 4:
-        h2_put(c, 0x42, (unsigned)below(w, 256), q->id, "unknown", below(w, 8)); /* RFC 9113 section 5.5 */
+        /* RFC 9113 section 5.5 */
+        h2_put(c, 0x42, (unsigned)below(&w->random, 256), q->id, "unknown", below(&w->random, 8));
         return true;
     case 0:
         return h2_ping(c) > 0;
     case 1:
         return h2_settings(c);
     case 2:
-        h2_put(c, PRIORITY, 0, (uint32_t)(2 * below(w, c->count) + 1), "\0\0\0\0\7", 5);
+        h2_put(c, PRIORITY, 0, (uint32_t)(2 * below(&w->random, c->count) + 1), "\0\0\0\0\7", 5);
         return true;
     default:
         return q->id > 0 && h2_reset(c, q, w->resets_in);
@@ -289,7 +293,7 @@ static inline bool h2_extra(h2_client *c)
 
 static inline bool h2_step_of(h2_client *c, unsigned which)
 {
-    size_t first = c->opened > 0 ? below(c->w, c->opened) : 0;
+    size_t first = c->opened > 0 ? below(&c->w->random, c->opened) : 0;
     if (which == 0)
         return h2_open(c);
     if (which == 1)
@@ -304,7 +308,7 @@ static inline bool h2_step_of(h2_client *c, unsigned which)
 
 static inline bool h2_step(h2_client *c)
 {
-    unsigned first = (unsigned)below(c->w, 4);
+    unsigned first = (unsigned)below(&c->w->random, 4);
     for (unsigned i = 0; i < 4; i++)
         if (h2_step_of(c, (first + i) % 4))
             return true;
@@ -323,10 +327,10 @@ static inline int h2_flush(h2_client *c)
     int rc = 0;
     for (size_t at = 0, n; rc == 0 && at < out.size; at += n) {
         n = out.size - at;
-        n = one_in(c->w, 2) ? n : 1 + below(c->w, n);
+        n = one_in(&c->w->random, 2) ? n : 1 + below(&c->w->random, n);
         rc = kt_stream_write(c->s, out.data + at, n);
         if (rc == 0)
-            rc = rests(c->w);
+            rc = rests(&c->w->random, c->w->pause_max);
     }
     return rc;
 }
@@ -337,19 +341,19 @@ static inline int h2_says(void *arg)
     int rc = 0;
     while (rc == 0 && !c->over && !h2_is_done(c)) {
         kt_event_clear(&c->changed);
-        if (one_in(c->w, c->w->late_in))
-            rc = kt_sleep((kt_time)below(c->w, KT_MS(300)));
+        if (one_in(&c->w->random, c->w->late_in))
+            rc = kt_sleep((kt_time)below(&c->w->random, KT_MS(300)));
         bool step = h2_step(c);
-        if (c->out.size > 0 && (!step || one_in(c->w, 3)))
+        if (c->out.size > 0 && (!step || one_in(&c->w->random, 3)))
             rc = h2_flush(c);
         else if (!step)
             rc = kt_event_wait(&c->changed);
     }
-    if (rc == 0 && !c->over && one_in(c->w, 2))
+    if (rc == 0 && !c->over && one_in(&c->w->random, 2))
         h2_put(c, GOAWAY, 0, 0, "\0\0\0\0\0\0\0", 8);
     if (rc == 0)
         rc = h2_flush(c);
-    if (rc == 0 && one_in(c->w, 2))
+    if (rc == 0 && one_in(&c->w->random, 2))
         rc = kt_stream_shutdown_write(c->s);
     return kt_is_cancel(rc) ? rc : 0;
 }

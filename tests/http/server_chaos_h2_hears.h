@@ -161,7 +161,7 @@ static inline int h2_hears(h2_client *c)
 {
     uint8_t h[9];
     for (;;) {
-        int rc = c->slow ? rests(c->w) : 0;
+        int rc = c->slow ? rests(&c->w->random, c->w->pause_max) : 0;
         if (rc == 0)
             rc = kt_stream_read_exactly(c->s, h, sizeof h);
         if (rc == 0 && !c->w->kind && memcmp(h, "HTTP/1.1 ", sizeof h) == 0)
@@ -212,11 +212,11 @@ static inline h2_client *h2_new(world *w, kt_stream *s)
     c->last = H2_NO_ID;
     c->frame_max = 16384;
     c->changed = (kt_event)KT_EVENT_INIT;
-    c->extras = (unsigned)below(w, w->frames_max + 1);
-    c->slow = one_in(w, w->slow_in);
-    c->at_once = 1 + below(w, H2_STREAMS);
+    c->extras = (unsigned)below(&w->random, w->frames_max + 1);
+    c->slow = one_in(&w->random, w->slow_in);
+    c->at_once = 1 + below(&w->random, H2_STREAMS);
     CHECK_EQ(nghttp2_hd_inflate_new(&c->inflater), 0);
-    for (size_t count = 1 + below(w, H2_STREAMS); c->count < count; c->count++) {
+    for (size_t count = 1 + below(&w->random, H2_STREAMS); c->count < count; c->count++) {
         c->asks[c->count].a = ask_new(w, 20);
         if (!c->asks[c->count].a)
             break;
@@ -239,10 +239,10 @@ static inline int h2_visit(world *w, kt_stream *s)
     h2_client *c = h2_new(w, s);
     kt_auto(kt_group) g = KT_GROUP_INIT;
     kt_auto(kt_timeout) limit = KT_TIMEOUT_INIT;
-    bool leaves = one_in(w, w->leaves_in);
+    bool leaves = one_in(&w->random, w->leaves_in);
     CHECK_OK(kt_buffer_append_string(&c->out, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
     (void)h2_settings(c);
-    if (one_in(w, 3)) {
+    if (one_in(&w->random, 3)) {
         c->window += 1000000;
         h2_put_4(c, WINDOW_UPDATE, 0, 1000000);
     }
@@ -256,7 +256,7 @@ static inline int h2_visit(world *w, kt_stream *s)
     CHECK_OK(kt_group_join(&g, 0));
     if (rc == KT_ETIMEDOUT && !leaves)
         kt_test_fail("a client of HTTP/2 waits forever");
-    if (leaves && one_in(w, 2))
+    if (leaves && one_in(&w->random, 2))
         kt_stream_hang_up(s, true);
     h2_judge(c, rc == KT_ETIMEDOUT);
     h2_free(c);

@@ -2,7 +2,7 @@
 /* The client among servers that do all that the protocols allow, whenever it suits them least: whatever it is, every
  * request ends, is acted upon once at most unless it may be repeated, and gets its own answer, whole, or an error.
  *
- * KETTLE_TEST_SEEDS says how many worlds there are. */
+ * KETTLE_TEST_SEEDS says how many worlds there are, and over TLS a tenth of that. */
 #include "chaos_client.h"
 #include "chaos_h1.h"
 #include "chaos_h2.h"
@@ -17,7 +17,7 @@ static int agree(world *w, kt_stream *s)
     kt_tls_info info;
     if (!w->tls[0])
         return w->h2;
-    int rc = kt_stream_start_tls(s, w->tls[w->mixed ? below(w, 2) : w->h2], NULL);
+    int rc = kt_stream_start_tls(s, w->tls[w->mixed ? below(&w->random, 2) : w->h2], NULL);
     if (rc == 0)
         rc = kt_tls_info_get(s, &info);
     return rc < 0 ? rc : kt_slice_is(info.alpn, "h2");
@@ -64,19 +64,19 @@ KT_FN(serves_all, a, struct { world *w; kt_listener *l; })
 
 static void draw_world(world *w)
 {
-    w->h2 = one_in(w, 2);
-    w->kind = one_in(w, 2);
-    w->servers = 1 + below(w, SERVERS_MAX);
-    w->pause_max = (kt_time)ONE_OF(w, 0, KT_US(100), KT_MS(5), KT_MS(200));
-    w->sends_on_in = (unsigned)ONE_OF(w, 0, 0, 20);
-    w->leaves_in = (unsigned)ONE_OF(w, 0, 2, 5, 20);
-    w->refuses_in = (unsigned)ONE_OF(w, 0, 0, 3, 10);
-    w->early_in = (unsigned)ONE_OF(w, 0, 2, 10);
-    w->interim_in = (unsigned)ONE_OF(w, 0, 3);
-    w->trickles_in = (unsigned)below(w, 2);
-    w->changes_in = (unsigned)ONE_OF(w, 0, 3);
-    w->breaks_in = (unsigned)ONE_OF(w, 3, 20);
-    w->per_connection = ONE_OF(w, 0, 0, 1, 3, 10);
+    w->h2 = one_in(&w->random, 2);
+    w->kind = one_in(&w->random, 2);
+    w->servers = 1 + below(&w->random, SERVERS_MAX);
+    w->pause_max = (kt_time)ONE_OF(&w->random, 0, KT_US(100), KT_MS(5), KT_MS(200));
+    w->sends_on_in = (unsigned)ONE_OF(&w->random, 0, 0, 20);
+    w->leaves_in = (unsigned)ONE_OF(&w->random, 0, 2, 5, 20);
+    w->refuses_in = (unsigned)ONE_OF(&w->random, 0, 0, 3, 10);
+    w->early_in = (unsigned)ONE_OF(&w->random, 0, 2, 10);
+    w->interim_in = (unsigned)ONE_OF(&w->random, 0, 3);
+    w->trickles_in = (unsigned)below(&w->random, 2);
+    w->changes_in = (unsigned)ONE_OF(&w->random, 0, 3);
+    w->breaks_in = (unsigned)ONE_OF(&w->random, 3, 20);
+    w->per_connection = ONE_OF(&w->random, 0, 0, 1, 3, 10);
     w->o = draw_session(w);
 }
 
@@ -85,7 +85,7 @@ KT_FN(troubles, a, struct { kt_test_network *n; world *w; })
 {
     int rc = 0;
     while (rc == 0) {
-        rc = kt_sleep(1 + (kt_time)below(a->w, KT_S(1)));
+        rc = kt_sleep(1 + (kt_time)below(&a->w->random, KT_S(1)));
         if (rc == 0)
             (void)kt_test_network_reset(a->n, "127.0.0.1", NULL);
     }
@@ -98,7 +98,7 @@ static int lives(world *w, kt_test_network *n)
     int rc = 0;
     for (size_t i = 0; i < w->servers && rc == 0; i++)
         rc = kt_group_spawn(&others, KT_WITH(serves_all, .w = w, .l = w->listeners[i]));
-    if (rc == 0 && !w->kind && one_in(w, 3))
+    if (rc == 0 && !w->kind && one_in(&w->random, 3))
         rc = kt_group_spawn(&others, KT_WITH(troubles, .n = n, .w = w));
     if (rc == 0)
         rc = opens_for_customers(w);

@@ -262,10 +262,11 @@ static void draw_network(world *w)
     kt_test_network_be(w->n, CLIENTS);
 }
 
-static int world_of(void *arg)
+static int world_of(uint64_t seed, void *unused)
 {
     static world w;
-    w = (world){.random = *(uint64_t *)arg};
+    (void)unused;
+    w = (world){.random = seed};
     draw_world(&w);
     draw_network(&w);
     const kt_http_session_options session = {.version = w.h2 ? KT_HTTP_2 : KT_HTTP_1};
@@ -283,5 +284,5 @@ static int world_of(void *arg)
 
 TEST_WITH(events_are_heard_once_and_in_order_whatever_becomes_of_connections, KT_TEST_NO_LOOP)
 {
-    each_seed(SEEDS, world_of);
+    each_world(worlds(SEEDS), world_of, NULL);
 }

@@ -342,10 +342,11 @@ static void open_ends(world *w)
     w->ws->owns_stream = true;
 }
 
-static int world_of(void *arg)
+static int world_of(uint64_t seed, void *unused)
 {
     static world w;
-    w = (world){.random = *(uint64_t *)arg};
+    (void)unused;
+    w = (world){.random = seed};
     uint64_t *r = &w.random;
     kt_test_network_options o = {
         .seed = 1 + below(r, 1000000),
@@ -373,5 +374,5 @@ static int world_of(void *arg)
 
 TEST_WITH(odd_peers_are_understood_and_answered, KT_TEST_NO_LOOP)
 {
-    each_seed(SEEDS, world_of);
+    each_world(worlds(SEEDS), world_of, NULL);
 }

@@ -6,71 +6,11 @@
  * end has sent and heard. */
 
 #include "client_site.h"
+#include "lots.h"
 
 #include <kettle/websocket_hub.h>
 
 enum { WRITERS_MAX = 3, MESSAGES_MAX = 20, BYTES_MAX = 300000, CODES_MAX = 4, REASON_BYTES = 8 };
-
-/* ---- Lots (SplitMix64) ------------------------------------------------------------------------- */
-
-static inline uint64_t draw(uint64_t *random)
-{
-    uint64_t z = *random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static inline size_t below(uint64_t *random, size_t limit)
-{
-    return (size_t)(draw(random) % limit);
-}
-
-static inline bool one_in(uint64_t *random, unsigned n)
-{
-    return n > 0 && below(random, n) == 0;
-}
-
-static inline size_t one_of(uint64_t *random, const size_t *values, size_t count)
-{
-    return values[below(random, count)];
-}
-
-#define ONE_OF(random, ...) \
-    one_of((random), (const size_t[]){__VA_ARGS__}, sizeof((const size_t[]){__VA_ARGS__}) / sizeof(size_t))
-
-/* Mostly little, sometimes much. */
-static inline size_t some_bytes(uint64_t *random, size_t max)
-{
-    return below(random, 1 + (size_t)ONE_OF(random, 0, 1, 130, max / 16, max / 4, max)) % (max + 1);
-}
-
-static inline kt_time some_time(uint64_t *random, kt_time max)
-{
-    return below(random, 3) == 0 ? 0 : (kt_time)below(random, (size_t)max + 1);
-}
-
-static inline int rests(uint64_t *random, kt_time max)
-{
-    kt_time t = some_time(random, max);
-    return t > 0 ? kt_sleep(t) : 0;
-}
-
-/* Runs a world for each seed. Not twice each, as kt_test_seeds does: the Date of an answer over HTTP/2 is not always as
- * long. */
-static inline void each_seed(uint64_t count, kt_fn world)
-{
-    const char *wanted = getenv("KETTLE_TEST_SEEDS"), *first = getenv("KETTLE_TEST_SEED");
-    uint64_t last = wanted ? strtoull(wanted, NULL, 10) : count;
-    setenv("KETTLE_DRIVER", "sim", 1);
-    for (uint64_t seed = first ? strtoull(first, NULL, 10) : 1; seed <= last; seed++) {
-        const kt_options o = {.driver = KT_DRIVER_SIM, .virtual_time = true, .seed = seed};
-        size_t blocks = kt_test_blocks();
-        printf("seed %llu\n", (unsigned long long)seed);
-        CHECK_OK(kt_run_with(&o, world, &seed, sizeof seed));
-        CHECK_EQ(kt_test_blocks(), blocks);
-    }
-}
 
 /* ---- Messages ---------------------------------------------------------------------------------- */
 
