@@ -353,9 +353,11 @@ TEST(an_answer_that_comes_before_the_body_is_heard)
 static ssize_t drips(void *buffer, size_t size, void *arg)
 {
     (void)arg;
-    int rc = kt_sleep(KT_S(1));
-    memset(buffer, 'x', size > 0);
-    return rc < 0 ? rc : 1;
+    int rc = size > 0 ? kt_sleep(KT_S(1)) : 0;
+    if (rc < 0 || size == 0)
+        return rc;
+    *(char *)buffer = 'x';
+    return 1;
 }
 
 TEST(an_answer_of_a_server_that_then_stops_listening_counts)
