@@ -51,28 +51,6 @@ static inline void put_url(world *w, char *url, size_t path)
              kt_listener_port(w->listeners[below(&w->random, w->servers)]), path);
 }
 
-/* ---- Bodies ------------------------------------------------------------------------------------ */
-
-/* The byte of a body that belongs to this request and nobody else's. */
-static inline char letter(unsigned number, size_t at)
-{
-    return (char)('A' + (number * 7 + at % 1021 + at / 1021) % 57);
-}
-
-static inline void fill(char *bytes, size_t size, unsigned number, size_t at)
-{
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = letter(number, at + i);
-}
-
-static inline bool is_filled(const void *bytes, size_t size, unsigned number, size_t at)
-{
-    for (size_t i = 0; i < size; i++)
-        if (((const char *)bytes)[i] != letter(number, at + i))
-            return false;
-    return true;
-}
-
 /* ---- The ledger -------------------------------------------------------------------------------- */
 
 static inline deed *deed_of(world *w, unsigned number)

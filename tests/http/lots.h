@@ -2,10 +2,11 @@
 #ifndef TESTS_HTTP_LOTS_H
 #define TESTS_HTTP_LOTS_H
 
-/* What the tests by lot share: lots, and the worlds that are drawn by them. */
+/* What the tests by lot share: lots, and the bodies, networks and worlds that are drawn by them. */
 
 #include <kettle/kettle.h>
 #include <kettle/test.h>
+#include <kettle/test_network.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,6 +54,41 @@ static inline int rests(uint64_t *random, kt_time max)
 {
     kt_time t = some_time(random, max);
     return t > 0 ? kt_sleep(t) : 0;
+}
+
+/* ---- Bodies ------------------------------------------------------------------------------------ */
+
+/* The byte of a body that belongs to this number and nobody else's. */
+static inline char letter(unsigned number, size_t at)
+{
+    return (char)('A' + (number * 7 + at % 1021 + at / 1021) % 57);
+}
+
+static inline void fill(char *bytes, size_t size, unsigned number, size_t at)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = letter(number, at + i);
+}
+
+static inline bool is_filled(const void *bytes, size_t size, unsigned number, size_t at)
+{
+    for (size_t i = 0; i < size; i++)
+        if (((const char *)bytes)[i] != letter(number, at + i))
+            return false;
+    return true;
+}
+
+/* ---- Networks ---------------------------------------------------------------------------------- */
+
+/* One after the other, since compilers differ in the order in which they fill a struct. */
+static inline kt_test_network_options some_network(uint64_t *random)
+{
+    kt_test_network_options o = {.seed = 1 + below(random, 1000000)};
+    o.latency = (kt_time)ONE_OF(random, 0, KT_US(50), KT_MS(2), KT_MS(50));
+    o.jitter = (kt_time)ONE_OF(random, 0, 0, KT_US(30), KT_MS(10));
+    o.segment_max = ONE_OF(random, 1, 7, 100, 1460, 1460, 16384);
+    o.window = ONE_OF(random, 100, 5000, 65536, 131072);
+    return o;
 }
 
 /* ---- Worlds ------------------------------------------------------------------------------------ */

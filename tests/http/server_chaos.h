@@ -93,26 +93,6 @@ static inline kt_time draw_leave(world *w)
 
 /* ---- Contents ---------------------------------------------------------------------------------- */
 
-/* The byte of a body that belongs to this request and nobody else's. */
-static inline char letter(unsigned number, size_t at)
-{
-    return (char)('A' + (number * 7 + at % 1021 + at / 1021) % 57);
-}
-
-static inline void fill(char *bytes, size_t size, unsigned number, size_t at)
-{
-    for (size_t i = 0; i < size; i++)
-        bytes[i] = letter(number, at + i);
-}
-
-static inline bool is_filled(const void *bytes, size_t size, unsigned number, size_t at)
-{
-    for (size_t i = 0; i < size; i++)
-        if (((const char *)bytes)[i] != letter(number, at + i))
-            return false;
-    return true;
-}
-
 static inline unsigned number_of_file(int file)
 {
     return 1000 + (unsigned)file;

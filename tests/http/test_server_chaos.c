@@ -203,13 +203,7 @@ static void draw_world(world *w)
 
 static void draw_network(world *w)
 {
-    kt_test_network_options o = {
-        .seed = 1 + below(&w->random, 1000000),
-        .latency = (kt_time)ONE_OF(&w->random, 0, KT_US(50), KT_MS(2), KT_MS(50)),
-        .jitter = (kt_time)ONE_OF(&w->random, 0, 0, KT_US(30), KT_MS(10)),
-        .segment_max = ONE_OF(&w->random, 1, 7, 100, 1460, 1460, 16384),
-        .window = ONE_OF(&w->random, 100, 5000, 65536, 131072),
-    };
+    kt_test_network_options o = some_network(&w->random);
     bool narrow = o.segment_max < 1000 || o.window < 1000;
     w->answer_max = narrow ? 400 : ONE_OF(&w->random, 500, 20000, 100000);
     w->request_max = narrow ? 400 : ONE_OF(&w->random, 500, 20000, 100000, 600000);

@@ -391,13 +391,9 @@ static void draw_world(world *w)
 static void draw_network(world *w)
 {
     uint64_t *r = &w->random;
-    kt_test_network_options o = {
-        .seed = 1 + below(r, 1000000),
-        .latency = (kt_time)ONE_OF(r, 0, KT_US(50), KT_MS(2), KT_MS(50)),
-        .jitter = (kt_time)ONE_OF(r, 0, 0, KT_US(30), KT_MS(10)),
-        .segment_max = ONE_OF(r, 100, 1460, 1460, 16384),
-        .window = ONE_OF(r, 1000, 5000, 65536, 131072),
-    };
+    kt_test_network_options o = some_network(r);
+    o.segment_max = ONE_OF(r, 100, 1460, 1460, 16384);
+    o.window = ONE_OF(r, 1000, 5000, 65536, 131072);
     bool narrow = o.segment_max < 1000 || o.window < 5000;
     w->bytes_max = narrow ? 500 : ONE_OF(r, 200, 5000, 20000);
     w->n = kt_test_network_open(&o);
