@@ -82,6 +82,13 @@ static bool is_zlib_head(const unsigned char *head)
     return (head[0] & 15) == 8 && (head[0] * 256 + head[1]) % 31 == 0;
 }
 
+/* Of an empty input there may be no pointer, to which C lets nobody add even nothing. */
+static void pass(kt_slice *input, size_t size)
+{
+    if (size > 0)
+        *input = (kt_slice){input->data + size, input->size - size};
+}
+
 static int run(inflater *i, const void *bytes, size_t size, size_t *ret_left)
 {
     i->z.next_in = bytes;
@@ -128,8 +135,7 @@ static int inflater_step(void *state, kt_slice *input, void *bytes, size_t *size
         piece = input->size < UINT_MAX ? input->size : UINT_MAX;
     }
     int code = run(i, input->data, piece, &left);
-    input->data += piece - left;
-    input->size -= piece - left;
+    pass(input, piece - left);
     *size = room - i->z.avail_out;
     if (code == Z_STREAM_END)
         return 1;
@@ -213,8 +219,7 @@ static int deflater_step(void *state, kt_slice *input, kt__flush flush, void *by
     z->next_out = bytes;
     z->avail_out = (unsigned)room;
     int code = deflate(z, whole ? codes[flush] : Z_NO_FLUSH);
-    input->data += piece - z->avail_in;
-    input->size -= piece - z->avail_in;
+    pass(input, piece - z->avail_in);
     *size = room - z->avail_out;
     if (code == Z_STREAM_ERROR)
         return failure(code, z);
