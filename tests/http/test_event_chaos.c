@@ -4,6 +4,7 @@
  * the history holds what it has not heard, and comes back after each loss.
  *
  * KETTLE_TEST_SEEDS says how many worlds there are. */
+#include "post.h"
 #include "websocket_chaos.h"
 
 #include <kettle/http_event_stream.h>
@@ -12,8 +13,6 @@
 enum { SEEDS = 300, CLIENTS_MAX = 5, EVENTS_MAX = 300, HEAD = 7 };
 
 #define LIMIT KT_S(3600)
-#define CLIENTS "10.0.0.1"
-#define SERVERS "10.0.0.2"
 
 typedef struct event {
     uint64_t seed;
@@ -24,14 +23,11 @@ typedef struct event {
 
 typedef struct world {
     uint64_t random;
-    bool h2, kind, comes_and_goes, over, forgets; /* the last: so that who is slow misses some */
+    bool h2, kind, over, forgets; /* the last: so that who is slow misses some */
     size_t bytes_max, count, born; /* events; the first that the present source has sent */
     kt_time pause_max;
     unsigned limits_in;
-    kt_test_network *n;
-    site s;
-    kt_http_options server;
-    uint16_t port;
+    post p;
     kt_http_session *web;
     kt_http_event_source_options o;
     kt_http_event_source *source;
@@ -150,7 +146,7 @@ KT_FN(listens, a, struct { world *w; size_t *heard; })
     char url[64], last[64] = "";
     kt_http_event_stream *es = NULL;
     kt_http_stream_event one;
-    snprintf(url, sizeof url, "http://" SERVERS ":%u/", w->port);
+    snprintf(url, sizeof url, "http://" SERVERS ":%u/", w->p.port);
     kt_http_event_stream_options o = {
         .first_wait = KT_MS(100), .wait_max = KT_S(1), .idle = KT_S(2), .timeouts = {.first_byte = KT_S(5)}};
     int rc = 0;
@@ -174,45 +170,11 @@ KT_FN(listens, a, struct { world *w; size_t *heard; })
 
 /* ---- Worlds -------------------------------------------------------------------------------------- */
 
-static void server_open(world *w)
-{
-    site *at = &w->s;
-    kt_test_network_be(w->n, SERVERS);
-    w->s = (site){.o = &w->server, .handler = serves, .arg = w};
-    CHECK_OK(kt_listen(SERVERS, w->port, NULL, &w->s.l));
-    CHECK_OK(kt_spawn(site_task, &at, sizeof at, &w->s.task));
-    kt_test_network_be(w->n, CLIENTS);
-    w->port = kt_listener_port(w->s.l);
-}
-
-KT_FN(troubles, a, struct { world *w; })
-{
-    world *w = a->w;
-    int rc = 0;
-    while (rc == 0) {
-        rc = kt_sleep(1 + (kt_time)below(&w->random, KT_S(1)));
-        if (rc == 0 && !w->kind && one_in(&w->random, 2)) {
-            (void)kt_test_network_reset(w->n, CLIENTS, SERVERS);
-        } else if (rc == 0 && !w->kind) {
-            kt_test_network_cut(w->n, CLIENTS, SERVERS);
-            rc = kt_sleep((kt_time)ONE_OF(&w->random, KT_MS(30), KT_S(4)));
-            kt_test_network_heal(w->n, CLIENTS, SERVERS);
-        } else if (rc == 0 && w->comes_and_goes) {
-            kt_cancel_hold();
-            site_close(&w->s);
-            (void)!kt_sleep(some_time(&w->random, KT_S(1)));
-            server_open(w);
-            kt_cancel_unhold();
-        }
-    }
-    return rc;
-}
-
 static int lives(world *w)
 {
     kt_auto(kt_group) clients = KT_GROUP_INIT, others = KT_GROUP_INIT, sources = KT_GROUP_INIT;
     size_t heard_by[CLIENTS_MAX] = {0}, count = 1 + below(&w->random, CLIENTS_MAX);
-    int rc = kt_group_spawn(&others, KT_WITH(troubles, .w = w));
+    int rc = kt_group_spawn(&others, KT_WITH(troubles, .p = &w->p, .random = &w->random));
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = kt_group_spawn(&clients, KT_WITH(listens, .w = w, .heard = &heard_by[i]));
     if (rc == 0)
@@ -234,7 +196,9 @@ static void draw_world(world *w)
     uint64_t *r = &w->random;
     w->h2 = one_in(r, 2);
     w->kind = !one_in(r, 3);
-    w->comes_and_goes = one_in(r, 3);
+    w->p.comes_and_goes = one_in(r, 3);
+    w->p.loses = !w->kind;
+    w->p.away = KT_S(4);
     w->pause_max = (kt_time)ONE_OF(r, KT_US(100), KT_MS(5), KT_MS(100));
     w->limits_in = (unsigned)ONE_OF(r, 0, 2, 10);
     w->forgets = one_in(r, 3);
@@ -242,7 +206,7 @@ static void draw_world(world *w)
         .history_max = w->forgets ? 1 + (uint32_t)below(r, 20) : EVENTS_MAX,
         .history_bytes_max = (size_t)1 << 30, .replay_new = true, .close_slow = one_in(r, 2),
         .heartbeat = (kt_time)ONE_OF(r, KT_MS(300), KT_S(1)), .retry = (kt_time)ONE_OF(r, 0, KT_MS(1), KT_MS(700))};
-    w->server = (kt_http_options){.grace = KT_S(1)};
+    w->p.o = (kt_http_options){.grace = KT_S(1)};
 }
 
 static void draw_network(world *w)
@@ -253,28 +217,26 @@ static void draw_network(world *w)
     o.window = ONE_OF(r, 1000, 5000, 65536, 131072);
     bool narrow = o.segment_max < 1000 || o.window < 5000;
     w->bytes_max = narrow ? 300 : ONE_OF(r, 200, 5000, 20000);
-    w->n = kt_test_network_open(&o);
-    kt_test_network_use(w->n);
-    kt_test_network_be(w->n, CLIENTS);
+    post_network(&w->p, &o);
 }
 
 static int world_of(uint64_t seed, void *unused)
 {
     static world w;
     (void)unused;
-    w = (world){.random = seed};
+    w = (world){.random = seed, .p.s = {.handler = serves, .arg = &w}};
     draw_world(&w);
     draw_network(&w);
     const kt_http_session_options session = {.version = w.h2 ? KT_HTTP_2 : KT_HTTP_1};
     CHECK_OK(kt_http_event_source_new(&w.o, &w.source));
     CHECK_OK(kt_http_session_open(&session, &w.web));
-    server_open(&w);
+    post_open(&w.p);
     CHECK_OK(lives(&w));
     kt_http_session_close(w.web);
-    site_close(&w.s);
+    site_close(&w.p.s);
     CHECK_EQ(kt_http_event_source_clients(w.source), 0);
     kt_http_event_source_free(w.source);
-    kt_test_network_close(w.n);
+    kt_test_network_close(w.p.n);
     return 0;
 }
 

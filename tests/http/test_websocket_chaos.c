@@ -3,6 +3,7 @@
  * it is, messages arrive whole, once, and in order, closes are learned of, and everything ends in time.
  *
  * KETTLE_TEST_SEEDS says how many worlds there are, and over TLS a tenth of that. */
+#include "post.h"
 #include "websocket_chaos.h"
 
 #include <kettle/tls.h>
@@ -12,8 +13,6 @@
 enum { SEEDS = 200, SEEDS_TLS = 50, LINKS_MAX = 4, SERVERS_MAX = 40, PIECES = 5 };
 
 #define LIMIT KT_S(3600)
-#define CLIENTS "10.0.0.1"
-#define SERVERS "10.0.0.2"
 
 typedef struct world world;
 
@@ -45,7 +44,7 @@ struct world {
     size_t bytes_max;
     kt_time pause_max;
     unsigned limits_in, abandons_in;
-    kt_test_network *n;
+    post p; /* without the server */
     kt_listener *l;
     kt_http_session *web;
     side clients[LINKS_MAX], servers[SERVERS_MAX];
@@ -437,35 +436,14 @@ static void draw_network(world *w)
     kt_test_network_options o = some_network(r);
     bool narrow = o.segment_max < 1000 || o.window < 1000;
     w->bytes_max = narrow ? 500 : ONE_OF(r, 200, 5000, 20000, BYTES_MAX);
-    w->n = kt_test_network_open(&o);
-    kt_test_network_use(w->n);
-    kt_test_network_be(w->n, CLIENTS);
-}
-
-/* Connections are lost, or nothing gets through for a while. */
-KT_FN(troubles, a, struct { world *w; })
-{
-    world *w = a->w;
-    int rc = 0;
-    while (rc == 0) {
-        rc = kt_sleep(1 + (kt_time)below(&w->random, KT_S(1)));
-        if (rc < 0)
-            break;
-        if (one_in(&w->random, 2)) {
-            (void)kt_test_network_reset(w->n, CLIENTS, SERVERS);
-            continue;
-        }
-        kt_test_network_cut(w->n, CLIENTS, SERVERS);
-        rc = kt_sleep((kt_time)ONE_OF(&w->random, KT_MS(30), KT_S(2)));
-        kt_test_network_heal(w->n, CLIENTS, SERVERS);
-    }
-    return rc;
+    w->p = (post){.loses = true, .away = KT_S(2)};
+    post_network(&w->p, &o);
 }
 
 static int opens_for_clients(world *w, kt_task *server)
 {
     kt_auto(kt_group) clients = KT_GROUP_INIT, others = KT_GROUP_INIT;
-    int rc = w->kind ? 0 : kt_group_spawn(&others, KT_WITH(troubles, .w = w));
+    int rc = w->kind ? 0 : kt_group_spawn(&others, KT_WITH(troubles, .p = &w->p, .random = &w->random));
     for (size_t i = 0; i < w->links && rc == 0; i++)
         rc = kt_group_spawn(&clients, KT_WITH(comes, .w = w, .number = i));
     if (rc == 0 && one_in(&w->random, 4)) {
@@ -508,17 +486,17 @@ static int world_of(uint64_t seed, void *unused)
         .timeouts = {.pool = LIMIT, .connect = LIMIT, .first_byte = LIMIT, .send = LIMIT, .total = LIMIT},
     };
     site s = {.o = &server, .handler = serves, .arg = &w}, *at = &s;
-    kt_test_network_be(w.n, SERVERS);
+    kt_test_network_be(w.p.n, SERVERS);
     CHECK_OK(kt_listen(SERVERS, 0, NULL, &s.l));
     CHECK_OK(kt_spawn(site_task, &at, sizeof at, &s.task));
-    kt_test_network_be(w.n, CLIENTS);
+    kt_test_network_be(w.p.n, CLIENTS);
     w.l = s.l;
     CHECK_OK(kt_http_session_open(&session, &w.web));
     CHECK_OK(opens_for_clients(&w, s.task));
     kt_http_session_close(w.web);
     w.stopped = true;
     site_close(&s);
-    kt_test_network_close(w.n);
+    kt_test_network_close(w.p.n);
     kt_tls_config_free(tls_server);
     kt_tls_config_free(tls_client);
     return 0;

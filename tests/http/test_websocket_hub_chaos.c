@@ -4,13 +4,12 @@
  * says.
  *
  * KETTLE_TEST_SEEDS says how many worlds there are. */
+#include "post.h"
 #include "websocket_chaos.h"
 
 enum { SEEDS = 300, CLIENTS_MAX = 6, TOPICS = 3, ISSUES_MAX = 300, MEMBERS_MAX = 300, HEAD = 7 };
 
 #define LIMIT KT_S(3600)
-#define CLIENTS "10.0.0.1"
-#define SERVERS "10.0.0.2"
 
 typedef struct world world;
 
@@ -39,15 +38,12 @@ typedef struct issue {
 
 struct world {
     uint64_t random;
-    bool h2, kind, comes_and_goes, over;
+    bool h2, kind, over;
     kt_websocket_slow slow;
     size_t bytes_max;
     kt_time pause_max;
     unsigned limits_in, leaves_in;
-    kt_test_network *n;
-    site s;
-    kt_http_options server;
-    uint16_t port;
+    post p;
     kt_http_session *web;
     kt_websocket_hub *hub;
     kt_websocket_options o;
@@ -276,46 +272,12 @@ KT_FN(comes, a, struct { client *c; })
     client *c = a->c;
     char url[64];
     kt_websocket_run_options o = {.websocket = c->w->o, .first_wait = KT_MS(20), .wait_max = KT_S(1)};
-    snprintf(url, sizeof url, "ws://" SERVERS ":%u/%zu", c->w->port, c->number);
+    snprintf(url, sizeof url, "ws://" SERVERS ":%u/%zu", c->w->p.port, c->number);
     c->result = kt_websocket_run(c->w->web, url, &o, talks, c);
     return 0;
 }
 
 /* ---- Worlds -------------------------------------------------------------------------------------- */
-
-static void server_open(world *w)
-{
-    site *at = &w->s;
-    kt_test_network_be(w->n, SERVERS);
-    w->s = (site){.o = &w->server, .handler = serves, .arg = w};
-    CHECK_OK(kt_listen(SERVERS, w->port, NULL, &w->s.l));
-    CHECK_OK(kt_spawn(site_task, &at, sizeof at, &w->s.task));
-    kt_test_network_be(w->n, CLIENTS);
-    w->port = kt_listener_port(w->s.l);
-}
-
-KT_FN(troubles, a, struct { world *w; })
-{
-    world *w = a->w;
-    int rc = 0;
-    while (rc == 0) {
-        rc = kt_sleep(1 + (kt_time)below(&w->random, KT_S(1)));
-        if (rc == 0 && !w->kind && one_in(&w->random, 2)) {
-            (void)kt_test_network_reset(w->n, CLIENTS, SERVERS);
-        } else if (rc == 0 && !w->kind) {
-            kt_test_network_cut(w->n, CLIENTS, SERVERS);
-            rc = kt_sleep((kt_time)ONE_OF(&w->random, KT_MS(30), KT_S(2)));
-            kt_test_network_heal(w->n, CLIENTS, SERVERS);
-        } else if (rc == 0 && w->comes_and_goes) {
-            kt_cancel_hold();
-            site_close(&w->s);
-            (void)!kt_sleep(some_time(&w->random, KT_S(1)));
-            server_open(w);
-            kt_cancel_unhold();
-        }
-    }
-    return rc;
-}
 
 /* All is quiet: who is still there has heard what it was to hear. */
 static void check_heard(const world *w)
@@ -343,7 +305,7 @@ static void says_goodbye(world *w)
 static int lives(world *w)
 {
     kt_auto(kt_group) clients = KT_GROUP_INIT, others = KT_GROUP_INIT, publishers = KT_GROUP_INIT;
-    int rc = kt_group_spawn(&others, KT_WITH(troubles, .w = w));
+    int rc = kt_group_spawn(&others, KT_WITH(troubles, .p = &w->p, .random = &w->random));
     for (size_t i = 0; i < w->client_count && rc == 0; i++) {
         w->clients[i] = (client){.w = w, .number = i};
         rc = kt_group_spawn(&clients, KT_WITH(comes, .c = &w->clients[i]));
@@ -369,7 +331,9 @@ static void draw_world(world *w)
     uint64_t *r = &w->random;
     w->h2 = one_in(r, 2);
     w->kind = !one_in(r, 3);
-    w->comes_and_goes = one_in(r, 3);
+    w->p.comes_and_goes = one_in(r, 3);
+    w->p.loses = !w->kind;
+    w->p.away = KT_S(2);
     w->slow = (kt_websocket_slow)below(r, 4);
     w->pause_max = (kt_time)ONE_OF(r, KT_US(100), KT_MS(5), KT_MS(100));
     w->limits_in = (unsigned)ONE_OF(r, 0, 2, 10);
@@ -385,7 +349,7 @@ static void draw_world(world *w)
         .close_timeout = (kt_time)ONE_OF(r, KT_MS(10), KT_S(1)),
         .write_timeout = w->kind ? LIMIT : (kt_time)ONE_OF(r, KT_MS(500), KT_S(5)),
     };
-    w->server = (kt_http_options){.grace = KT_S(1), .write_timeout = LIMIT, .request_timeout = -1};
+    w->p.o = (kt_http_options){.grace = KT_S(1), .write_timeout = LIMIT, .request_timeout = -1};
 }
 
 static void draw_network(world *w)
@@ -396,16 +360,14 @@ static void draw_network(world *w)
     o.window = ONE_OF(r, 1000, 5000, 65536, 131072);
     bool narrow = o.segment_max < 1000 || o.window < 5000;
     w->bytes_max = narrow ? 500 : ONE_OF(r, 200, 5000, 20000);
-    w->n = kt_test_network_open(&o);
-    kt_test_network_use(w->n);
-    kt_test_network_be(w->n, CLIENTS);
+    post_network(&w->p, &o);
 }
 
 static int world_of(uint64_t seed, void *unused)
 {
     static world w;
     (void)unused;
-    w = (world){.random = seed};
+    w = (world){.random = seed, .p.s = {.handler = serves, .arg = &w}};
     draw_world(&w);
     draw_network(&w);
     const kt_http_session_options session = {
@@ -417,14 +379,14 @@ static int world_of(uint64_t seed, void *unused)
         .on_message = on_message, .on_end = on_end, .arg = &w};
     CHECK_OK(kt_websocket_hub_new(&hub, &w.hub));
     CHECK_OK(kt_http_session_open(&session, &w.web));
-    server_open(&w);
+    post_open(&w.p);
     CHECK_OK(lives(&w));
     CHECK_OK(kt_sleep(KT_S(10)));
     CHECK_EQ(kt_websocket_hub_count(w.hub, NULL), 0);
     kt_http_session_close(w.web);
-    site_close(&w.s);
+    site_close(&w.p.s);
     kt_websocket_hub_free(w.hub);
-    kt_test_network_close(w.n);
+    kt_test_network_close(w.p.n);
     return 0;
 }
 
